@@ -1,0 +1,1 @@
+//! Reference by enumeration, O(d^N), size-guarded.

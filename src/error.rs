@@ -1,0 +1,153 @@
+//! The one error type of the library: every variant names the field and the value that is wrong.
+
+/// Result with the library's [`enum@Error`].
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can be wrong with an input, or with a computation that claims to be exact.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A configuration, tensor train or table has the wrong number of sites.
+    #[error("wrong number of sites: expected {expected}, got {got}")]
+    SiteCount {
+        /// Sites of the model or kernel.
+        expected: usize,
+        /// Sites of the argument.
+        got: usize,
+    },
+    /// An argument with rows has the wrong number of samples.
+    #[error("wrong number of samples: expected {expected}, got {got}")]
+    SampleCount {
+        /// Samples asked for.
+        expected: usize,
+        /// Rows of the argument.
+        got: usize,
+    },
+    /// A state is not below the local dimension of its site.
+    #[error("state {state} at row {row}, site {site} is out of range: the site has {dim} states")]
+    StateOutOfRange {
+        /// Row of the batch.
+        row: usize,
+        /// Site.
+        site: usize,
+        /// The offending state.
+        state: usize,
+        /// Local dimension of the site.
+        dim: usize,
+    },
+    /// Local dimensions of two objects disagree at a site.
+    #[error("local dimension at site {site}: expected {expected}, got {got}")]
+    LocalDimension {
+        /// Site.
+        site: usize,
+        /// Dimension of the first object.
+        expected: usize,
+        /// Dimension of the second object.
+        got: usize,
+    },
+    /// An array has the wrong shape.
+    #[error("{field} has shape {got:?}, expected {expected:?}")]
+    Shape {
+        /// Name of the argument.
+        field: &'static str,
+        /// Shape required.
+        expected: Vec<usize>,
+        /// Shape given.
+        got: Vec<usize>,
+    },
+    /// A number is NaN or infinite.
+    #[error("{field} at site {site} is not finite: {value}")]
+    NotFinite {
+        /// Name of the argument.
+        field: &'static str,
+        /// Site (or index) of the number.
+        site: usize,
+        /// The number.
+        value: f64,
+    },
+    /// A weight, rate or probability is negative.
+    #[error("{field} at site {site} is negative: {value}")]
+    Negative {
+        /// Name of the argument.
+        field: &'static str,
+        /// Site (or index) of the number.
+        site: usize,
+        /// The number.
+        value: f64,
+    },
+    /// A row of a rate matrix does not sum to zero, or of a kernel not to one.
+    #[error("{field} at site {site}, row {row} sums to {sum}, expected {expected}")]
+    NotStochastic {
+        /// `"rates"` or `"kernel"`.
+        field: &'static str,
+        /// Site.
+        site: usize,
+        /// Row of the matrix.
+        row: usize,
+        /// The sum found.
+        sum: f64,
+        /// The sum required.
+        expected: f64,
+    },
+    /// Times out of order.
+    #[error("times out of order: need s <= t, got s = {s}, t = {t}")]
+    TimeOrder {
+        /// Earlier time.
+        s: f64,
+        /// Later time.
+        t: f64,
+    },
+    /// A parameter lies outside its domain.
+    #[error("{name} = {value} is not allowed: {expected}")]
+    Parameter {
+        /// Name of the parameter.
+        name: &'static str,
+        /// Its value, printed.
+        value: String,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// Conditioning on something of probability zero.
+    #[error("row {row} has evidence of probability zero")]
+    ZeroEvidence {
+        /// Row of the batch.
+        row: usize,
+    },
+    /// A law or state whose total weight is zero.
+    #[error("{what} has total weight zero")]
+    ZeroWeight {
+        /// Which object.
+        what: &'static str,
+    },
+    /// A log-weight came out as NaN or +∞.
+    #[error("log-weight of row {row} is {value}")]
+    LogWeight {
+        /// Row of the batch.
+        row: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A matrix decomposition did not converge.
+    #[error("{what} did not converge")]
+    NoConvergence {
+        /// Which decomposition.
+        what: &'static str,
+    },
+    /// An enumeration or dense object would be larger than its guard allows.
+    #[error("{what} would need {size} entries, the limit is {limit}")]
+    TooLarge {
+        /// Which object.
+        what: &'static str,
+        /// Entries needed (saturating).
+        size: usize,
+        /// The guard.
+        limit: usize,
+    },
+}
+
+impl Error {
+    /// Shorthand for [`Error::Parameter`].
+    pub(crate) fn parameter(name: &'static str, value: impl std::fmt::Display, expected: &'static str) -> Self {
+        Error::Parameter { name, value: value.to_string(), expected }
+    }
+}
