@@ -1,0 +1,11 @@
+//! Sampling laws by χ², one module a part of the library.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod diffusion;
+mod fredkin;
+mod mcmc;
+mod models;
+mod noise;
+mod tn;
