@@ -1,0 +1,93 @@
+//! From batches to blocks: plain and tilted draws, scores and redraws of a packed linear law, parallel over blocks of rows.
+
+use ndarray::{Array1, Array2, Axis, concatenate, s};
+use rayon::prelude::*;
+
+use super::linear::Linear;
+use super::real::Real;
+use super::tilt::Tilt;
+use super::walk::{Source, Walk};
+use super::{Configs, Samples, SiteWeights};
+use crate::error::{Error, Result};
+use crate::rng::Streams;
+
+/// Rows of a block of plain draws: its vectors stay in the second-level cache.
+const PLAIN_BLOCK: usize = 512;
+
+/// What a pass over a batch is asked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Request<'a> {
+    /// Draw this many rows from these streams.
+    pub draw: Option<(usize, &'a Streams)>,
+    /// Score these rows.
+    pub score: Option<Configs<'a>>,
+}
+
+/// Draws and scores, in the order of the rows; an absent part is empty.
+pub(crate) struct Reply {
+    pub samples: Samples,
+    pub scores: Array1<f64>,
+}
+
+/// Splits `n` rows into blocks of at most `limit`, small enough that every thread has one.
+fn block_size(n: usize, limit: usize) -> usize {
+    n.div_ceil(rayon::current_num_threads()).next_multiple_of(6).clamp(limit.min(36), limit)
+}
+
+/// Runs `work(first, rows)` on every block in parallel and returns the parts in order, or the error of the first row that fails.
+pub(crate) fn over_blocks<R: Send>(
+    n: usize,
+    limit: usize,
+    work: impl Fn(usize, usize) -> Result<R> + Send + Sync,
+) -> Result<Vec<R>> {
+    let size = block_size(n, limit);
+    let parts: Vec<Result<R>> =
+        (0..n.div_ceil(size)).into_par_iter().map(|block| work(block * size, size.min(n - block * size))).collect();
+    parts.into_iter().collect()
+}
+
+/// Draws and scores under weights that have been checked; `prior[j][a]` orders the symbols.
+pub(crate) fn run<T: Real>(
+    law: &Linear<T>,
+    prior: &[Vec<f64>],
+    w: &SiteWeights<'_>,
+    request: Request<'_>,
+) -> Result<Reply> {
+    let sites = law.dims().len();
+    let n = request.draw.map(|(n, _)| n).or(request.score.map(|x| x.nrows())).unwrap_or(0);
+    let tilt = (!matches!(w, SiteWeights::Uniform)).then(|| Tilt::new(law, w, prior));
+    let limit = if tilt.is_some() { law.tilted_block() } else { PLAIN_BLOCK };
+    let streams = request.draw.map(|(_, streams)| streams.domain("model"));
+    let parts = over_blocks(n, limit, |first, rows| {
+        let right = tilt.as_ref().map(|tilt| law.right(tilt, first, rows));
+        if let Some(right) = &right {
+            law.require_evidence(right, first)?;
+        }
+        let walk = |source| match (&tilt, &right) {
+            (Some(tilt), Some(right)) => law.tilted(tilt, right, first, Walk::new(source)),
+            _ => law.plain(Walk::new(source)),
+        };
+        let mut x = Array2::zeros((if streams.is_some() { rows } else { 0 }, sites));
+        let drawn = match &streams {
+            Some(streams) => walk(Source::Draw(streams.rows_from(first), x.view_mut())),
+            None => Vec::new(),
+        };
+        let scored = match &request.score {
+            Some(old) => walk(Source::Given(old.slice(s![first..first + rows, ..]))),
+            None => Vec::new(),
+        };
+        if let Some((row, &value)) = drawn.iter().chain(&scored).enumerate().find(|(_, log)| log.is_nan()) {
+            return Err(Error::LogWeight { row: first + row % rows, value });
+        }
+        Ok((x, drawn, scored))
+    })?;
+    let views: Vec<_> = parts.iter().map(|(x, ..)| x.view()).collect();
+    let x = if views.is_empty() { Array2::zeros((0, sites)) } else { join(&views) };
+    let log_prob = parts.iter().flat_map(|(_, drawn, _)| drawn.iter().copied()).collect();
+    let scores = parts.iter().flat_map(|(.., scored)| scored.iter().copied()).collect();
+    Ok(Reply { samples: Samples { x, log_prob }, scores })
+}
+
+fn join(views: &[Configs<'_>]) -> Array2<u8> {
+    concatenate(Axis(0), views).expect("blocks have the same number of sites")
+}
