@@ -114,7 +114,7 @@ impl Kernel {
         let score = |(x, y): (ndarray::ArrayView1<'_, u8>, ndarray::ArrayView1<'_, u8>)| {
             x.iter().zip(y).enumerate().map(|(j, (&a, &b))| self.tables[[j, a.into(), b.into()]].ln()).sum()
         };
-        Ok(x.outer_iter().into_iter().zip(y.outer_iter()).map(score).collect())
+        Ok(x.outer_iter().zip(y.outer_iter()).map(score).collect())
     }
 
     /// The likelihood of observed configurations, `w_j(a) = K_j(a → y_j)`, as site weights for a model of the clean law.
