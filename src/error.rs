@@ -133,6 +133,14 @@ pub enum Error {
         /// Which decomposition.
         what: &'static str,
     },
+    /// A linear map that has to be undone has no inverse, or the data do not determine the answer.
+    #[error("{what} at site {site} cannot be inverted")]
+    NotInvertible {
+        /// Which map.
+        what: &'static str,
+        /// Site.
+        site: usize,
+    },
     /// An enumeration or dense object would be larger than its guard allows.
     #[error("{what} would need {size} entries, the limit is {limit}")]
     TooLarge {

@@ -1,12 +1,13 @@
 //! The law of the noise between two times: a product of single-site kernels, `K(x, y) = ∏_j K_j(x_j → y_j)`.
 
-use ndarray::{Array1, Array2, Array3, ArrayView3};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, s};
 use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::model::{Configs, SiteWeights, check_configs};
 use crate::rng::Streams;
+use crate::tn::Mpo;
 
 /// Row-stochastic single-site kernels, one per site; rectangular where the noise adds a symbol (masking).
 ///
@@ -16,11 +17,16 @@ pub struct Kernel {
     dims_in: Vec<usize>,
     dims_out: Vec<usize>,
     tables: Array3<f64>,
+    /// Cumulative laws without their last entries, row-major `(sites, d_in_max, d_out_max − 1)`: a draw is the number of thresholds ≤ u.
+    thresholds: Vec<f64>,
 }
 
 /// Rows of a kernel must sum to one to this accuracy: a sum of 256 rounded terms is off by at most 256 × 2⁻⁵³ ≈ 3e-14; a
 /// matrix exponential by some 1e-13.
 const ROW_SUM_TOLERANCE: f64 = 1e-12;
+
+/// Site draws below which a batch is not worth another thread.
+const DRAWS_PER_TASK: usize = 1 << 13;
 
 impl Kernel {
     /// Builds from one `d_in × d_out` table a site, element `[a, b] = P(b | a)`. Rows are renormalised to rounding.
@@ -28,37 +34,58 @@ impl Kernel {
     /// # Errors
     /// No sites, an empty table or one over 256 states, entries negative or not finite, a row that does not sum to one.
     pub fn new(tables: &[Array2<f64>]) -> Result<Self> {
-        let dims_in: Vec<usize> = tables.iter().map(Array2::nrows).collect();
-        let dims_out: Vec<usize> = tables.iter().map(Array2::ncols).collect();
-        if tables.is_empty() {
+        Self::from_classes(tables, &(0..tables.len()).collect::<Vec<_>>())
+    }
+
+    /// Builds from distinct tables and the table that each site uses; each table is checked once. Errors name the first site of a table.
+    pub(super) fn from_classes(tables: &[Array2<f64>], class_of: &[usize]) -> Result<Self> {
+        if class_of.is_empty() {
             return Err(Error::SiteCount { expected: 1, got: 0 });
         }
+        let site_of = |class| class_of.iter().position(|&c| c == class).unwrap_or(0);
+        let tables =
+            tables.iter().enumerate().map(|(c, table)| normalised(table, || site_of(c))).collect::<Result<Vec<_>>>()?;
+        let dims_in: Vec<usize> = class_of.iter().map(|&c| tables[c].nrows()).collect();
+        let dims_out: Vec<usize> = class_of.iter().map(|&c| tables[c].ncols()).collect();
         let d_in = dims_in.iter().copied().max().unwrap_or(0);
         let d_out = dims_out.iter().copied().max().unwrap_or(0);
-        let mut padded = Array3::zeros((tables.len(), d_in, d_out));
-        for (site, table) in tables.iter().enumerate() {
-            for d in [table.nrows(), table.ncols()] {
-                if !(1..=256).contains(&d) {
-                    return Err(Error::parameter("local dimension", d, "between 1 and 256"));
-                }
-            }
-            for (row, law) in table.outer_iter().enumerate() {
-                if let Some(&value) = law.iter().find(|v| !v.is_finite()) {
-                    return Err(Error::NotFinite { field: "kernel", site, value });
-                }
-                if let Some(&value) = law.iter().find(|v| **v < 0.0) {
-                    return Err(Error::Negative { field: "kernel", site, value });
-                }
-                let sum: f64 = law.sum();
-                if (sum - 1.0).abs() > ROW_SUM_TOLERANCE {
-                    return Err(Error::NotStochastic { field: "kernel", site, row, sum, expected: 1.0 });
-                }
-                for (b, &p) in law.iter().enumerate() {
-                    padded[[site, row, b]] = p / sum;
-                }
-            }
+        let laws: Vec<_> = tables.iter().map(thresholds).collect();
+        let mut padded = Array3::zeros((class_of.len(), d_in, d_out));
+        // Padding one: it is never at most u < 1.
+        let mut padded_laws = Array3::ones((class_of.len(), d_in, d_out - 1));
+        for (site, &class) in class_of.iter().enumerate() {
+            let (d_in, d_out) = tables[class].dim();
+            padded.slice_mut(s![site, ..d_in, ..d_out]).assign(&tables[class]);
+            padded_laws.slice_mut(s![site, ..d_in, ..d_out - 1]).assign(&laws[class]);
         }
-        Ok(Kernel { dims_in, dims_out, tables: padded })
+        Ok(Kernel { dims_in, dims_out, tables: padded, thresholds: padded_laws.into_iter().collect() })
+    }
+
+    /// No noise: the identity on each site.
+    ///
+    /// # Errors
+    /// No sites, or dimensions outside 1..=256.
+    pub fn identity(dims: &[usize]) -> Result<Self> {
+        Self::new(&dims.iter().map(|&d| Array2::eye(d)).collect::<Vec<_>>())
+    }
+
+    /// This noise followed by another: `(K K')(x, z) = Σ_y K(x, y) K'(y, z)`, site by site. Cost `N d³`.
+    ///
+    /// # Errors
+    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the alphabets between the two disagree.
+    pub fn then(&self, next: &Kernel) -> Result<Kernel> {
+        match_dims(&self.dims_out, &next.dims_in)?;
+        let tables: Vec<_> = (0..self.sites()).map(|j| self.table(j).dot(&next.table(j))).collect();
+        Kernel::new(&tables)
+    }
+
+    /// The kernel as a matrix-product operator of bond dimension 1.
+    ///
+    /// # Errors
+    /// None in a valid kernel; those of [`Mpo::new`].
+    pub fn to_mpo(&self) -> Result<Mpo> {
+        let tensor = |j| self.table(j).to_owned().insert_axis(Axis(0)).insert_axis(Axis(3));
+        Mpo::new((0..self.sites()).map(tensor).collect(), 0.0)
     }
 
     /// Number of sites.
@@ -81,6 +108,14 @@ impl Kernel {
         self.tables.view()
     }
 
+    /// The table of one site without padding, shape `(d_in, d_out)`, element `[a, b] = P(b | a)`.
+    ///
+    /// # Panics
+    /// If the site is out of range.
+    pub fn table(&self, site: usize) -> ArrayView2<'_, f64> {
+        self.tables.slice(s![site, ..self.dims_in[site], ..self.dims_out[site]])
+    }
+
     /// Noise: draws `y ~ K(x, ·)` for each row of `x`, shape `(samples, sites)`. Row `i` uses stream `i` of the domain `"noise"`.
     ///
     /// # Errors
@@ -88,16 +123,23 @@ impl Kernel {
     pub fn sample(&self, x: Configs<'_>, streams: &Streams) -> Result<Array2<u8>> {
         check_configs(x, &self.dims_in)?;
         let streams = streams.domain("noise");
+        let (sites, d_in, d_out) = self.tables.dim();
+        let width = d_out - 1;
         let mut y = Array2::zeros(x.dim());
-        y.outer_iter_mut().into_par_iter().zip(x.outer_iter().into_par_iter()).enumerate().for_each(
-            |(row, (mut y, x))| {
+        let rows_per_task = DRAWS_PER_TASK.div_ceil(sites);
+        y.outer_iter_mut()
+            .into_par_iter()
+            .zip(x.outer_iter().into_par_iter())
+            .enumerate()
+            .with_min_len(rows_per_task)
+            .for_each(|(row, (mut y, x))| {
                 let mut rng = streams.stream(row);
                 for (j, (y, &a)) in y.iter_mut().zip(x).enumerate() {
-                    let law = self.tables.slice(ndarray::s![j, usize::from(a), ..self.dims_out[j]]);
-                    *y = draw(law.iter().copied(), rng.random());
+                    let u: f64 = rng.random();
+                    let first = (j * d_in + usize::from(a)) * width;
+                    *y = self.thresholds[first..first + width].iter().map(|&t| u8::from(t <= u)).sum();
                 }
-            },
-        );
+            });
         Ok(y)
     }
 
@@ -111,10 +153,11 @@ impl Kernel {
         if x.nrows() != y.nrows() {
             return Err(Error::SampleCount { expected: x.nrows(), got: y.nrows() });
         }
-        let score = |(x, y): (ndarray::ArrayView1<'_, u8>, ndarray::ArrayView1<'_, u8>)| {
-            x.iter().zip(y).enumerate().map(|(j, (&a, &b))| self.tables[[j, a.into(), b.into()]].ln()).sum()
+        let score = |(x, y): (ArrayView1<'_, u8>, ArrayView1<'_, u8>)| {
+            let factors = x.iter().zip(y).enumerate();
+            log_product(factors.map(|(j, (&a, &b))| self.tables[[j, a.into(), b.into()]]))
         };
-        Ok(x.outer_iter().into_iter().zip(y.outer_iter()).map(score).collect())
+        Ok(x.outer_iter().zip(y.outer_iter()).map(score).collect())
     }
 
     /// The likelihood of observed configurations, `w_j(a) = K_j(a → y_j)`, as site weights for a model of the clean law.
@@ -123,17 +166,71 @@ impl Kernel {
     }
 }
 
-/// The state at which the cumulative law passes `u`; the last state of non-zero probability when rounding leaves a gap.
-fn draw(law: impl Iterator<Item = f64>, u: f64) -> u8 {
-    let (mut cumulative, mut last) = (0.0, 0);
-    for (a, p) in law.enumerate() {
-        if p > 0.0 {
-            cumulative += p;
-            last = a as u8;
-            if u < cumulative {
-                break;
-            }
+/// Checks that two lists of local dimensions agree.
+pub(crate) fn match_dims(expected: &[usize], got: &[usize]) -> Result<()> {
+    if expected.len() != got.len() {
+        return Err(Error::SiteCount { expected: expected.len(), got: got.len() });
+    }
+    match expected.iter().zip(got).position(|(e, g)| e != g) {
+        Some(site) => Err(Error::LocalDimension { site, expected: expected[site], got: got[site] }),
+        None => Ok(()),
+    }
+}
+
+/// A table with its rows summing to one to rounding, or what is wrong with it.
+fn normalised(table: &Array2<f64>, site: impl Fn() -> usize) -> Result<Array2<f64>> {
+    for d in [table.nrows(), table.ncols()] {
+        if !(1..=256).contains(&d) {
+            return Err(Error::parameter("local dimension", d, "between 1 and 256"));
         }
     }
-    last
+    let mut table = table.clone();
+    for (row, mut law) in table.outer_iter_mut().enumerate() {
+        if let Some(&value) = law.iter().find(|v| !v.is_finite()) {
+            return Err(Error::NotFinite { field: "kernel", site: site(), value });
+        }
+        if let Some(&value) = law.iter().find(|v| **v < 0.0) {
+            return Err(Error::Negative { field: "kernel", site: site(), value });
+        }
+        let sum: f64 = law.sum();
+        if (sum - 1.0).abs() > ROW_SUM_TOLERANCE {
+            return Err(Error::NotStochastic { field: "kernel", site: site(), row, sum, expected: 1.0 });
+        }
+        law /= sum;
+    }
+    Ok(table)
+}
+
+/// Cumulative laws without the last entry; one from the last possible state on, so that a gap left by rounding is never drawn as an
+/// impossible state.
+fn thresholds(table: &Array2<f64>) -> Array2<f64> {
+    let (d_in, d_out) = table.dim();
+    let mut thresholds = Array2::ones((d_in, d_out - 1));
+    for (law, mut row) in table.outer_iter().zip(thresholds.outer_iter_mut()) {
+        let last = law.iter().rposition(|&p| p > 0.0).unwrap_or(0);
+        let mut cumulative = 0.0;
+        for (threshold, &p) in row.iter_mut().zip(law).take(last) {
+            cumulative += p;
+            *threshold = cumulative;
+        }
+    }
+    thresholds
+}
+
+/// Logarithm of a product of non-negative factors, with one logarithm for as many factors as the exponent range allows.
+fn log_product(factors: impl Iterator<Item = f64>) -> f64 {
+    const SMALL: f64 = 1e-150; // the product of two such numbers is still normal
+    let (mut log, mut product) = (0.0, 1.0);
+    for factor in factors {
+        if factor < SMALL {
+            log += factor.ln();
+            continue;
+        }
+        product *= factor;
+        if product < SMALL {
+            log += product.ln();
+            product = 1.0;
+        }
+    }
+    log + product.ln()
 }

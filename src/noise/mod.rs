@@ -1,5 +1,130 @@
-//! Single-site noise: rate matrices, schedules, kernels.
+//! Single-site noise: rate matrices, schedules, kernels, jump paths.
+//!
+//! Each site jumps on its own, from `a` to `b` at the rate `β(t) Q_j[a, b]`, so that the law of the noise is a product over sites,
+//!
+//! ```text
+//! K_{s→t} = ⊗_j exp((τ(t) − τ(s)) Q_j),     τ(t) = ∫_0^t β,
+//! ```
+//!
+//! row-stochastic throughout: `p_t = p_s K_{s→t}`, rows of `Q_j` sum to zero (arXiv 2407.11133). Times are in units of the inverse rate.
+//!
+//! Masking adds a symbol: a site with states `0..d` has `d + 1` states once noised, the last one being the mask. Hence two alphabets
+//! ([`Noise::dims_in`] before, [`Noise::dims_out`] after), and two kernels: [`Noise::kernel`] starts from the alphabet of its first time
+//! (clean at `s = 0`), [`Noise::kernel_between`] maps noised configurations to noised ones. Without masks the two agree.
+//!
+//! ```
+//! use tensorjump::noise::{Noise, Rates, Schedule};
+//! use tensorjump::Streams;
+//!
+//! let noise = Noise::new(Rates::binary_flip(6, 1.0, 0.3)?, Schedule::linear(0.1, 2.0, 1.0)?);
+//! let kernel = noise.kernel(0.0, 0.5)?;
+//! let y = kernel.sample(ndarray::Array2::zeros((4, 6)).view(), &Streams::new(1))?;
+//! assert_eq!(y.dim(), (4, 6));
+//! # Ok::<(), tensorjump::Error>(())
+//! ```
 
+mod exponential;
 mod kernel;
+mod paths;
+mod rates;
+mod schedule;
 
 pub use kernel::Kernel;
+pub(crate) use kernel::match_dims;
+pub use paths::{Jump, Path};
+pub use rates::Rates;
+pub use schedule::Schedule;
+
+use ndarray::{Array2, s};
+
+use crate::error::{Error, Result};
+
+/// Rates with a schedule: the noise process.
+#[derive(Debug, Clone)]
+pub struct Noise {
+    rates: Rates,
+    schedule: Schedule,
+}
+
+impl Noise {
+    /// The process with rates `β(t) Q_j`.
+    pub fn new(rates: Rates, schedule: Schedule) -> Self {
+        Noise { rates, schedule }
+    }
+
+    /// The rate matrices `Q_j`.
+    pub fn rates(&self) -> &Rates {
+        &self.rates
+    }
+
+    /// The schedule `β(t)`.
+    pub fn schedule(&self) -> &Schedule {
+        &self.schedule
+    }
+
+    /// Number of sites.
+    pub fn sites(&self) -> usize {
+        self.rates.sites()
+    }
+
+    /// Number of states of each site before the noise.
+    pub fn dims_in(&self) -> &[usize] {
+        self.rates.dims_in()
+    }
+
+    /// Number of states of each noised site (one more where the site can be masked).
+    pub fn dims_out(&self) -> &[usize] {
+        self.rates.dims_out()
+    }
+
+    /// Number of states of each site of a configuration at time `t`: clean at `t = 0`, noised after.
+    pub fn dims_at(&self, t: f64) -> &[usize] {
+        if t == 0.0 { self.dims_in() } else { self.dims_out() }
+    }
+
+    /// The law of the noise from time `s` to `t ≥ s` (`t = ∞` allowed) from the alphabet of time `s`: clean configurations at `s = 0`,
+    /// noised ones at `s > 0`; always to noised ones. `kernel(0, s)` followed by `kernel(s, t)` is `kernel(0, t)`.
+    ///
+    /// Cost: one matrix exponential (`O(d³)` times the logarithm of the elapsed time) for each distinct rate matrix, closed forms where
+    /// they exist, and a copy of the table for each site.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for times that are negative or NaN, [`Error::TimeOrder`] for `s > t`, errors of a user-given schedule.
+    pub fn kernel(&self, s: f64, t: f64) -> Result<Kernel> {
+        self.build(s, t, s == 0.0)
+    }
+
+    /// The law of the noise from time `s` to `t ≥ s` between noised configurations, also at `s = 0`.
+    ///
+    /// # Errors
+    /// As [`Noise::kernel`].
+    pub fn kernel_between(&self, s: f64, t: f64) -> Result<Kernel> {
+        self.build(s, t, false)
+    }
+
+    fn build(&self, s: f64, t: f64, from_clean: bool) -> Result<Kernel> {
+        let elapsed = self.schedule.elapsed(s, t)?;
+        let tables: Vec<Array2<f64>> = self
+            .rates
+            .classes()
+            .iter()
+            .map(|generator| {
+                let square = generator.exponential(elapsed);
+                let rows = if from_clean { generator.dim_in() } else { generator.dim_out() };
+                square.slice(s![..rows, ..]).to_owned()
+            })
+            .collect();
+        Kernel::from_classes(&tables, self.rates.class_of())
+    }
+
+    /// The rate matrix of a site at time `t`, `β(t) Q_j`, between noised states, in inverse time.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a site out of range or a time that is negative or NaN; errors of a user-given schedule.
+    pub fn rate_matrix(&self, site: usize, t: f64) -> Result<Array2<f64>> {
+        if site >= self.sites() {
+            return Err(Error::parameter("site", site, "below the number of sites"));
+        }
+        Ok(self.rates.matrix(site) * self.schedule.rate(t)?)
+    }
+}

@@ -1,6 +1,9 @@
 //! Shared by the test binaries: configurations by index, and the χ² test of sampling laws.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod ddm;
+pub mod random;
+
 use ndarray::Array2;
 
 /// False-alarm rate of every statistical test.

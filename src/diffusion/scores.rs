@@ -1,0 +1,324 @@
+//! Cavity, denoiser, conditional marginal, score ratio: four faces of one law, with the conversions between them.
+//!
+//! For one noised configuration `y` and each site `j`, with `K_j` the kernel from 0 to `t`:
+//!
+//! ```text
+//! cavity                 c_j(a)  ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} K_i(x_i → y_i)     = P(x_0^j = a | y_{−j})
+//! denoiser marginal      m_j(a)  ∝ c_j(a) K_j(a → y_j)                            = P(x_0^j = a | y)
+//! conditional marginal   p_j(b)  = Σ_a c_j(a) K_j(a → b)                          = P_t(y_j = b | y_{−j})
+//! score ratio            r_j(b)  = p_j(b) / p_j(y_j)                              = P_t(y^{j→b}) / P_t(y)
+//! reverse rate           β(t) Q_j(b → y_j) r_j(b)                                 out of y, into y^{j→b}
+//! ```
+//!
+//! **Cavity and denoiser are not the same.** The cavity is the posterior that leaves out `y_j`, the denoiser the one that has
+//! seen it; published code has mixed them up. For masks they agree at masked sites, and only there.
+//!
+//! Arrays have shape `(samples, sites, d_max)`: states before the noise for cavities and denoisers (`d_in_max`), after it for the rest
+//! (`d_out_max`); padding is zero. Cost `O(N d²)` a sample at most, `O(N d³)` once for [`cavities_from_conditionals`].
+
+use nalgebra::{DMatrix, DVector};
+use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, s};
+
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
+use crate::noise::{Kernel, Noise};
+
+/// The cavities of a batch of noised configurations, and what follows from them.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Scores<'a> {
+    kernel: &'a Kernel,
+    y: Configs<'a>,
+    cavities: Array3<f64>,
+}
+
+impl<'a> Scores<'a> {
+    /// From cavities, shape `(samples, sites, d_in_max)`.
+    ///
+    /// # Errors
+    /// [`Error::Shape`], [`Error::NotFinite`]; configurations of the wrong shape or out of range.
+    pub fn from_cavities(kernel: &'a Kernel, y: Configs<'a>, cavities: Array3<f64>) -> Result<Self> {
+        check(kernel, y, cavities.view(), "cavities", Side::Clean)?;
+        Ok(Scores { kernel, y, cavities })
+    }
+
+    /// From denoiser marginals, shape `(samples, sites, d_in_max)`.
+    ///
+    /// # Errors
+    /// As [`cavities_from_denoiser`].
+    pub fn from_denoiser_marginals(kernel: &'a Kernel, y: Configs<'a>, marginals: ArrayView3<'_, f64>) -> Result<Self> {
+        Ok(Scores { kernel, y, cavities: cavities_from_denoiser(kernel, y, marginals)? })
+    }
+
+    /// From conditional marginals or, what is the same up to normalisation, score ratios, shape `(samples, sites, d_out_max)`.
+    ///
+    /// # Errors
+    /// As [`cavities_from_conditionals`].
+    pub fn from_conditional_marginals(
+        kernel: &'a Kernel,
+        y: Configs<'a>,
+        marginals: ArrayView3<'_, f64>,
+    ) -> Result<Self> {
+        Ok(Scores { kernel, y, cavities: cavities_from_conditionals(kernel, y, marginals)? })
+    }
+
+    /// Cavities `P(x_0^j = a | y_{−j})`.
+    pub fn cavities(&self) -> ArrayView3<'_, f64> {
+        self.cavities.view()
+    }
+
+    /// Denoiser marginals `P(x_0^j = a | y)`.
+    ///
+    /// # Errors
+    /// [`Error::ZeroEvidence`] for a row that is impossible.
+    pub fn denoiser_marginals(&self) -> Result<Array3<f64>> {
+        denoiser_from_cavities(self.kernel, self.y, self.cavities.view())
+    }
+
+    /// Conditional marginals `P_t(y_j = b | y_{−j})`.
+    ///
+    /// # Errors
+    /// None for valid cavities; as [`conditionals_from_cavities`].
+    pub fn conditional_marginals(&self) -> Result<Array3<f64>> {
+        conditionals_from_cavities(self.kernel, self.y, self.cavities.view())
+    }
+
+    /// Score ratios `P_t(y^{j→b}) / P_t(y)`.
+    ///
+    /// # Errors
+    /// [`Error::ZeroEvidence`] for a row that is impossible.
+    pub fn score_ratios(&self) -> Result<Array3<f64>> {
+        ratios_from_conditionals(self.kernel, self.y, self.conditional_marginals()?.view())
+    }
+
+    /// Rates of the reverse process at time `t` from `y` to `y^{j→b}`, zero at `b = y_j`; the kernel must be `noise.kernel(0, t)`.
+    ///
+    /// # Errors
+    /// [`Error::ZeroEvidence`] for a row that is impossible; as [`reverse_rates`].
+    pub fn reverse_rates(&self, noise: &Noise, t: f64) -> Result<Array3<f64>> {
+        reverse_rates(noise, t, self.y, self.score_ratios()?.view())
+    }
+}
+
+/// Which alphabet the last axis of an array runs over.
+#[derive(Clone, Copy, PartialEq)]
+enum Side {
+    Clean,
+    Noised,
+}
+
+fn check(kernel: &Kernel, y: Configs<'_>, table: ArrayView3<'_, f64>, field: &'static str, side: Side) -> Result<()> {
+    check_configs(y, kernel.dims_out())?;
+    let (sites, d_in, d_out) = kernel.tables().dim();
+    let expected = (y.nrows(), sites, if side == Side::Clean { d_in } else { d_out });
+    if table.dim() != expected {
+        let (n, sites, d) = expected;
+        return Err(Error::Shape { field, expected: vec![n, sites, d], got: table.shape().to_vec() });
+    }
+    match table.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        Some(((_, site, _), &value)) => Err(Error::NotFinite { field, site, value }),
+        None => Ok(()),
+    }
+}
+
+/// Divides by the sum; false where it is zero.
+fn normalise(mut law: ArrayViewMut1<'_, f64>) -> bool {
+    let total = law.sum();
+    if total != 0.0 {
+        law /= total;
+    }
+    total != 0.0
+}
+
+/// Denoiser marginals `m_j(a) ∝ c_j(a) K_j(a → y_j)` from cavities.
+///
+/// # Errors
+/// [`Error::Shape`], [`Error::NotFinite`]; configurations of the wrong shape or out of range; [`Error::ZeroEvidence`] for a row that is
+/// impossible.
+pub fn denoiser_from_cavities(kernel: &Kernel, y: Configs<'_>, cavities: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
+    check(kernel, y, cavities, "cavities", Side::Clean)?;
+    let mut marginals = cavities.to_owned();
+    for (row, y) in y.outer_iter().enumerate() {
+        for (j, &b) in y.iter().enumerate() {
+            let mut law = marginals.slice_mut(s![row, j, ..kernel.dims_in()[j]]);
+            law *= &kernel.table(j).column(b.into());
+            if !normalise(law) {
+                return Err(Error::ZeroEvidence { row });
+            }
+        }
+    }
+    Ok(marginals)
+}
+
+/// Cavities from denoiser marginals: `c_j(a) ∝ m_j(a) / K_j(a → y_j)`.
+///
+/// # Errors
+/// [`Error::NotInvertible`] where `K_j(a → y_j) = 0`: there the denoiser does not determine the cavity; otherwise as
+/// [`denoiser_from_cavities`].
+pub fn cavities_from_denoiser(kernel: &Kernel, y: Configs<'_>, marginals: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
+    check(kernel, y, marginals, "denoiser marginals", Side::Clean)?;
+    let mut cavities = marginals.to_owned();
+    for (row, y) in y.outer_iter().enumerate() {
+        for (j, &b) in y.iter().enumerate() {
+            let table = kernel.table(j);
+            let likelihood = table.column(b.into());
+            if likelihood.iter().any(|&k| k == 0.0) {
+                return Err(Error::NotInvertible { what: "the denoiser's kernel factor", site: j });
+            }
+            // In units of the largest factor: the quotients stay in range when all factors are tiny.
+            let largest = likelihood.iter().copied().fold(0.0, f64::max);
+            let mut law = cavities.slice_mut(s![row, j, ..kernel.dims_in()[j]]);
+            law.zip_mut_with(&likelihood, |m, k| *m /= k / largest);
+            if !normalise(law) {
+                return Err(Error::ZeroEvidence { row });
+            }
+        }
+    }
+    Ok(cavities)
+}
+
+/// Conditional marginals `p_j(b) = Σ_a c_j(a) K_j(a → b)` from normalised cavities.
+///
+/// # Errors
+/// [`Error::Shape`], [`Error::NotFinite`]; configurations of the wrong shape or out of range.
+pub fn conditionals_from_cavities(
+    kernel: &Kernel,
+    y: Configs<'_>,
+    cavities: ArrayView3<'_, f64>,
+) -> Result<Array3<f64>> {
+    check(kernel, y, cavities, "cavities", Side::Clean)?;
+    let (sites, _, d_out) = kernel.tables().dim();
+    let mut marginals = Array3::zeros((y.nrows(), sites, d_out));
+    for j in 0..sites {
+        let (d_in, d_out) = (kernel.dims_in()[j], kernel.dims_out()[j]);
+        let product = cavities.slice(s![.., j, ..d_in]).dot(&kernel.table(j));
+        marginals.slice_mut(s![.., j, ..d_out]).assign(&product);
+    }
+    Ok(marginals)
+}
+
+/// Cavities from conditional marginals (or score ratios): the solution of `c_j K_j = p_j`, normalised.
+///
+/// The error grows as the condition number of `K_j`, which is exponential in the noise time; entries that should be zero may then come
+/// out slightly negative, and are returned as they are.
+///
+/// # Errors
+/// [`Error::NotInvertible`] where the rows of `K_j` are linearly dependent to rounding, or `K_j` has more rows than columns; otherwise
+/// as [`denoiser_from_cavities`].
+pub fn cavities_from_conditionals(
+    kernel: &Kernel,
+    y: Configs<'_>,
+    marginals: ArrayView3<'_, f64>,
+) -> Result<Array3<f64>> {
+    check(kernel, y, marginals, "conditional marginals", Side::Noised)?;
+    let (sites, d_in, _) = kernel.tables().dim();
+    let mut cavities = Array3::zeros((y.nrows(), sites, d_in));
+    for site in 0..sites {
+        let solve = Solver::new(kernel, site)?;
+        for row in 0..y.nrows() {
+            let p = marginals.slice(s![row, site, ..kernel.dims_out()[site]]);
+            let mut law = cavities.slice_mut(s![row, site, ..kernel.dims_in()[site]]);
+            solve.apply(p, law.view_mut())?;
+            if !normalise(law) {
+                return Err(Error::ZeroEvidence { row });
+            }
+        }
+    }
+    Ok(cavities)
+}
+
+/// `c K = p` by a QR decomposition of `Kᵀ`, also for rectangular kernels with independent rows (masks).
+struct Solver {
+    q: DMatrix<f64>,
+    r: DMatrix<f64>,
+    site: usize,
+}
+
+impl Solver {
+    fn new(kernel: &Kernel, site: usize) -> Result<Self> {
+        let table = kernel.table(site);
+        let (d_in, d_out) = table.dim();
+        let singular = Error::NotInvertible { what: "kernel", site };
+        if d_in > d_out {
+            return Err(singular);
+        }
+        let qr = DMatrix::from_fn(d_out, d_in, |b, a| table[[a, b]]).qr();
+        let (q, r) = (qr.q(), qr.r());
+        let pivots = r.diagonal().abs();
+        // Rounding leaves pivots of some d·2⁻⁵² in a singular matrix of norm one.
+        if pivots.min() <= 4.0 * d_out as f64 * f64::EPSILON * pivots.max() {
+            return Err(singular);
+        }
+        Ok(Solver { q, r, site })
+    }
+
+    fn apply(&self, p: ArrayView1<'_, f64>, mut c: ArrayViewMut1<'_, f64>) -> Result<()> {
+        let right = self.q.tr_mul(&DVector::from_iterator(p.len(), p.iter().copied()));
+        let solution = self.r.solve_upper_triangular(&right);
+        let solution = solution.ok_or(Error::NotInvertible { what: "kernel", site: self.site })?;
+        c.iter_mut().zip(&solution).for_each(|(to, from)| *to = *from);
+        Ok(())
+    }
+}
+
+/// Score ratios `r_j(b) = p_j(b) / p_j(y_j)` from conditional marginals.
+///
+/// # Errors
+/// [`Error::ZeroEvidence`] for a row where `p_j(y_j) = 0`; otherwise as [`conditionals_from_cavities`].
+pub fn ratios_from_conditionals(
+    kernel: &Kernel,
+    y: Configs<'_>,
+    marginals: ArrayView3<'_, f64>,
+) -> Result<Array3<f64>> {
+    check(kernel, y, marginals, "conditional marginals", Side::Noised)?;
+    let mut ratios = marginals.to_owned();
+    for (row, y) in y.outer_iter().enumerate() {
+        for (j, &b) in y.iter().enumerate() {
+            let here = marginals[[row, j, b.into()]];
+            if here == 0.0 {
+                return Err(Error::ZeroEvidence { row });
+            }
+            ratios.slice_mut(s![row, j, ..]).map_inplace(|r| *r /= here);
+        }
+    }
+    Ok(ratios)
+}
+
+/// Conditional marginals from score ratios: `p_j = r_j / Σ_b r_j(b)`.
+///
+/// # Errors
+/// [`Error::ZeroEvidence`] for ratios that sum to zero; otherwise as [`conditionals_from_cavities`].
+pub fn conditionals_from_ratios(kernel: &Kernel, y: Configs<'_>, ratios: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
+    check(kernel, y, ratios, "score ratios", Side::Noised)?;
+    let mut marginals = ratios.to_owned();
+    for (row, mut laws) in marginals.outer_iter_mut().enumerate() {
+        for law in laws.outer_iter_mut() {
+            if !normalise(law) {
+                return Err(Error::ZeroEvidence { row });
+            }
+        }
+    }
+    Ok(marginals)
+}
+
+/// Rates of the reverse process at time `t`, in inverse time: `β(t) Q_j(b → y_j) r_j(b)` from `y` to `y^{j→b}`, zero at `b = y_j`.
+///
+/// # Errors
+/// [`Error::Shape`]; configurations of the wrong shape or out of range; a time that is negative or NaN.
+pub fn reverse_rates(noise: &Noise, t: f64, y: Configs<'_>, ratios: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
+    check_configs(y, noise.dims_out())?;
+    let d_out = noise.dims_out().iter().copied().max().unwrap_or(0);
+    if ratios.dim() != (y.nrows(), noise.sites(), d_out) {
+        let expected = vec![y.nrows(), noise.sites(), d_out];
+        return Err(Error::Shape { field: "score ratios", expected, got: ratios.shape().to_vec() });
+    }
+    let mut rates = ratios.to_owned();
+    for j in 0..noise.sites() {
+        let mut q = noise.rate_matrix(j, t)?;
+        q.diag_mut().fill(0.0);
+        for (row, y) in y.outer_iter().enumerate() {
+            let mut law = rates.slice_mut(s![row, j, ..noise.dims_out()[j]]);
+            law *= &q.column(y[j].into());
+        }
+    }
+    Ok(rates)
+}

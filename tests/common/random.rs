@@ -1,0 +1,27 @@
+//! Asymmetric data for tests, fixed by a seed.
+
+use ndarray::Array2;
+use rand::RngExt;
+use tensorjump::Streams;
+use tensorjump::dense::DenseLaw;
+
+/// One asymmetric rate matrix a site, rates between 0.05 and 1.
+pub fn random_rates(dims: &[usize], seed: u64) -> Vec<Array2<f64>> {
+    let mut stream = Streams::new(seed).domain("test rates").stream(0);
+    let mut matrix = |d: usize| {
+        let mut q = Array2::from_shape_fn((d, d), |_| 0.05 + 0.95 * stream.random::<f64>());
+        for a in 0..d {
+            q[[a, a]] = 0.0;
+            q[[a, a]] = -q.row(a).sum();
+        }
+        q
+    };
+    dims.iter().map(|&d| matrix(d)).collect()
+}
+
+/// A law without structure, probabilities between 0.1 and 1 before normalisation.
+pub fn random_law(dims: &[usize], seed: u64) -> DenseLaw {
+    let mut stream = Streams::new(seed).domain("test law").stream(0);
+    let weights: Vec<f64> = (0..dims.iter().product()).map(|_| 0.1 + 0.9 * stream.random::<f64>()).collect();
+    DenseLaw::new(dims, &weights).unwrap()
+}
