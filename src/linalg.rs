@@ -136,7 +136,7 @@ fn prepare(m: ArrayView2<'_, f64>) -> Result<(Array2<f64>, i64)> {
         return Err(Error::NotFinite { field: "matrix", site: index, value });
     }
     let mut scaled = m.as_standard_layout().into_owned();
-    let e = scaled.as_slice_mut().map_or(0, strip);
+    let e = strip(&mut scaled);
     Ok((scaled, e))
 }
 
@@ -147,9 +147,13 @@ pub(crate) fn exponent<'a>(values: impl IntoIterator<Item = &'a f64>) -> Option<
 }
 
 /// Takes the scale out of the numbers and returns its exponent (0 for zeros only).
-pub(crate) fn strip(values: &mut [f64]) -> i64 {
+pub(crate) fn strip<T>(values: &mut T) -> i64
+where
+    for<'a> &'a T: IntoIterator<Item = &'a f64>,
+    for<'a> &'a mut T: IntoIterator<Item = &'a mut f64>,
+{
     let e = exponent(&*values).unwrap_or(0);
-    scale_by_power(values, -e);
+    scale_by_power(&mut *values, -e);
     e
 }
 

@@ -117,7 +117,7 @@ impl Canonical {
 fn push_right(tensors: &mut [Array3<f64>], j: usize) -> Result<i64> {
     let (l, d, _) = tensors[j].dim();
     let (q, mut r) = qr(left_matrix(&tensors[j]))?;
-    let e = r.as_slice_mut().map_or(0, strip);
+    let e = strip(&mut r);
     let (_, d_next, right) = tensors[j + 1].dim();
     tensors[j + 1] = reshape(&matmul(r.view(), right_matrix(&tensors[j + 1])), (r.nrows(), d_next, right));
     tensors[j] = reshape(&q, (l, d, q.ncols()));
@@ -128,7 +128,7 @@ fn push_right(tensors: &mut [Array3<f64>], j: usize) -> Result<i64> {
 fn push_left(tensors: &mut [Array3<f64>], j: usize) -> Result<i64> {
     let (_, d, r) = tensors[j].dim();
     let (q, mut rest) = qr(right_matrix(&tensors[j]).t())?;
-    let e = rest.as_slice_mut().map_or(0, strip);
+    let e = strip(&mut rest);
     let (left, d_next, _) = tensors[j - 1].dim();
     let product = matmul(left_matrix(&tensors[j - 1]), rest.t());
     tensors[j - 1] = reshape(&product, (left, d_next, rest.nrows()));

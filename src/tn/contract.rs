@@ -37,7 +37,7 @@ impl Mps {
             let (l, d, _) = a.dim();
             let half = reshape(&matmul(environment.view(), right_matrix(&b)), (l * d, b.dim().2));
             environment = matmul(left_matrix(&a).t(), half.view());
-            e += shift_a + shift_b + environment.as_slice_mut().map_or(0, strip);
+            e += shift_a + shift_b + strip(&mut environment);
         }
         Ok(LogScalar::new(environment[[0, 0]], e, self.log_scale() + other.log_scale()))
     }
@@ -48,7 +48,7 @@ impl Mps {
         for tensor in self.tensors() {
             let (tensor, shift) = balanced(tensor);
             v = matmul(v.view(), tensor.sum_axis(ndarray::Axis(1)).view());
-            e += shift + v.as_slice_mut().map_or(0, strip);
+            e += shift + strip(&mut v);
         }
         LogScalar::new(v[[0, 0]], e, self.log_scale())
     }

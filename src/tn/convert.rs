@@ -54,7 +54,7 @@ impl Mps {
             let (tensor, shift) = balanced(tensor);
             let (rows, d, r) = (v.nrows(), tensor.dim().1, tensor.dim().2);
             v = reshape(&matmul(v.view(), right_matrix(&tensor)), (rows * d, r));
-            e += shift + v.as_slice_mut().map_or(0, strip);
+            e += shift + strip(&mut v);
         }
         scale_by(&mut v, e, self.log_scale());
         if let Some((site, &value)) = v.iter().enumerate().find(|(_, v)| !v.is_finite()) {

@@ -82,6 +82,7 @@ impl Mps {
         if bond == 0 {
             return Err(Error::parameter("bond", bond, "at least 1"));
         }
+        dims.iter().try_for_each(|&d| check_dim(d))?;
         let from_left = |size: &mut usize, d: &usize| {
             *size = size.saturating_mul(*d).min(bond);
             Some(*size)

@@ -107,12 +107,12 @@ pub(super) fn right_matrix<S: Data<Elem = f64>>(tensor: &ArrayBase<S, Ix3>) -> A
     tensor.view().into_shape_with_order((l, d * r)).expect("tensors are row-major")
 }
 
-/// Reads the entries of a contiguous or other array in row-major order into a new shape of the same size.
+/// The entries in row-major order in a new shape of the same size, row-major.
 pub(super) fn reshape<D: Dimension, S: Data<Elem = f64>, E: ShapeArg>(
     array: &ArrayBase<S, D>,
     shape: E,
 ) -> Array<f64, E::Dim> {
-    array.to_shape(shape).expect("a reshape keeps the number of entries").into_owned()
+    row_major(array.to_shape(shape).expect("a reshape keeps the number of entries").into_owned())
 }
 
 /// A finite scale, or an error.

@@ -69,7 +69,7 @@ impl Splitter {
 
     /// Brings a matrix to Frobenius norm 1 and returns the logarithm of the norm it had (0 for a zero matrix).
     pub(super) fn normalise(m: &mut Array2<f64>) -> f64 {
-        let e = m.as_slice_mut().map_or(0, strip);
+        let e = strip(m);
         let norm = m.iter().map(|v| v * v).sum::<f64>().sqrt();
         if norm == 0.0 {
             return 0.0;
