@@ -1,6 +1,6 @@
 //! From batches to blocks: plain and tilted draws, scores and redraws of a packed linear law, parallel over blocks of rows.
 
-use ndarray::{Array1, Array2, Axis, concatenate, s};
+use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
 use super::linear::Linear;
@@ -53,41 +53,54 @@ pub(crate) fn run<T: Real>(
     w: &SiteWeights<'_>,
     request: Request<'_>,
 ) -> Result<Reply> {
-    let sites = law.dims().len();
-    let n = request.draw.map(|(n, _)| n).or(request.score.map(|x| x.nrows())).unwrap_or(0);
-    let tilt = (!matches!(w, SiteWeights::Uniform)).then(|| Tilt::new(law, w, prior));
-    let limit = if tilt.is_some() { law.tilted_block() } else { PLAIN_BLOCK };
-    let streams = request.draw.map(|(_, streams)| streams.domain("model"));
-    let parts = over_blocks(n, limit, |first, rows| {
-        let right = tilt.as_ref().map(|tilt| law.right(tilt, first, rows));
-        if let Some(right) = &right {
-            law.require_evidence(right, first)?;
-        }
-        let walk = |source| match (&tilt, &right) {
-            (Some(tilt), Some(right)) => law.tilted(tilt, right, first, Walk::new(source)),
-            _ => law.plain(Walk::new(source)),
-        };
-        let mut x = Array2::zeros((if streams.is_some() { rows } else { 0 }, sites));
-        let drawn = match &streams {
-            Some(streams) => walk(Source::Draw(streams.rows_from(first), x.view_mut())),
-            None => Vec::new(),
-        };
-        let scored = match &request.score {
-            Some(old) => walk(Source::Given(old.slice(s![first..first + rows, ..]))),
-            None => Vec::new(),
-        };
-        if let Some((row, &value)) = drawn.iter().chain(&scored).enumerate().find(|(_, log)| log.is_nan()) {
-            return Err(Error::LogWeight { row: first + row % rows, value });
-        }
-        Ok((x, drawn, scored))
-    })?;
-    let views: Vec<_> = parts.iter().map(|(x, ..)| x.view()).collect();
-    let x = if views.is_empty() { Array2::zeros((0, sites)) } else { join(&views) };
-    let log_prob = parts.iter().flat_map(|(_, drawn, _)| drawn.iter().copied()).collect();
-    let scores = parts.iter().flat_map(|(.., scored)| scored.iter().copied()).collect();
-    Ok(Reply { samples: Samples { x, log_prob }, scores })
+    if matches!(w, SiteWeights::Uniform) {
+        return request.run(law.dims(), PLAIN_BLOCK, |_, _| Ok(()), |(), _, walk| Ok(law.plain(walk)));
+    }
+    let tilt = Tilt::new(law, w, prior);
+    let environments = |first, rows| {
+        let right = law.right(&tilt, first, rows);
+        law.require_evidence(&right, first)?;
+        Ok(right)
+    };
+    let pass = |right: &_, first, walk: Walk<'_>| Ok(law.tilted(&tilt, right, first, walk));
+    request.run(law.dims(), law.tilted_block(), environments, pass)
 }
 
-fn join(views: &[Configs<'_>]) -> Array2<u8> {
-    concatenate(Axis(0), views).expect("blocks have the same number of sites")
+impl Request<'_> {
+    /// Answers block by block: `environments(first, rows)` once, then `pass` for the draws and for the scores.
+    pub(crate) fn run<E>(
+        self,
+        dims: &[usize],
+        limit: usize,
+        environments: impl Fn(usize, usize) -> Result<E> + Send + Sync,
+        pass: impl Fn(&E, usize, Walk<'_>) -> Result<Vec<f64>> + Send + Sync,
+    ) -> Result<Reply> {
+        let sites = dims.len();
+        let n = self.draw.map(|(n, _)| n).or(self.score.map(|x| x.nrows())).unwrap_or(0);
+        let streams = self.draw.map(|(_, streams)| streams.domain("model"));
+        let parts = over_blocks(n, limit, |first, rows| {
+            let environments = environments(first, rows)?;
+            let walk = |source| pass(&environments, first, Walk::new(source));
+            let mut x = Array2::zeros((if streams.is_some() { rows } else { 0 }, sites));
+            let drawn = match &streams {
+                Some(streams) => walk(Source::Draw(streams.rows_from(first), x.view_mut()))?,
+                None => Vec::new(),
+            };
+            let scored = match &self.score {
+                Some(old) => walk(Source::Given(old.slice(s![first..first + rows, ..])))?,
+                None => Vec::new(),
+            };
+            if let Some((i, &value)) = drawn.iter().chain(&scored).enumerate().find(|(_, log)| log.is_nan()) {
+                return Err(Error::LogWeight { row: first + i % rows, value });
+            }
+            Ok((x, drawn, scored))
+        })?;
+        let mut x = Array2::zeros((0, sites));
+        for (block, ..) in &parts {
+            x.append(Axis(0), block.view()).expect("blocks have the same number of sites");
+        }
+        let log_prob = parts.iter().flat_map(|(_, drawn, _)| drawn.iter().copied()).collect();
+        let scores = parts.iter().flat_map(|(.., scored)| scored.iter().copied()).collect();
+        Ok(Reply { samples: Samples { x, log_prob }, scores })
+    }
 }

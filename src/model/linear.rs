@@ -9,7 +9,7 @@
 use ndarray::{Array3, Axis};
 
 use super::real::{Aligned, Real, padded};
-use super::rows::{Probe, RowProduct};
+use super::rows::{Probe, RowProduct, pack};
 use super::tilt::Tilt;
 use super::walk::{Groups, Walk, pick};
 use crate::error::{Error, Result};
@@ -51,20 +51,13 @@ impl<T: Real> Linear<T> {
             .iter()
             .map(|a| {
                 let (l, d, r) = a.dim();
-                let (nl, nr) = (padded::<T>(l), padded::<T>(r));
+                let nl = padded::<T>(l);
                 let mut row_sums = Aligned::zeros(d * nl);
                 for ((i, x), law) in ndarray::indices((l, d)).into_iter().zip(a.lanes(Axis(2))) {
                     row_sums[x * nl + i] = T::from_f64(law.sum());
                 }
-                let pack = |x: usize| {
-                    let (mut forward, mut backward) = (Aligned::zeros(l * nr), Aligned::zeros(r * nl));
-                    for ((i, k), &v) in a.index_axis(Axis(1), x).indexed_iter() {
-                        forward[i * nr + k] = T::from_f64(v);
-                        backward[k * nl + i] = T::from_f64(v);
-                    }
-                    (forward, backward)
-                };
-                let (forward, backward) = (0..d).map(pack).unzip();
+                let forward = (0..d).map(|x| pack(a.index_axis(Axis(1), x))).collect();
+                let backward = (0..d).map(|x| pack(a.index_axis(Axis(1), x).reversed_axes())).collect();
                 Site { bond: (l, r), forward, backward, row_sums }
             })
             .collect();

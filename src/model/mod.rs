@@ -10,6 +10,7 @@
 //! (arXiv 2407.11133). Whoever implements [`ExactModel`] gets noising, denoising, scores and Monte Carlo proposals for free.
 
 mod batch;
+mod born;
 mod linear;
 mod positive;
 mod real;
@@ -19,12 +20,13 @@ mod walk;
 mod weights;
 
 use ndarray::{Array1, Array2, Array3, ArrayView2};
-use rand::RngExt;
+
+use rand::Rng;
 
 use crate::error::{Error, Result};
 use crate::rng::{Stream, Streams};
-use crate::tn::Mps;
 
+pub use born::BornMps;
 pub use positive::PositiveMps;
 pub use weights::SiteWeights;
 
@@ -113,23 +115,8 @@ pub fn check_configs(x: Configs<'_>, dims: &[usize]) -> Result<()> {
     Ok(())
 }
 
-/// Random tensors `f(u)`, `u` uniform in [0, 1), with bonds as large as `bond` and the dimensions allow.
-fn random_mps(dims: &[usize], bond: usize, stream: &mut Stream, f: impl Fn(f64) -> f64) -> Result<Mps> {
-    let grow = |dims: &mut dyn Iterator<Item = &usize>| -> Vec<usize> {
-        dims.scan(1usize, |n, &d| {
-            *n = n.saturating_mul(d).min(bond.max(1));
-            Some(*n)
-        })
-        .collect()
-    };
-    let left = grow(&mut dims.iter());
-    let mut right = grow(&mut dims.iter().rev());
-    right.reverse();
-    let bonds: Vec<usize> =
-        (0..=dims.len()).map(|j| if j == 0 || j == dims.len() { 1 } else { left[j - 1].min(right[j]) }).collect();
-    let tensors = dims
-        .iter()
-        .enumerate()
-        .map(|(j, &d)| Array3::from_shape_simple_fn((bonds[j], d, bonds[j + 1]), || f(stream.random())));
-    Mps::new(tensors.collect(), 0.0)
+/// A plain draw, for laws that know no better start.
+fn initial_draw(model: &dyn Model, stream: &mut Stream) -> Option<Array1<u8>> {
+    let streams = Streams::new(stream.next_u64());
+    model.sample(&SiteWeights::Uniform, 1, &streams).ok().map(|s| s.x.row(0).to_owned())
 }

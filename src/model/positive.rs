@@ -103,7 +103,7 @@ impl PositiveMps {
     /// # Errors
     /// No sites, or a local dimension outside 1..=256.
     pub fn random(dims: &[usize], bond: usize, stream: &mut Stream) -> Result<Self> {
-        Self::new(&super::random_mps(dims, bond, stream, |u| 1.0 - u)?)
+        Self::new(&Mps::random_positive(dims, bond, stream)?)
     }
 
     /// The same law with batched products in single precision: about twice as fast, within about 1e-6 a site of this law.
@@ -236,8 +236,7 @@ impl<T: Real> Target for PositiveMps<T> {
     }
 
     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
-        let streams = Streams::new(rand::Rng::next_u64(stream));
-        self.sample(&SiteWeights::Uniform, 1, &streams).ok().map(|s| s.x.row(0).to_owned())
+        super::initial_draw(self, stream)
     }
 }
 

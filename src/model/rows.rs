@@ -5,15 +5,14 @@
 //! element is one chain of fused multiply-adds over the contracted index, whatever else is in the batch, so a row's result never
 //! depends on its neighbours. Cost: `rows × k × n` multiply-adds.
 
+use ndarray::ArrayView2;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::real::Real;
+use super::real::{Aligned, Real, padded};
 
 /// Vectors with which each output row is multiplied while it is still in the first-level cache.
 #[derive(Clone, Copy)]
 pub(crate) enum Probe<'a, T> {
-    /// None.
-    Nothing,
     /// The same vectors for all rows, `n` elements each: `dots[row · count + i]`.
     Shared(&'a [T]),
     /// Row `row` of another batch with the same leading dimension: `dots[row]`.
@@ -54,7 +53,6 @@ impl<T: Real> WithSimd for RowProduct<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         match self.probe {
-            Probe::Nothing => self.by_registers::<S, NOTHING>(simd),
             Probe::Rows(_) => self.by_registers::<S, ROWS>(simd),
             Probe::Itself => self.by_registers::<S, ITSELF>(simd),
             Probe::Shared(p) if p.len() == self.n => self.by_registers::<S, ONE>(simd),
@@ -65,7 +63,6 @@ impl<T: Real> WithSimd for RowProduct<'_, T> {
 }
 
 // The probe as a compile-time constant.
-const NOTHING: u8 = 0;
 const ROWS: u8 = 1;
 const ITSELF: u8 = 2;
 const ONE: u8 = 3;
@@ -175,4 +172,14 @@ impl<T: Real> RowProduct<'_, T> {
 fn dot<T: Real, S: Simd>(simd: S, a: &[T::Vector<S>], b: &[T::Vector<S>]) -> T {
     let zero = T::splat(simd, T::default());
     T::sum(simd, a.iter().zip(b).fold(zero, |sum, (&a, &b)| T::mul_add(simd, a, b, sum)))
+}
+
+/// A matrix as [`RowProduct`] wants it: row-major, each row padded with zeros to whole cache lines.
+pub(crate) fn pack<T: Real>(matrix: ArrayView2<'_, f64>) -> Aligned<T> {
+    let n = padded::<T>(matrix.ncols());
+    let mut packed = Aligned::zeros(matrix.nrows() * n);
+    for ((i, k), &v) in matrix.indexed_iter() {
+        packed[i * n + k] = T::from_f64(v);
+    }
+    packed
 }

@@ -2,6 +2,8 @@
 
 #[path = "../common/mod.rs"]
 mod common;
+#[path = "../common/laws.rs"]
+mod laws;
 
 mod diffusion;
 mod fredkin;
