@@ -271,6 +271,9 @@ fn draws_depend_on_the_row_only() {
     let part = kernel.sample(x.slice(s![20..40, ..]), &streams.rows_from(20)).unwrap();
     assert_eq!(all.slice(s![20..40, ..]), part);
     assert_ne!(all, kernel.sample(x.view(), &streams.step(1)).unwrap());
+    // Sites with a single state draw nothing else.
+    let single = Kernel::new(&[array![[1.0], [1.0]], array![[1.0], [1.0]]]).unwrap();
+    assert_eq!(single.sample(array![[1u8, 0]].view(), &streams).unwrap(), array![[0u8, 0]]);
 }
 
 #[test]
