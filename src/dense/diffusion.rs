@@ -5,17 +5,11 @@ use ndarray::Array2;
 use super::{DenseLaw, guarded_size, states};
 use crate::error::{Error, Result};
 use crate::model::Target;
-use crate::noise::Kernel;
+use crate::noise::{Kernel, match_dims};
 
 impl DenseLaw {
     fn check_kernel(&self, kernel: &Kernel) -> Result<()> {
-        if kernel.sites() != self.dims.len() {
-            return Err(Error::SiteCount { expected: self.dims.len(), got: kernel.sites() });
-        }
-        match (0..self.dims.len()).find(|&j| kernel.dims_in()[j] != self.dims[j]) {
-            Some(site) => Err(Error::LocalDimension { site, expected: self.dims[site], got: kernel.dims_in()[site] }),
-            None => Ok(()),
-        }
+        match_dims(&self.dims, kernel.dims_in())
     }
 
     /// The noised law `p K`, the kernel applied site by site. Cost `N d^{N+1}`.

@@ -108,15 +108,17 @@ pub trait ExactDiffusion: ExactModel {
     /// Step `k` uses `streams.step(k)`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for fewer than two times, [`Error::TimeOrder`] where they do not descend; otherwise as [`Denoise::denoise`].
+    /// [`Error::Parameter`] for fewer than two times, or one that is negative or NaN; [`Error::TimeOrder`] where they do not descend;
+    /// otherwise as [`Denoise::denoise`]. Times are checked before anything is drawn.
     fn denoise_through(&self, noise: &Noise, times: &[f64], y: Configs<'_>, streams: &Streams) -> Result<Trajectory> {
         if times.len() < 2 {
             return Err(Error::parameter("number of times", times.len(), "at least two"));
         }
-        if let Some(pair) =
-            times.windows(2).find(|pair| pair[0].partial_cmp(&pair[1]) != Some(std::cmp::Ordering::Greater))
-        {
-            return Err(Error::TimeOrder { s: pair[1], t: pair[0] });
+        for pair in times.windows(2) {
+            noise.schedule().elapsed(pair[1], pair[0])?;
+            if pair[1] == pair[0] {
+                return Err(Error::TimeOrder { s: pair[1], t: pair[0] });
+            }
         }
         check_configs(y, noise.dims_at(times[0]))?;
         let mut path =

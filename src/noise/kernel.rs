@@ -49,16 +49,19 @@ impl Kernel {
         let dims_out: Vec<usize> = class_of.iter().map(|&c| tables[c].ncols()).collect();
         let d_in = dims_in.iter().copied().max().unwrap_or(0);
         let d_out = dims_out.iter().copied().max().unwrap_or(0);
-        let laws: Vec<_> = tables.iter().map(thresholds).collect();
+        // One padded block a table, copied to its sites: this is what makes 10⁵ equal sites cheap.
+        let pad = |table: &Array2<f64>, width, padding| {
+            let mut block = Array2::from_elem((d_in, width), padding);
+            block.slice_mut(s![..table.nrows(), ..table.ncols()]).assign(table);
+            block
+        };
+        let blocks: Vec<_> = tables.iter().map(|table| pad(table, d_out, 0.0)).collect();
+        // Thresholds are padded with one: it is never at most u < 1.
+        let laws: Vec<_> = tables.iter().map(|table| pad(&thresholds(table), d_out - 1, 1.0)).collect();
         let mut padded = Array3::zeros((class_of.len(), d_in, d_out));
-        // Padding one: it is never at most u < 1.
-        let mut padded_laws = Array3::ones((class_of.len(), d_in, d_out - 1));
-        for (site, &class) in class_of.iter().enumerate() {
-            let (d_in, d_out) = tables[class].dim();
-            padded.slice_mut(s![site, ..d_in, ..d_out]).assign(&tables[class]);
-            padded_laws.slice_mut(s![site, ..d_in, ..d_out - 1]).assign(&laws[class]);
-        }
-        Ok(Kernel { dims_in, dims_out, tables: padded, thresholds: padded_laws.into_iter().collect() })
+        padded.outer_iter_mut().zip(class_of).for_each(|(mut block, &c)| block.assign(&blocks[c]));
+        let thresholds = class_of.iter().flat_map(|&c| laws[c].iter().copied()).collect();
+        Ok(Kernel { dims_in, dims_out, tables: padded, thresholds })
     }
 
     /// No noise: the identity on each site.
@@ -125,6 +128,9 @@ impl Kernel {
         let streams = streams.domain("noise");
         let (sites, d_in, d_out) = self.tables.dim();
         let width = d_out - 1;
+        if width == 0 {
+            return Ok(Array2::zeros(x.dim())); // one state only
+        }
         let mut y = Array2::zeros(x.dim());
         let rows_per_task = DRAWS_PER_TASK.div_ceil(sites);
         y.outer_iter_mut()
@@ -134,10 +140,11 @@ impl Kernel {
             .with_min_len(rows_per_task)
             .for_each(|(row, (mut y, x))| {
                 let mut rng = streams.stream(row);
-                for (j, (y, &a)) in y.iter_mut().zip(x).enumerate() {
+                let laws = self.thresholds.chunks_exact(d_in * width);
+                for ((y, &a), thresholds) in y.iter_mut().zip(x).zip(laws) {
                     let u: f64 = rng.random();
-                    let first = (j * d_in + usize::from(a)) * width;
-                    *y = self.thresholds[first..first + width].iter().map(|&t| u8::from(t <= u)).sum();
+                    let law = &thresholds[usize::from(a) * width..][..width];
+                    *y = law.iter().map(|&t| u8::from(t <= u)).sum();
                 }
             });
         Ok(y)
