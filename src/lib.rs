@@ -7,6 +7,7 @@ pub mod diffusion;
 pub mod error;
 pub mod lattice;
 pub mod linalg;
+mod log_product;
 pub mod mcmc;
 pub mod model;
 pub mod noise;

@@ -16,6 +16,7 @@ use super::walk::{Groups, Walk, pick};
 use super::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
 use crate::error::{Error, Result};
 use crate::linalg::{matmul, matmul_into};
+use crate::log_product::LogProduct;
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
 
@@ -199,7 +200,7 @@ impl BornMps {
             return Err(Error::TooLarge { what: "density matrices of a tilted Born law", size, limit: LIMIT });
         }
         let mut matrices = vec![Array2::ones((1, 1))];
-        let mut log_scale = 0.0;
+        let mut evidence = LogProduct::ONE;
         for (j, a) in self.psi.tensors().iter().enumerate().rev() {
             let (l, d, r) = a.dim();
             let rho = &matrices[matrices.len() - 1];
@@ -216,17 +217,13 @@ impl BornMps {
             let flat = a.to_shape((l, d * r)).expect("standard layout");
             let mut next = matmul(half.view(), flat.t());
             let trace = next.diag().sum();
-            if trace > 0.0 {
-                next /= trace;
-                log_scale += trace.ln() + max.ln();
-            } else {
-                next.fill(0.0);
-                log_scale = f64::NEG_INFINITY;
-            }
+            evidence.push(trace.max(0.0));
+            evidence.push(max);
+            next.mapv_inplace(|v| if trace > 0.0 { v / trace } else { 0.0 });
             matrices.push(next);
         }
         matrices.reverse();
-        Ok(Densities { matrices, log_evidence: log_scale })
+        Ok(Densities { matrices, log_evidence: evidence.ln() })
     }
 
     /// A draw or score of one row under its density matrices.

@@ -13,6 +13,7 @@ use super::rows::{Probe, RowProduct, pack};
 use super::tilt::Tilt;
 use super::walk::{Groups, Walk, pick};
 use crate::error::{Error, Result};
+use crate::log_product::LogProduct;
 
 /// Matrices of one site, packed for [`RowProduct`].
 #[derive(Debug)]
@@ -32,6 +33,7 @@ struct Site<T> {
 pub(crate) struct Linear<T> {
     sites: Vec<Site<T>>,
     dims: Vec<usize>,
+    d_max: usize,
     ld: usize,
 }
 
@@ -61,7 +63,8 @@ impl<T: Real> Linear<T> {
                 Site { bond: (l, r), forward, backward, row_sums }
             })
             .collect();
-        Linear { sites, dims: tensors.iter().map(|a| a.dim().1).collect(), ld }
+        let dims: Vec<usize> = tensors.iter().map(|a| a.dim().1).collect();
+        Linear { sites, d_max: dims.iter().copied().max().unwrap_or(1), dims, ld }
     }
 
     pub(crate) fn dims(&self) -> &[usize] {
@@ -79,17 +82,13 @@ impl<T: Real> Linear<T> {
         ((256 << 20) / row).clamp(1, 256)
     }
 
-    fn d_max(&self) -> usize {
-        self.dims.iter().copied().max().unwrap_or(1)
-    }
-
     /// Plain draws or scores of a block; returns log-probabilities.
     pub(crate) fn plain(&self, mut walk: Walk<'_>) -> Vec<f64> {
         let rows = walk.rows();
         let (mut v, mut out) = (Aligned::<T>::zeros(rows * self.ld), Aligned::<T>::zeros(rows * self.ld));
         let mut scale = vec![T::ONE; rows];
-        let mut groups = Groups::new(self.d_max(), rows);
-        let mut weights = vec![T::default(); rows * self.d_max()];
+        let mut groups = Groups::new(self.d_max, rows);
+        let mut weights = vec![T::default(); rows * self.d_max];
         let first = &self.sites[0];
         for row in 0..rows {
             v[row * self.ld] = T::ONE;
@@ -207,12 +206,17 @@ impl<T: Real> Linear<T> {
         let rows = right.scales[0].len();
         let log_of = |row: usize| {
             let total: f64 = right.vectors[0][row * self.ld].into();
-            let scaled = total.ln();
-            let logs = (0..self.sites.len()).map(|j| {
+            if total <= 0.0 {
+                return f64::NEG_INFINITY;
+            }
+            let mut evidence = LogProduct::ONE;
+            evidence.push(total);
+            for j in 0..self.sites.len() {
                 let scale: f64 = right.scales[j][row].into();
-                tilt.log_max(first + row, j) - scale.ln()
-            });
-            if total > 0.0 { scaled + logs.sum::<f64>() } else { f64::NEG_INFINITY }
+                evidence.push(tilt.max(first + row, j));
+                evidence.push(1.0 / scale);
+            }
+            evidence.ln()
         };
         (0..rows).map(log_of).collect()
     }
@@ -233,7 +237,7 @@ impl<T: Real> Linear<T> {
         let mut v = zeros();
         (0..rows).for_each(|row| v[row * ld] = T::ONE);
         let norms = (0..rows).map(|row| right.vectors[0][row * ld].into()).collect();
-        let symbols = self.d_max();
+        let symbols = self.d_max;
         let pass = TiltedPass {
             law: self,
             tilt,
@@ -255,7 +259,7 @@ impl<T: Real> Linear<T> {
 
     /// Cavity weights of a block, `(rows, sites, d_max)` flattened, each site's normalised; the weights of the site itself left out.
     pub(crate) fn cavities(&self, tilt: &Tilt<'_, T>, right: &Right<T>, first: usize, rows: usize) -> Result<Vec<f64>> {
-        let (ld, n, d_max) = (self.ld, self.sites.len(), self.d_max());
+        let (ld, n, d_max) = (self.ld, self.sites.len(), self.d_max);
         let all: Vec<u32> = (0..rows as u32).collect();
         let mut cavities = vec![0.0; rows * n * d_max];
         let (mut v, mut out, mut next) =
@@ -373,7 +377,7 @@ impl<T: Real> TiltedPass<'_, '_, '_, T> {
 
     /// Accepts the first symbol where that settles the row, collects the others.
     fn decide_first(&mut self, j: usize) {
-        let d_max = self.law.d_max();
+        let d_max = self.law.d_max;
         self.undecided.clear();
         for row in 0..self.walk.rows() {
             let a = self.first_symbol(row, j);
@@ -401,7 +405,7 @@ impl<T: Real> TiltedPass<'_, '_, '_, T> {
 
     /// Tries every other symbol of the undecided rows and settles them.
     fn other_symbols(&mut self, j: usize) {
-        let (d, d_max, ld) = (self.law.dims[j], self.law.d_max(), self.law.ld);
+        let (d, d_max, ld) = (self.law.dims[j], self.law.d_max, self.law.ld);
         let undecided = std::mem::take(&mut self.undecided);
         let guesses: Vec<usize> = undecided.iter().map(|&row| self.first_symbol(row as usize, j)).collect();
         let mut norms: Vec<f64> = vec![0.0; undecided.len() * d];
@@ -440,7 +444,7 @@ impl<T: Real> TiltedPass<'_, '_, '_, T> {
 
     /// Symbol and conditional probability of a row for which all symbols have been weighed.
     fn settle(&self, row: usize, j: usize, guess: usize) -> (usize, f64) {
-        let q = &self.conditionals[row * self.law.d_max()..][..self.law.dims[j]];
+        let q = &self.conditionals[row * self.law.d_max..][..self.law.dims[j]];
         let others: f64 = q.iter().enumerate().filter(|&(a, _)| a != guess).map(|(_, &q)| q).sum();
         if T::NEAR_CERTAIN > 1.0 {
             // Full precision: the conditionals sum to one to rounding; the guess holds the interval [0, q_guess).

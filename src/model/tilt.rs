@@ -4,12 +4,12 @@ use super::linear::Linear;
 use super::real::{Aligned, Real};
 use super::weights::SiteWeights;
 
-/// Weights of a batch. Each site's weights are divided by their largest, which is kept as a logarithm.
+/// Weights of a batch. Each site's weights are divided by their largest, which is kept.
 pub(crate) struct Tilt<'a, T> {
     form: Form<'a>,
     d_max: usize,
-    /// Largest weight of each class (or row) and site, in nats; −∞ where all vanish.
-    log_max: Vec<f64>,
+    /// Largest weight of each class (or row) and site.
+    max: Vec<f64>,
     /// Weights over their largest, `(class or row, d_max)` a site.
     weights: Vec<T>,
     /// The likeliest symbol of each class (or row) and site.
@@ -42,7 +42,7 @@ impl<'a, T: Real> Tilt<'a, T> {
         let mut tilt = Tilt {
             form,
             d_max,
-            log_max: vec![0.0; size],
+            max: vec![0.0; size],
             weights: vec![T::default(); size * d_max],
             guess: vec![0; size],
             matrices: Vec::new(),
@@ -67,7 +67,7 @@ impl<'a, T: Real> Tilt<'a, T> {
 
     fn set(&mut self, index: usize, d: usize, weight: impl Fn(usize) -> f64, prior: &[f64]) {
         let max = (0..d).map(&weight).fold(0.0, f64::max);
-        self.log_max[index] = max.ln();
+        self.max[index] = max;
         let mut best = (-1.0, 0);
         for a in 0..d {
             let w = if max > 0.0 { weight(a) / max } else { 0.0 };
@@ -122,8 +122,8 @@ impl<'a, T: Real> Tilt<'a, T> {
         self.weights[self.index(row, site) * self.d_max + a]
     }
 
-    pub(crate) fn log_max(&self, row: usize, site: usize) -> f64 {
-        self.log_max[self.index(row, site)]
+    pub(crate) fn max(&self, row: usize, site: usize) -> f64 {
+        self.max[self.index(row, site)]
     }
 
     #[inline(always)]

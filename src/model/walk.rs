@@ -4,6 +4,7 @@ use ndarray::{ArrayView2, ArrayViewMut2};
 use rand::RngExt;
 
 use super::real::Real;
+use crate::log_product::LogProduct;
 use crate::rng::{Stream, Streams};
 
 /// Sites between two visits to the generators and to the configuration array.
@@ -26,9 +27,8 @@ pub(crate) struct Walk<'a> {
     chunk: usize,
     rows: usize,
     sites: usize,
-    log_prob: Vec<f64>,
-    /// Product of conditionals not yet in `log_prob`.
-    pending: Vec<f64>,
+    /// Probability of each row so far.
+    prob: Vec<LogProduct>,
 }
 
 impl<'a> Walk<'a> {
@@ -45,8 +45,7 @@ impl<'a> Walk<'a> {
             chunk: 0,
             rows,
             sites,
-            log_prob: vec![0.0; rows],
-            pending: vec![1.0; rows],
+            prob: vec![LogProduct::ONE; rows],
         }
     }
 
@@ -97,13 +96,7 @@ impl<'a> Walk<'a> {
     #[inline(always)]
     pub(crate) fn record(&mut self, row: usize, site: usize, symbol: usize, q: f64) {
         self.symbols[row * CHUNK + site % CHUNK] = symbol as u8;
-        let product = self.pending[row] * q;
-        if product > 1e-250 {
-            self.pending[row] = product;
-        } else {
-            self.log_prob[row] += self.pending[row].ln() + q.ln();
-            self.pending[row] = 1.0;
-        }
+        self.prob[row].push(q);
     }
 
     /// Writes the drawn symbols of the finished chunk.
@@ -118,10 +111,7 @@ impl<'a> Walk<'a> {
     /// Writes what is left and returns the log-probabilities of the rows.
     pub(crate) fn finish(mut self) -> Vec<f64> {
         self.flush();
-        for (log, pending) in self.log_prob.iter_mut().zip(&self.pending) {
-            *log += pending.ln();
-        }
-        self.log_prob
+        self.prob.iter().map(|p| p.ln()).collect()
     }
 }
 

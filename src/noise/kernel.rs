@@ -5,6 +5,7 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::log_product::LogProduct;
 use crate::model::{Configs, SiteWeights, check_configs};
 use crate::rng::Streams;
 use crate::tn::Mpo;
@@ -162,7 +163,7 @@ impl Kernel {
         }
         let score = |(x, y): (ArrayView1<'_, u8>, ArrayView1<'_, u8>)| {
             let factors = x.iter().zip(y).enumerate();
-            log_product(factors.map(|(j, (&a, &b))| self.tables[[j, a.into(), b.into()]]))
+            factors.map(|(j, (&a, &b))| self.tables[[j, a.into(), b.into()]]).collect::<LogProduct>().ln()
         };
         Ok(x.outer_iter().zip(y.outer_iter()).map(score).collect())
     }
@@ -222,22 +223,4 @@ fn thresholds(table: &Array2<f64>) -> Array2<f64> {
         }
     }
     thresholds
-}
-
-/// Logarithm of a product of non-negative factors, with one logarithm for as many factors as the exponent range allows.
-fn log_product(factors: impl Iterator<Item = f64>) -> f64 {
-    const SMALL: f64 = 1e-150; // the product of two such numbers is still normal
-    let (mut log, mut product) = (0.0, 1.0);
-    for factor in factors {
-        if factor < SMALL {
-            log += factor.ln();
-            continue;
-        }
-        product *= factor;
-        if product < SMALL {
-            log += product.ln();
-            product = 1.0;
-        }
-    }
-    log + product.ln()
 }

@@ -114,7 +114,7 @@ fn inner_products_sums_and_multiples() {
         assert_eq!((value.log_abs, value.sign), (f64::NEG_INFINITY, 0.0));
     }
     assert_eq!(none.log_norm().unwrap(), f64::NEG_INFINITY);
-    assert_eq!(none.compress(&Truncation::default()).unwrap().0.to_dense().unwrap(), Array1::zeros(144));
+    assert_eq!(none.compress(&Truncation::default()).unwrap().0.to_dense().unwrap(), Array1::<f64>::zeros(144));
     let values = none.evaluate(all_configs(&DIMS).view()).unwrap();
     assert!(values.log_abs.iter().all(|&v| v == f64::NEG_INFINITY) && values.sign.iter().all(|&v| v == 0.0));
 }
@@ -253,7 +253,7 @@ fn operator_algebra() {
     assert!((distance(&dense_operator(&cut), &ld) - error.distance()).abs() < 1e-12 && error.total() > 1e-6);
     let (back, _) = Mpo::from_dense(kd.view(), &DIMS[..4], &mid, &Truncation::default()).unwrap();
     assert!(distance(&dense_operator(&back), &kd) < 1e-13);
-    assert_eq!(dense_operator(&Mpo::identity(&mid).unwrap()), Array2::eye(36));
+    assert_eq!(dense_operator(&Mpo::identity(&mid).unwrap()), Array2::<f64>::eye(36));
     let factors = [matrix(2, 3, &mut stream(13)), matrix(4, 1, &mut stream(14))];
     let kron = Array2::from_shape_fn((8, 3), |(x, y)| factors[0][[x / 4, y]] * factors[1][[x % 4, 0]]);
     assert!(distance(&dense_operator(&Mpo::product(&factors).unwrap()), &kron) < 1e-15);
