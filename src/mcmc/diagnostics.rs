@@ -58,8 +58,8 @@ pub fn autocorrelation(series: ArrayView2<'_, f64>) -> Result<Autocorrelation> {
         window += 1;
         tau += covariance(window) / variance;
     }
-    let tau = tau.max(0.5 / n.log10().max(1.0));
     let settled = window as f64 >= WINDOW * tau;
+    let tau = tau.max(0.5 / n.log10().max(1.0));
     let lower_bound = !settled || (records as f64) < LONG_ENOUGH * tau;
     Ok(Autocorrelation { tau, window, ess: n / (2.0 * tau), lower_bound })
 }
