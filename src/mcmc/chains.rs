@@ -14,7 +14,7 @@ use crate::rng::Streams;
 
 /// The present configurations of a batch of chains.
 ///
-/// Invariant: at least one chain; log-weights are finite and those of the target.
+/// Invariant: at least one chain and one site; log-weights are finite and those of the target.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chains {
     x: Array2<u8>,
@@ -31,14 +31,10 @@ impl Chains {
         if x.nrows() == 0 {
             return Err(Error::parameter("chains", 0, "at least one"));
         }
-        check_configs(x.view(), target.dims())?;
-        let log_weight = target.log_weight(x.view())?;
-        if log_weight.len() != x.nrows() {
-            return Err(Error::SampleCount { expected: x.nrows(), got: log_weight.len() });
+        if x.ncols() == 0 {
+            return Err(Error::SiteCount { expected: target.dims().len().max(1), got: 0 });
         }
-        if let Some(row) = log_weight.iter().position(|w| !w.is_finite()) {
-            return Err(Error::LogWeight { row, value: log_weight[row] });
-        }
+        let log_weight = start_weights(target, x.view())?;
         Ok(Chains { x, log_weight, updates: 0 })
     }
 
@@ -101,6 +97,19 @@ impl Chains {
         self.x.row_mut(row).assign(&x);
         self.log_weight[row] = log_weight;
         Ok(changed)
+    }
+}
+
+/// Log-weights of configurations at which chains may stand: all finite.
+fn start_weights(target: &dyn Target, x: Configs<'_>) -> Result<Array1<f64>> {
+    check_configs(x, target.dims())?;
+    let log_weight = target.log_weight(x)?;
+    if log_weight.len() != x.nrows() {
+        return Err(Error::SampleCount { expected: x.nrows(), got: log_weight.len() });
+    }
+    match log_weight.iter().position(|w| !w.is_finite()) {
+        None => Ok(log_weight),
+        Some(row) => Err(Error::LogWeight { row, value: log_weight[row] }),
     }
 }
 
@@ -183,13 +192,17 @@ impl Run {
     }
 }
 
+/// Numbers that a run may record: 8 GiB.
+const SERIES_LIMIT: usize = 1 << 30;
+
 /// Runs the chains on by `warm_up + updates` updates and records the observables.
 ///
 /// `observe` maps configurations `(chains, sites)` to observables `(chains, observables)`. `progress` is called after each update.
-/// Two runs of the same `chains` continue each other: 500 and then 500 updates are the 1000 of one run with the same seed.
+/// Two runs of the same `chains` continue each other: 500 and then 500 updates are the 1000 of one run with the same seed. The
+/// target may be another one than before (annealing): the chains are weighed anew first.
 ///
 /// # Errors
-/// `updates < thin` or `thin` zero; observables of a changing number or not finite; errors of move and target. After an error the
+/// `updates < thin` or `thin` zero; more than 2³⁰ numbers to record; chains at weight zero; observables of a changing number or not finite; errors of move and target. After an error the
 /// chains stand at the last complete move.
 pub fn run(
     target: &dyn Target,
@@ -206,14 +219,21 @@ pub fn run(
     if updates < thin {
         return Err(Error::parameter("updates", updates, "at least `thin`, to record something"));
     }
-    check_configs(chains.x(), target.dims())?;
-    let streams = Streams::new(seed).domain("run");
+    let Some(total) = warm_up.checked_add(updates) else {
+        return Err(Error::parameter("warm_up", warm_up, "an addressable number of updates"));
+    };
+    let start = start_weights(target, chains.x())?;
     let records = updates / thin;
     let observables = measure(observe, chains, None)?.ncols();
+    let size = records.saturating_mul(chains.len()).saturating_mul(observables.max(1));
+    if size > SERIES_LIMIT {
+        return Err(Error::TooLarge { what: "the recorded series", size, limit: SERIES_LIMIT });
+    }
+    chains.log_weight = start;
+    let streams = Streams::new(seed).domain("run");
     let mut series = Array3::zeros((records, chains.len(), observables));
     let mut log_weight = Array2::zeros((records, chains.len()));
     let mut report = MoveReport::default();
-    let total = warm_up + updates;
     for done in 1..=total {
         let step = dynamics.update(chains, target, &streams.step(chains.updates))?;
         chains.updates += 1;

@@ -43,7 +43,10 @@ pub fn autocorrelation(series: ArrayView2<'_, f64>) -> Result<Autocorrelation> {
     }
     let n = (records * chains) as f64;
     let mean = series.sum() / n;
-    let centred: Vec<Vec<f64>> = series.columns().into_iter().map(|c| c.iter().map(|v| v - mean).collect()).collect();
+    // In units of the largest deviation, so that squares neither over- nor underflow.
+    let scale = series.iter().map(|v| (v - mean).abs()).fold(f64::MIN_POSITIVE, f64::max);
+    let centre = |c: ndarray::ArrayView1<'_, f64>| c.iter().map(|v| (v - mean) / scale).collect::<Vec<f64>>();
+    let centred: Vec<Vec<f64>> = series.columns().into_iter().map(centre).collect();
     if centred.iter().all(|chain| is_constant(chain)) {
         let tau = records as f64;
         return Ok(Autocorrelation { tau, window: records - 1, ess: n / (2.0 * tau), lower_bound: true });

@@ -19,6 +19,30 @@
 //! * diagnostics: [`autocorrelation`], [`split_r_hat`], [`weight_summary`], [`stationary_acceptance`], [`missing_mass`],
 //!   [`supported_mass`].
 //!
+//! ```
+//! use ndarray::{Array1, Axis};
+//! use tensorjump::mcmc::{Chains, MetropolisHastings, RunOptions, SingleSite, run};
+//! use tensorjump::{Configs, Result, Stream, Target};
+//!
+//! /// Independent spins in a field: log-weight `Σ_j x_j`.
+//! struct Field([usize; 4]);
+//! impl Target for Field {
+//!     fn dims(&self) -> &[usize] { &self.0 }
+//!     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> { Ok(x.mapv(f64::from).sum_axis(Axis(1))) }
+//!     fn initial(&self, _: &mut Stream) -> Option<Array1<u8>> { Some(Array1::zeros(4)) }
+//! }
+//!
+//! let target = Field([2; 4]);
+//! let dynamics = MetropolisHastings::new(SingleSite::new(target.dims())?);
+//! let mut chains = Chains::initial(&target, 16, 7)?;
+//! let up = |x: Configs<'_>| x.mapv(f64::from).sum_axis(Axis(1)).insert_axis(Axis(1));
+//! let run = run(&target, &dynamics, &mut chains, &RunOptions { seed: 7, ..RunOptions::default() }, &up, None)?;
+//! let found = run.mean(0)?;
+//! let exact = 4.0 / (1.0 + (-1f64).exp());
+//! assert!((found.mean - exact).abs() < 5.0 * found.error);
+//! # Ok::<(), tensorjump::Error>(())
+//! ```
+//!
 //! Cost of an update: one batched draw and one batched score of the model, and one batched weight of the target.
 
 mod chains;

@@ -317,6 +317,13 @@ fn frozen_and_constant_series_have_defined_diagnostics() {
     let found = autocorrelation(alternating.view()).unwrap();
     assert!(found.tau > 0.0 && found.tau < 0.5 && found.ess <= 2000.0 * 2000f64.log10() * 1.000001);
     assert!(autocorrelation(constant.slice(s![..1, ..])).unwrap().lower_bound);
+    // Units do not matter, however small or large.
+    let series = Array2::from_shape_fn((400, 2), |(t, c)| ((t * 7919 + c * 31) % 1009) as f64);
+    let found = autocorrelation(series.view()).unwrap();
+    for unit in [1e-200, 1e200] {
+        let scaled = autocorrelation((&series * unit).view()).unwrap();
+        assert!((scaled.tau - found.tau).abs() < 1e-9 && scaled.window == found.window);
+    }
     // A trend never settles.
     let trend = Array2::from_shape_fn((1000, 1), |(t, _)| t as f64);
     let found = autocorrelation(trend.view()).unwrap();
@@ -424,6 +431,13 @@ fn bad_input_is_a_typed_error() {
     let before = chains.clone();
     assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 0), &observe, None).unwrap_err()), "thin");
     assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 6), &observe, None).unwrap_err()), "updates");
+    let endless = RunOptions { updates: 5, thin: 1, warm_up: usize::MAX, seed: 0 };
+    assert_eq!(name(run(&target, &mh, &mut chains, &endless, &observe, None).unwrap_err()), "warm_up");
+    let huge = run(&target, &mh, &mut chains, &options(usize::MAX, 1), &observe, None);
+    assert!(matches!(huge, Err(Error::TooLarge { .. })));
+    let elsewhere = Toy::new(&DIMS, &[0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 1.0);
+    let forbidden = run(&elsewhere, &mh, &mut chains, &options(5, 1), &observe, None);
+    assert_eq!(forbidden, Err(Error::LogWeight { row: 0, value: f64::NEG_INFINITY }));
     let nan = |x: Configs<'_>| Array2::from_elem((x.nrows(), 2), f64::NAN);
     assert!(matches!(run(&target, &mh, &mut chains, &options(5, 1), &nan, None), Err(Error::NotFinite { .. })));
     let short = |_: Configs<'_>| Array2::zeros((3, 2));
