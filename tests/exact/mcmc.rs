@@ -1,1 +1,473 @@
-//! (to come)
+//! Monte Carlo: detailed balance as dense matrices, proposals against enumeration, diagnostics against brute force.
+
+#[path = "../common/toy.rs"]
+mod toy;
+
+use ndarray::{Array1, Array2, ArrayView1, Axis, array, s};
+use tensorjump::mcmc::*;
+use tensorjump::noise::Kernel;
+use tensorjump::{Configs, Error, Model, SiteWeights, Streams, Target};
+
+use crate::common::{all_configs, chi2_tail, index_of};
+use toy::Toy;
+
+const DIMS: [usize; 3] = [2, 3, 2];
+/// Sums of at most 16 × 12 products of probabilities: errors of some 1e-15.
+const TOLERANCE: f64 = 1e-12;
+/// A wrong twin must violate balance by a million times what the test allows: no accident of rounding.
+const SEEN: f64 = 1e6 * TOLERANCE;
+
+/// Asymmetric kernels; the middle site gets a fourth symbol, and impossible transitions.
+fn kernel() -> Kernel {
+    Kernel::new(&[
+        array![[0.7, 0.3], [0.1, 0.9]],
+        array![[0.5, 0.2, 0.0, 0.3], [0.1, 0.6, 0.1, 0.2], [0.0, 0.25, 0.7, 0.05]],
+        array![[0.85, 0.15], [0.35, 0.65]],
+    ])
+    .unwrap()
+}
+
+/// Only the identity and a mask: a truncated model cannot explain every `y`.
+fn mask_kernel() -> Kernel {
+    Kernel::new(&[
+        array![[1.0, 0.0], [0.0, 1.0]],
+        array![[0.6, 0.0, 0.0, 0.4], [0.0, 0.7, 0.0, 0.3], [0.0, 0.0, 0.5, 0.5]],
+        array![[0.85, 0.15], [0.35, 0.65]],
+    ])
+    .unwrap()
+}
+
+fn target() -> Toy {
+    Toy::new(&DIMS, &[3.0, 1.0, 0.5, 4.0, 2.0, 0.0, 1.5, 0.2, 6.0, 1.0, 0.7, 2.5], 1.0)
+}
+
+fn model(power: f64) -> Toy {
+    Toy::new(&DIMS, &[1.0, 2.0, 1.5, 1.0, 0.3, 0.6, 2.0, 1.1, 0.4, 3.0, 0.9, 1.3], power)
+}
+
+/// Support missing at 1, 2, 3, 8 and 9: among them both configurations (0, 1, ·), so that y = (0, 1, ·) has no evidence under
+/// [`mask_kernel`].
+fn truncated(power: f64) -> Toy {
+    Toy::new(&DIMS, &[1.0, 0.0, 0.0, 0.0, 0.3, 0.6, 2.0, 1.1, 0.0, 0.0, 0.9, 1.3], power)
+}
+
+/// `T[x, x']` off the diagonal for the rule `log_ratio(x, x', triple)`, from the terms that the public interface returns.
+fn connected_matrix(
+    target: &dyn Target,
+    model: &dyn Model,
+    kernel: &Kernel,
+    log_ratio: &dyn Fn(usize, usize, Triple) -> f64,
+) -> Array2<f64> {
+    let x = all_configs(&DIMS);
+    let n = x.nrows();
+    let log_weight = target.log_weight(x.view()).unwrap();
+    let mut t = Array2::zeros((n, n));
+    for y in all_configs(kernel.dims_out()).outer_iter() {
+        let y = y.broadcast((n, y.len())).unwrap();
+        let noise = kernel.log_prob(x.view(), y).unwrap();
+        let denoise = match model.log_prob(x.view(), &kernel.likelihood(y)) {
+            Ok(denoise) => denoise,
+            Err(Error::ZeroEvidence { .. }) => continue, // the chain stays
+            Err(error) => panic!("{error}"),
+        };
+        for (i, j) in (0..n).flat_map(|i| (0..n).map(move |j| (i, j))) {
+            let forward = (noise[i] + denoise[j]).exp();
+            if i == j || forward == 0.0 || log_weight[i] == f64::NEG_INFINITY {
+                continue;
+            }
+            let triple =
+                Triple { noise_old: noise[i], noise_new: noise[j], denoise_old: denoise[i], denoise_new: denoise[j] };
+            t[[i, j]] += forward * acceptance_probability(log_weight[i], log_weight[j], log_ratio(i, j, triple));
+        }
+    }
+    t
+}
+
+/// The same for the disconnected move.
+fn disconnected_matrix(target: &dyn Target, model: &dyn Model, ratio: &dyn Fn(Triple) -> f64) -> Array2<f64> {
+    let x = all_configs(&DIMS);
+    let log_weight = target.log_weight(x.view()).unwrap();
+    let q = model.log_prob(x.view(), &SiteWeights::Uniform).unwrap();
+    Array2::from_shape_fn((q.len(), q.len()), |(i, j)| {
+        if i == j || q[j] == f64::NEG_INFINITY || log_weight[i] == f64::NEG_INFINITY {
+            return 0.0;
+        }
+        let triple = Triple { noise_old: 0.0, noise_new: 0.0, denoise_old: q[i], denoise_new: q[j] };
+        q[j].exp() * acceptance_probability(log_weight[i], log_weight[j], ratio(triple))
+    })
+}
+
+/// Largest violation of π(x)T(x,x') = π(x')T(x',x), and the whole flow between different configurations.
+fn balance(target: &Toy, t: &Array2<f64>) -> (f64, f64) {
+    let flow = Array2::from_shape_fn(t.dim(), |(i, j)| target.p[i] * t[[i, j]]);
+    for row in t.outer_iter() {
+        assert!(row.sum() <= 1.0 + TOLERANCE, "more than all moves away");
+    }
+    let violation = flow.indexed_iter().map(|((i, j), v)| (v - flow[[j, i]]).abs()).fold(0.0, f64::max);
+    (violation, flow.sum())
+}
+
+#[test]
+fn connected_move_is_reversible_for_every_denoiser() {
+    let target = target();
+    for kernel in [kernel(), mask_kernel()] {
+        for model in [model(1.0), model(0.6), truncated(1.0), truncated(0.6)] {
+            let right = connected_matrix(&target, &model, &kernel, &|_, _, t| t.log_ratio());
+            let (violation, flow) = balance(&target, &right);
+            assert!(violation < TOLERANCE, "violation {violation:e}");
+            assert!(flow > 0.05, "no flow to balance: {flow}");
+            // Wrong twin: the proposal ratio omitted.
+            let wrong = connected_matrix(&target, &model, &kernel, &|_, _, t| {
+                if t.log_ratio() == f64::NEG_INFINITY { t.log_ratio() } else { 0.0 }
+            });
+            assert!(balance(&target, &wrong).0 > SEEN, "the test does not see an omitted proposal ratio");
+        }
+        // Wrong twin: a denoiser that is not the Bayes posterior, accepted with w(x')/w(x) as if it were.
+        let model = model(0.6);
+        let wrong = connected_matrix(&target, &model, &kernel, &|i, j, _| (model.p[i] / model.p[j]).ln());
+        let violation = balance(&target, &wrong).0;
+        assert!(violation > SEEN, "the test does not see an approximate denoiser: {violation:e}");
+    }
+}
+
+#[test]
+fn disconnected_move_is_reversible() {
+    let target = target();
+    for model in [model(1.0), truncated(1.0)] {
+        let (violation, flow) = balance(&target, &disconnected_matrix(&target, &model, &|t| t.log_ratio()));
+        assert!(violation < TOLERANCE, "violation {violation:e}");
+        assert!(flow > 0.05, "no flow to balance: {flow}");
+        assert!(balance(&target, &disconnected_matrix(&target, &model, &|_| 0.0)).0 > SEEN);
+    }
+}
+
+/// For the exact denoiser K(x',y) q(x|y) / (K(x,y) q(x'|y)) = P(x)/P(x') whatever y.
+#[test]
+fn exact_denoiser_reduces_to_the_weight_ratio() {
+    let (kernel, exact, approximate) = (kernel(), model(1.0), model(0.6));
+    let largest = |model: &Toy| {
+        let worst = std::cell::Cell::new(0.0f64);
+        connected_matrix(&target(), model, &kernel, &|i, j, t| {
+            worst.set(worst.get().max((t.log_ratio() - (model.p[i] / model.p[j]).ln()).abs()));
+            t.log_ratio()
+        });
+        worst.get()
+    };
+    assert!(largest(&exact) < TOLERANCE, "{:e}", largest(&exact));
+    assert!(largest(&approximate) > 0.1);
+}
+
+/// What `propose` returns is the triple of its own `y`, which the noise stream tells.
+#[test]
+fn proposals_carry_the_ratio_of_their_triple() {
+    let x = all_configs(&DIMS).select(Axis(0), &(0..600).map(|i| i % 12).collect::<Vec<_>>());
+    for (kernel, model) in [
+        (kernel(), model(0.6)),
+        (kernel(), truncated(1.0)),
+        (mask_kernel(), truncated(0.6)),
+        (mask_kernel(), model(1.0)),
+    ] {
+        let streams = Streams::new(5).step(3);
+        let proposed = Connected::new(&model, kernel.clone()).unwrap().propose(x.view(), &streams).unwrap();
+        let y = kernel.sample(x.view(), &streams).unwrap();
+        let w = kernel.likelihood(y.view());
+        let noise_old = kernel.log_prob(x.view(), y.view()).unwrap();
+        let noise_new = kernel.log_prob(proposed.x.view(), y.view()).unwrap();
+        let (mut unsupported, mut impossible, mut finite) = (0, 0, 0);
+        for row in 0..x.nrows() {
+            let Some(law) = model.law(&w, row) else {
+                impossible += 1;
+                assert_eq!(proposed.x.row(row), x.row(row));
+                assert_eq!(proposed.log_ratio[row], f64::NEG_INFINITY);
+                continue;
+            };
+            let (old, new) = (law[index_of(x.row(row), &DIMS)], law[index_of(proposed.x.row(row), &DIMS)]);
+            let expected = noise_new[row] + old.ln() - noise_old[row] - new.ln();
+            unsupported += usize::from(old == 0.0);
+            if old == 0.0 {
+                assert_eq!(proposed.log_ratio[row], f64::NEG_INFINITY);
+            } else {
+                finite += 1;
+                assert!((proposed.log_ratio[row] - expected).abs() < TOLERANCE);
+            }
+        }
+        assert_eq!((proposed.unsupported, proposed.impossible), (unsupported, impossible));
+        assert!(finite > 100);
+        let lacks_support = model.p.contains(&0.0);
+        assert_eq!(unsupported > 0, lacks_support);
+        assert_eq!(impossible > 0, lacks_support && kernel == mask_kernel());
+    }
+}
+
+/// Neither the rows beside it nor their impossibility change what a row proposes; one row alone is `propose_one`.
+#[test]
+fn a_row_proposes_the_same_in_every_batch() {
+    let x = all_configs(&DIMS);
+    let model = truncated(0.6);
+    let connected = Connected::new(&model, mask_kernel()).unwrap();
+    let disconnected = Disconnected::new(&model);
+    let single = SingleSite::new(&DIMS).unwrap();
+    let exchange = Exchange::new(&DIMS, &[(0, 2)]).unwrap();
+    for proposal in [&connected as &dyn Proposal, &disconnected, &single, &exchange] {
+        for step in 0..20 {
+            let streams = Streams::new(1).step(step);
+            let whole = proposal.propose(x.view(), &streams).unwrap();
+            for row in 0..x.nrows() {
+                let config = x.row(row).to_vec();
+                let (new, log_ratio) = proposal.propose_one(&config, &streams.rows_from(row)).unwrap();
+                assert_eq!(ArrayView1::from(&new), whole.x.row(row));
+                assert_eq!(log_ratio.to_bits(), whole.log_ratio[row].to_bits());
+            }
+        }
+    }
+    // Steps and rows do differ.
+    let twice = x.select(Axis(0), &[0, 0, 0, 0, 0, 0, 0, 0]);
+    let a = connected.propose(twice.view(), &Streams::new(1)).unwrap().x;
+    let b = connected.propose(twice.view(), &Streams::new(1).step(1)).unwrap().x;
+    assert_ne!(a, b);
+    assert!(a.outer_iter().any(|row| row != a.row(0)));
+}
+
+#[test]
+fn weights_diagnostics_match_brute_force() {
+    let log_w: Array1<f64> = (0..57).map(|i| ((i * i * 37 % 101) as f64 / 17.0).sin() * 3.0 + 700.0).collect();
+    let mut log_w = log_w;
+    log_w[4] = f64::NEG_INFINITY;
+    let w: Vec<f64> = log_w.iter().map(|v| (v - 700.0).exp()).collect();
+    let n = w.len();
+    let sum: f64 = w.iter().sum();
+
+    let summary = weight_summary(log_w.view()).unwrap();
+    let ess = sum * sum / w.iter().map(|w| w * w).sum::<f64>();
+    assert!((summary.ess - ess).abs() < 1e-11 * ess && (summary.fraction - ess / n as f64).abs() < 1e-12);
+    let max = log_w.iter().copied().fold(f64::MIN, f64::max);
+    assert_eq!(summary.max_log_weight, max);
+    assert!((summary.max_log_relative - (max - 700.0 - (sum / n as f64).ln())).abs() < 1e-11);
+
+    let acceptance = |w: &[f64]| {
+        let n = w.len();
+        let pairs = (0..n).flat_map(|i| (0..n).map(move |j| (i, j))).filter(|(i, j)| i != j);
+        pairs.map(|(i, j)| w[i].min(w[j])).sum::<f64>() / ((n - 1) as f64 * w.iter().sum::<f64>())
+    };
+    let estimate = stationary_acceptance(log_w.view()).unwrap();
+    assert!((estimate.mean - acceptance(&w)).abs() < 1e-12);
+    // Infinitesimal jackknife of the brute-force ratio: the same error up to terms of relative order 1/n.
+    let jackknife: Vec<f64> = (0..n)
+        .map(|i| {
+            let mut w = w.clone();
+            w.remove(i);
+            acceptance(&w)
+        })
+        .collect();
+    let mean = jackknife.iter().sum::<f64>() / n as f64;
+    let error = (jackknife.iter().map(|a| (a - mean).powi(2)).sum::<f64>() * (n - 1) as f64 / n as f64).sqrt();
+    assert!((estimate.error / error - 1.0).abs() < 5.0 / n as f64, "{} and {error}", estimate.error);
+
+    let free_energy = log_mean_weight(log_w.view()).unwrap();
+    assert!((free_energy.mean - (700.0 + (sum / n as f64).ln())).abs() < 1e-11);
+    let f: Array1<f64> = (0..n).map(|i| (i % 7) as f64).collect();
+    let mean = importance_mean(log_w.view(), f.view()).unwrap();
+    assert!((mean.mean - w.iter().zip(&f).map(|(w, f)| w * f).sum::<f64>() / sum).abs() < 1e-12);
+    // Equal weights: acceptance and effective fraction one, the plain mean with its plain error.
+    let equal = Array1::from_elem(n, -3.0);
+    assert!((stationary_acceptance(equal.view()).unwrap().mean - 1.0).abs() < 1e-14);
+    assert!(stationary_acceptance(equal.view()).unwrap().error < 1e-14);
+    assert!((weight_summary(equal.view()).unwrap().fraction - 1.0).abs() < 1e-14);
+}
+
+/// Every configuration "drawn" in proportion to an integer multiple of its weight: the estimators are then exact.
+#[test]
+fn support_check_measures_the_missing_mass() {
+    let (target, model) = (target(), truncated(1.0));
+    let ratio = |i: usize| target.p[i].ln() - model.p[i].ln();
+    let draws: Vec<usize> = (0..12).flat_map(|i| vec![i; (target.p[i] * 224.0).round() as usize]).collect();
+    let log_target: Array1<f64> = draws.iter().map(|&i| target.p[i].ln()).collect();
+    let log_model: Array1<f64> = draws.iter().map(|&i| model.p[i].ln()).collect();
+    for kappa in [f64::INFINITY, 1.0, 0.0, -0.5] {
+        let exact: f64 = (0..12).filter(|&i| model.p[i] == 0.0 || ratio(i) > kappa).map(|i| target.p[i]).sum();
+        let found = missing_mass(kappa, log_target.view(), log_model.view()).unwrap();
+        assert!((found.mean - exact).abs() < 1e-12, "κ = {kappa}: {} and {exact}", found.mean);
+        assert!(found.error > 0.0);
+    }
+    let exact: f64 = (0..12).filter(|&i| model.p[i] > 0.0).map(|i| target.p[i]).sum();
+    let draws: Vec<usize> = (0..12).flat_map(|i| vec![i; (model.p[i] * 72.0).round() as usize]).collect();
+    let found = supported_mass(draws.iter().map(|&i| ratio(i)).collect::<Array1<_>>().view()).unwrap();
+    assert!((found.mean - exact).abs() < 1e-12, "{} and {exact}", found.mean);
+    let none = array![f64::NEG_INFINITY, f64::NEG_INFINITY];
+    assert_eq!(supported_mass(none.view()).unwrap().mean, 0.0);
+}
+
+#[test]
+fn frozen_and_constant_series_have_defined_diagnostics() {
+    let constant = Array2::from_elem((40, 3), 0.1);
+    let found = autocorrelation(constant.view()).unwrap();
+    assert_eq!((found.tau, found.lower_bound), (40.0, true));
+    assert!(split_r_hat(constant.view()).unwrap().is_nan());
+    let mean = series_mean(constant.view()).unwrap();
+    assert!((mean.mean - 0.1).abs() < 1e-15 && mean.error < 1e-15);
+
+    let frozen = Array2::from_shape_fn((40, 3), |(_, chain)| chain as f64 / 3.0);
+    let found = autocorrelation(frozen.view()).unwrap();
+    assert_eq!((found.tau, found.lower_bound, found.ess), (40.0, true, 1.5));
+    assert_eq!(split_r_hat(frozen.view()).unwrap(), f64::INFINITY);
+    assert!(series_mean(frozen.view()).unwrap().error > 0.1);
+
+    // Strict alternation: ρ = −1 at odd lags; τ stays positive. One record: nothing but a lower bound.
+    let alternating = Array2::from_shape_fn((1000, 2), |(t, _)| (t % 2) as f64);
+    let found = autocorrelation(alternating.view()).unwrap();
+    assert!(found.tau > 0.0 && found.tau < 0.5 && found.ess <= 2000.0 * 2000f64.log10() * 1.000001);
+    assert!(autocorrelation(constant.slice(s![..1, ..])).unwrap().lower_bound);
+    // Units do not matter, however small or large.
+    let series = Array2::from_shape_fn((400, 2), |(t, c)| ((t * 7919 + c * 31) % 1009) as f64);
+    let found = autocorrelation(series.view()).unwrap();
+    for unit in [1e-200, 1e200] {
+        let scaled = autocorrelation((&series * unit).view()).unwrap();
+        assert!((scaled.tau - found.tau).abs() < 1e-9 && scaled.window == found.window);
+    }
+    // A trend never settles.
+    let trend = Array2::from_shape_fn((1000, 1), |(t, _)| t as f64);
+    let found = autocorrelation(trend.view()).unwrap();
+    assert!(found.lower_bound && found.tau > 100.0);
+}
+
+/// Normal quantile by bisection of the χ² tail with one degree of freedom, `P(|z| > a) = Q(½, a²/2)`.
+fn bisected_quantile(p: f64) -> f64 {
+    let tail = 2.0 * p.min(1.0 - p);
+    let (mut low, mut high) = (0.0, 8.0);
+    for _ in 0..60 {
+        let a = (low + high) / 2.0;
+        if chi2_tail(a * a, 1) > tail { low = a } else { high = a }
+    }
+    if p < 0.5 { -low } else { low }
+}
+
+/// R̂ of rank-normalised half-chains, written out from arXiv 1903.08008, eqs. 1–4 and 14.
+fn r_hat_by_definition(halves: &[Vec<f64>]) -> f64 {
+    let all = halves.concat();
+    let rank = |v: f64| {
+        let (below, equal) = (all.iter().filter(|u| **u < v).count(), all.iter().filter(|u| **u == v).count());
+        below as f64 + (equal + 1) as f64 / 2.0
+    };
+    let score = |v: f64| bisected_quantile((rank(v) - 0.375) / (all.len() as f64 + 0.25));
+    let z: Vec<Vec<f64>> = halves.iter().map(|h| h.iter().map(|&v| score(v)).collect()).collect();
+    let mean = |v: &[f64]| v.iter().sum::<f64>() / v.len() as f64;
+    let spread = |v: &[f64]| v.iter().map(|u| (u - mean(v)).powi(2)).sum::<f64>() / (v.len() - 1) as f64;
+    let n = halves[0].len() as f64;
+    let between = n * spread(&z.iter().map(|h| mean(h)).collect::<Vec<_>>());
+    let within = mean(&z.iter().map(|h| spread(h)).collect::<Vec<_>>());
+    (((n - 1.0) / n * within + between / n) / within).sqrt()
+}
+
+#[test]
+fn split_r_hat_is_its_definition() {
+    let noise = |t: usize, chain: usize| ((t * 7919 + chain * 104_729) % 1009) as f64 / 1009.0;
+    // Shifted chains (bulk decides), stretched chains (the folded one decides); ties; an odd length.
+    let shifted = Array2::from_shape_fn((41, 3), |(t, c)| (10.0 * noise(t, c)).floor() + 3.0 * c as f64);
+    let stretched = Array2::from_shape_fn((41, 3), |(t, c)| (1.0 + 4.0 * c as f64) * (noise(t, c) - 0.5));
+    for (series, bulk_decides) in [(shifted, true), (stretched, false)] {
+        let mut halves = vec![];
+        for chain in series.columns() {
+            let chain = chain.to_vec();
+            halves.push(chain[..20].to_vec());
+            halves.push(chain[21..].to_vec());
+        }
+        let mut all = halves.concat();
+        all.sort_by(f64::total_cmp);
+        let median = (all[59] + all[60]) / 2.0;
+        let folded: Vec<Vec<f64>> = halves.iter().map(|h| h.iter().map(|v| (v - median).abs()).collect()).collect();
+        let (bulk, folded) = (r_hat_by_definition(&halves), r_hat_by_definition(&folded));
+        assert_eq!(bulk > folded, bulk_decides);
+        assert!((split_r_hat(series.view()).unwrap() - bulk.max(folded)).abs() < 1e-11);
+        assert!(bulk.max(folded) > 1.1);
+    }
+}
+
+#[test]
+fn bad_input_is_a_typed_error() {
+    let (target, model) = (target(), model(1.0));
+    let name = |error: Error| match error {
+        Error::Parameter { name, .. } => name,
+        other => panic!("not a parameter error: {other}"),
+    };
+    let small = Kernel::new(&[array![[1.0]]]).unwrap();
+    assert_eq!(Connected::new(&model, small).err(), Some(Error::SiteCount { expected: 3, got: 1 }));
+    let square = Kernel::new(&vec![array![[0.5, 0.5], [0.2, 0.8]]; 3]).unwrap();
+    let expected = Error::LocalDimension { site: 1, expected: 3, got: 2 };
+    assert_eq!(Connected::new(&model, square).err(), Some(expected.clone()));
+
+    let single = SingleSite::new(&DIMS).unwrap();
+    assert_eq!(single.propose_one(&[0, 0], &Streams::new(0)), Err(Error::SiteCount { expected: 3, got: 2 }));
+    let out = Error::StateOutOfRange { row: 0, site: 1, state: 3, dim: 3 };
+    for proposal in [&single as &dyn Proposal, &Connected::new(&model, kernel()).unwrap(), &Disconnected::new(&model)] {
+        assert_eq!(proposal.propose_one(&[0, 3, 0], &Streams::new(0)), Err(out.clone()));
+    }
+    assert_eq!(name(SingleSite::new(&[1, 1]).unwrap_err()), "local dimension");
+    assert_eq!(name(Exchange::new(&DIMS, &[]).unwrap_err()), "pairs");
+    assert_eq!(name(Exchange::new(&DIMS, &[(0, 3)]).unwrap_err()), "pair");
+    assert_eq!(name(Exchange::new(&DIMS, &[(2, 2)]).unwrap_err()), "pair");
+    let unequal = Error::LocalDimension { site: 1, expected: 2, got: 3 };
+    assert_eq!(Exchange::chain(&DIMS).unwrap_err(), unequal);
+
+    let part = || Box::new(single.clone()) as Box<dyn Proposal>;
+    assert_eq!(name(Mixture::<dyn Proposal>::new(vec![]).err().unwrap()), "parts of the mixture");
+    assert_eq!(name(Mixture::new(vec![(0.5, part()), (0.4, part())]).err().unwrap()), "sum of mixture probabilities");
+    let negative = Mixture::new(vec![(1.5, part()), (-0.5, part())]).err();
+    assert_eq!(negative, Some(Error::Negative { field: "mixture probability", site: 1, value: -0.5 }));
+    assert!(matches!(Mixture::new(vec![(f64::NAN, part())]).err(), Some(Error::NotFinite { .. })));
+    assert_eq!(name(Cycle::new(vec![]).err().unwrap()), "parts of the cycle");
+    assert_eq!(name(Repeat::new(MetropolisHastings::new(&single), 0).err().unwrap()), "times");
+
+    // Starts: none, one of weight zero, one out of range.
+    assert_eq!(name(Chains::initial(&target, 0, 0).unwrap_err()), "chains");
+    let zero = all_configs(&DIMS).slice(s![4..7, ..]).to_owned();
+    assert_eq!(Chains::new(&target, zero), Err(Error::LogWeight { row: 1, value: f64::NEG_INFINITY }));
+    assert_eq!(Chains::new(&target, array![[0, 3, 0]]), Err(out));
+
+    // Runs: options, observables, lattices that do not fit, dynamics that leave the support.
+    let observe = |x: Configs<'_>| x.mapv(f64::from);
+    let mut chains = Chains::initial(&target, 4, 0).unwrap();
+    let mh = MetropolisHastings::new(&single);
+    let options = |updates, thin| RunOptions { updates, thin, warm_up: 0, seed: 0 };
+    let before = chains.clone();
+    assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 0), &observe, None).unwrap_err()), "thin");
+    assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 6), &observe, None).unwrap_err()), "updates");
+    let endless = RunOptions { updates: 5, thin: 1, warm_up: usize::MAX, seed: 0 };
+    assert_eq!(name(run(&target, &mh, &mut chains, &endless, &observe, None).unwrap_err()), "warm_up");
+    let huge = run(&target, &mh, &mut chains, &options(usize::MAX, 1), &observe, None);
+    assert!(matches!(huge, Err(Error::TooLarge { .. })));
+    let elsewhere = Toy::new(&DIMS, &[0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 1.0);
+    let forbidden = run(&elsewhere, &mh, &mut chains, &options(5, 1), &observe, None);
+    assert_eq!(forbidden, Err(Error::LogWeight { row: 0, value: f64::NEG_INFINITY }));
+    let nan = |x: Configs<'_>| Array2::from_elem((x.nrows(), 2), f64::NAN);
+    assert!(matches!(run(&target, &mh, &mut chains, &options(5, 1), &nan, None), Err(Error::NotFinite { .. })));
+    let short = |_: Configs<'_>| Array2::zeros((3, 2));
+    assert!(matches!(run(&target, &mh, &mut chains, &options(5, 1), &short, None), Err(Error::Shape { .. })));
+    let other = MetropolisHastings::new(SingleSite::new(&[2, 2, 2]).unwrap());
+    assert_eq!(run(&target, &other, &mut chains, &options(5, 1), &observe, None).unwrap_err(), expected);
+    let leave = Local::new(|x: &mut [u8], _: &mut tensorjump::Stream| {
+        x.copy_from_slice(&[0, 2, 1]); // the configuration of weight zero
+        Ok((1, 1))
+    });
+    let left = run(&target, &leave, &mut chains, &options(5, 1), &observe, None).unwrap_err();
+    assert_eq!(left, Error::LogWeight { row: 0, value: f64::NEG_INFINITY });
+    assert_eq!(chains, before, "an error must not change the chains");
+
+    // Estimators.
+    let (one, two) = (array![0.0], array![0.0, 0.0]);
+    let count = |expected, got| Error::SampleCount { expected, got };
+    assert_eq!(log_mean_weight(one.view()), Err(count(2, 1)));
+    assert_eq!(importance_mean(two.view(), one.view()), Err(count(2, 1)));
+    assert_eq!(stationary_acceptance(one.view()), Err(count(2, 1)));
+    assert!(matches!(weight_summary(array![0.0, f64::NAN].view()), Err(Error::LogWeight { row: 1, .. })));
+    assert!(matches!(log_mean_weight(array![f64::INFINITY, 0.0].view()), Err(Error::LogWeight { row: 0, .. })));
+    let none = array![f64::NEG_INFINITY, f64::NEG_INFINITY];
+    assert!(matches!(weight_summary(none.view()), Err(Error::ZeroWeight { .. })));
+    assert_eq!(name(missing_mass(f64::NAN, two.view(), two.view()).unwrap_err()), "kappa");
+    assert_eq!(missing_mass(0.0, two.view(), one.view()), Err(count(2, 1)));
+    assert_eq!(missing_mass(0.0, none.slice(s![..0]), none.slice(s![..0])), Err(count(1, 0)));
+    assert!(matches!(missing_mass(0.0, none.view(), two.view()), Err(Error::LogWeight { row: 0, .. })));
+    assert_eq!(autocorrelation(Array2::zeros((0, 3)).view()), Err(count(1, 0)));
+    assert_eq!(split_r_hat(Array2::zeros((3, 2)).view()), Err(count(4, 3)));
+    assert_eq!(split_r_hat(Array2::zeros((4, 0)).view()), Err(count(1, 0)));
+    assert!(matches!(autocorrelation(array![[f64::NAN]].view()), Err(Error::NotFinite { .. })));
+}

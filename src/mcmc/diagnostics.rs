@@ -1,0 +1,237 @@
+//! Do the chains mix? Integrated autocorrelation time and rank-normalised split-R̂.
+//!
+//! `τ = ½ + Σ_{t=1}^{W} ρ(t)` with Sokal's window, the smallest `W ≥ 6 τ(W)` (Sokal 1997, Monte Carlo methods in statistical
+//! mechanics); `ρ` is pooled over chains about the common mean, so chains stuck at different places show as a long time.
+//! Effective sample size `n/(2τ)`. R̂: Vehtari, Gelman, Simpson, Carpenter, Bürkner, arXiv 1903.08008.
+//! Cost: `O(records × chains × W)` and `O(n log n)`.
+
+use ndarray::ArrayView2;
+
+use crate::error::{Error, Result};
+
+/// The window is the smallest `W ≥ WINDOW·τ(W)`.
+const WINDOW: f64 = 6.0;
+/// A series shorter than this many times τ gives only a lower bound.
+const LONG_ENOUGH: f64 = 50.0;
+
+/// Integrated autocorrelation time of a series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Autocorrelation {
+    /// `τ = ½ + Σρ` in records (times `thin` for updates): ½ for independent values.
+    pub tau: f64,
+    /// Window `W` in records.
+    pub window: usize,
+    /// Effective number of independent values in all chains together, `n/(2τ)`.
+    pub ess: f64,
+    /// The series is shorter than 50τ: τ is only a lower bound, and `ess` an upper one.
+    pub lower_bound: bool,
+}
+
+/// Integrated autocorrelation time of a series of shape `(records, chains)`, pooled over the chains.
+///
+/// Special cases: chains none of which ever changes (a constant observable, frozen chains) have `τ = records`, a lower bound. A
+/// sum that does not settle within half the series is stopped there. Anticorrelated series have `τ < ½`, bounded from below by
+/// `1/(2 log₁₀ n)`, the bound `ess ≤ n log₁₀ n` of Stan.
+///
+/// # Errors
+/// [`Error::SampleCount`] for an empty series, [`Error::NotFinite`] for bad values.
+pub fn autocorrelation(series: ArrayView2<'_, f64>) -> Result<Autocorrelation> {
+    check_finite(series.iter())?;
+    let (records, chains) = series.dim();
+    if series.is_empty() {
+        return Err(Error::SampleCount { expected: 1, got: 0 });
+    }
+    let n = (records * chains) as f64;
+    let mean = series.sum() / n;
+    // In units of the largest deviation, so that squares neither over- nor underflow.
+    let scale = series.iter().map(|v| (v - mean).abs()).fold(f64::MIN_POSITIVE, f64::max);
+    let centre = |c: ndarray::ArrayView1<'_, f64>| c.iter().map(|v| (v - mean) / scale).collect::<Vec<f64>>();
+    let centred: Vec<Vec<f64>> = series.columns().into_iter().map(centre).collect();
+    if centred.iter().all(|chain| is_constant(chain)) {
+        let tau = records as f64;
+        return Ok(Autocorrelation { tau, window: records - 1, ess: n / (2.0 * tau), lower_bound: true });
+    }
+    let covariance = |lag: usize| {
+        let sum: f64 = centred.iter().map(|c| c.iter().zip(&c[lag..]).map(|(a, b)| a * b).sum::<f64>()).sum();
+        sum / (chains * (records - lag)) as f64
+    };
+    let variance = covariance(0);
+    let (mut tau, mut window) = (0.5, 0);
+    while window < records / 2 && (window == 0 || (window as f64) < WINDOW * tau) {
+        window += 1;
+        tau += covariance(window) / variance;
+    }
+    let settled = window as f64 >= WINDOW * tau;
+    let tau = tau.max(0.5 / n.log10().max(1.0));
+    let lower_bound = !settled || (records as f64) < LONG_ENOUGH * tau;
+    Ok(Autocorrelation { tau, window, ess: n / (2.0 * tau), lower_bound })
+}
+
+/// Rank-normalised split-R̂ of a series of shape `(records, chains)`: the larger of bulk (location) and folded (scale) R̂.
+///
+/// Above 1.01 the chains have not mixed. It is ∞ if no half-chain ever changes but they differ, and NaN (it says nothing) if all
+/// values are equal.
+///
+/// # Errors
+/// [`Error::SampleCount`] for no chains or fewer than four records, [`Error::NotFinite`] for bad values.
+pub fn split_r_hat(series: ArrayView2<'_, f64>) -> Result<f64> {
+    check_finite(series.iter())?;
+    let (records, chains) = series.dim();
+    if chains == 0 {
+        return Err(Error::SampleCount { expected: 1, got: 0 });
+    }
+    if records < 4 {
+        return Err(Error::SampleCount { expected: 4, got: records });
+    }
+    let half = records / 2; // the middle value of an odd series is left out
+    let mut values = Vec::with_capacity(2 * half * chains);
+    for chain in series.columns() {
+        values.extend(chain.iter().take(half));
+        values.extend(chain.iter().skip(records - half));
+    }
+    let median = median(&values);
+    let folded: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
+    // `max` ignores NaN: a folded series may be constant (two values about their median) where the bulk is not.
+    Ok(r_hat(&rank_normalise(&values), half).max(r_hat(&rank_normalise(&folded), half)))
+}
+
+/// R̂ of consecutive pieces of the given length: `√(((n−1)/n W + B/n)/W)`.
+fn r_hat(values: &[f64], length: usize) -> f64 {
+    let n = length as f64;
+    let pieces = values.chunks_exact(length);
+    if pieces.clone().all(is_constant) {
+        return if is_constant(values) { f64::NAN } else { f64::INFINITY };
+    }
+    let means: Vec<f64> = pieces.clone().map(|p| p.iter().sum::<f64>() / n).collect();
+    let within = pieces.map(variance).sum::<f64>() / means.len() as f64;
+    (((n - 1.0) / n * within + variance(&means)) / within).sqrt()
+}
+
+/// Unbiased variance of at least two values.
+fn variance(values: &[f64]) -> f64 {
+    let mean = values.iter().sum::<f64>() / values.len() as f64;
+    values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64
+}
+
+fn is_constant(values: &[f64]) -> bool {
+    values.windows(2).all(|pair| pair[0] == pair[1])
+}
+
+/// Median of a non-empty list.
+fn median(values: &[f64]) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_unstable_by(f64::total_cmp);
+    sorted[(sorted.len() - 1) / 2].midpoint(sorted[sorted.len() / 2])
+}
+
+/// Normal scores `Φ⁻¹((r − 3/8)/(n + 1/4))` of the ranks `r`; ties get their mean rank.
+fn rank_normalise(values: &[f64]) -> Vec<f64> {
+    let n = values.len();
+    let mut order: Vec<usize> = (0..n).collect();
+    order.sort_unstable_by(|&i, &j| values[i].total_cmp(&values[j]));
+    let mut scores = vec![0.0; n];
+    let mut first = 0;
+    for tied in order.chunk_by(|&i, &j| values[i] == values[j]) {
+        let rank = first as f64 + (tied.len() + 1) as f64 / 2.0;
+        let score = normal_quantile((rank - 0.375) / (n as f64 + 0.25));
+        tied.iter().for_each(|&i| scores[i] = score);
+        first += tied.len();
+    }
+    scores
+}
+
+/// Inverse of the normal distribution function for `1.4e-11 < p < 1 − 1.4e-11`, relative accuracy about 1e-15: algorithm AS 241,
+/// PPND16 (Wichura 1988, Applied Statistics 37, 477), without its far tail, which ranks of fewer than 4·10¹⁰ values never reach.
+fn normal_quantile(p: f64) -> f64 {
+    const A: [f64; 8] = [
+        3.387_132_872_796_366_5,
+        133.141_667_891_784_38,
+        1_971.590_950_306_551_3,
+        13_731.693_765_509_46,
+        45_921.953_931_549_87,
+        67_265.770_927_008_7,
+        33_430.575_583_588_13,
+        2_509.080_928_730_122_7,
+    ];
+    const B: [f64; 8] = [
+        1.0,
+        42.313_330_701_600_91,
+        687.187_007_492_057_9,
+        5_394.196_021_424_751,
+        21_213.794_301_586_597,
+        39_307.895_800_092_71,
+        28_729.085_735_721_943,
+        5_226.495_278_852_854,
+    ];
+    const C: [f64; 8] = [
+        1.423_437_110_749_683_5,
+        4.630_337_846_156_546,
+        5.769_497_221_460_691,
+        3.647_848_324_763_204_5,
+        1.270_458_252_452_368_4,
+        0.241_780_725_177_450_6,
+        0.022_723_844_989_269_184,
+        7.745_450_142_783_414e-4,
+    ];
+    const D: [f64; 8] = [
+        1.0,
+        2.053_191_626_637_759,
+        1.676_384_830_183_803_8,
+        0.689_767_334_985_1,
+        0.148_103_976_427_480_08,
+        0.015_198_666_563_616_457,
+        5.475_938_084_995_345e-4,
+        1.050_750_071_644_416_9e-9,
+    ];
+    let ratio = |r: f64, a: &[f64; 8], b: &[f64; 8]| {
+        let polynomial = |c: &[f64; 8]| c.iter().rev().fold(0.0, |sum, c| sum * r + c);
+        polynomial(a) / polynomial(b)
+    };
+    let q = p - 0.5;
+    if q.abs() <= 0.425 {
+        return q * ratio(0.180_625 - q * q, &A, &B);
+    }
+    let r = (-p.min(1.0 - p).ln()).sqrt();
+    ratio(r - 1.6, &C, &D).copysign(q)
+}
+
+/// Values must be finite; the error names the first that is not by its position.
+pub(super) fn check_finite<'a>(values: impl Iterator<Item = &'a f64>) -> Result<()> {
+    match values.enumerate().find(|(_, v)| !v.is_finite()) {
+        None => Ok(()),
+        Some((site, &value)) => Err(Error::NotFinite { field: "observable", site, value }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Tabulated quantiles, in the centre and both parts of the tail (60-digit values of erfc⁻¹, rounded).
+    #[test]
+    fn normal_quantiles_are_those_of_the_tables() {
+        let table = [
+            (0.5, 0.0),
+            (0.75, 0.674_489_750_196_081_7),
+            (0.975, 1.959_963_984_540_054),
+            (1e-3, -3.090_232_306_167_813_5),
+            (1e-9, -5.997_807_015_007_687),
+        ];
+        for (p, z) in table {
+            assert!(
+                (normal_quantile(p) - z).abs() < 1e-13 * (1.0 + z.abs()),
+                "p = {p}: {} and {z}",
+                normal_quantile(p)
+            );
+            assert!((normal_quantile(1.0 - p) + z).abs() < 1e-7 * (1.0 + z.abs()), "symmetry at p = {p}");
+        }
+    }
+
+    #[test]
+    fn ties_share_their_rank() {
+        let scores = rank_normalise(&[3.0, 1.0, 3.0, 2.0]);
+        assert_eq!(scores[0], scores[2]);
+        assert_eq!(scores[1], normal_quantile(0.625 / 4.25));
+        assert_eq!(scores[0], normal_quantile((3.5 - 0.375) / 4.25));
+    }
+}

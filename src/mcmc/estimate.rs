@@ -1,0 +1,109 @@
+//! Averages with errors: of correlated series, and of independent draws with importance weights.
+//!
+//! Series: `ā ± √(σ² 2τ/n)`, `τ` the integrated autocorrelation time. Weights `w = e^{log w}`, `log w = log π̃ − log q` of
+//! independent draws from `q`: self-normalised average `ā = Σwf/Σw ± √(Σw²(f−ā)²)/Σw` and free energy
+//! `log Z = log(Σw/n) ± √(Var w/n)/w̄`, both errors by the delta method (Owen, Monte Carlo theory, methods and examples, §9).
+//! Errors of weighted averages are themselves estimates: see [`weight_summary`](super::weight_summary) before trusting them.
+
+use ndarray::{ArrayView1, ArrayView2};
+
+use super::diagnostics::{Autocorrelation, autocorrelation, check_finite};
+use crate::error::{Error, Result};
+
+/// An estimate with its standard error.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Estimate {
+    /// Estimate.
+    pub mean: f64,
+    /// Standard error.
+    pub error: f64,
+}
+
+/// Mean of a correlated series.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct SeriesMean {
+    /// Mean.
+    pub mean: f64,
+    /// Standard error `√(σ²/ESS)`; itself too small where [`Autocorrelation::lower_bound`] is set.
+    pub error: f64,
+    /// Variance `σ²` of single values.
+    pub variance: f64,
+    /// Autocorrelation time and effective sample size.
+    pub autocorrelation: Autocorrelation,
+}
+
+/// Mean over time and chains of a series of shape `(records, chains)`, with its error from the autocorrelation time.
+///
+/// A constant series has error 0 and an autocorrelation time marked as a lower bound.
+///
+/// # Errors
+/// An empty series, fewer than two values, or values that are not finite.
+pub fn series_mean(series: ArrayView2<'_, f64>) -> Result<SeriesMean> {
+    let autocorrelation = autocorrelation(series)?;
+    let n = series.len();
+    if n < 2 {
+        return Err(Error::SampleCount { expected: 2, got: n });
+    }
+    let mean = series.sum() / n as f64;
+    let variance = series.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
+    Ok(SeriesMean { mean, error: (variance / autocorrelation.ess).sqrt(), variance, autocorrelation })
+}
+
+/// Self-normalised average `Σ w f / Σ w` over independent draws with log-weights `log_weight` (any common constant).
+///
+/// # Errors
+/// Fewer than two draws, different lengths, a log-weight NaN or +∞, a value not finite, or all weights zero.
+pub fn importance_mean(log_weight: ArrayView1<'_, f64>, f: ArrayView1<'_, f64>) -> Result<Estimate> {
+    if f.len() != log_weight.len() {
+        return Err(Error::SampleCount { expected: log_weight.len(), got: f.len() });
+    }
+    check_finite(f.iter())?;
+    let Scaled { w, .. } = Scaled::new(log_weight)?;
+    let sum: f64 = w.iter().sum();
+    let mean = w.iter().zip(f).map(|(w, f)| w * f).sum::<f64>() / sum;
+    let square: f64 = w.iter().zip(f).map(|(w, f)| (w * (f - mean)).powi(2)).sum();
+    Ok(Estimate { mean, error: square.sqrt() / sum })
+}
+
+/// `log (1/n) Σ w`: the log of the partition function, in nats, from independent draws with `log w = log π̃ − log q`.
+///
+/// # Errors
+/// Fewer than two draws, a log-weight NaN or +∞, or all weights zero.
+pub fn log_mean_weight(log_weight: ArrayView1<'_, f64>) -> Result<Estimate> {
+    let Scaled { w, max } = Scaled::new(log_weight)?;
+    let Estimate { mean, error } = mean_of_draws(&w);
+    Ok(Estimate { mean: max + mean.ln(), error: error / mean })
+}
+
+/// Mean and standard error of independent values, at least two.
+pub(super) fn mean_of_draws(w: &[f64]) -> Estimate {
+    let n = w.len() as f64;
+    let mean = w.iter().sum::<f64>() / n;
+    let square: f64 = w.iter().map(|w| (w - mean).powi(2)).sum();
+    Estimate { mean, error: (square / (n * (n - 1.0))).sqrt() }
+}
+
+/// Weights divided by the largest one: neither over- nor underflow where it matters.
+pub(super) struct Scaled {
+    /// `e^{log w − max}`.
+    pub(super) w: Vec<f64>,
+    /// The largest log-weight.
+    pub(super) max: f64,
+}
+
+impl Scaled {
+    /// Checks and scales.
+    pub(super) fn new(log_weight: ArrayView1<'_, f64>) -> Result<Self> {
+        if log_weight.len() < 2 {
+            return Err(Error::SampleCount { expected: 2, got: log_weight.len() });
+        }
+        if let Some(row) = log_weight.iter().position(|v| v.is_nan() || *v == f64::INFINITY) {
+            return Err(Error::LogWeight { row, value: log_weight[row] });
+        }
+        let max = log_weight.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+        if max == f64::NEG_INFINITY {
+            return Err(Error::ZeroWeight { what: "the importance sample" });
+        }
+        Ok(Scaled { w: log_weight.iter().map(|v| (v - max).exp()).collect(), max })
+    }
+}

@@ -1,0 +1,184 @@
+//! Moves: transition kernels that leave the target invariant, acting on a batch of chains.
+//!
+//! Metropolis–Hastings: accept `x'` with `min(1, e^{log π(x') − log π(x) + log_ratio})`, else keep `x`.
+//! The decision has a stream of its own (domain `"accept"`), apart from the streams of the proposal (domain `"proposal"`).
+
+use std::ops::AddAssign;
+
+use ndarray::{Array1, Axis};
+use rand::RngExt;
+use rayon::prelude::*;
+
+use super::chains::Chains;
+use super::check_dims;
+use super::proposal::Proposal;
+use crate::error::{Error, Result};
+use crate::model::{Target, check_configs};
+use crate::rng::{Stream, Streams};
+
+/// What happened in one or many updates, summed over chains.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MoveReport {
+    /// Proposals made.
+    pub proposed: usize,
+    /// Proposals accepted, also those with `x' = x`.
+    pub accepted: usize,
+    /// Updates that changed the configuration.
+    pub moved: usize,
+    /// Proposals rejected because the model cannot propose the present configuration (lack of support).
+    pub unsupported: usize,
+    /// Proposals not made because no configuration of the model explains the noisy one.
+    pub impossible: usize,
+    /// Reports of the parts of a [`Mixture`](super::Mixture) or [`Cycle`](super::Cycle), in their order; empty for simple moves.
+    pub parts: Vec<MoveReport>,
+}
+
+impl MoveReport {
+    /// Accepted over proposed; NaN before anything was proposed.
+    pub fn acceptance(&self) -> f64 {
+        self.accepted as f64 / self.proposed as f64
+    }
+
+    /// The report of a composed move of which part `i` did this.
+    pub(super) fn of_part(self, i: usize) -> Self {
+        let mut parts = vec![MoveReport::default(); i];
+        let mut total = self.clone();
+        parts.push(self);
+        total.parts = parts;
+        total
+    }
+}
+
+impl AddAssign<&MoveReport> for MoveReport {
+    fn add_assign(&mut self, other: &MoveReport) {
+        self.proposed += other.proposed;
+        self.accepted += other.accepted;
+        self.moved += other.moved;
+        self.unsupported += other.unsupported;
+        self.impossible += other.impossible;
+        if self.parts.len() < other.parts.len() {
+            self.parts.resize(other.parts.len(), MoveReport::default());
+        }
+        self.parts.iter_mut().zip(&other.parts).for_each(|(a, b)| *a += b);
+    }
+}
+
+/// A transition kernel that leaves the target invariant.
+pub trait Move: Send + Sync {
+    /// Updates every chain once. Chain `i` uses stream `i`; repeated calls must differ in the step, `streams.step(k)`.
+    ///
+    /// # Errors
+    /// Lattices that do not fit, and errors of the model or the target.
+    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport>;
+}
+
+/// `min(1, e^{log_weight_new − log_weight_old + log_ratio})`, the probability of accepting a proposal; 0 where the new weight or
+/// the reverse density is zero. The old log-weight must be finite.
+pub fn acceptance_probability(log_weight_old: f64, log_weight_new: f64, log_ratio: f64) -> f64 {
+    (log_weight_new - log_weight_old + log_ratio).exp().min(1.0)
+}
+
+/// Metropolis–Hastings with any proposal.
+#[derive(Debug, Clone, PartialEq)]
+pub struct MetropolisHastings<P> {
+    proposal: P,
+}
+
+impl<P: Proposal> MetropolisHastings<P> {
+    /// Accepts or rejects what `proposal` proposes.
+    pub fn new(proposal: P) -> Self {
+        MetropolisHastings { proposal }
+    }
+
+    /// The proposal.
+    pub fn proposal(&self) -> &P {
+        &self.proposal
+    }
+}
+
+impl<P: Proposal> Move for MetropolisHastings<P> {
+    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
+        check_dims(target.dims(), self.proposal.dims())?;
+        let proposed = self.proposal.propose(chains.x(), &streams.domain("proposal"))?;
+        if proposed.x.dim() != chains.x().dim() {
+            let (expected, got) = (chains.x().shape().to_vec(), proposed.x.shape().to_vec());
+            return Err(Error::Shape { field: "proposed configurations", expected, got });
+        }
+        if proposed.log_ratio.len() != chains.len() {
+            return Err(Error::SampleCount { expected: chains.len(), got: proposed.log_ratio.len() });
+        }
+        let log_weight = target.log_weight(proposed.x.view())?;
+        check_log_numbers(&log_weight)?;
+        check_log_numbers(&proposed.log_ratio)?;
+
+        let streams = streams.domain("accept");
+        let mut report = MoveReport {
+            proposed: chains.len(),
+            unsupported: proposed.unsupported,
+            impossible: proposed.impossible,
+            ..MoveReport::default()
+        };
+        for (row, x) in proposed.x.outer_iter().enumerate() {
+            let p = acceptance_probability(chains.log_weight()[row], log_weight[row], proposed.log_ratio[row]);
+            // Each row draws at every update, so that a chain's draws do not depend on its history.
+            if streams.stream(row).random::<f64>() < p {
+                report.accepted += 1;
+                report.moved += usize::from(chains.replace(row, x, log_weight[row])?);
+            }
+        }
+        Ok(report)
+    }
+}
+
+/// Log-weights and log-ratios may be −∞ but neither NaN nor +∞.
+fn check_log_numbers(values: &Array1<f64>) -> Result<()> {
+    match values.iter().position(|&v| v.is_nan() || v == f64::INFINITY) {
+        None => Ok(()),
+        Some(row) => Err(Error::LogWeight { row, value: values[row] }),
+    }
+}
+
+/// A dynamics of its own, given as a closure that changes one configuration in place and leaves the target invariant: local
+/// Metropolis sweeps, rejection-free event dynamics, cluster moves.
+///
+/// The closure returns `(proposed, accepted)`; a rejection-free dynamics returns its number of events twice. Log-weights are
+/// recomputed for the rows that changed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Local<F> {
+    dynamics: F,
+}
+
+impl<F: Fn(&mut [u8], &mut Stream) -> Result<(usize, usize)> + Send + Sync> Local<F> {
+    /// Updates by `dynamics(x, stream)`, one row at a time, rows in parallel.
+    pub fn new(dynamics: F) -> Self {
+        Local { dynamics }
+    }
+}
+
+impl<F: Fn(&mut [u8], &mut Stream) -> Result<(usize, usize)> + Send + Sync> Move for Local<F> {
+    /// # Errors
+    /// Those of the dynamics; [`Error::LogWeight`] if it left the support of the target. The chains are then unchanged.
+    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
+        let streams = streams.domain("local");
+        let mut x = chains.x().as_standard_layout().into_owned();
+        let sites = x.ncols();
+        let rows = x.as_slice_mut().into_iter().flat_map(|x| x.chunks_mut(sites)).collect::<Vec<_>>();
+        let counts = rows
+            .into_par_iter()
+            .enumerate()
+            .map(|(row, x)| (self.dynamics)(x, &mut streams.stream(row)))
+            .collect::<Result<Vec<_>>>()?;
+        check_configs(x.view(), target.dims())?;
+
+        let changed: Vec<usize> = (0..chains.len()).filter(|&row| x.row(row) != chains.x().row(row)).collect();
+        let log_weight = target.log_weight(x.select(Axis(0), &changed).view())?;
+        if let Some(i) = log_weight.iter().position(|w| !w.is_finite()) {
+            return Err(Error::LogWeight { row: changed[i], value: log_weight[i] });
+        }
+        for (&row, &w) in changed.iter().zip(&log_weight) {
+            chains.replace(row, x.row(row), w)?;
+        }
+        let (proposed, accepted) = counts.iter().fold((0, 0), |(p, a), &(dp, da)| (p + dp, a + da));
+        Ok(MoveReport { proposed, accepted, moved: changed.len(), ..MoveReport::default() })
+    }
+}
