@@ -471,6 +471,31 @@ proptest! {
         prop_assert!((&c - &product(&a.to_owned(), &b.to_owned())).iter().all(|v| v.abs() < 1e-13));
     }
 
+    /// Any terms on any chain, also on sites with one state.
+    #[test]
+    fn sums_of_any_local_terms(
+        dims in prop::collection::vec(1usize..4, 1..6),
+        ranges in prop::collection::vec((0usize..6, 1usize..5, 0usize..3), 0..8),
+        seed: usize,
+    ) {
+        let mut rng = stream(seed);
+        let term = |(first, k, kind): (usize, usize, usize)| {
+            let first = first % dims.len();
+            let size = dims[first..(first + k).min(dims.len())].iter().product::<usize>();
+            // Few distinct entries, as in generators; any entries; low rank.
+            let entry = |rng: &mut Stream| if kind == 0 { real(rng).round() } else { real(rng) };
+            let mut m = Array2::from_shape_simple_fn((size, size), || entry(&mut rng));
+            if kind == 2 {
+                m = product(&m.slice(ndarray::s![.., ..1]).to_owned(), &m.slice(ndarray::s![..1, ..]).to_owned());
+            }
+            LocalTerm { first, matrix: m }
+        };
+        let terms: Vec<LocalTerm> = ranges.into_iter().map(term).collect();
+        let (found, expected) = (Mpo::from_local_terms(&dims, &terms).unwrap(), sum_of(&dims, &terms));
+        let size = norm(&expected).max(1.0);
+        prop_assert!((&dense_operator(&found) - &expected).iter().all(|v| v.abs() < 1e-14 * size));
+    }
+
     /// Singular values of any cut of any train: the discarded weight is the distance.
     #[test]
     fn discarded_weight_is_distance(
