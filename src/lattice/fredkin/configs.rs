@@ -97,7 +97,11 @@ impl Fredkin {
         let sites = self.sites();
         let unmatched = a.saturating_add(b);
         if unmatched > sites || unmatched % 2 == 1 {
-            return Err(Error::parameter("sector", format!("({a}, {b})"), "a + b even and at most the number of sites"));
+            return Err(Error::parameter(
+                "sector",
+                format!("({a}, {b})"),
+                "a + b even and at most the number of sites",
+            ));
         }
         let states = sector_size(sites, unmatched);
         let size = states.map_or(usize::MAX, |states| states.saturating_mul(sites));
@@ -117,7 +121,13 @@ impl Fredkin {
 }
 
 /// Depth-first extension of a prefix with reduced word `0^a 1^b` to all configurations of the sector `goal`.
-fn extend(prefix: &mut Vec<u8>, word: (usize, usize), goal: (usize, usize), sites: usize, visit: &mut impl FnMut(&[u8])) {
+fn extend(
+    prefix: &mut Vec<u8>,
+    word: (usize, usize),
+    goal: (usize, usize),
+    sites: usize,
+    visit: &mut impl FnMut(&[u8]),
+) {
     let (a, b) = word;
     let left = sites - prefix.len();
     // Each missing 0 of the goal costs the present unmatched 1s first; surplus 1s must be matched.

@@ -2,36 +2,37 @@
 
 use std::f64::consts::LN_2;
 
-/// `mantissa · 2^exponent`, mantissa in `[1, 2)` or zero.
+/// `2^128`: the base of the exponent.
+const BASE: f64 = 340_282_366_920_938_463_463_374_607_431_768_211_456.0;
+/// `2^64`: mantissas stay between its inverse and itself.
+const ROOT: f64 = 18_446_744_073_709_551_616.0;
+
+/// `mantissa · 2^(128 exponent)`, mantissa within `[2^−64, 2^64]`, or zero.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Magnitude {
-    pub mantissa: f64,
-    pub exponent: i64,
+    mantissa: f64,
+    exponent: i64,
 }
 
 impl Magnitude {
     pub const ONE: Self = Magnitude { mantissa: 1.0, exponent: 0 };
     pub const ZERO: Self = Magnitude { mantissa: 0.0, exponent: 0 };
 
-    /// Multiplies by a finite non-negative factor.
+    /// Multiplies by zero or a factor within `[2^−950, 2^950]`.
     #[inline]
     pub fn times(&mut self, factor: f64) {
-        let mut product = self.mantissa * factor;
-        if product < f64::MIN_POSITIVE {
-            // Subnormal or zero: redo it with the factor lifted, exactly.
-            product = self.mantissa * (factor * TWO_64);
-            self.exponent -= 64;
-            if product == 0.0 {
-                *self = Self::ZERO;
+        self.mantissa *= factor;
+        while self.mantissa > ROOT {
+            self.mantissa /= BASE;
+            self.exponent += 1;
+        }
+        while self.mantissa < 1.0 / ROOT {
+            if self.mantissa == 0.0 {
                 return;
             }
-        } else if product == f64::INFINITY {
-            product = self.mantissa * (factor / TWO_64);
-            self.exponent += 64;
+            self.mantissa *= BASE;
+            self.exponent -= 1;
         }
-        let bits = product.to_bits();
-        self.exponent += (bits >> 52) as i64 - 1023;
-        self.mantissa = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
     }
 
     /// Multiplies by `e^log`; `log` may be −∞.
@@ -40,22 +41,48 @@ impl Magnitude {
             *self = Self::ZERO;
             return;
         }
-        let whole = (log / LN_2).round();
+        let whole = (log / (128.0 * LN_2)).round();
         self.exponent += whole as i64;
-        self.times((log - whole * LN_2).exp());
+        self.times((log - whole * (128.0 * LN_2)).exp());
     }
 
     /// Natural logarithm; −∞ for zero.
     pub fn ln(self) -> f64 {
-        self.mantissa.ln() + self.exponent as f64 * LN_2
-    }
-
-    /// Value in units of `2^exponent`; what lies 2¹⁰⁰⁰ times below counts as zero.
-    pub fn scaled(self, exponent: i64) -> f64 {
-        let shift = self.exponent - exponent;
-        if shift < -1000 { 0.0 } else { self.mantissa * f64::powi(2.0, shift.min(1000) as i32) }
+        self.mantissa.ln() + self.exponent as f64 * (128.0 * LN_2)
     }
 }
 
-/// 2⁶⁴.
-const TWO_64: f64 = 18_446_744_073_709_551_616.0;
+/// A sum of magnitudes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Sum {
+    value: f64,
+    exponent: i64,
+}
+
+impl Sum {
+    pub const EMPTY: Self = Sum { value: 0.0, exponent: i64::MIN };
+
+    #[inline]
+    pub fn add(&mut self, term: Magnitude) {
+        // Terms two exponents apart differ by 2^128 at least.
+        if term.exponent > self.exponent {
+            let shrink = if term.exponent.saturating_sub(self.exponent) == 1 { 1.0 / BASE } else { 0.0 };
+            self.value *= shrink;
+            self.exponent = term.exponent;
+        }
+        match self.exponent - term.exponent {
+            0 => self.value += term.mantissa,
+            1 => self.value += term.mantissa / BASE,
+            _ => {}
+        }
+    }
+
+    /// Shares of two sums in their total, each to relative accuracy.
+    pub fn shares(a: Self, b: Self) -> [f64; 2] {
+        if a.value == 0.0 || b.value == 0.0 {
+            return [f64::from(a.value > 0.0), f64::from(b.value > 0.0)];
+        }
+        let ratio = a.value / b.value * BASE.powi((a.exponent - b.exponent).clamp(-64, 64) as i32);
+        [1.0 / (1.0 + 1.0 / ratio), 1.0 / (1.0 + ratio)]
+    }
+}

@@ -82,7 +82,8 @@ impl Fredkin {
             return Err(Error::parameter("c", c, "in the open interval (0, 1)"));
         }
         // Near one half ln_1p keeps the relative accuracy that the quotient would round away.
-        let log_q = if (0.25..0.75).contains(&c) { ((2.0 * c - 1.0) / (1.0 - c)).ln_1p() } else { (c / (1.0 - c)).ln() };
+        let log_q =
+            if (0.25..0.75).contains(&c) { ((2.0 * c - 1.0) / (1.0 - c)).ln_1p() } else { (c / (1.0 - c)).ln() };
         Ok(Fredkin { dims: vec![2; sites], c, log_q })
     }
 

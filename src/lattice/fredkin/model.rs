@@ -10,8 +10,9 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array1, Array2, Array3, ArrayViewMut1, Axis, parallel::prelude::*};
+use ndarray::{Array1, Array2, Array3, ArrayViewMut1, Axis};
 use rand::Rng;
+use rayon::prelude::*;
 
 use super::band::Band;
 use super::equilibrium::{log_partition, marginals};
@@ -69,8 +70,7 @@ impl Walk {
             // h = 2s − j; each earlier bond has an entry at least, so this is not negative.
             start.push(threshold.len() - ((band.range(j).0 + j as i32) / 2) as usize);
             // u < p with u = r/2^53 means r < ⌈p 2^53⌉, exactly.
-            threshold
-                .extend(band.heights(j).map(|h| (sigmoid(prior.log_odds(band, j, h)) * TWO_53).ceil() as u64));
+            threshold.extend(band.heights(j).map(|h| (sigmoid(prior.log_odds(band, j, h)) * TWO_53).ceil() as u64));
         }
         Walk { threshold, start }
     }

@@ -6,11 +6,12 @@
 //! Cavity marginals sum `L_j(h) q^{h′/2} Z_{j+1}(h′)` over the edges `h → h′` of a step, `L` being the left partition sum. Ordered by `h + h′`, neighbouring edges share
 //! one end, so each term is the one before it times a ratio of `L` or of `Z`; `L` is the right partition sum of the mirrored path.
 
-use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayViewMut2, Axis, parallel::prelude::*};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayViewMut2, Axis};
 use rand::RngExt;
+use rayon::prelude::*;
 
+use super::magnitude::{Magnitude, Sum};
 use super::model::FredkinModel;
-use super::magnitude::Magnitude;
 use super::transfer::Transfer;
 use crate::error::{Error, Result};
 use crate::model::{Configs, Samples, SiteWeights};
@@ -149,15 +150,9 @@ impl FredkinModel {
             let ((left_lo, left_hi), (right_lo, right_hi)) = (left.alive(sites - j), right.alive(j + 1));
             // The first edge h → h ± 1 between allowed heights.
             let (mut h, mut up) = if right_lo > left_lo { (right_lo - 1, true) } else { (left_lo, false) };
-            let mut term = Magnitude::ONE;
-            let (mut sums, mut scale) = ([0.0; 2], 0);
+            let (mut term, mut sums) = (Magnitude::ONE, [Sum::EMPTY; 2]);
             loop {
-                if term.exponent > scale {
-                    let shrink = Magnitude { mantissa: 1.0, exponent: scale }.scaled(term.exponent);
-                    sums = sums.map(|s| s * shrink);
-                    scale = term.exponent;
-                }
-                sums[usize::from(up)] += term.scaled(scale);
+                sums[usize::from(up)].add(term);
                 if up {
                     // (h → h+1), then (h+2 → h+1): L(h+2)/L(h).
                     if h + 2 > left_hi {
@@ -174,9 +169,7 @@ impl FredkinModel {
                 }
                 up = !up;
             }
-            let total = sums[0] + sums[1];
-            law[0] = sums[0] / total;
-            law[1] = sums[1] / total;
+            law.assign(&ArrayView1::from(&Sum::shares(sums[0], sums[1])));
         }
     }
 }
