@@ -178,7 +178,8 @@ fn metropolis() {
     assert_law(&n, &dyck(law(c, |_, _| 1.0)), &dyck(law(0.5, |_, _| 1.0)));
 }
 
-/// Mean area of 10⁴ draws at N = 400 within 5 σ of the exact value (false-alarm rate 6e-7), where a neighbouring c is not.
+/// Mean area of 10⁴ draws at N = 400 within 5 σ of the exact value (false-alarm rate 6e-7), where a neighbouring c is
+/// not.
 #[test]
 fn mean_area_of_long_chains() {
     for c in [0.3, 0.5, 0.7] {

@@ -19,7 +19,8 @@ fn models() -> Vec<FredkinModel> {
     models
 }
 
-/// The law by its definition: `q^k` on Dyck paths, restricted to paths through the `chi` likeliest heights of each bond.
+/// The law by its definition: `q^k` on Dyck paths, restricted to paths through the `chi` likeliest heights of each
+/// bond.
 fn law(model: &FredkinModel, chi: usize) -> Array1<f64> {
     let chain = model.chain();
     let x = all_configs(chain.dims());
@@ -222,7 +223,8 @@ fn draws_score_what_they_say() {
     }
 }
 
-/// A common factor in the weights of a site changes the evidence by its logarithm and nothing else, also where it sends the row to logarithms.
+/// A common factor in the weights of a site changes the evidence by its logarithm and nothing else, also where it sends
+/// the row to logarithms.
 #[test]
 fn linear_and_logarithmic_recursions_agree() {
     for c in [0.1, 0.5, 0.9] {
@@ -309,7 +311,8 @@ fn matrix_product_state_in_the_markov_gauge() {
     }
 }
 
-/// Missing mass of the reference README, to its digits; and `log Z` of the kept paths is that of all less `ln(1 − missing)`.
+/// Missing mass of the reference README, to its digits; and `log Z` of the kept paths is that of all less `ln(1 −
+/// missing)`.
 #[test]
 fn truncation_reports_its_missing_mass() {
     let chain = Fredkin::new(400, 0.5).unwrap();
