@@ -16,6 +16,7 @@ mod positive;
 mod real;
 mod rows;
 mod tilt;
+mod tilted;
 mod walk;
 mod weights;
 
