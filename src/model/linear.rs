@@ -8,7 +8,7 @@ use ndarray::{Array3, Axis};
 
 use super::real::{Aligned, Real, padded};
 use super::rows::{Probe, RowProduct, pack};
-use super::walk::{Groups, Walk, pick};
+use super::walk::{Groups, Walk};
 
 /// Rows of a block of tilted draws: enough to read the matrices seldom, few enough that right vectors stay in the cache.
 const TILTED_BLOCK: usize = 192;
@@ -89,11 +89,7 @@ impl<T: Real> Linear<T> {
         for (j, site) in self.sites.iter().enumerate() {
             walk.enter(j);
             groups.clear();
-            match (walk.draws(), self.dims[j]) {
-                (true, 2) => choose::<T, true, 2>(&mut walk, j, 2, &weights, &mut scale, &mut groups),
-                (true, d) => choose::<T, true, 0>(&mut walk, j, d, &weights, &mut scale, &mut groups),
-                (false, d) => choose::<T, false, 0>(&mut walk, j, d, &weights, &mut scale, &mut groups),
-            }
+            walk.choose(j, self.dims[j], &weights, &mut scale, &mut groups);
             let Some(next) = self.sites.get(j + 1) else { break };
             for (a, matrix) in site.forward.iter().enumerate() {
                 RowProduct {
@@ -114,27 +110,5 @@ impl<T: Real> Linear<T> {
             std::mem::swap(&mut v, &mut out);
         }
         walk.finish()
-    }
-}
-
-/// Symbols of site `j` from the weights of its `d` states, `(rows, d)`; `D` is `d` where the compiler should know it, else 0.
-fn choose<T: Real, const DRAW: bool, const D: usize>(
-    walk: &mut Walk<'_>,
-    j: usize,
-    d: usize,
-    weights: &[T],
-    scale: &mut [T],
-    groups: &mut Groups,
-) {
-    let d = if D > 0 { D } else { d };
-    for (row, (p, scale)) in weights.chunks_exact(d).zip(scale).enumerate() {
-        let total: f64 = p.iter().map(|&p| p.into()).sum();
-        let x = if DRAW { pick(p, total, walk.uniform(row, j)) } else { walk.symbol(row, j) };
-        let px: f64 = p[x].into();
-        // A configuration of probability zero stays at zero weight instead of dividing by it.
-        let (q, inverse) = if px > 0.0 { (px / total, 1.0 / px) } else { (0.0, 0.0) };
-        *scale = T::from_f64(inverse);
-        walk.record(row, j, x, q);
-        groups.push(x, row);
     }
 }

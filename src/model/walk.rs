@@ -1,6 +1,7 @@
 //! One block of rows on its way along the chain: uniforms in, symbols in or out, log-probabilities accumulated.
 
-use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, s};
+use ndarray::{ArrayView2, ArrayViewMut2, s};
+use pulp::Arch;
 use rand::RngExt;
 
 use super::real::Real;
@@ -22,11 +23,15 @@ pub(crate) enum Source<'a> {
 pub(crate) struct Walk<'a> {
     source: Source<'a>,
     generators: Vec<Stream>,
+    /// Uniforms of the present chunk of sites, `(CHUNK, rows)`.
     uniforms: Vec<f64>,
+    /// Symbols of the present chunk of sites, `(CHUNK, rows)`.
     symbols: Vec<u8>,
     chunk: usize,
     rows: usize,
     sites: usize,
+    /// Conditional probabilities of the symbols of the present site, `(rows,)`.
+    conditionals: Vec<f64>,
     /// Probability of each row so far.
     prob: Vec<LogProduct>,
 }
@@ -45,6 +50,7 @@ impl<'a> Walk<'a> {
             chunk: 0,
             rows,
             sites,
+            conditionals: vec![1.0; rows],
             prob: vec![LogProduct::ONE; rows],
         }
     }
@@ -65,17 +71,25 @@ impl<'a> Walk<'a> {
         }
         self.flush();
         self.chunk = site;
-        let width = CHUNK.min(self.sites - site);
+        let (rows, width) = (self.rows, CHUNK.min(self.sites - site));
         match &self.source {
             Source::Draw(..) => {
-                for (rng, u) in self.generators.iter_mut().zip(self.uniforms.chunks_exact_mut(CHUNK)) {
-                    u[..width].iter_mut().for_each(|u| *u = rng.random());
+                // Eight rows at a time: the transposed writes then fill whole cache lines.
+                for (first, generators) in (0..rows).step_by(8).zip(self.generators.chunks_mut(8)) {
+                    let mut tile = [[0.0; 8]; CHUNK];
+                    for (row, rng) in generators.iter_mut().enumerate() {
+                        tile[..width].iter_mut().for_each(|u| u[row] = rng.random());
+                    }
+                    for (i, tile) in tile[..width].iter().enumerate() {
+                        let at = i * rows + first;
+                        self.uniforms[at..at + generators.len()].copy_from_slice(&tile[..generators.len()]);
+                    }
                 }
             }
             Source::Given(x) => {
                 let x = x.slice(s![.., site..site + width]);
-                for (x, symbols) in x.outer_iter().zip(self.symbols.chunks_exact_mut(CHUNK)) {
-                    x.iter().zip(symbols).for_each(|(&x, symbol)| *symbol = x);
+                for ((row, i), &symbol) in x.indexed_iter() {
+                    self.symbols[i * rows + row] = symbol;
                 }
             }
         }
@@ -84,29 +98,62 @@ impl<'a> Walk<'a> {
     /// The uniform of a row at the present site (draws only).
     #[inline(always)]
     pub(crate) fn uniform(&self, row: usize, site: usize) -> f64 {
-        self.uniforms[row * CHUNK + site % CHUNK]
+        self.uniforms[site % CHUNK * self.rows + row]
     }
 
     /// The symbol of a row at the present site.
     #[inline(always)]
     pub(crate) fn symbol(&self, row: usize, site: usize) -> usize {
-        self.symbols[row * CHUNK + site % CHUNK].into()
+        self.symbols[site % CHUNK * self.rows + row].into()
     }
 
     /// Records the symbol of a row and its conditional probability.
     #[inline(always)]
     pub(crate) fn record(&mut self, row: usize, site: usize, symbol: usize, q: f64) {
-        self.symbols[row * CHUNK + site % CHUNK] = symbol as u8;
+        self.symbols[site % CHUNK * self.rows + row] = symbol as u8;
         self.prob[row].push(q);
+    }
+
+    /// Plain symbols of `site` from the weights of its `d` states, `(rows, d)`: drawn or given, recorded, and grouped; `scale`
+    /// becomes the inverse weight of each row's symbol.
+    pub(crate) fn choose<T: Real>(
+        &mut self,
+        site: usize,
+        d: usize,
+        weights: &[T],
+        scale: &mut [T],
+        groups: &mut Groups,
+    ) {
+        let at = site % CHUNK * self.rows..(site % CHUNK + 1) * self.rows;
+        let symbols = &mut self.symbols[at.clone()];
+        if d == 2 && !self.generators.is_empty() {
+            let (uniforms, conditionals) = (&self.uniforms[at], &mut self.conditionals);
+            // The closure is compiled for the widest vectors of the machine.
+            Arch::new().dispatch(|| draw_pairs(uniforms, weights, symbols, conditionals, scale));
+        } else {
+            for (row, (p, scale)) in weights.chunks_exact(d).zip(scale).enumerate() {
+                let total: f64 = p.iter().map(|&p| p.into()).sum();
+                if !self.generators.is_empty() {
+                    symbols[row] = pick(p, total, self.uniforms[at.start + row]) as u8;
+                }
+                let px = p[usize::from(symbols[row])].into();
+                (self.conditionals[row], *scale) = conditional(px, total);
+            }
+        }
+        for (row, ((&x, prob), &q)) in symbols.iter().zip(&mut self.prob).zip(&self.conditionals).enumerate() {
+            prob.push(q);
+            groups.push(x.into(), row);
+        }
     }
 
     /// Writes the drawn symbols of the finished chunk.
     fn flush(&mut self) {
         if let Source::Draw(_, x) = &mut self.source {
-            let end = self.sites.min(self.chunk + CHUNK);
-            let mut x = x.slice_mut(s![.., self.chunk..end]);
-            for (mut x, symbols) in x.outer_iter_mut().zip(self.symbols.chunks_exact(CHUNK)) {
-                x.assign(&ArrayView1::from(&symbols[..end - self.chunk]));
+            let mut x = x.slice_mut(s![.., self.chunk..self.sites.min(self.chunk + CHUNK)]);
+            for (row, mut x) in x.outer_iter_mut().enumerate() {
+                for (i, x) in x.iter_mut().enumerate() {
+                    *x = self.symbols[i * self.rows + row];
+                }
             }
         }
     }
@@ -115,6 +162,27 @@ impl<'a> Walk<'a> {
     pub(crate) fn finish(mut self) -> Vec<f64> {
         self.flush();
         self.prob.iter().map(|p| p.ln()).collect()
+    }
+}
+
+/// Probability of a state of weight `p` and the inverse of `p`; a configuration of probability zero stays at zero weight instead of
+/// dividing by it.
+#[inline(always)]
+fn conditional<T: Real>(p: f64, total: f64) -> (f64, T) {
+    if p > 0.0 { (p / total, T::from_f64(1.0 / p)) } else { (0.0, T::default()) }
+}
+
+/// [`pick`] and [`conditional`] for two states, row after row without a branch.
+#[inline(always)]
+fn draw_pairs<T: Real>(uniforms: &[f64], weights: &[T], symbols: &mut [u8], conditionals: &mut [f64], scale: &mut [T]) {
+    let rows = uniforms.iter().zip(weights.as_chunks::<2>().0).zip(symbols).zip(conditionals).zip(scale);
+    for ((((&u, p), symbol), q), scale) in rows {
+        let (p0, p1): (f64, f64) = (p[0].into(), p[1].into());
+        let total = p0 + p1;
+        let one = (u * total >= p0) & (p1 > 0.0);
+        let px = if one { p1 } else { p0 };
+        *symbol = u8::from(one);
+        (*q, *scale) = conditional(px, total);
     }
 }
 
