@@ -221,7 +221,7 @@ fn dense_model_against_enumeration() {
 /// The condition of each noised Born probability, `Σ|terms| / |Σ terms|` of the sum `Σ_x ψ(x)² K(x, y)` whose terms are products of
 /// tensor entries: the sum of magnitudes is that of the train with the signs left out. For no noise it is the square of the same
 /// ratio of `ψ(y)`.
-fn born_condition(psi: &Mps, kernel: &Kernel) -> impl Fn(&[u8]) -> f64 {
+fn born_condition(psi: &Mps, kernel: &Kernel) -> impl Fn(&[u8]) -> f64 + use<> {
     let absolute: Vec<_> = psi.tensors().iter().map(|a| a.mapv(f64::abs)).collect();
     let absolute = Mps::new(absolute, psi.log_scale()).unwrap();
     let noised = |v: &Mps| {
