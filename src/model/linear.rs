@@ -140,9 +140,8 @@ impl<T: Real> Linear<T> {
             let total: f64 = p.iter().map(|&p| p.into()).sum();
             let x = if DRAW { pick(p, total, walk.uniform(row, j)) } else { walk.symbol(row, j) };
             let px: f64 = p[x].into();
-            // A configuration of probability zero stays at zero weight instead of dividing by it.
-            let (q, inverse) = if px > 0.0 { (px / total, 1.0 / px) } else { (0.0, 0.0) };
-            *scale = T::from_f64(inverse);
+            *scale = inverse(px);
+            let q = if *scale > T::default() { px / total } else { 0.0 };
             walk.record(row, j, x, q);
             groups.push(x, row);
         }
@@ -166,7 +165,7 @@ impl<T: Real> Linear<T> {
             };
             for (scale, &sum) in scales[j].iter_mut().zip(&sums) {
                 let sum: f64 = sum.into();
-                *scale = T::from_f64(if sum > 0.0 { 1.0 / sum } else { 0.0 });
+                *scale = inverse(sum);
             }
             groups.clear();
             (0..rows).for_each(|row| groups.push(tilt.class(first + row, j), row));
@@ -299,12 +298,20 @@ impl<T: Real> Linear<T> {
                 }
                 cavity.iter_mut().for_each(|c| *c /= total);
                 let sum: f64 = next[row * ld..][..ld].iter().map(|&x| x.into()).sum();
-                scale[row] = T::from_f64(if sum > 0.0 { 1.0 / sum } else { 0.0 });
+                scale[row] = inverse(sum);
             }
             std::mem::swap(&mut v, &mut next);
         }
         Ok(cavities)
     }
+}
+
+/// `1/x`, and zero where that overflows the scalar: a configuration of no measurable probability stays at zero weight instead of
+/// turning into NaN.
+#[inline(always)]
+fn inverse<T: Real>(x: f64) -> T {
+    let inverse = T::from_f64(1.0 / x);
+    if x > 0.0 && inverse.into() < f64::INFINITY { inverse } else { T::default() }
 }
 
 /// The left pass of tilted draws and scores.
@@ -357,7 +364,7 @@ impl<T: Real> TiltedPass<'_, '_, '_, T> {
         self.groups.clear();
         for row in 0..self.walk.rows() {
             let norm = self.norms[row];
-            self.inverse[row] = T::from_f64(if norm > 0.0 { 1.0 / norm } else { 0.0 });
+            self.inverse[row] = inverse(norm);
             self.groups.push(self.first_symbol(row, j), row);
         }
         for a in 0..self.law.dims[j] {
