@@ -220,7 +220,7 @@ impl BornMps {
             let flat = a.to_shape((l, d * r)).expect("standard layout");
             let mut next = matmul(half.view(), flat.t());
             let trace = next.diag().sum();
-            evidence.push(trace.max(0.0));
+            evidence.push(if trace < 0.0 { 0.0 } else { trace });
             evidence.push(max);
             next.mapv_inplace(|v| if trace > 0.0 { v / trace } else { 0.0 });
             matrices.push(next);

@@ -85,6 +85,14 @@ pub(crate) fn padded<T: Real>(n: usize) -> usize {
     n.next_multiple_of(T::LANES)
 }
 
+/// `1/x`, and zero where that overflows the scalar: a configuration of no measurable probability stays at zero weight instead of
+/// turning into NaN.
+#[inline(always)]
+pub(crate) fn inverse<T: Real>(x: f64) -> T {
+    let inverse = T::from_f64(1.0 / x);
+    if x > 0.0 && inverse.into() < f64::INFINITY { inverse } else { T::default() }
+}
+
 /// A zeroed buffer whose first element starts a cache line.
 #[derive(Debug)]
 pub(crate) struct Aligned<T> {

@@ -5,7 +5,7 @@
 //! `(1 + P(fail))χ²` for two states.
 
 use super::linear::Linear;
-use super::real::{Aligned, Real, padded};
+use super::real::{Aligned, Real, inverse, padded};
 use super::rows::{Probe, RowProduct};
 use super::tilt::Tilt;
 use super::walk::{Groups, Walk};
@@ -46,7 +46,7 @@ impl<T: Real> Linear<T> {
             };
             for (scale, &sum) in scales[j].iter_mut().zip(&sums) {
                 let sum: f64 = sum.into();
-                *scale = T::from_f64(if sum > 0.0 { 1.0 / sum } else { 0.0 });
+                *scale = inverse(sum);
             }
             groups.clear();
             (0..rows).for_each(|row| groups.push(tilt.class(first + row, j), row));
@@ -178,7 +178,7 @@ impl<T: Real> Linear<T> {
                 }
                 cavity.iter_mut().for_each(|c| *c /= total);
                 let sum: f64 = next[row * ld..][..ld].iter().map(|&x| x.into()).sum();
-                scale[row] = T::from_f64(if sum > 0.0 { 1.0 / sum } else { 0.0 });
+                scale[row] = inverse(sum);
             }
             std::mem::swap(&mut v, &mut next);
         }
@@ -236,7 +236,7 @@ impl<T: Real> TiltedPass<'_, '_, '_, T> {
         self.groups.clear();
         for row in 0..self.walk.rows() {
             let norm = self.norms[row];
-            self.inverse[row] = T::from_f64(if norm > 0.0 { 1.0 / norm } else { 0.0 });
+            self.inverse[row] = inverse(norm);
             self.groups.push(self.first_symbol(row, j), row);
         }
         for a in 0..self.law.dims[j] {

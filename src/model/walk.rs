@@ -4,7 +4,7 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 use pulp::Arch;
 use rand::RngExt;
 
-use super::real::Real;
+use super::real::{Real, inverse};
 use crate::log_product::LogProduct;
 use crate::rng::{Stream, Streams};
 
@@ -66,7 +66,7 @@ impl<'a> Walk<'a> {
 
     /// Must be called before the symbols of `site` are touched, in order of sites.
     pub(crate) fn enter(&mut self, site: usize) {
-        if site % CHUNK != 0 {
+        if !site.is_multiple_of(CHUNK) {
             return;
         }
         self.flush();
@@ -165,11 +165,11 @@ impl<'a> Walk<'a> {
     }
 }
 
-/// Probability of a state of weight `p` and the inverse of `p`; a configuration of probability zero stays at zero weight instead of
-/// dividing by it.
+/// Probability of a state of weight `p`, and the inverse of `p`.
 #[inline(always)]
 fn conditional<T: Real>(p: f64, total: f64) -> (f64, T) {
-    if p > 0.0 { (p / total, T::from_f64(1.0 / p)) } else { (0.0, T::default()) }
+    let inverse = inverse(p);
+    (if inverse > T::default() { p / total } else { 0.0 }, inverse)
 }
 
 /// [`pick`] and [`conditional`] for two states, row after row without a branch.

@@ -117,7 +117,7 @@ fn tables_products_and_sparse_laws() {
     p[3] = 0.0;
     p[10] = 0.0;
     let model = PositiveMps::from_table(&dims, &p).unwrap();
-    check_against_table(&model, &p, &vec![1.0; 24], "table");
+    check_against_table(&model, &p, &[1.0; 24], "table");
     check_bits(&model, "table");
     let weights = vec![vec![1.0, 2.0], vec![0.5, 0.0, 3.0]];
     let model = PositiveMps::product(&weights).unwrap();
@@ -207,6 +207,30 @@ fn impossible_weights_name_the_row() {
     }
     // The cavity of a site does not see the site's own weight.
     assert_eq!(model.cavities(&SiteWeights::PerRow(w.view())).unwrap_err(), Error::ZeroEvidence { row: 2 });
+}
+
+/// Conditionals whose inverse overflows (1e-310 in double, 1e-40 in single precision) must not turn a batch into NaN.
+#[test]
+fn tiny_conditionals_leave_the_batch_alone() {
+    for tiny in [1e-310, 1e-40, 1e-300] {
+        let bond = Array3::from_shape_fn((1, 2, 2), |(_, a, k)| if a != k { 0.0 } else { [1.0, tiny][a] });
+        let last = Array3::from_shape_fn((2, 2, 1), |(k, a, _)| [[0.6, 0.4], [0.3, 0.7]][k][a]);
+        let model = PositiveMps::new(&Mps::new(vec![bond, last], 0.0).unwrap()).unwrap();
+        let single = model.single_precision();
+        let x = ndarray::array![[0, 1], [1, 0], [0, 0]];
+        let ones = Array3::ones((3, 2, 2));
+        for model in [&model as &dyn Model, &single] {
+            for w in [SiteWeights::Uniform, SiteWeights::PerRow(ones.view())] {
+                let scores = model.log_prob(x.view(), &w).unwrap();
+                assert!((scores[0] - 0.4f64.ln()).abs() < 1e-6 && (scores[2] - 0.6f64.ln()).abs() < 1e-6);
+                assert!(
+                    scores[1] == f64::NEG_INFINITY || (scores[1] - (0.3 * tiny).ln()).abs() < 1e-3,
+                    "{}",
+                    scores[1]
+                );
+            }
+        }
+    }
 }
 
 #[test]
