@@ -1,1 +1,5 @@
-//! (to come)
+//! Lattice systems: what is to be sampled.
+
+pub mod fredkin;
+
+pub use fredkin::{Equilibrium, Fredkin, FredkinModel, FredkinProcess};
