@@ -49,7 +49,7 @@ struct Options {
     #[arg(long, default_value_t = 16_384)]
     samples: usize,
     /// Markov chains run side by side
-    #[arg(long, default_value_t = 16)]
+    #[arg(long, default_value_t = 8)]
     chains: usize,
     /// Seed of all draws
     #[arg(long, default_value_t = 1)]

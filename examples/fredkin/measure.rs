@@ -10,8 +10,8 @@ use tensorjump::mcmc::{
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, SiteWeights, Streams, Target};
 
-/// Attempted swaps in one update of the local dynamics: about the CPU time of a connected update.
-pub const ATTEMPTS: usize = 10_000;
+/// Attempted swaps in one update of the local dynamics.
+pub const ATTEMPTS: usize = 15_000;
 
 /// What to run.
 #[derive(Debug)]

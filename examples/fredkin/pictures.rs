@@ -24,10 +24,11 @@ pub fn height_profile(
     let every = chain.sites().div_ceil(50); // more points would only hide each other
     let shown: Vec<usize> = (every - 1..chain.sites()).step_by(every).collect();
     let curve = |values: &Array1<f64>| values.iter().enumerate().map(|(j, &h)| (at(j), h, 0.0)).collect();
-    let exact = Series { label: "exact".into(), colour: INK, mark: Mark::Line, values: curve(&profile) };
+    let mut exact = Series { label: "exact".into(), colour: INK, mark: Mark::Line, values: curve(&profile) };
+    exact.values.insert(0, (0.0, 0.0, 0.0)); // paths start at height zero
     let points = shown.iter().map(|&j| (at(j), mean[j], error[j])).collect();
     let draws = Series { label: "draws (± σ)".into(), colour: BLUE, mark: Mark::Points, values: points };
-    let deviations = shown.iter().filter(|&&j| error[j] > 0.0).map(|&j| (at(j), (mean[j] - profile[j]) / error[j], 0.0));
+    let deviations = shown.iter().filter(|&&j| error[j] > 0.0).map(|&j| (at(j), (mean[j] - profile[j]) / error[j], 1.0));
     let ends = [(0.0, 0.0, 0.0), (chain.sites() as f64, 0.0, 0.0)];
     let zero = Series { label: String::new(), colour: INK, mark: Mark::Line, values: ends.to_vec() };
     let deviations = Series { label: String::new(), colour: BLUE, mark: Mark::Points, values: deviations.collect() };
