@@ -28,7 +28,7 @@ pub(crate) struct RowProduct<'a, T> {
     pub out: &'a mut [T],
     /// Leading dimension of `v` and `out`.
     pub ld: usize,
-    /// Shape `(k, n)`, row-major; `n` a multiple of the lane count.
+    /// Shape `(k, n)`, by [`pack`]; `n` a multiple of the lane count.
     pub matrix: &'a [T],
     pub k: usize,
     pub n: usize,
@@ -76,45 +76,61 @@ impl<T: Real> RowProduct<'_, T> {
         if S::REGISTER_COUNT >= 32 { self.tiles::<S, PROBE, 6, 4>(simd) } else { self.tiles::<S, PROBE, 4, 2>(simd) }
     }
 
+    /// Columns outside, rows inside: `NV` vectors of columns of the matrix stay in the first-level cache.
     #[inline(always)]
     fn tiles<S: Simd, const PROBE: u8, const MR: usize, const NV: usize>(mut self, simd: S) {
-        let vectors = self.n * size_of::<T>() / size_of::<T::Vector<S>>();
-        for chunk in self.rows.chunks(MR) {
-            // A short last tile repeats a row and does not store the copies.
-            let live = chunk.len();
-            let tile: [usize; MR] = std::array::from_fn(|i| chunk[i.min(live - 1)] as usize);
+        let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
+        for start in (0..self.n).step_by(panel::<T>()) {
+            let width = panel::<T>().min(self.n - start) / lanes;
+            let matrix = T::vectors::<S>(&self.matrix[start * self.k..][..width * lanes * self.k]);
             let mut column = 0;
-            while column + NV <= vectors {
-                self.tile::<S, MR, NV>(simd, &tile, live, column);
-                column += NV;
+            while column < width {
+                let at = Columns { matrix: &matrix[column..], stride: width, out: start / lanes + column };
+                let vectors = NV.min(width - column);
+                column += vectors;
+                let last = start / lanes + column == self.n / lanes;
+                match vectors {
+                    4.. => self.columns::<S, PROBE, MR, NV>(simd, at, last),
+                    3 => self.columns::<S, PROBE, MR, 3>(simd, at, last),
+                    2 => self.columns::<S, PROBE, MR, 2>(simd, at, last),
+                    _ => self.columns::<S, PROBE, MR, 1>(simd, at, last),
+                }
             }
-            if NV > 3 && column + 3 == vectors {
-                self.tile::<S, MR, 3>(simd, &tile, live, column);
-            } else if NV > 2 && column + 2 == vectors {
-                self.tile::<S, MR, 2>(simd, &tile, live, column);
-            } else if column + 1 == vectors {
-                self.tile::<S, MR, 1>(simd, &tile, live, column);
-            }
-            self.probe_rows::<S, PROBE>(simd, chunk);
         }
     }
 
-    /// `MR` rows times `NV` vectors of columns, starting at vector `column`.
+    /// All rows times `NV` vectors of columns.
+    #[inline(always)]
+    fn columns<S: Simd, const PROBE: u8, const MR: usize, const NV: usize>(
+        &mut self,
+        simd: S,
+        at: Columns<'_, T::Vector<S>>,
+        last: bool,
+    ) {
+        for chunk in self.rows.chunks(MR) {
+            // A short last tile repeats a row and does not store the copies.
+            let tile: [usize; MR] = std::array::from_fn(|i| chunk[i.min(chunk.len() - 1)] as usize);
+            self.tile::<S, MR, NV>(simd, &tile, chunk.len(), &at);
+            if last {
+                self.probe_rows::<S, PROBE>(simd, chunk);
+            }
+        }
+    }
+
+    /// `MR` rows times `NV` vectors of columns.
     #[inline(always)]
     fn tile<S: Simd, const MR: usize, const NV: usize>(
         &mut self,
         simd: S,
         tile: &[usize; MR],
         live: usize,
-        column: usize,
+        at: &Columns<'_, T::Vector<S>>,
     ) {
-        let (k, ld, n) = (self.k, self.ld, self.n);
+        let (k, ld) = (self.k, self.ld);
         let v: [&[T]; MR] = std::array::from_fn(|i| &self.v[tile[i] * ld..][..k]);
-        let matrix = &T::vectors::<S>(self.matrix)[column..];
-        let stride = n * size_of::<T>() / size_of::<T::Vector<S>>();
         let mut acc = [[T::splat(simd, T::default()); NV]; MR];
         for l in 0..k {
-            let b = &matrix[l * stride..][..NV];
+            let b = &at.matrix[l * at.stride..][..NV];
             for i in 0..MR {
                 let a = T::splat(simd, v[i][l]);
                 for c in 0..NV {
@@ -124,8 +140,8 @@ impl<T: Real> RowProduct<'_, T> {
         }
         for (i, acc) in acc.iter().enumerate().take(live) {
             let scale = T::splat(simd, self.scale[tile[i]]);
-            let out = T::vectors_mut::<S>(&mut self.out[tile[i] * ld..][..n]);
-            for (out, &acc) in out[column..column + NV].iter_mut().zip(acc) {
+            let out = &mut T::vectors_mut::<S>(&mut self.out[tile[i] * ld..][..self.n])[at.out..][..NV];
+            for (out, &acc) in out.iter_mut().zip(acc) {
                 *out = if self.accumulate { T::mul_add(simd, scale, acc, *out) } else { T::mul(simd, scale, acc) };
             }
         }
@@ -174,12 +190,30 @@ fn dot<T: Real, S: Simd>(simd: S, a: &[T::Vector<S>], b: &[T::Vector<S>]) -> T {
     T::sum(simd, a.iter().zip(b).fold(zero, |sum, (&a, &b)| T::mul_add(simd, a, b, sum)))
 }
 
-/// A matrix as [`RowProduct`] wants it: row-major, each row padded with zeros to whole cache lines.
+/// Columns of a panel: four cache lines.
+fn panel<T: Real>() -> usize {
+    4 * T::LANES
+}
+
+/// A group of columns of the packed matrix.
+struct Columns<'a, V> {
+    /// From the first element of the group on.
+    matrix: &'a [V],
+    /// Vectors from one row of the panel to the next.
+    stride: usize,
+    /// First vector of the group in the output row.
+    out: usize,
+}
+
+/// A matrix as [`RowProduct`] wants it: columns padded with zeros to whole cache lines and cut into panels of four lines, each panel
+/// row-major.
 pub(crate) fn pack<T: Real>(matrix: ArrayView2<'_, f64>) -> Aligned<T> {
-    let n = padded::<T>(matrix.ncols());
-    let mut packed = Aligned::zeros(matrix.nrows() * n);
-    for ((i, k), &v) in matrix.indexed_iter() {
-        packed[i * n + k] = T::from_f64(v);
+    let (k, n) = (matrix.nrows(), padded::<T>(matrix.ncols()));
+    let mut packed = Aligned::zeros(k * n);
+    for ((i, column), &v) in matrix.indexed_iter() {
+        let start = column - column % panel::<T>();
+        let width = panel::<T>().min(n - start);
+        packed[start * k + i * width + column - start] = T::from_f64(v);
     }
     packed
 }

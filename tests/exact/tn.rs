@@ -1,18 +1,26 @@
 //! Trains against dense enumeration written here with plain loops: no contraction of the library is its own reference.
 
-use ndarray::{Array1, Array2, Array3, Array4, ArrayView2};
+use ndarray::{Array1, Array2, Array3, Array4};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 use rand::RngExt;
 use tensorjump::tn::{Canonical, LocalTerm, Mpo, Mps, Truncation};
 use tensorjump::{Error, Stream, Streams, linalg};
 
-use super::common::{all_configs, index_of};
+use super::common::all_configs;
+
+mod builder;
+mod decompositions;
 
 const DIMS: [usize; 5] = [2, 3, 4, 2, 3];
 
 fn stream(row: usize) -> Stream {
     Streams::new(20_240_711).domain("tests of tn").stream(row)
+}
+
+/// Sixty cases from a fixed seed.
+fn sixty_cases() -> ProptestConfig {
+    ProptestConfig { cases: 60, failure_persistence: None, rng_seed: RngSeed::Fixed(2407), ..ProptestConfig::default() }
 }
 
 fn real(stream: &mut Stream) -> f64 {
@@ -259,111 +267,6 @@ fn operator_algebra() {
     assert!(distance(&dense_operator(&Mpo::product(&factors).unwrap()), &kron) < 1e-15);
 }
 
-/// `1 ⊗ h ⊗ 1`, element by element.
-fn embedded(dims: &[usize], term: &LocalTerm) -> Array2<f64> {
-    let x = all_configs(dims);
-    let (mut sites, mut size) = (0, 1);
-    while size < term.matrix.nrows() {
-        size *= dims[term.first + sites];
-        sites += 1;
-    }
-    let on = term.first..term.first + sites;
-    Array2::from_shape_fn((x.nrows(), x.nrows()), |(i, j)| {
-        let (a, b) = (x.row(i), x.row(j));
-        if (0..dims.len()).any(|s| !on.contains(&s) && a[s] != b[s]) {
-            return 0.0;
-        }
-        let index = |x: ndarray::ArrayView1<'_, u8>| index_of(x.iter().skip(on.start).take(sites), &dims[on.clone()]);
-        term.matrix[[index(a), index(b)]]
-    })
-}
-
-fn sum_of(dims: &[usize], terms: &[LocalTerm]) -> Array2<f64> {
-    let size = dims.iter().product();
-    terms.iter().fold(Array2::zeros((size, size)), |sum, term| sum + embedded(dims, term))
-}
-
-#[test]
-fn sums_of_local_terms() {
-    let dims = [2, 3, 2, 4, 2];
-    let mut rng = stream(15);
-    let ranges =
-        [(0, 1), (0, 2), (0, 4), (1, 1), (1, 2), (1, 3), (1, 4), (2, 2), (2, 3), (4, 1), (3, 2), (1, 2), (0, 1)];
-    let terms: Vec<LocalTerm> = ranges
-        .iter()
-        .map(|&(first, k)| {
-            let size: usize = dims[first..first + k].iter().product();
-            LocalTerm { first, matrix: matrix(size, size, &mut rng) }
-        })
-        .collect();
-    let expected = sum_of(&dims, &terms);
-    let mpo = Mpo::from_local_terms(&dims, &terms).unwrap();
-    assert_eq!(mpo.log_scale(), 0.0);
-    assert!(distance(&dense_operator(&mpo), &expected) < 1e-14);
-    let transposed: Vec<LocalTerm> =
-        terms.iter().map(|t| LocalTerm { first: t.first, matrix: t.matrix.t().to_owned() }).collect();
-    let wrong = Mpo::from_local_terms(&dims, &transposed).unwrap();
-    assert!(distance(&dense_operator(&wrong), &expected) > 0.1);
-    for first in 0..5 {
-        let one = [LocalTerm { first, matrix: matrix(dims[first], dims[first], &mut rng) }];
-        let mpo = Mpo::from_local_terms(&dims, &one).unwrap();
-        assert_eq!(mpo.max_bond(), 1);
-        assert!(distance(&dense_operator(&mpo), &sum_of(&dims, &one)) < 1e-15);
-    }
-    let nothing = Mpo::from_local_terms(&dims, &[]).unwrap();
-    assert_eq!((nothing.to_dense().unwrap(), nothing.max_bond()), (Array2::zeros((96, 96)), 1));
-}
-
-fn kron(a: &Array2<f64>, b: &Array2<f64>) -> Array2<f64> {
-    let n = b.nrows();
-    Array2::from_shape_fn((a.nrows() * n, a.ncols() * n), |(i, j)| a[[i / n, j / n]] * b[[i % n, j % n]])
-}
-
-#[test]
-fn translation_invariant_sums_have_textbook_bonds() {
-    let (x, z) = (ndarray::array![[0.0, 1.0], [1.0, 0.0]], ndarray::array![[1.0, 0.0], [0.0, -1.0]]);
-    let ising = |n: usize| -> Vec<LocalTerm> {
-        let bonds = (0..n - 1).map(|first| LocalTerm { first, matrix: -0.7 * kron(&z, &z) });
-        bonds.chain((0..n).map(|first| LocalTerm { first, matrix: 1.3 * &x })).collect()
-    };
-    let mpo = Mpo::from_local_terms(&[2; 6], &ising(6)).unwrap();
-    assert_eq!(mpo.bonds(), [3; 5]);
-    let expected = sum_of(&[2; 6], &ising(6));
-    assert!((&dense_operator(&mpo) - &expected).iter().all(|v| v.abs() < 1e-15));
-    // Two couplings that share their first operator: z z and z 1 z need ready, done, z, z-then-1.
-    let mut terms = ising(6);
-    let far = kron(&kron(&z, &Array2::eye(2)), &z);
-    terms.extend((0..4).map(|first| LocalTerm { first, matrix: 0.2 * &far }));
-    let mpo = Mpo::from_local_terms(&[2; 6], &terms).unwrap();
-    assert_eq!(mpo.bonds(), [3, 4, 4, 4, 3]);
-    assert!((&dense_operator(&mpo) - &sum_of(&[2; 6], &terms)).iter().all(|v| v.abs() < 1e-14));
-    // Terms 10⁻²⁰ times smaller than the rest are kept.
-    let tiny = [LocalTerm { first: 0, matrix: kron(&x, &z) }, LocalTerm { first: 2, matrix: 1e-20 * kron(&z, &x) }];
-    let found = Mpo::from_local_terms(&[2; 4], &tiny).unwrap().to_dense().unwrap();
-    assert_eq!(found, sum_of(&[2; 4], &tiny));
-}
-
-#[test]
-fn a_generator_on_ten_thousand_sites() {
-    let n = 10_000;
-    let mut rng = stream(16);
-    let mut terms = Vec::new();
-    for k in [1, 2, 4] {
-        let h = matrix(1 << k, 1 << k, &mut rng);
-        terms.extend((0..=n - k).map(|first| LocalTerm { first, matrix: &h * (1.0 + 1e-5 * first as f64) }));
-    }
-    let mpo = Mpo::from_local_terms(&vec![2; n], &terms).unwrap();
-    assert_eq!((mpo.sites(), mpo.log_scale()), (n, 0.0));
-    // ready, done, and 4 + 16 + 4 states inside the 4-site terms, which contain those of the 2-site terms.
-    assert!(mpo.max_bond() <= 2 + 24 + 4, "{}", mpo.max_bond());
-    // ⟨1|W|1⟩ with 1 normalised to ∏ ½: the sum over the terms of the sums of their entries.
-    let ones = Mps::product(&vec![vec![1.0, 1.0]; n]).unwrap();
-    let found = mpo.apply(&ones).unwrap().sum();
-    let mean: f64 = terms.iter().map(|t| t.matrix.sum() / t.matrix.nrows() as f64).sum();
-    assert_eq!(found.sign, mean.signum());
-    assert!((found.log_abs - (n as f64 * 2f64.ln() + mean.abs().ln())).abs() < 1e-10);
-}
-
 #[test]
 fn a_hundred_thousand_sites() {
     let n = 100_000;
@@ -417,59 +320,8 @@ fn extreme_tensors() {
     assert!(matches!(large.to_dense(), Err(Error::NotFinite { .. })));
 }
 
-fn orthonormal(columns: ArrayView2<'_, f64>) -> bool {
-    let gram = product(&columns.t().to_owned(), &columns.to_owned());
-    (&gram - &Array2::<f64>::eye(columns.ncols())).iter().all(|v| v.abs() < 1e-13)
-}
-
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, rng_seed: RngSeed::Fixed(2407), ..ProptestConfig::default() })]
-
-    /// Also for matrices of low rank, non-negative ones among them: what nalgebra's SVD gets wrong (issue 1172).
-    #[test]
-    fn decompositions(
-        rows in 1usize..24, cols in 1usize..24, rank in 0usize..5, positive: bool, power in -300i32..300, seed: usize,
-    ) {
-        let mut rng = stream(seed);
-        let factor = |r, c, rng: &mut Stream| matrix(r, c, rng).mapv(|v| if positive { v.abs() } else { v });
-        let (a, b) = (factor(rows, rank, &mut rng), factor(rank, cols, &mut rng));
-        let unit = product(&a, &b);
-        let m = &unit * 10f64.powi(power);
-        let size = norm(&unit) * 10f64.powi(power);
-        let svd = linalg::svd(m.view()).unwrap();
-        prop_assert!(orthonormal(svd.u.view()) && orthonormal(svd.vt.t()));
-        prop_assert!(svd.s.iter().zip(svd.s.iter().skip(1)).all(|(a, b)| a >= b) && svd.s.iter().all(|&s| s >= 0.0));
-        prop_assert!(svd.s.iter().skip(rank).all(|&s| s <= 1e-13 * size));
-        let back = product(&(&svd.u * &svd.s), &svd.vt);
-        prop_assert!((&back - &m).iter().all(|v| v.abs() <= 1e-13 * size));
-        let (q, r) = linalg::qr(m.view()).unwrap();
-        prop_assert!(orthonormal(q.view()));
-        prop_assert!((&product(&q, &r) - &m).iter().all(|v| v.abs() <= 1e-13 * size));
-        prop_assert!(r.indexed_iter().all(|((i, j), &v)| i <= j || v == 0.0));
-    }
-
-    #[test]
-    fn matrix_products(m in 1usize..20, k in 1usize..20, n in 1usize..20, layout in 0usize..27, seed: usize) {
-        let mut rng = stream(seed);
-        // Row-major, column-major, and every second entry of a larger array.
-        let store = |kind: usize, rows, cols, rng: &mut Stream| match kind {
-            0 => matrix(rows, cols, rng),
-            1 => matrix(cols, rows, rng).reversed_axes(),
-            _ => matrix(2 * rows, 2 * cols, rng),
-        };
-        let step = |kind: usize| if kind == 2 { 2 } else { 1 };
-        let (ka, kb, kc) = (layout % 3, layout / 3 % 3, layout / 9);
-        let (a, b) = (store(ka, m, k, &mut rng), store(kb, k, n, &mut rng));
-        let mut c = store(kc, m, n, &mut rng);
-        let (a, b) = (a.slice(ndarray::s![..;step(ka), ..;step(ka)]), b.slice(ndarray::s![..;step(kb), ..;step(kb)]));
-        let mut c = c.slice_mut(ndarray::s![..;step(kc), ..;step(kc)]);
-        let expected = 0.5 * product(&a.to_owned(), &b.to_owned()) - 2.0 * &c;
-        linalg::matmul_into(0.5, a, b, -2.0, c.view_mut());
-        prop_assert!((&c - &expected).iter().all(|v| v.abs() < 1e-13));
-        c.fill(f64::NAN);
-        linalg::matmul_into(1.0, a, b, 0.0, c.view_mut());
-        prop_assert!((&c - &product(&a.to_owned(), &b.to_owned())).iter().all(|v| v.abs() < 1e-13));
-    }
+    #![proptest_config(sixty_cases())]
 
     /// Singular values of any cut of any train: the discarded weight is the distance.
     #[test]
