@@ -11,6 +11,7 @@
 
 mod batch;
 mod born;
+mod chain;
 mod linear;
 mod positive;
 mod real;
@@ -27,6 +28,7 @@ use crate::error::{Error, Result};
 use crate::rng::{Stream, Streams};
 
 pub use born::BornMps;
+pub use chain::Boundary;
 pub use positive::PositiveMps;
 pub use weights::SiteWeights;
 

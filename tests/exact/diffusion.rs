@@ -5,6 +5,7 @@
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, array, s};
 use tensorjump::dense::{DenseLaw, generator_matrix, kernel_matrix};
 use tensorjump::diffusion::{Bridge, Denoise, ExactDiffusion, Scores, noised_law, scores};
+use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
 use tensorjump::tn::Mps;
 use tensorjump::{Error, ExactModel, Model, SiteWeights, Streams, Target};
@@ -12,6 +13,7 @@ use tensorjump::{Error, ExactModel, Model, SiteWeights, Streams, Target};
 use crate::common::ddm::{Ddm, NAMES, load_ddm};
 use crate::common::random::{random_law, random_rates};
 use crate::common::{all_configs, index_of};
+use crate::laws::{stream, table};
 
 /// Absolute error allowed for probabilities, relative for ratios: some 10³ roundings of 2⁻⁵³, with a factor ten in hand.
 pub const TOLERANCE: f64 = 1e-12;
@@ -27,25 +29,25 @@ fn repeat(y: ArrayView1<'_, u8>, n: usize) -> Array2<u8> {
 
 /// Compares everything that a model says about the noised law at `t`, and about the way back to 0 and `s`, with the enumerated truth.
 ///
-/// `tolerance` is absolute for probabilities and relative for score ratios.
+/// Probabilities are compared to [`TOLERANCE`], score ratios to `relative` times their value.
 pub fn check_diffusion<M: ExactModel + ?Sized>(
     model: &M,
     truth: &DenseLaw,
     noise: &Noise,
     (s, t): (f64, f64),
-    tolerance: f64,
+    relative: f64,
 ) {
     let kernel = noise.kernel(0.0, t).unwrap();
     let noised = truth.noised(&kernel).unwrap();
     let all_y = all_configs(kernel.dims_out());
     let law = model.noised_log_prob(&kernel, all_y.view()).unwrap();
-    law.iter().zip(noised.p()).for_each(|(got, p)| assert_close(got.exp(), *p, tolerance, "noised law"));
+    law.iter().zip(noised.p()).for_each(|(got, p)| assert_close(got.exp(), *p, TOLERANCE, "noised law"));
     // A few configurations spread over the alphabet, impossible ones left out.
     let step = (all_y.nrows() / 5).max(1);
     let rows: Vec<usize> = (0..all_y.nrows()).skip(1).step_by(step).filter(|&i| noised.p()[i] > 0.0).collect();
     let ys = all_y.select(Axis(0), &rows);
-    check_posteriors(model, truth, noise, (s, t), &ys, tolerance);
-    check_scores(model, truth, noise, t, &ys, tolerance);
+    check_posteriors(model, truth, noise, (s, t), &ys);
+    check_scores(model, truth, noise, t, &ys, relative);
 }
 
 fn check_posteriors<M: ExactModel + ?Sized>(
@@ -54,7 +56,6 @@ fn check_posteriors<M: ExactModel + ?Sized>(
     noise: &Noise,
     (s, t): (f64, f64),
     ys: &Array2<u8>,
-    tolerance: f64,
 ) {
     let kernel = noise.kernel(0.0, t).unwrap();
     let bridge = Bridge::of(noise, s, t).unwrap();
@@ -64,10 +65,10 @@ fn check_posteriors<M: ExactModel + ?Sized>(
         let y = y.to_vec();
         let clean = truth.posterior(&kernel, &y).unwrap();
         let got = model.denoise_log_prob(&kernel, all_x.view(), y_x.view()).unwrap();
-        got.iter().zip(clean.p()).for_each(|(g, p)| assert_close(g.exp(), *p, tolerance, "P(x_0|y)"));
+        got.iter().zip(clean.p()).for_each(|(g, p)| assert_close(g.exp(), *p, TOLERANCE, "P(x_0|y)"));
         let between = truth.posterior_between(bridge.to_s(), bridge.s_to_t(), &y).unwrap();
         let got = model.denoise_to_log_prob(&bridge, all_s.view(), y_s.view()).unwrap();
-        got.iter().zip(between.p()).for_each(|(g, p)| assert_close(g.exp(), *p, tolerance, "P(x_s|y)"));
+        got.iter().zip(between.p()).for_each(|(g, p)| assert_close(g.exp(), *p, TOLERANCE, "P(x_s|y)"));
 
         // Chained = one shot: Σ_{x_s} P(x_s|y) P(x_0|x_s) = P(x_0|y), both factors from the model.
         let first = noise.kernel(0.0, s).unwrap();
@@ -79,7 +80,7 @@ fn check_posteriors<M: ExactModel + ?Sized>(
                 chained.scaled_add(g.exp(), &step.mapv(f64::exp));
             }
         }
-        chained.iter().zip(clean.p()).for_each(|(g, p)| assert_close(*g, *p, tolerance, "chained"));
+        chained.iter().zip(clean.p()).for_each(|(g, p)| assert_close(*g, *p, TOLERANCE, "chained"));
     }
     // Draws report their score bit for bit, and the same law in a batch as alone.
     let streams = Streams::new(17);
@@ -98,7 +99,7 @@ fn check_scores<M: ExactModel + ?Sized>(
     noise: &Noise,
     t: f64,
     ys: &Array2<u8>,
-    tolerance: f64,
+    relative: f64,
 ) {
     let kernel = noise.kernel(0.0, t).unwrap();
     let noised = truth.noised(&kernel).unwrap();
@@ -114,23 +115,20 @@ fn check_scores<M: ExactModel + ?Sized>(
         for j in 0..noise.sites() {
             for a in 0..truth.dims()[j] {
                 let marginal = posterior.mean(|x| f64::from(u8::from(usize::from(x[j]) == a)));
-                assert_close(denoiser[[row, j, a]], marginal, tolerance, "denoiser marginal");
+                assert_close(denoiser[[row, j, a]], marginal, TOLERANCE, "denoiser marginal");
             }
         }
-        let compare = |got: &Array3<f64>, truth: &Array2<f64>, relative: bool, what: &str| {
-            for ((j, b), &p) in truth.indexed_iter() {
-                let scale = if relative { p.abs() } else { 1.0 };
-                assert_close(got[[row, j, b]], p, tolerance * scale, what);
-            }
+        let compare = |got: &Array3<f64>, truth: &Array2<f64>, tolerance: &dyn Fn(f64) -> f64, what: &str| {
+            truth.indexed_iter().for_each(|((j, b), &p)| assert_close(got[[row, j, b]], p, tolerance(p), what));
         };
-        compare(&conditionals, &noised.conditional_marginals(&y).unwrap(), false, "conditional marginal");
-        compare(&ratios, &noised.score_ratios(&y).unwrap(), true, "score ratio");
-        compare(&reverse, &noised.reverse_rates(&rates, &y).unwrap(), true, "reverse rate");
+        compare(&conditionals, &noised.conditional_marginals(&y).unwrap(), &|_| TOLERANCE, "conditional marginal");
+        compare(&ratios, &noised.score_ratios(&y).unwrap(), &|r| relative * r, "score ratio");
+        compare(&reverse, &noised.reverse_rates(&rates, &y).unwrap(), &|r| relative * r, "reverse rate");
     }
 }
 
-/// Compares a model of a reference file's `P_0` with all that the file lists.
-pub fn check_reference<M: ExactModel + ?Sized>(model: &M, case: &Ddm, tolerance: f64) {
+/// Compares a model of a reference file's `P_0` with all that the file lists; tolerances as in [`check_diffusion`].
+pub fn check_reference<M: ExactModel + ?Sized>(model: &M, case: &Ddm, relative: f64) {
     let noise = case.noise();
     let (to_s, kernel) = (noise.kernel(0.0, case.s).unwrap(), noise.kernel(0.0, case.t).unwrap());
     let bridge = Bridge::of(&noise, case.s, case.t).unwrap();
@@ -145,13 +143,13 @@ pub fn check_reference<M: ExactModel + ?Sized>(model: &M, case: &Ddm, tolerance:
         ("P(x_0|y)", model.denoise_log_prob(&kernel, x.view(), all_y.view()), &case.p_0_given_y),
     ];
     for (what, got, truth) in laws {
-        got.unwrap().iter().zip(truth).for_each(|(g, p)| assert_close(g.exp(), *p, tolerance, what));
+        got.unwrap().iter().zip(truth).for_each(|(g, p)| assert_close(g.exp(), *p, TOLERANCE, what));
     }
     let scores = model.scores(&kernel, y.view()).unwrap();
     let (ratios, reverse) = (scores.score_ratios().unwrap(), scores.reverse_rates(&noise, case.t).unwrap());
     for ((j, b), &r) in case.ratios.indexed_iter() {
-        assert_close(ratios[[0, j, b]], r, tolerance * r, "ratio");
-        assert_close(reverse[[0, j, b]], case.reverse_rates[[j, b]], tolerance * r.max(1.0), "reverse rate");
+        assert_close(ratios[[0, j, b]], r, relative * r, "ratio");
+        assert_close(reverse[[0, j, b]], case.reverse_rates[[j, b]], relative * r.max(1.0), "reverse rate");
     }
 }
 
@@ -198,6 +196,118 @@ fn dense_model_against_enumeration() {
         let general = Noise::new(Rates::new(random_rates(&dims, seed)).unwrap(), schedule.clone());
         for times in [(0.2, 0.6), (0.0, 0.6), (0.6, 0.6), (0.01, 3.0)] {
             check_diffusion(&law, &law, &general, times, TOLERANCE);
+        }
+    }
+}
+
+/// Condition of Born scores, `(Σ|terms| / |Σ terms|)²` for the worst `y`: the sums are `Σ_x ψ(x)² K(x, y)`, their terms products of
+/// tensor entries, so that the sum of magnitudes is that of the train with the signs left out.
+fn born_condition(psi: &Mps, kernel: &Kernel) -> f64 {
+    let absolute: Vec<_> = psi.tensors().iter().map(|a| a.mapv(f64::abs)).collect();
+    let absolute = Mps::new(absolute, psi.log_scale()).unwrap();
+    let noised = |v: &Mps| {
+        let square: Vec<f64> = table(v).iter().map(|v| v * v).collect();
+        let law = DenseLaw::new(v.dims(), &square).unwrap();
+        let scale = law.log_total();
+        law.noised(kernel).unwrap().p().iter().map(|p| p.ln() + scale).collect::<Vec<f64>>()
+    };
+    let worst = noised(&absolute)
+        .iter()
+        .zip(&noised(psi))
+        .map(|(t, p)| if *p > f64::NEG_INFINITY { t - p } else { 0.0 })
+        .fold(0.0, f64::max);
+    (2.0 * worst).exp()
+}
+
+/// Dimensions, bond and seed.
+fn networks() -> Vec<(Vec<usize>, usize, u64)> {
+    vec![(vec![2; 5], 4, 41), (vec![3; 3], 3, 42), (vec![4; 3], 5, 43), (vec![2, 4, 3], 3, 44)]
+}
+
+#[test]
+fn positive_laws_against_enumeration() {
+    let schedule = Schedule::linear(0.3, 1.7, 1.0).unwrap();
+    for (dims, bond, seed) in networks() {
+        let mps = Mps::random_positive(&dims, bond, &mut stream(&format!("diffusion {seed}"))).unwrap();
+        let (model, truth) = (PositiveMps::new(&mps).unwrap(), DenseLaw::new(&dims, &table(&mps)).unwrap());
+        let general = Noise::new(Rates::new(random_rates(&dims, seed)).unwrap(), schedule.clone());
+        let mask = Noise::new(Rates::mask(&dims, 0.9).unwrap().on_sites(&[0, 2]).unwrap(), schedule.clone());
+        for noise in [&general, &mask] {
+            for times in [(0.0, 0.6), (0.2, 0.6)] {
+                check_diffusion(&model, &truth, noise, times, TOLERANCE);
+            }
+            // The noised law is a positive law of the same bonds.
+            let kernel = noise.kernel(0.0, 0.6).unwrap();
+            let noised = PositiveMps::new(&noised_law(model.as_mps(), &kernel).unwrap()).unwrap();
+            assert_eq!(noised.as_mps().bonds(), mps.bonds());
+            assert!(noised.log_norm().abs() < 1e-14);
+            let all = all_configs(kernel.dims_out());
+            let got = noised.log_prob(all.view(), &SiteWeights::Uniform).unwrap();
+            let law = truth.noised(&kernel).unwrap();
+            got.iter().zip(law.p()).for_each(|(g, p)| assert_close(g.exp(), *p, TOLERANCE, "noised train"));
+        }
+    }
+}
+
+#[test]
+fn born_laws_against_enumeration() {
+    let schedule = Schedule::linear(0.3, 1.7, 1.0).unwrap();
+    for (dims, bond, seed) in networks() {
+        let psi = Mps::random_real(&dims, bond, &mut stream(&format!("diffusion {seed}"))).unwrap();
+        let square: Vec<f64> = table(&psi).iter().map(|v| v * v).collect();
+        let (model, truth) = (BornMps::new(&psi).unwrap(), DenseLaw::new(&dims, &square).unwrap());
+        let general = Noise::new(Rates::new(random_rates(&dims, seed)).unwrap(), schedule.clone());
+        let mask = Noise::new(Rates::mask(&dims, 0.9).unwrap().on_sites(&[0, 2]).unwrap(), schedule.clone());
+        for noise in [&general, &mask] {
+            let relative = TOLERANCE * born_condition(&psi, &noise.kernel(0.0, 0.6).unwrap());
+            for times in [(0.0, 0.6), (0.2, 0.6)] {
+                check_diffusion(&model, &truth, noise, times, relative);
+            }
+        }
+    }
+}
+
+#[test]
+fn networks_of_the_reference_files() {
+    for name in NAMES {
+        let case = load_ddm(name);
+        let mps = Mps::new(case.tensors.clone(), 0.0).unwrap();
+        let log_z = if case.born {
+            let model = BornMps::new(&mps).unwrap();
+            let condition = born_condition(&mps, &case.noise().kernel(0.0, case.t).unwrap());
+            check_reference(&model, &case, TOLERANCE * condition);
+            model.log_norm()
+        } else {
+            let model = PositiveMps::new(&mps).unwrap();
+            check_reference(&model, &case, TOLERANCE);
+            model.log_norm()
+        };
+        assert_close(log_z, case.z.ln(), TOLERANCE, "log Z");
+    }
+}
+
+/// Single precision: draws state their own law, which is normalised, and close to the exact one.
+#[test]
+fn denoising_in_single_precision() {
+    for (dims, bond, seed) in networks() {
+        let double = PositiveMps::random(&dims, bond, &mut stream(&format!("single {seed}"))).unwrap();
+        let single = double.single_precision();
+        let noise = Noise::new(Rates::new(random_rates(&dims, seed)).unwrap(), Schedule::default());
+        let kernel = noise.kernel(0.0, 0.4).unwrap();
+        let y = kernel
+            .sample(double.sample(&SiteWeights::Uniform, 300, &Streams::new(7)).unwrap().x.view(), &Streams::new(7))
+            .unwrap();
+        let draws = single.denoise(&kernel, y.view(), &Streams::new(8)).unwrap();
+        assert_eq!(draws.log_prob, single.denoise_log_prob(&kernel, draws.x.view(), y.view()).unwrap());
+        let x = all_configs(&dims);
+        for y in y.outer_iter().take(5) {
+            let y = repeat(y, x.nrows());
+            let p = double.denoise_log_prob(&kernel, x.view(), y.view()).unwrap();
+            let q = single.denoise_log_prob(&kernel, x.view(), y.view()).unwrap();
+            assert_close(q.mapv(f64::exp).sum(), 1.0, 1e-13, "total");
+            // About bond × sites roundings of 6e-8, hundredfold where one minus the guess was used.
+            p.iter().zip(&q).for_each(|(p, q)| assert_close(*q, *p, 1e-3, "single precision"));
+            assert!(p != q);
         }
     }
 }

@@ -5,6 +5,7 @@ mod common;
 #[path = "../common/laws.rs"]
 mod laws;
 
+mod chain;
 mod diffusion;
 mod fredkin;
 mod mcmc;

@@ -5,10 +5,12 @@ mod toy;
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, array, s};
 use tensorjump::mcmc::*;
+use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::Kernel;
 use tensorjump::{Configs, Error, Model, SiteWeights, Streams, Target};
 
 use crate::common::{all_configs, chi2_tail, index_of};
+use crate::laws::stream;
 use toy::Toy;
 
 const DIMS: [usize; 3] = [2, 3, 2];
@@ -127,6 +129,27 @@ fn connected_move_is_reversible_for_every_denoiser() {
         let wrong = connected_matrix(&target, &model, &kernel, &|i, j, _| (model.p[i] / model.p[j]).ln());
         let violation = balance(&target, &wrong).0;
         assert!(violation > SEEN, "the test does not see an approximate denoiser: {violation:e}");
+    }
+}
+
+/// Tensor networks propose, for a target that is not their law: linear, in single precision, Born.
+#[test]
+fn tensor_networks_are_reversible_proposals() {
+    let target = target();
+    let positive = PositiveMps::random(&DIMS, 2, &mut stream("proposal")).unwrap();
+    let single = positive.single_precision();
+    let born = BornMps::random(&DIMS, 2, &mut stream("proposal")).unwrap();
+    for model in [&positive as &dyn Model, &single, &born] {
+        for kernel in [kernel(), mask_kernel()] {
+            let (violation, flow) =
+                balance(&target, &connected_matrix(&target, model, &kernel, &|_, _, t| t.log_ratio()));
+            assert!(violation < TOLERANCE, "violation {violation:e}");
+            assert!(flow > 0.05, "no flow to balance: {flow}");
+            assert!(balance(&target, &connected_matrix(&target, model, &kernel, &|_, _, _| 0.0)).0 > SEEN);
+        }
+        let (violation, flow) = balance(&target, &disconnected_matrix(&target, model, &|t| t.log_ratio()));
+        assert!(violation < TOLERANCE && flow > 0.05, "violation {violation:e}, flow {flow}");
+        assert!(balance(&target, &disconnected_matrix(&target, model, &|_| 0.0)).0 > SEEN);
     }
 }
 

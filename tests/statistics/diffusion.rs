@@ -5,11 +5,14 @@
 use ndarray::{Array2, ArrayView1};
 use tensorjump::dense::DenseLaw;
 use tensorjump::diffusion::{Bridge, Denoise, ExactDiffusion};
+use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
+use tensorjump::tn::Mps;
 use tensorjump::{ExactModel, Streams, Target};
 
 use crate::common::random::{random_law, random_rates};
 use crate::common::{assert_law, counts};
+use crate::laws::{stream, table};
 
 const DRAWS: usize = 40_000;
 
@@ -65,6 +68,32 @@ fn dense_draws() {
     check_draws(&law, &law, &general, (0.2, 0.7), (&[1, 2, 0], &[0, 2, 0]), 1);
     let mask = Noise::new(Rates::mask(&dims, 0.8).unwrap(), Schedule::default());
     check_draws(&law, &law, &mask, (0.4, 1.2), (&[2, 3, 1], &[2, 3, 0]), 2);
+}
+
+/// Linear and Born networks, to times 0 and 0 < s < t, by general noise and by masks.
+#[test]
+fn network_draws() {
+    for (dims, bond, seed, y, other) in [
+        (vec![2, 3, 2], 3, 34, [1u8, 2, 0], [0u8, 2, 0]),
+        (vec![4, 2, 3], 4, 35, [3, 1, 1], [3, 0, 1]),
+        (vec![2, 2, 2], 2, 36, [0, 1, 1], [0, 1, 0]),
+    ] {
+        let rates = Rates::new(random_rates(&dims, seed)).unwrap();
+        let general = Noise::new(rates, Schedule::linear(0.5, 1.5, 1.0).unwrap());
+        let mask = Noise::new(Rates::mask(&dims, 0.8).unwrap().on_sites(&[0, 2]).unwrap(), Schedule::default());
+        let masked = |y: [u8; 3]| [dims[0] as u8, y[1], y[2]];
+        let name = format!("network draws {seed}");
+        let positive = Mps::random_positive(&dims, bond, &mut stream(&name)).unwrap();
+        let truth = DenseLaw::new(&dims, &table(&positive)).unwrap();
+        let model = PositiveMps::new(&positive).unwrap();
+        check_draws(&model, &truth, &general, (0.2, 0.7), (&y, &other), seed);
+        check_draws(&model, &truth, &mask, (0.4, 1.2), (&masked(y), &masked(other)), seed);
+        let psi = Mps::random_real(&dims, bond, &mut stream(&name)).unwrap();
+        let square: Vec<f64> = table(&psi).iter().map(|v| v * v).collect();
+        let truth = DenseLaw::new(&dims, &square).unwrap();
+        let model = BornMps::new(&psi).unwrap();
+        check_draws(&model, &truth, &general, (0.2, 0.7), (&y, &other), seed);
+    }
 }
 
 #[test]
