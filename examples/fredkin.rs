@@ -29,21 +29,25 @@ use common::table::{number, render};
 use common::{Failure, options, progress};
 use measure::{Measured, Plan};
 
+/// Sites of all chains together: a quarter of a gigabyte.
+const SITES_LIMIT: usize = 1 << 28;
+
 /// Options; times are in inverse flip rates.
 #[derive(Debug, Parser)]
 #[command(about = "The stochastic Fredkin chain: diffusion moves against the local dynamics and exact values")]
+#[command(allow_negative_numbers = true)]
 struct Options {
     /// Sites of the chain (even)
     #[arg(long, default_value_t = 100)]
     sites: usize,
     /// Parameter of the chain, between 0 and 1; above 1/2 the phase of large area
-    #[arg(long, default_value_t = 0.5, allow_negative_numbers = true)]
+    #[arg(long, default_value_t = 0.5)]
     c: f64,
     /// Bond dimension to which the model is truncated (default: exact)
     #[arg(long)]
     chi: Option<usize>,
     /// Noise times of the connected moves, separated by commas, in inverse flip rates
-    #[arg(long, value_delimiter = ',', allow_negative_numbers = true, default_values_t = [0.03, 0.1, 0.2, 0.5, 1.0])]
+    #[arg(long, value_delimiter = ',', default_values_t = [0.03, 0.1, 0.2, 0.5, 1.0])]
     noise_times: Vec<f64>,
     /// Recorded configurations of each move, all chains together
     #[arg(long, default_value_t = 16_384)]
@@ -70,6 +74,9 @@ impl Options {
     fn plan(&self) -> std::result::Result<Plan, Failure> {
         options::positive("samples", self.samples)?;
         options::positive("chains", self.chains)?;
+        if self.chains.saturating_mul(self.sites) > SITES_LIMIT {
+            return Err(format!("--chains {}: more than 2^28 sites in all", self.chains).into());
+        }
         if let Some(t) = self.noise_times.iter().find(|t| !(t.is_finite() && **t > 0.0)) {
             return Err(format!("--noise-times {t}: must be positive and finite").into());
         }
@@ -222,7 +229,11 @@ fn text(
             if bound { format!("≤ {ess}") } else { ess },
             number(m.area.mean, 6),
             number(m.area.error, 2),
-            format!("{:+.1} σ", (m.area.mean - exact.area_mean()) / m.area.error),
+            if m.area.error > 0.0 {
+                format!("{:+.1} σ", (m.area.mean - exact.area_mean()) / m.area.error)
+            } else {
+                dash()
+            },
         ]
     };
     let rows: Vec<_> = std::iter::once(exact_row).chain(moves.iter().map(row)).collect();

@@ -3,6 +3,7 @@
 use cpu_time::ProcessTime;
 use indicatif::ProgressBar;
 use ndarray::{Array1, Array2, Axis, stack};
+use rand::Rng;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
 use tensorjump::mcmc::{
     Chains, Connected, Disconnected, Local, MetropolisHastings, Move, Run, RunOptions, SeriesMean, run,
@@ -96,12 +97,15 @@ pub fn all(
         let log_weight = log_weights(chain, model, exact, x);
         stack![Axis(1), areas(chain, x), log_weight]
     };
-    let measure = |name, noise_time, dynamics: &dyn Move, observe: &dyn Fn(Configs<'_>) -> Array2<f64>| {
+    // Each move draws for itself: a common seed would make their errors the same.
+    let seeds = Streams::new(plan.seed).domain("moves");
+    let mut seeds = (0..).map(|k| seeds.stream(k).next_u64());
+    let mut measure = |name, noise_time, dynamics: &dyn Move, observe: &dyn Fn(Configs<'_>) -> Array2<f64>| {
         bar.set_message(match noise_time {
             Some(t) => format!("{name}, noise time {t}"),
             None => String::from(name),
         });
-        let options = RunOptions { updates: plan.updates, warm_up: 0, thin: 1, seed: plan.seed };
+        let options = RunOptions { updates: plan.updates, warm_up: 0, thin: 1, seed: seeds.next().unwrap_or(plan.seed) };
         let mut chains = Chains::new(chain, start.clone())?;
         let clock = ProcessTime::now();
         let run = run(chain, dynamics, &mut chains, &options, observe, Some(&mut |_| bar.inc(1)))?;
