@@ -200,7 +200,9 @@ fn text(
     };
     let missing = match model.missing_mass() {
         0.0 => "0, the model is exact".to_owned(),
-        mass => format!("{}: paths that the truncated model never draws (acceptance does not show it)", number(mass, 3)),
+        mass => {
+            format!("{}: paths that the truncated model never draws (acceptance does not show it)", number(mass, 3))
+        }
     };
     let mut text = format!(
         "Fredkin chain, {} sites, c = {} ({phase}), bond dimension {}\n\
@@ -216,8 +218,7 @@ fn text(
     );
     let header = ["move", "noise time", "acceptance", "τ(area)", "ESS / CPU s", "⟨area⟩", "± σ", "off by"];
     let dash = || "–".to_owned();
-    let exact_row =
-        vec!["exact".into(), dash(), dash(), dash(), dash(), number(exact.area_mean(), 6), dash(), dash()];
+    let exact_row = vec!["exact".into(), dash(), dash(), dash(), dash(), number(exact.area_mean(), 6), dash(), dash()];
     let row = |m: &Measured| {
         let (tau, ess) = (number(m.area.autocorrelation.tau, 3), number(m.ess_per_second(), 3));
         let bound = m.area.autocorrelation.lower_bound;
@@ -244,7 +245,10 @@ fn text(
         measure::ATTEMPTS
     );
     for m in moves.iter().filter(|m| m.unsupported + m.impossible > 0) {
-        text += &format!("{}: {} proposals from outside the model's support, {} that nothing explains\n", m.name, m.unsupported, m.impossible);
+        text += &format!(
+            "{}: {} proposals from outside the model's support, {} that nothing explains\n",
+            m.name, m.unsupported, m.impossible
+        );
     }
     Ok(text)
 }

@@ -5,12 +5,12 @@
 use std::ops::Range;
 
 use plotters::chart::{ChartBuilder, SeriesLabelPosition};
-use plotters::prelude::{
-    BLACK, Circle, Color, DashedLineSeries, DrawingArea, IntoDrawingArea, IntoFont, LineSeries, PathElement,
-    RGBColor, SVGBackend, ShapeStyle, WHITE,
-};
 use plotters::coord::Shift;
 use plotters::coord::ranged1d::{DefaultFormatting, KeyPointHint, Ranged};
+use plotters::prelude::{
+    BLACK, Circle, Color, DashedLineSeries, DrawingArea, IntoDrawingArea, IntoFont, LineSeries, PathElement, RGBColor,
+    SVGBackend, ShapeStyle, WHITE,
+};
 
 use super::Failure;
 
@@ -85,7 +85,8 @@ impl Axis<'_> {
         }
         let margin = 0.04 * (high - low);
         // Limits asked for are kept exactly.
-        let asked = |value: f64| self.cover.is_some_and(|(a, b)| self.place(a) == Some(value) || self.place(b) == Some(value));
+        let asked =
+            |value: f64| self.cover.is_some_and(|(a, b)| self.place(a) == Some(value) || self.place(b) == Some(value));
         let range = if asked(low) { low } else { low - margin }..if asked(high) { high } else { high + margin };
         let ticks = if self.log { decades(&range) } else { steps(&range) };
         Scale { range, ticks }
@@ -189,8 +190,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<
     if !title.is_empty() {
         builder.caption(title, ("sans-serif", TEXT + 3).into_font().color(&INK));
     }
-    let mut chart =
-        builder.build_cartesian_2d(x_scale, y_scale)?;
+    let mut chart = builder.build_cartesian_2d(x_scale, y_scale)?;
     chart
         .configure_mesh()
         .bold_line_style(GRID)

@@ -105,7 +105,8 @@ pub fn all(
             Some(t) => format!("{name}, noise time {t}"),
             None => String::from(name),
         });
-        let options = RunOptions { updates: plan.updates, warm_up: 0, thin: 1, seed: seeds.next().unwrap_or(plan.seed) };
+        let options =
+            RunOptions { updates: plan.updates, warm_up: 0, thin: 1, seed: seeds.next().unwrap_or(plan.seed) };
         let mut chains = Chains::new(chain, start.clone())?;
         let clock = ProcessTime::now();
         let run = run(chain, dynamics, &mut chains, &options, observe, Some(&mut |_| bar.inc(1)))?;
@@ -119,9 +120,8 @@ pub fn all(
         let connected = Connected::new(model, noise.kernel(0.0, t)?)?;
         moves.push(measure("connected", Some(t), &MetropolisHastings::new(connected), &area_and_weight)?);
     }
-    let local = Local::new(|x: &mut [u8], stream: &mut _| {
-        Ok((ATTEMPTS, chain.metropolis(x, ATTEMPTS, stream)? as usize))
-    });
+    let local =
+        Local::new(|x: &mut [u8], stream: &mut _| Ok((ATTEMPTS, chain.metropolis(x, ATTEMPTS, stream)? as usize)));
     moves.push(measure("local", None, &local, &area)?);
     Ok(moves)
 }

@@ -3,10 +3,9 @@
 use ndarray::{Array1, Array2};
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::{RGBColor, WHITE};
+use tensorjump::diffusion::ExactDiffusion;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
 use tensorjump::{Model, SiteWeights, Streams};
-
-use tensorjump::diffusion::ExactDiffusion;
 
 use crate::common::Failure;
 use crate::common::plotting::{Axis, BLUE, GREEN, INK, Mark, ORANGE, Panel, Series, figure};
@@ -28,7 +27,8 @@ pub fn height_profile(
     exact.values.insert(0, (0.0, 0.0, 0.0)); // paths start at height zero
     let points = shown.iter().map(|&j| (at(j), mean[j], error[j])).collect();
     let draws = Series { label: "draws (± σ)".into(), colour: BLUE, mark: Mark::Points, values: points };
-    let deviations = shown.iter().filter(|&&j| error[j] > 0.0).map(|&j| (at(j), (mean[j] - profile[j]) / error[j], 1.0));
+    let deviations =
+        shown.iter().filter(|&&j| error[j] > 0.0).map(|&j| (at(j), (mean[j] - profile[j]) / error[j], 1.0));
     let ends = [(0.0, 0.0, 0.0), (chain.sites() as f64, 0.0, 0.0)];
     let zero = Series { label: String::new(), colour: INK, mark: Mark::Line, values: ends.to_vec() };
     let deviations = Series { label: String::new(), colour: BLUE, mark: Mark::Points, values: deviations.collect() };
@@ -43,11 +43,11 @@ pub fn height_profile(
             legend: SeriesLabelPosition::LowerMiddle,
         },
         Panel {
-            title: String::new(),
+            title: "deviation in standard errors (neighbouring sites are correlated)".into(),
             x,
             y: Axis { label: "(draws − exact)/σ", cover: Some((-3.5, 3.5)), log: false },
             series: vec![zero, deviations],
-            height: 200,
+            height: 230,
             legend: SeriesLabelPosition::UpperRight,
         },
     ];
@@ -61,10 +61,8 @@ pub fn noise_time(chain: &Fredkin, moves: &[Measured]) -> Result<String, Failure
     let ends = (times.first().copied().unwrap_or(0.1) / 1.3, times.last().copied().unwrap_or(1.0) * 1.3);
     let series = |value: &dyn Fn(&Measured) -> (f64, f64), names: bool| -> Vec<Series> {
         let label = |text: &str| if names { text.to_owned() } else { String::new() };
-        let mut connected: Vec<(f64, f64, f64)> = moves
-            .iter()
-            .filter_map(|m| m.noise_time.map(|t| (t, value(m).0, value(m).1)))
-            .collect();
+        let mut connected: Vec<(f64, f64, f64)> =
+            moves.iter().filter_map(|m| m.noise_time.map(|t| (t, value(m).0, value(m).1))).collect();
         connected.sort_by(|a, b| a.0.total_cmp(&b.0));
         let mut all =
             vec![Series { label: label("connected"), colour: BLUE, mark: Mark::JoinedPoints, values: connected }];
