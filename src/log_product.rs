@@ -9,7 +9,7 @@ pub(crate) struct LogProduct {
     product: f64,
 }
 
-/// The product of two numbers between this and its inverse is still normal.
+/// The running product stays between this and its inverse, far from under- and overflow.
 const SMALL: f64 = 1e-150;
 
 impl LogProduct {
@@ -18,15 +18,12 @@ impl LogProduct {
     /// Multiplies by a factor ≥ 0; NaN is kept.
     #[inline(always)]
     pub(crate) fn push(&mut self, factor: f64) {
-        if factor > SMALL && factor < 1.0 / SMALL {
-            self.product *= factor;
-            if self.product > SMALL && self.product < 1.0 / SMALL {
-                return;
-            }
-            self.log += self.product.ln();
-            self.product = 1.0;
+        let product = self.product * factor;
+        if product > SMALL && product < 1.0 / SMALL {
+            self.product = product;
         } else {
-            self.log += factor.ln();
+            self.log += self.product.ln() + factor.ln();
+            self.product = 1.0;
         }
     }
 

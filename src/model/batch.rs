@@ -6,6 +6,7 @@ use rayon::prelude::*;
 use super::linear::Linear;
 use super::real::Real;
 use super::tilt::Tilt;
+use super::tilted::Right;
 use super::walk::{Source, Walk};
 use super::{Configs, Samples, SiteWeights};
 use crate::error::{Error, Result};
@@ -34,15 +35,18 @@ fn block_size(n: usize, limit: usize) -> usize {
     n.div_ceil(rayon::current_num_threads()).next_multiple_of(6).clamp(limit.min(36), limit)
 }
 
-/// Runs `work(first, rows)` on every block in parallel and returns the parts in order, or the error of the first row that fails.
-pub(crate) fn over_blocks<R: Send>(
+/// Runs `work(buffers, first, rows)` on every block in parallel and returns the parts in order, or the error of the first row that
+/// fails. Blocks of one thread share their buffers.
+pub(crate) fn over_blocks<B: Default, R: Send>(
     n: usize,
     limit: usize,
-    work: impl Fn(usize, usize) -> Result<R> + Send + Sync,
+    work: impl Fn(&mut B, usize, usize) -> Result<R> + Send + Sync,
 ) -> Result<Vec<R>> {
     let size = block_size(n, limit);
-    let parts: Vec<Result<R>> =
-        (0..n.div_ceil(size)).into_par_iter().map(|block| work(block * size, size.min(n - block * size))).collect();
+    let parts: Vec<Result<R>> = (0..n.div_ceil(size))
+        .into_par_iter()
+        .map_init(B::default, |buffers, block| work(buffers, block * size, size.min(n - block * size)))
+        .collect();
     parts.into_iter().collect()
 }
 
@@ -54,33 +58,32 @@ pub(crate) fn run<T: Real>(
     request: Request<'_>,
 ) -> Result<Reply> {
     if matches!(w, SiteWeights::Uniform) {
-        return request.run(law.dims(), PLAIN_BLOCK, |_, _| Ok(()), |(), _, walk| Ok(law.plain(walk)));
+        return request.run(law.dims(), PLAIN_BLOCK, |(), _, _| Ok(()), |(), _, walk| Ok(law.plain(walk)));
     }
     let tilt = Tilt::new(law, w, prior);
-    let environments = |first, rows| {
-        let right = law.right(&tilt, first, rows);
-        law.require_evidence(&right, first)?;
-        Ok(right)
+    let environments = |right: &mut Right<T>, first, rows| {
+        law.fill_right(right, &tilt, first, rows);
+        law.require_evidence(right, first)
     };
-    let pass = |right: &_, first, walk: Walk<'_>| Ok(law.tilted(&tilt, right, first, walk));
+    let pass = |right: &Right<T>, first, walk: Walk<'_>| Ok(law.tilted(&tilt, right, first, walk));
     request.run(law.dims(), law.tilted_block(), environments, pass)
 }
 
 impl Request<'_> {
-    /// Answers block by block: `environments(first, rows)` once, then `pass` for the draws and for the scores.
-    pub(crate) fn run<E>(
+    /// Answers block by block: `environments(buffers, first, rows)` once, then `pass` for the draws and for the scores.
+    pub(crate) fn run<E: Default>(
         self,
         dims: &[usize],
         limit: usize,
-        environments: impl Fn(usize, usize) -> Result<E> + Send + Sync,
+        environments: impl Fn(&mut E, usize, usize) -> Result<()> + Send + Sync,
         pass: impl Fn(&E, usize, Walk<'_>) -> Result<Vec<f64>> + Send + Sync,
     ) -> Result<Reply> {
         let sites = dims.len();
         let n = self.draw.map(|(n, _)| n).or(self.score.map(|x| x.nrows())).unwrap_or(0);
         let streams = self.draw.map(|(_, streams)| streams.domain("model"));
-        let parts = over_blocks(n, limit, |first, rows| {
-            let environments = environments(first, rows)?;
-            let walk = |source| pass(&environments, first, Walk::new(source));
+        let parts = over_blocks(n, limit, |buffers: &mut E, first, rows| {
+            environments(buffers, first, rows)?;
+            let walk = |source| pass(buffers, first, Walk::new(source));
             let mut x = Array2::zeros((if streams.is_some() { rows } else { 0 }, sites));
             let drawn = match &streams {
                 Some(streams) => walk(Source::Draw(streams.rows_from(first), x.view_mut()))?,

@@ -114,13 +114,16 @@ impl BornMps {
         w.check(self.dims(), Some(n))?;
         match w {
             SiteWeights::Uniform => {
-                request.run(self.dims(), PLAIN_BLOCK, |_, _| Ok(()), |(), _, walk| Ok(self.plain(walk)))
+                request.run(self.dims(), PLAIN_BLOCK, |(), _, _| Ok(()), |(), _, walk| Ok(self.plain(walk)))
             }
             SiteWeights::Shared(table) => self.tilted(*table)?.reply(&SiteWeights::Uniform, n, request),
             _ => request.run(
                 self.dims(),
                 1,
-                |row, _| self.densities(w, row)?.require_evidence(row),
+                |densities: &mut Densities, row, _| {
+                    *densities = self.densities(w, row)?;
+                    densities.require_evidence(row)
+                },
                 |densities, row, walk| self.draw_tilted(w, row, densities, walk),
             ),
         }
@@ -285,6 +288,7 @@ impl BornMps {
 }
 
 /// Right density matrices of one row.
+#[derive(Default)]
 struct Densities {
     /// `ρ_j` for `j = 0..=N`, trace one (or zero).
     matrices: Vec<Array2<f64>>,
@@ -293,8 +297,8 @@ struct Densities {
 }
 
 impl Densities {
-    fn require_evidence(self, row: usize) -> Result<Self> {
-        if self.log_evidence == f64::NEG_INFINITY { Err(Error::ZeroEvidence { row }) } else { Ok(self) }
+    fn require_evidence(&self, row: usize) -> Result<()> {
+        if self.log_evidence == f64::NEG_INFINITY { Err(Error::ZeroEvidence { row }) } else { Ok(()) }
     }
 }
 
@@ -425,14 +429,15 @@ impl Model for BornMps {
 impl ExactModel for BornMps {
     fn log_evidence(&self, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         w.check(self.dims(), None)?;
-        let log = over_blocks(w.rows().unwrap_or(1), 1, |row, _| Ok(self.densities(w, row)?.log_evidence))?;
+        let log = over_blocks(w.rows().unwrap_or(1), 1, |(), row, _| Ok(self.densities(w, row)?.log_evidence))?;
         Ok(log.into())
     }
 
     fn cavities(&self, w: &SiteWeights<'_>) -> Result<Array3<f64>> {
         w.check(self.dims(), None)?;
         let rows = w.rows().unwrap_or(1);
-        let flat: Vec<f64> = over_blocks(rows, 1, |row, _| self.cavities_of(w, row))?.into_iter().flatten().collect();
+        let flat: Vec<f64> =
+            over_blocks(rows, 1, |(), row, _| self.cavities_of(w, row))?.into_iter().flatten().collect();
         let (n, d) = (self.dims().len(), self.dims().iter().copied().max().unwrap_or(1));
         Ok(Array3::from_shape_vec((rows, n, d), flat).expect("one cavity law a row and site"))
     }

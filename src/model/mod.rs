@@ -17,6 +17,7 @@ mod positive;
 mod real;
 mod rows;
 mod tilt;
+mod tilted;
 mod walk;
 mod weights;
 

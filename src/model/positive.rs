@@ -13,6 +13,7 @@ use super::batch::{Reply, Request, over_blocks, run};
 use super::linear::Linear;
 use super::real::Real;
 use super::tilt::Tilt;
+use super::tilted::Right;
 use super::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
 use crate::error::{Error, Result};
 use crate::rng::{Stream, Streams};
@@ -263,12 +264,13 @@ impl PositiveMps {
     fn under_weights<R: Send>(
         &self,
         w: &SiteWeights<'_>,
-        work: impl Fn(&Tilt<'_, f64>, &super::linear::Right<f64>, usize, usize) -> Result<R> + Send + Sync,
+        work: impl Fn(&Tilt<'_, f64>, &Right<f64>, usize, usize) -> Result<R> + Send + Sync,
     ) -> Result<Vec<R>> {
         w.check(self.dims(), None)?;
         let tilt = Tilt::new(&self.packed, w, &self.marginals);
-        over_blocks(w.rows().unwrap_or(1), self.packed.tilted_block(), |first, rows| {
-            work(&tilt, &self.packed.right(&tilt, first, rows), first, rows)
+        over_blocks(w.rows().unwrap_or(1), self.packed.tilted_block(), |right: &mut Right<f64>, first, rows| {
+            self.packed.fill_right(right, &tilt, first, rows);
+            work(&tilt, right, first, rows)
         })
     }
 }

@@ -1,5 +1,8 @@
 //! Scalars of the batched kernels, and buffers aligned to cache lines.
 
+use std::fmt::Debug;
+use std::ops::{Add, Mul};
+
 use pulp::Simd;
 
 /// Columns of every packed matrix and vector are padded to a multiple of this many bytes.
@@ -7,7 +10,9 @@ const LINE: usize = 64;
 
 /// `f32` or `f64` with its SIMD vector. Sealed: the module is private.
 #[allow(missing_docs)] // arithmetic
-pub trait Real: Copy + Default + std::fmt::Debug + Send + Sync + PartialOrd + Into<f64> + 'static {
+pub trait Real:
+    Copy + Default + Debug + Send + Sync + PartialOrd + Into<f64> + Add<Output = Self> + Mul<Output = Self> + 'static
+{
     /// Vector of the scalar on an instruction set.
     type Vector<S: Simd>: Copy;
     /// Scalars in one cache line: the unit of padding.
@@ -20,8 +25,8 @@ pub trait Real: Copy + Default + std::fmt::Debug + Send + Sync + PartialOrd + In
 
     fn from_f64(x: f64) -> Self;
     fn splat<S: Simd>(simd: S, x: Self) -> Self::Vector<S>;
-    fn add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
-    fn mul<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    fn add_vectors<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
+    fn mul_vectors<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     fn mul_add<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>, c: Self::Vector<S>) -> Self::Vector<S>;
     fn sum<S: Simd>(simd: S, a: Self::Vector<S>) -> Self;
     fn vectors<S: Simd>(x: &[Self]) -> &[Self::Vector<S>];
@@ -44,11 +49,11 @@ macro_rules! real {
                 simd.$splat(x)
             }
             #[inline(always)]
-            fn add<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+            fn add_vectors<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
                 simd.$add(a, b)
             }
             #[inline(always)]
-            fn mul<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
+            fn mul_vectors<S: Simd>(simd: S, a: S::$vector, b: S::$vector) -> S::$vector {
                 simd.$mul(a, b)
             }
             #[inline(always)]

@@ -142,7 +142,8 @@ impl<T: Real> RowProduct<'_, T> {
             let scale = T::splat(simd, self.scale[tile[i]]);
             let out = &mut T::vectors_mut::<S>(&mut self.out[tile[i] * ld..][..self.n])[at.out..][..NV];
             for (out, &acc) in out.iter_mut().zip(acc) {
-                *out = if self.accumulate { T::mul_add(simd, scale, acc, *out) } else { T::mul(simd, scale, acc) };
+                *out =
+                    if self.accumulate { T::mul_add(simd, scale, acc, *out) } else { T::mul_vectors(simd, scale, acc) };
             }
         }
     }

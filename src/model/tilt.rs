@@ -1,5 +1,7 @@
 //! Site weights prepared for the batched kernels: one matrix a class of rows, the guess, scales.
 
+use pulp::Arch;
+
 use super::linear::Linear;
 use super::real::{Aligned, Real};
 use super::weights::SiteWeights;
@@ -87,10 +89,9 @@ impl<'a, T: Real> Tilt<'a, T> {
                 let mut matrix = Aligned::<T>::zeros(backward[0].len());
                 let w = &self.weights[(j * self.per_site + class) * self.d_max..];
                 for (a, &w) in backward.iter().zip(w) {
-                    let w: f64 = w.into();
-                    for (m, &a) in matrix.iter_mut().zip(a.iter()) {
-                        *m = T::from_f64((*m).into() + w * a.into());
-                    }
+                    let (matrix, a): (&mut [T], &[T]) = (&mut matrix, a);
+                    // The closure is compiled for the widest vectors of the machine.
+                    Arch::new().dispatch(|| matrix.iter_mut().zip(a).for_each(|(m, &a)| *m = *m + w * a));
                 }
                 self.matrices.push(matrix);
             }

@@ -1,6 +1,6 @@
 //! One block of rows on its way along the chain: uniforms in, symbols in or out, log-probabilities accumulated.
 
-use ndarray::{ArrayView2, ArrayViewMut2};
+use ndarray::{ArrayView1, ArrayView2, ArrayViewMut2, s};
 use rand::RngExt;
 
 use super::real::Real;
@@ -73,8 +73,9 @@ impl<'a> Walk<'a> {
                 }
             }
             Source::Given(x) => {
+                let x = x.slice(s![.., site..site + width]);
                 for (x, symbols) in x.outer_iter().zip(self.symbols.chunks_exact_mut(CHUNK)) {
-                    x.iter().skip(site).zip(&mut symbols[..width]).for_each(|(&x, symbol)| *symbol = x);
+                    x.iter().zip(symbols).for_each(|(&x, symbol)| *symbol = x);
                 }
             }
         }
@@ -102,8 +103,10 @@ impl<'a> Walk<'a> {
     /// Writes the drawn symbols of the finished chunk.
     fn flush(&mut self) {
         if let Source::Draw(_, x) = &mut self.source {
+            let end = self.sites.min(self.chunk + CHUNK);
+            let mut x = x.slice_mut(s![.., self.chunk..end]);
             for (mut x, symbols) in x.outer_iter_mut().zip(self.symbols.chunks_exact(CHUNK)) {
-                x.iter_mut().skip(self.chunk).zip(symbols).for_each(|(x, &symbol)| *x = symbol);
+                x.assign(&ArrayView1::from(&symbols[..end - self.chunk]));
             }
         }
     }
