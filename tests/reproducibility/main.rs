@@ -1,0 +1,10 @@
+//! Draws depend on seed, domain, step and row, and on nothing else.
+
+#[path = "../common/mod.rs"]
+mod common;
+#[path = "../common/laws.rs"]
+mod laws;
+
+mod batches;
+mod golden;
+mod streams;
