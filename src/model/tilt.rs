@@ -71,11 +71,11 @@ impl<'a, T: Real> Tilt<'a, T> {
         let max = (0..d).map(&weight).fold(0.0, f64::max);
         self.max[index] = max;
         let mut best = (-1.0, 0);
-        for a in 0..d {
+        for (a, &prior) in prior.iter().enumerate().take(d) {
             let w = if max > 0.0 { weight(a) / max } else { 0.0 };
             self.weights[index * self.d_max + a] = T::from_f64(w);
-            if w * prior[a] > best.0 {
-                best = (w * prior[a], a as u8);
+            if w * prior > best.0 {
+                best = (w * prior, a as u8);
             }
         }
         self.guess[index] = best.1;

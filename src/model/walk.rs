@@ -60,7 +60,7 @@ impl<'a> Walk<'a> {
 
     /// Must be called before the symbols of `site` are touched, in order of sites.
     pub(crate) fn enter(&mut self, site: usize) {
-        if site % CHUNK != 0 {
+        if !site.is_multiple_of(CHUNK) {
             return;
         }
         self.flush();

@@ -117,7 +117,7 @@ fn tables_products_and_sparse_laws() {
     p[3] = 0.0;
     p[10] = 0.0;
     let model = PositiveMps::from_table(&dims, &p).unwrap();
-    check_against_table(&model, &p, &vec![1.0; 24], "table");
+    check_against_table(&model, &p, &[1.0; 24], "table");
     check_bits(&model, "table");
     let weights = vec![vec![1.0, 2.0], vec![0.5, 0.0, 3.0]];
     let model = PositiveMps::product(&weights).unwrap();
