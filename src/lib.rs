@@ -1,6 +1,59 @@
-//! Tensor-network samplers for lattice systems.
+//! Tensor-network samplers for lattice systems: exact discrete diffusion, draws with log-probabilities, Monte Carlo proposals.
 //!
-//! (The map of the crate is written when the parts stand.)
+//! Single-site noise factorises over the sites of a lattice. Hence everything that discrete diffusion asks of a law `P` on
+//! configurations `x` is that law *tilted by a product of site weights*,
+//!
+//! ```text
+//! P(x | w) ∝ P(x) ∏_j w_j(x_j),
+//! ```
+//!
+//! and for matrix-product laws tilted draws, their log-probabilities and all marginals are exact (arXiv 2407.11133). The crate is built
+//! on this one primitive, the traits [`Model`] and [`ExactModel`].
+//!
+//! | module | what it holds |
+//! |---|---|
+//! | [`model`] | [`Target`], [`Model`], [`ExactModel`], [`SiteWeights`]; [`PositiveMps`](model::PositiveMps) (`P` itself, entries ≥ 0) and [`BornMps`](model::BornMps) (`P = ψ²/Z`) |
+//! | [`noise`] | rate matrices, schedules, kernels `K_{s→t}`, jump paths |
+//! | [`diffusion`] | noised laws, exact denoising to any earlier time, scores and reverse rates |
+//! | [`mcmc`] | proposals with log-ratios, moves, chains; errors, autocorrelation, R̂, importance weights, missing mass |
+//! | [`lattice`] | systems: the stochastic [`Fredkin`](lattice::Fredkin) chain with its exact equilibrium |
+//! | [`tn`] | matrix-product states and operators: canonical forms, truncation, application, sums of local terms |
+//! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |
+//! | [`linalg`] | the only place that calls SVD, QR and matrix products |
+//! | [`rng`] | [`Streams`]: random numbers that depend on (seed, purpose, step, row), not on threads |
+//! | [`error`] | [`enum@Error`]: each variant names the field and the value |
+//!
+//! # Example
+//!
+//! Monte Carlo for Dyck paths weighted by area: noise a path, denoise it exactly, never be rejected.
+//!
+//! ```
+//! use tensorjump::lattice::{Fredkin, FredkinModel};
+//! use tensorjump::mcmc::{Chains, Connected, MetropolisHastings, RunOptions, run};
+//! use tensorjump::noise::{Noise, Rates, Schedule};
+//!
+//! let chain = Fredkin::new(40, 0.6)?;
+//! let model = FredkinModel::new(&chain)?;
+//! let noise = Noise::new(Rates::binary_flip(40, 1.0, 0.5)?, Schedule::constant(1.0)?);
+//! let dynamics = MetropolisHastings::new(Connected::new(&model, noise.kernel(0.0, 0.5)?)?);
+//! let mut chains = Chains::initial(&chain, 8, 1)?;
+//! let area = |x: tensorjump::Configs<'_>| chain.area(x).unwrap().mapv(|a| a as f64).insert_axis(ndarray::Axis(1));
+//! let run = run(&chain, &dynamics, &mut chains, &RunOptions::default(), &area, None)?;
+//! let mean = run.mean(0)?;
+//! assert!(run.report.acceptance() > 1.0 - 1e-9);
+//! assert!((mean.mean - chain.equilibrium()?.area_mean()).abs() < 5.0 * mean.error);
+//! # Ok::<(), tensorjump::Error>(())
+//! ```
+//!
+//! # Conventions
+//!
+//! * Row-stochastic throughout: `K[x, y] = P(y | x)`, `p_t = p_s K`, and `Q[x, y]` is the rate x → y; rows of `Q` sum to zero.
+//! * Logarithms are natural; log-weights, log-probabilities and entropies are in nats, `β = 1/kT`, times in inverse rates.
+//! * Site `j` has states `0..d_j`, stored as `u8`; a batch of configurations has the shape `(samples, sites)`. Forbidden configurations
+//!   have log-weight −∞; NaN is an error, and nothing is ever clipped.
+//! * The caller passes the randomness: a [`Streams`] is named by its seed, each operation takes a part of its own, each row a stream of its
+//!   own. Results depend neither on the number of threads nor on what else is in a batch; two calls of the same operation need different
+//!   steps, `streams.step(k)`.
 
 pub mod dense;
 pub mod diffusion;
@@ -17,3 +70,8 @@ pub mod tn;
 pub use error::{Error, Result};
 pub use model::{Configs, ExactModel, Model, Samples, SiteWeights, Target};
 pub use rng::{Stream, Streams};
+
+/// The examples of the README are compiled and run with the tests.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -129,6 +129,7 @@ impl<T: Real> RowProduct<'_, T> {
         let (k, ld) = (self.k, self.ld);
         let v: [&[T]; MR] = std::array::from_fn(|i| &self.v[tile[i] * ld..][..k]);
         let mut acc = [[T::splat(simd, T::default()); NV]; MR];
+        #[allow(clippy::needless_range_loop)] // l runs along several arrays
         for l in 0..k {
             let b = &at.matrix[l * at.stride..][..NV];
             for i in 0..MR {

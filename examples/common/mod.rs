@@ -1,0 +1,25 @@
+//! What the examples share: errors and output, progress, tables, pictures.
+
+// Each example compiles this module for itself and uses its own part of it.
+#![allow(dead_code)]
+
+pub mod options;
+pub mod output;
+pub mod plotting;
+pub mod progress;
+pub mod raster;
+pub mod table;
+
+/// Whatever stops an example: it is printed as one line, and the exit code is not zero.
+pub type Failure = Box<dyn std::error::Error>;
+
+/// Runs an example: its failure becomes one line on stderr and exit code 1.
+pub fn exit(result: Result<(), Failure>) -> std::process::ExitCode {
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
