@@ -11,7 +11,7 @@ use super::rows::{Probe, RowProduct, pack};
 use super::walk::{Groups, Walk};
 
 /// Rows of a block of tilted draws: enough to read the matrices seldom, few enough that right vectors stay in the cache.
-const TILTED_BLOCK: usize = 192;
+const TILTED_BLOCK: usize = 256;
 
 /// Matrices of one site, packed for [`RowProduct`].
 #[derive(Debug)]
