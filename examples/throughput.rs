@@ -9,6 +9,7 @@ use clap::Parser;
 use cpu_time::ThreadTime;
 use ndarray::Array2;
 use serde_json::json;
+use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::linalg::matmul_into;
 use tensorjump::model::{BornMps, Model, PositiveMps, SiteWeights};
 use tensorjump::noise::Kernel;
@@ -85,8 +86,15 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
             }
         }
     }
+    let fredkin = fredkin(&options)?;
     if options.json {
-        println!("{}", json!({ "rows": rows }));
+        println!("{}", json!({ "rows": rows, "fredkin": fredkin }));
+    } else {
+        println!(
+            "Fredkin chain of {} sites: {:.2e} sites/s on one thread",
+            fredkin["sites"],
+            fredkin["sites_per_second"].as_f64().unwrap_or_default()
+        );
     }
     Ok(())
 }
@@ -102,6 +110,24 @@ fn measure(case: &Case<'_>, options: &Options, threads: usize) -> Result<(Durati
         sampler = sampler.min(if threads == 1 { cpu.elapsed() } else { clock.elapsed() });
     }
     Ok((sampler, gemm))
+}
+
+/// Plain draws of the exact Fredkin law at c = 1/2 on one thread.
+fn fredkin(options: &Options) -> std::result::Result<serde_json::Value, Box<dyn std::error::Error>> {
+    const SITES: usize = 400;
+    let model = FredkinModel::new(&Fredkin::new(SITES, 0.5)?)?;
+    let streams = Streams::new(5);
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+    let best = pool.install(|| -> Result<Duration> {
+        let mut best = Duration::MAX;
+        for k in 0..options.repeat.max(10) {
+            let start = ThreadTime::now();
+            model.sample(&SiteWeights::Uniform, options.batch, &streams.step(k as u64))?;
+            best = best.min(start.elapsed());
+        }
+        Ok(best)
+    })?;
+    Ok(json!({ "sites": SITES, "sites_per_second": (SITES * options.batch) as f64 / best.as_secs_f64() }))
 }
 
 /// Rate of a 512 × 64 × 64 product in double precision on this thread, best of 8.

@@ -33,14 +33,14 @@ pub fn noised_law(law: &Mps, kernel: &Kernel) -> Result<Mps> {
 pub trait Denoise: Model {
     /// Draws `x_0 ~ P(· | x_t = y)` for each row of `y`, with its log-probability in nats.
     ///
-    /// Streams as [`Model::sample`].
+    /// Row `i` uses stream `i` (domain `"denoise"`), so that a plain draw, its noise and its denoising may share one `Streams`.
     ///
     /// # Errors
     /// [`Error::SiteCount`], [`Error::LocalDimension`] where the kernel does not fit the model; configurations out of range;
     /// [`Error::ZeroEvidence`] naming a row that the model cannot have produced.
     fn denoise(&self, kernel: &Kernel, y: Configs<'_>, streams: &Streams) -> Result<Samples> {
         match_dims(self.dims(), kernel.dims_in())?;
-        self.sample(&kernel.likelihood(y), y.nrows(), streams)
+        self.sample(&kernel.likelihood(y), y.nrows(), &streams.domain("denoise"))
     }
 
     /// `log P(x_0 | x_t = y)` in nats for each pair of rows, shape `(samples,)`: bit for bit what [`Denoise::denoise`] returns.

@@ -21,20 +21,18 @@ mod tilted;
 mod walk;
 mod weights;
 
-use ndarray::{Array1, Array2, Array3, ArrayView2};
+use ndarray::{Array1, Array2, Array3};
 
 use rand::Rng;
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::rng::{Stream, Streams};
 
+pub use crate::configs::{Configs, check_configs};
 pub use born::BornMps;
 pub use chain::Boundary;
 pub use positive::PositiveMps;
 pub use weights::SiteWeights;
-
-/// A batch of configurations, shape `(samples, sites)`; site `j` has states `0..dims[j]`, `dims[j] ≤ 256`.
-pub type Configs<'a> = ArrayView2<'a, u8>;
 
 /// Configurations with the natural logarithm of the probability under which each was drawn.
 #[derive(Debug, Clone, PartialEq)]
@@ -68,7 +66,7 @@ pub trait Model: Target {
     /// Row `i` uses stream `i` of `streams` (domain `"model"`). A form of `w` with rows fixes the number of samples.
     ///
     /// # Errors
-    /// Weights of the wrong shape, negative or not finite; [`Error::ZeroEvidence`] naming the first row whose weights exclude
+    /// Weights of the wrong shape, negative or not finite; [`crate::Error::ZeroEvidence`] naming the first row whose weights exclude
     /// every configuration.
     fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples>;
 
@@ -98,24 +96,8 @@ pub trait ExactModel: Model {
     /// padding zero. The weight of site `j` itself does not enter.
     ///
     /// # Errors
-    /// As [`ExactModel::log_evidence`]; [`Error::ZeroEvidence`] for a row whose cavity sum is zero at some site.
+    /// As [`ExactModel::log_evidence`]; [`crate::Error::ZeroEvidence`] for a row whose cavity sum is zero at some site.
     fn cavities(&self, w: &SiteWeights<'_>) -> Result<Array3<f64>>;
-}
-
-/// Checks that a batch fits the local dimensions.
-///
-/// # Errors
-/// [`Error::SiteCount`] or [`Error::StateOutOfRange`] with the first offending row and site.
-pub fn check_configs(x: Configs<'_>, dims: &[usize]) -> Result<()> {
-    if x.ncols() != dims.len() {
-        return Err(Error::SiteCount { expected: dims.len(), got: x.ncols() });
-    }
-    for (row, config) in x.outer_iter().enumerate() {
-        if let Some(site) = config.iter().zip(dims).position(|(&a, &d)| usize::from(a) >= d) {
-            return Err(Error::StateOutOfRange { row, site, state: config[site].into(), dim: dims[site] });
-        }
-    }
-    Ok(())
 }
 
 /// A plain draw, for laws that know no better start.

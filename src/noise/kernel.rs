@@ -4,9 +4,10 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, 
 use rand::RngExt;
 use rayon::prelude::*;
 
+use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::log_product::LogProduct;
-use crate::model::{Configs, SiteWeights, check_configs};
+use crate::model::SiteWeights;
 use crate::rng::Streams;
 use crate::tn::Mpo;
 

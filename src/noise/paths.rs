@@ -10,8 +10,8 @@ use rand_distr::{Distribution, Exp1};
 use rayon::prelude::*;
 
 use super::Noise;
+use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
-use crate::model::{Configs, check_configs};
 use crate::rng::{Stream, Streams};
 
 /// One jump of one site.

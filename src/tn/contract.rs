@@ -5,9 +5,9 @@ use rayon::prelude::*;
 
 use super::Mps;
 use super::scale::{LogScalar, LogValues, balanced, check_same_dims, left_matrix, reshape, right_matrix};
+use crate::configs::{Configs, check_configs};
 use crate::error::Result;
 use crate::linalg::{matmul, strip};
-use crate::model::{Configs, check_configs};
 
 impl Mps {
     /// The entries `v(x)` for a batch of configurations, shape `(samples, sites)`: O(N χ²) a sample, in parallel over samples.

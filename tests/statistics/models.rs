@@ -213,7 +213,7 @@ fn noise_and_denoiser_share_no_draws() {
         let streams = Streams::new(4);
         let x = model.sample(&SiteWeights::Uniform, DRAWS, &streams).unwrap().x;
         let y = kernel.sample(x.view(), &streams).unwrap();
-        let back = model.denoise(&kernel, y.view(), &streams.step(1)).unwrap().x;
+        let back = model.denoise(&kernel, y.view(), &streams).unwrap().x;
         let p_t = Array1::from(p.clone()).dot(&k);
         // Σ_y P(x) K(x,y) P(x') K(x',y) / P_t(y).
         let n = p.len();
@@ -222,7 +222,7 @@ fn noise_and_denoiser_share_no_draws() {
             .map(|(i, j)| (0..n).map(|y| p[i] * k[[i, y]] * p[j] * k[[j, y]] / p_t[y]).sum())
             .collect();
         assert_law(&pairs(&x, &back, &dims), &law, &product(&p, &p));
-        let shared = model.denoise(&kernel, y.view(), &streams).unwrap().x;
+        let shared = model.sample(&kernel.likelihood(y.view()), DRAWS, &streams).unwrap().x;
         assert!(chi2_p_value(&pairs(&x, &shared, &dims), &law) < ALPHA, "shared draws go unnoticed");
     }
 }
