@@ -5,8 +5,10 @@ use ndarray::{Array1, Array2, Array3};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use tensorjump::lattice::{Fredkin, FredkinModel};
+use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, Proposal, RunOptions, run};
+use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::rng::{Stream, Streams};
-use tensorjump::{Model, SiteWeights, Target};
+use tensorjump::{Configs, Model, SiteWeights, Target};
 
 use super::common::{all_configs, assert_law, counts, index_of};
 
@@ -220,4 +222,29 @@ fn draws_do_not_depend_on_threads() {
 fn plain_start(model: &FredkinModel) -> Array2<u8> {
     let start = model.initial(&mut Streams::new(1).stream(0)).unwrap();
     start.broadcast((70, start.len())).unwrap().to_owned()
+}
+
+/// The exact model is never rejected: 10⁴ disconnected and 10⁴ connected updates at N = 400. A model of a neighbouring c is.
+#[test]
+fn the_exact_model_is_never_rejected() {
+    let noise = Noise::new(Rates::binary_flip(400, 1.0, 0.6).unwrap(), Schedule::default());
+    let kernel = noise.kernel(0.0, 0.3).unwrap();
+    let rejections = |target: &Fredkin, proposal: &dyn Proposal| {
+        let mut chains = Chains::initial(target, 100, 3).unwrap();
+        let options = RunOptions { updates: 100, warm_up: 0, seed: 4, ..RunOptions::default() };
+        let area = |x: Configs<'_>| target.area(x).unwrap().mapv(|a| a as f64).insert_axis(ndarray::Axis(1));
+        let run = run(target, &MetropolisHastings::new(proposal), &mut chains, &options, &area, None).unwrap();
+        assert_eq!(run.report.proposed, 10_000);
+        run.report.proposed - run.report.accepted
+    };
+    for c in [0.3, 0.5, 0.7] {
+        let chain = Fredkin::new(400, c).unwrap();
+        let model = FredkinModel::new(&chain).unwrap();
+        let connected = Connected::new(&model, kernel.clone()).unwrap();
+        for proposal in [&Disconnected::new(&model) as &dyn Proposal, &connected] {
+            // The rule leaves at most 10⁴ × 1e-9 rejections to rounding: one in 10⁵ such runs.
+            assert_eq!(rejections(&chain, proposal), 0, "c={c}");
+            assert!(rejections(&Fredkin::new(400, c + 0.05).unwrap(), proposal) > 0);
+        }
+    }
 }
