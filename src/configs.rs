@@ -22,3 +22,14 @@ pub fn check_configs(x: Configs<'_>, dims: &[usize]) -> Result<()> {
     }
     Ok(())
 }
+
+/// Checks that two objects have the same sites and local dimensions.
+pub(crate) fn match_dims(expected: &[usize], got: &[usize]) -> Result<()> {
+    if expected.len() != got.len() {
+        return Err(Error::SiteCount { expected: expected.len(), got: got.len() });
+    }
+    match expected.iter().zip(got).position(|(e, g)| e != g) {
+        Some(site) => Err(Error::LocalDimension { site, expected: expected[site], got: got[site] }),
+        None => Ok(()),
+    }
+}

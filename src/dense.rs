@@ -33,7 +33,7 @@ pub struct DenseLaw {
     dims: Vec<usize>,
     p: Vec<f64>,
     log_p: Vec<f64>,
-    log_total: f64,
+    log_z: f64,
 }
 
 /// Number of configurations, or the error that says that there are too many.
@@ -101,13 +101,13 @@ impl DenseLaw {
     }
 
     fn from_log_weights(dims: &[usize], mut log_p: Vec<f64>) -> Result<Self> {
-        let log_total = log_sum_exp(log_p.iter().copied());
-        if log_total == f64::NEG_INFINITY {
+        let log_z = log_sum_exp(log_p.iter().copied());
+        if log_z == f64::NEG_INFINITY {
             return Err(Error::ZeroWeight { what: "dense law" });
         }
-        log_p.iter_mut().for_each(|v| *v -= log_total);
+        log_p.iter_mut().for_each(|v| *v -= log_z);
         let p = log_p.iter().map(|v| v.exp()).collect();
-        Ok(DenseLaw { dims: dims.to_vec(), p, log_p, log_total })
+        Ok(DenseLaw { dims: dims.to_vec(), p, log_p, log_z })
     }
 
     /// Probabilities, length `∏ d_j`, row-major with the first site most significant.
@@ -116,8 +116,8 @@ impl DenseLaw {
     }
 
     /// Logarithm, in nats, of the sum of the weights that the law was built from: `log Z` for a [`Target`].
-    pub fn log_total(&self) -> f64 {
-        self.log_total
+    pub fn log_z(&self) -> f64 {
+        self.log_z
     }
 
     /// Index of a configuration in the table.

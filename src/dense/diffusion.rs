@@ -3,9 +3,10 @@
 use ndarray::Array2;
 
 use super::{DenseLaw, guarded_size, states};
+use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::Target;
-use crate::noise::{Kernel, match_dims};
+use crate::noise::Kernel;
 
 impl DenseLaw {
     fn check_kernel(&self, kernel: &Kernel) -> Result<()> {

@@ -3,9 +3,10 @@
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
 use super::{Bridge, Scores};
+use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::{Configs, ExactModel, Model, Samples, check_configs};
-use crate::noise::{Kernel, Noise, match_dims};
+use crate::noise::{Kernel, Noise};
 use crate::rng::Streams;
 use crate::tn::Mps;
 

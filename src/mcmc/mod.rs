@@ -64,16 +64,3 @@ pub use importance::{
 pub use local::{Exchange, SingleSite};
 pub use moves::{Local, MetropolisHastings, Move, MoveReport, acceptance_probability};
 pub use proposal::{Connected, Disconnected, Proposal, Proposed, Triple};
-
-use crate::error::{Error, Result};
-
-/// Checks that two lattices have the same local dimensions.
-fn check_dims(expected: &[usize], got: &[usize]) -> Result<()> {
-    if expected.len() != got.len() {
-        return Err(Error::SiteCount { expected: expected.len(), got: got.len() });
-    }
-    match expected.iter().zip(got).position(|(a, b)| a != b) {
-        None => Ok(()),
-        Some(site) => Err(Error::LocalDimension { site, expected: expected[site], got: got[site] }),
-    }
-}

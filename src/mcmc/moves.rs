@@ -10,8 +10,8 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use super::chains::Chains;
-use super::check_dims;
 use super::proposal::Proposal;
+use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::{Target, check_configs};
 use crate::rng::{Stream, Streams};
@@ -98,7 +98,7 @@ impl<P: Proposal> MetropolisHastings<P> {
 
 impl<P: Proposal> Move for MetropolisHastings<P> {
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        check_dims(target.dims(), self.proposal.dims())?;
+        match_dims(target.dims(), self.proposal.dims())?;
         let proposed = self.proposal.propose(chains.x(), &streams.domain("proposal"))?;
         if proposed.x.dim() != chains.x().dim() {
             let (expected, got) = (chains.x().shape().to_vec(), proposed.x.shape().to_vec());

@@ -10,9 +10,9 @@ use std::ops::Range;
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
-use super::check_dims;
+use crate::configs::match_dims;
 use crate::error::{Error, Result};
-use crate::model::{Configs, Model, SiteWeights, check_configs};
+use crate::model::{Configs, Model, Samples, SiteWeights, check_configs};
 use crate::noise::Kernel;
 use crate::rng::Streams;
 
@@ -43,7 +43,8 @@ pub trait Proposal: Send + Sync {
     /// Number of states of each site.
     fn dims(&self) -> &[usize];
 
-    /// Proposes for each row of `x`, shape `(samples, sites)`. Row `i` uses stream `i`; repeated calls must differ in the step,
+    /// Proposes for each row of `x`, shape `(samples, sites)`. Row `i` uses stream `i` of a domain of the proposal's own, so that draws
+    /// made before may come from the same `Streams`; repeated calls must differ in the step,
     /// `streams.step(k)`.
     ///
     /// # Errors
@@ -114,6 +115,17 @@ fn checked_log_ratio(row: usize, triple: Triple) -> Result<f64> {
     }
 }
 
+/// What a model returned for `x` has its shape.
+fn check_redraw(new: &Samples, old: &Array1<f64>, x: Configs<'_>) -> Result<()> {
+    if new.x.dim() != x.dim() {
+        return Err(Error::Shape { field: "redraw", expected: x.shape().to_vec(), got: new.x.shape().to_vec() });
+    }
+    match [new.log_prob.len(), old.len()].into_iter().find(|&got| got != x.nrows()) {
+        Some(got) => Err(Error::SampleCount { expected: x.nrows(), got }),
+        None => Ok(()),
+    }
+}
+
 /// The disconnected move: `x' ~ q`, whatever `x` is; the connected move at infinite noise.
 #[derive(Clone, Copy)]
 pub struct Disconnected<'a> {
@@ -133,7 +145,8 @@ impl Proposal for Disconnected<'_> {
     }
 
     fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
-        let (new, old) = self.model.redraw(&SiteWeights::Uniform, x, streams)?;
+        let (new, old) = self.model.redraw(&SiteWeights::Uniform, x, &streams.domain("disconnected"))?;
+        check_redraw(&new, &old, x)?;
         let unsupported = old.iter().filter(|&&q| q == f64::NEG_INFINITY).count();
         let ratio = |(row, (&denoise_old, &denoise_new))| {
             checked_log_ratio(row, Triple { noise_old: 0.0, noise_new: 0.0, denoise_old, denoise_new })
@@ -170,7 +183,7 @@ impl<'a> Connected<'a> {
     /// # Errors
     /// [`Error::SiteCount`] or [`Error::LocalDimension`] if the kernel does not act on the states of the model.
     pub fn new(model: &'a dyn Model, kernel: Kernel) -> Result<Self> {
-        check_dims(model.dims(), kernel.dims_in())?;
+        match_dims(model.dims(), kernel.dims_in())?;
         Ok(Connected { model, kernel })
     }
 
@@ -198,6 +211,7 @@ impl<'a> Connected<'a> {
         let likelihood = self.kernel.likelihood(y.slice_move(block));
         match self.model.redraw(&likelihood, x.slice(block), &streams.rows_from(rows.start)) {
             Ok((samples, old)) => {
+                check_redraw(&samples, &old, x.slice(block))?;
                 out.x.slice_mut(block).assign(&samples.x);
                 out.new.slice_mut(s![rows.clone()]).assign(&samples.log_prob);
                 out.old.slice_mut(s![rows]).assign(&old);
@@ -225,6 +239,7 @@ impl Proposal for Connected<'_> {
     fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
         check_configs(x, self.dims())?;
         let n = x.nrows();
+        let streams = &streams.domain("connected");
         let y = self.kernel.sample(x, streams)?;
         let mut denoised =
             Denoised { x: x.to_owned(), new: Array1::zeros(n), old: Array1::zeros(n), possible: vec![true; n] };

@@ -93,9 +93,12 @@ impl Request<'_> {
                 Some(old) => walk(Source::Given(old.slice(s![first..first + rows, ..])))?,
                 None => Vec::new(),
             };
-            if let Some((i, &value)) = drawn.iter().chain(&scored).enumerate().find(|(_, log)| log.is_nan()) {
-                return Err(Error::LogWeight { row: first + i % rows, value });
+            // A law never draws what it says is impossible: here the evidence of the row is too small for the scalar.
+            if let Some(row) = drawn.iter().position(|&log| !log.is_finite()) {
+                return Err(Error::ZeroEvidence { row: first + row });
             }
+            let scored: Vec<f64> =
+                scored.into_iter().map(|log| if log.is_nan() { f64::NEG_INFINITY } else { log }).collect();
             Ok((x, drawn, scored))
         })?;
         let mut x = Array2::zeros((0, sites));

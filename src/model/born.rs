@@ -33,7 +33,7 @@ const ROUNDING: f64 = 1e-12;
 #[derive(Debug, Clone)]
 pub struct BornMps {
     psi: Mps,
-    log_norm: f64,
+    log_z: f64,
     packed: Arc<Vec<Site>>,
     ld: usize,
     marginals: Vec<Vec<f64>>,
@@ -55,8 +55,8 @@ impl BornMps {
     /// [`Error::ZeroWeight`] for the zero vector.
     pub fn new(psi: &Mps) -> Result<Self> {
         let canonical = psi.canonical(0)?;
-        let log_norm = 2.0 * canonical.log_norm();
-        if log_norm == f64::NEG_INFINITY {
+        let log_z = 2.0 * canonical.log_norm();
+        if log_z == f64::NEG_INFINITY {
             return Err(Error::ZeroWeight { what: "Born law" });
         }
         let tensors = canonical.tensors().to_vec();
@@ -67,7 +67,7 @@ impl BornMps {
         };
         let packed = Arc::new(tensors.iter().map(site).collect());
         let marginals = marginals(&tensors);
-        Ok(BornMps { psi: Mps::new(tensors, 0.0)?, log_norm, packed, ld, marginals })
+        Ok(BornMps { psi: Mps::new(tensors, 0.0)?, log_z, packed, ld, marginals })
     }
 
     /// A random law: tensor entries uniform in [−1, 1), bonds up to `bond`; for tests and benchmarks.
@@ -84,8 +84,8 @@ impl BornMps {
     }
 
     /// `log Σ_x ψ(x)²` of the vector that [`BornMps::new`] was given, in nats.
-    pub fn log_norm(&self) -> f64 {
-        self.log_norm
+    pub fn log_z(&self) -> f64 {
+        self.log_z
     }
 
     /// Marginal law of every site, `[site][state]`.
@@ -94,7 +94,7 @@ impl BornMps {
     }
 
     /// The law proportional to `P(x) ∏_j w_j(x_j)`, weights of shape `(sites, d_max)`: same bond dimension. Its
-    /// [`BornMps::log_norm`] is the log-evidence.
+    /// [`BornMps::log_z`] is the log-evidence.
     ///
     /// # Errors
     /// Weights of the wrong shape, negative or not finite; [`Error::ZeroEvidence`] where nothing is left.

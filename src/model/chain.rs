@@ -32,7 +32,7 @@ impl PositiveMps {
     /// The Ising chain or ring: `P(x) ∝ exp(β (Σ_j J_j s_j s_{j+1} + Σ_j h_j s_j))` with spins `s = 2x − 1` (state 1 is up, state 0 down).
     ///
     /// One field a site; `N − 1` couplings (open) or `N` (ring, the last one between sites `N` and 1). `log Z` in nats is
-    /// [`PositiveMps::log_norm`]. Bond dimension 2 or 4; cost `O(N)`.
+    /// [`PositiveMps::log_z`]. Bond dimension 2 or 4; cost `O(N)`.
     ///
     /// # Errors
     /// [`Error::NotFinite`] for `β`, a coupling, a field or their product; [`Error::SiteCount`] for no sites; [`Error::Shape`] for the
@@ -43,7 +43,7 @@ impl PositiveMps {
     /// # use tensorjump::model::{Boundary, PositiveMps};
     /// let ring = PositiveMps::ising(0.7, &[1.0; 5], &[0.0; 5], Boundary::Ring)?;
     /// let (c, s) = (2.0 * 0.7f64.cosh(), 2.0 * 0.7f64.sinh());
-    /// assert!((ring.log_norm() - (c.powi(5) + s.powi(5)).ln()).abs() < 1e-14);
+    /// assert!((ring.log_z() - (c.powi(5) + s.powi(5)).ln()).abs() < 1e-14);
     /// # Ok::<(), tensorjump::Error>(())
     /// ```
     pub fn ising(beta: f64, couplings: &[f64], fields: &[f64], boundary: Boundary) -> Result<Self> {
@@ -58,7 +58,7 @@ impl PositiveMps {
     /// The Potts chain or ring with `q` states: `P(x) ∝ exp(β (Σ_j J_j δ(x_j, x_{j+1}) + Σ_j h_j(x_j)))`.
     ///
     /// `fields[[j, a]] = h_j(a)`, shape `(sites, q)`; couplings as in [`PositiveMps::ising`]. `log Z` in nats is
-    /// [`PositiveMps::log_norm`]. Bond dimension `q` or `q²`; cost as the module says.
+    /// [`PositiveMps::log_z`]. Bond dimension `q` or `q²`; cost as the module says.
     ///
     /// # Errors
     /// [`Error::Parameter`] for `q` outside 2..=256; [`Error::Shape`] for fields of another width; otherwise as
@@ -88,7 +88,7 @@ impl PositiveMps {
     /// `pairs[j][[a, b]] = v_j(a, b)` between sites `j` and `j + 1`, the last of a ring between the last site and the first. Local
     /// dimensions may differ; −∞ forbids a state or a pair.
     ///
-    /// `log Z` in nats is [`PositiveMps::log_norm`]. Bond dimension and cost as the module says.
+    /// `log Z` in nats is [`PositiveMps::log_z`]. Bond dimension and cost as the module says.
     ///
     /// # Errors
     /// [`Error::SiteCount`] for no sites; [`Error::Parameter`] for a site without states or with more than 256; [`Error::Shape`] for the

@@ -2,7 +2,9 @@
 //!
 //! A hidden-Markov chain with site-dependent matrices. The linear law stays in its class under noise and under site weights, with
 //! the same bond dimension χ (arXiv 2407.11133). Internally the tensors are brought to the gauge `Σ_a A_j[a]·1 = 1`, where all
-//! vectors are probability vectors: chains of 10⁵ sites neither over- nor underflow, and nothing cancels.
+//! vectors are probability vectors: chains of 10⁵ sites neither over- nor underflow, and nothing cancels. What one pass cannot hold is
+//! two bond states whose contributions differ by more than 1e±308 (1e±38 in `f32`): the smaller is lost, and a row that would need it
+//! is reported as without evidence, [`Error::ZeroEvidence`], or scored −∞.
 //! Cost a sample and site: plain `χ²` multiply-adds, tilted `(2 + P(guess fails)) χ²` for two states.
 
 use std::sync::Arc;
@@ -29,7 +31,7 @@ use crate::tn::Mps;
 #[derive(Debug, Clone)]
 pub struct PositiveMps<T: Real = f64> {
     mps: Mps,
-    log_norm: f64,
+    log_z: f64,
     packed: Arc<Linear<T>>,
     marginals: Vec<Vec<f64>>,
 }
@@ -67,6 +69,9 @@ impl PositiveMps {
     /// A table whose length is not `∏ d`, negative or non-finite weights, a table of zeros.
     pub fn from_table(dims: &[usize], table: &[f64]) -> Result<Self> {
         let size = dims.iter().try_fold(1usize, |n, &d| n.checked_mul(d)).unwrap_or(usize::MAX);
+        if let Some(&d) = dims.iter().find(|d| !(1..=256).contains(*d)) {
+            return Err(Error::parameter("local dimension", d, "between 1 and 256"));
+        }
         if dims.is_empty() || size != table.len() {
             return Err(Error::Shape { field: "table", expected: vec![size], got: vec![table.len()] });
         }
@@ -102,7 +107,7 @@ impl PositiveMps {
     /// A random law with bonds up to `bond`: entries uniform in (0, 1), for tests and benchmarks.
     ///
     /// # Errors
-    /// No sites, or a local dimension outside 1..=256.
+    /// No sites, `bond = 0`, or a local dimension outside 1..=256.
     pub fn random(dims: &[usize], bond: usize, stream: &mut Stream) -> Result<Self> {
         Self::new(&Mps::random_positive(dims, bond, stream)?)
     }
@@ -172,8 +177,8 @@ impl<T: Real> PositiveMps<T> {
     }
 
     /// `log Σ_x` of the vector that [`PositiveMps::new`] was given, in nats.
-    pub fn log_norm(&self) -> f64 {
-        self.log_norm
+    pub fn log_z(&self) -> f64 {
+        self.log_z
     }
 
     /// Marginal law of every site, `[site][state]`.
@@ -182,7 +187,7 @@ impl<T: Real> PositiveMps<T> {
     }
 
     /// The law proportional to `P(x) ∏_j w_j(x_j)`, weights of shape `(sites, d_max)`: same bond dimension. Its
-    /// [`PositiveMps::log_norm`] is the log-evidence.
+    /// [`PositiveMps::log_z`] is the log-evidence.
     ///
     /// # Errors
     /// Weights of the wrong shape, negative or not finite; [`Error::ZeroEvidence`] where nothing is left.
@@ -206,13 +211,13 @@ impl<T: Real> PositiveMps<T> {
         let (tensors, log_norm) = markov_gauge(mps)?;
         let packed = Arc::new(Linear::new(&tensors));
         let marginals = marginals(&tensors);
-        Ok(PositiveMps { mps: Mps::new(tensors, 0.0)?, log_norm: log_norm + mps.log_scale(), packed, marginals })
+        Ok(PositiveMps { mps: Mps::new(tensors, 0.0)?, log_z: log_norm + mps.log_scale(), packed, marginals })
     }
 
     fn with_precision<U: Real>(&self) -> PositiveMps<U> {
         PositiveMps {
             mps: self.mps.clone(),
-            log_norm: self.log_norm,
+            log_z: self.log_z,
             packed: Arc::new(Linear::new(self.mps.tensors())),
             marginals: self.marginals.clone(),
         }

@@ -2,7 +2,7 @@
 
 use ndarray::{ArrayView2, ArrayView3};
 
-use super::{Configs, check_configs};
+use crate::configs::{Configs, check_configs, match_dims};
 use crate::error::{Error, Result};
 
 /// A product of non-negative site weights, for all rows of a batch or for each row.
@@ -16,6 +16,8 @@ pub enum SiteWeights<'a> {
     Observed {
         /// Kernels `K_j(a → b)`, shape `(sites, d_in_max, d_out_max)`; padding must be zero.
         tables: ArrayView3<'a, f64>,
+        /// States before the kernel of each site, length `sites`: those of the model.
+        dims_in: &'a [usize],
         /// States after the kernel of each site, length `sites`.
         dims_out: &'a [usize],
         /// Observed configurations, shape `(samples, sites)`, states below `dims_out`.
@@ -87,7 +89,8 @@ impl SiteWeights<'_> {
                 }
                 Ok(())
             }
-            SiteWeights::Observed { tables, dims_out, y } => {
+            SiteWeights::Observed { tables, dims_in, dims_out, y } => {
+                match_dims(dims, dims_in)?;
                 site_count(tables.dim().0)?;
                 site_count(dims_out.len())?;
                 width(tables.shape(), 1)?;

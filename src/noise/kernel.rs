@@ -4,7 +4,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, 
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::configs::{Configs, check_configs};
+use crate::configs::{Configs, check_configs, match_dims};
 use crate::error::{Error, Result};
 use crate::log_product::LogProduct;
 use crate::model::SiteWeights;
@@ -171,18 +171,7 @@ impl Kernel {
 
     /// The likelihood of observed configurations, `w_j(a) = K_j(a → y_j)`, as site weights for a model of the clean law.
     pub fn likelihood<'a>(&'a self, y: Configs<'a>) -> SiteWeights<'a> {
-        SiteWeights::Observed { tables: self.tables.view(), dims_out: &self.dims_out, y }
-    }
-}
-
-/// Checks that two lists of local dimensions agree.
-pub(crate) fn match_dims(expected: &[usize], got: &[usize]) -> Result<()> {
-    if expected.len() != got.len() {
-        return Err(Error::SiteCount { expected: expected.len(), got: got.len() });
-    }
-    match expected.iter().zip(got).position(|(e, g)| e != g) {
-        Some(site) => Err(Error::LocalDimension { site, expected: expected[site], got: got[site] }),
-        None => Ok(()),
+        SiteWeights::Observed { tables: self.tables.view(), dims_in: &self.dims_in, dims_out: &self.dims_out, y }
     }
 }
 

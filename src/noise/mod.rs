@@ -30,7 +30,6 @@ mod rates;
 mod schedule;
 
 pub use kernel::Kernel;
-pub(crate) use kernel::match_dims;
 pub use paths::{Jump, Path};
 pub use rates::Rates;
 pub use schedule::Schedule;

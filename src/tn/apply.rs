@@ -4,8 +4,9 @@
 
 use ndarray::{Array3, Array4};
 
-use super::scale::{balanced, check_log_scale, check_same_dims, reshape};
+use super::scale::{balanced, check_log_scale, reshape};
 use super::{Mpo, Mps, Truncation, TruncationError};
+use crate::configs::match_dims;
 use crate::error::Result;
 use crate::linalg::matmul;
 
@@ -15,7 +16,7 @@ impl Mpo {
     /// # Errors
     /// The local dimensions of `p` differ from `dims_in`.
     pub fn apply(&self, p: &Mps) -> Result<Mps> {
-        check_same_dims(self.dims_in(), p.dims())?;
+        match_dims(self.dims_in(), p.dims())?;
         let mut shift = 0;
         let mut site = |(w, a): (&Array4<f64>, &Array3<f64>)| {
             let ((w, e_w), (a, e_a)) = (balanced(w), balanced(a));
@@ -44,7 +45,7 @@ impl Mpo {
     /// # Errors
     /// The outputs of `self` are not the inputs of `other`.
     pub fn compose(&self, other: &Mpo) -> Result<Mpo> {
-        check_same_dims(self.dims_out(), other.dims_in())?;
+        match_dims(self.dims_out(), other.dims_in())?;
         let mut shift = 0;
         let mut site = |(v, w): (&Array4<f64>, &Array4<f64>)| {
             let ((v, e_v), (w, e_w)) = (balanced(v), balanced(w));

@@ -2,8 +2,9 @@
 
 use ndarray::{Array3, s};
 
-use super::scale::{check_log_scale, check_same_dims, power_and_rest};
+use super::scale::{check_log_scale, power_and_rest};
 use super::{Mpo, Mps};
+use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::linalg::scale_by_power;
 
@@ -14,7 +15,7 @@ impl Mps {
     /// # Errors
     /// Different local dimensions.
     pub fn add(&self, other: &Mps) -> Result<Mps> {
-        check_same_dims(self.dims(), other.dims())?;
+        match_dims(self.dims(), other.dims())?;
         if other.log_scale() > self.log_scale() {
             return other.add(self);
         }
@@ -44,8 +45,8 @@ impl Mpo {
     /// # Errors
     /// Different local dimensions.
     pub fn add(&self, other: &Mpo) -> Result<Mpo> {
-        check_same_dims(self.dims_in(), other.dims_in())?;
-        check_same_dims(self.dims_out(), other.dims_out())?;
+        match_dims(self.dims_in(), other.dims_in())?;
+        match_dims(self.dims_out(), other.dims_out())?;
         Ok(Mpo::unfuse(self.fuse().add(&other.fuse())?, self.dims_in(), self.dims_out()))
     }
 

@@ -4,8 +4,8 @@ use ndarray::{Array2, ArrayView1, CowArray, Ix3};
 use rayon::prelude::*;
 
 use super::Mps;
-use super::scale::{LogScalar, LogValues, balanced, check_same_dims, left_matrix, reshape, right_matrix};
-use crate::configs::{Configs, check_configs};
+use super::scale::{LogScalar, LogValues, balanced, left_matrix, reshape, right_matrix};
+use crate::configs::{Configs, check_configs, match_dims};
 use crate::error::Result;
 use crate::linalg::{matmul, strip};
 
@@ -29,7 +29,7 @@ impl Mps {
     /// # Errors
     /// Different local dimensions.
     pub fn inner(&self, other: &Mps) -> Result<LogScalar> {
-        check_same_dims(self.dims(), other.dims())?;
+        match_dims(self.dims(), other.dims())?;
         // environment[a, b] = Σ over the sites so far of A ⋯ A [a] B ⋯ B [b]
         let (mut environment, mut e) = (Array2::ones((1, 1)), 0);
         for (a, b) in self.tensors().iter().zip(other.tensors()) {

@@ -128,14 +128,3 @@ pub(super) fn check_log_scale(log_scale: f64) -> Result<f64> {
 pub(super) fn check_dim(d: usize) -> Result<()> {
     if (1..=256).contains(&d) { Ok(()) } else { Err(Error::parameter("local dimension", d, "between 1 and 256")) }
 }
-
-/// Equal local dimensions, or an error naming the first site that differs.
-pub(super) fn check_same_dims(expected: &[usize], got: &[usize]) -> Result<()> {
-    if expected.len() != got.len() {
-        return Err(Error::SiteCount { expected: expected.len(), got: got.len() });
-    }
-    match (0..got.len()).find(|&j| expected[j] != got[j]) {
-        Some(site) => Err(Error::LocalDimension { site, expected: expected[site], got: got[site] }),
-        None => Ok(()),
-    }
-}

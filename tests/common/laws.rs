@@ -34,7 +34,7 @@ pub fn stream(name: &str) -> Stream {
 pub enum Weights {
     Uniform,
     Shared(Array2<f64>),
-    Observed { tables: Array3<f64>, dims_out: Vec<usize>, y: Array2<u8> },
+    Observed { tables: Array3<f64>, dims_in: Vec<usize>, dims_out: Vec<usize>, y: Array2<u8> },
     PerRow(Array3<f64>),
 }
 
@@ -43,8 +43,8 @@ impl Weights {
         match self {
             Weights::Uniform => SiteWeights::Uniform,
             Weights::Shared(w) => SiteWeights::Shared(w.view()),
-            Weights::Observed { tables, dims_out, y } => {
-                SiteWeights::Observed { tables: tables.view(), dims_out, y: y.view() }
+            Weights::Observed { tables, dims_in, dims_out, y } => {
+                SiteWeights::Observed { tables: tables.view(), dims_in, dims_out, y: y.view() }
             }
             Weights::PerRow(w) => SiteWeights::PerRow(w.view()),
         }
@@ -70,7 +70,12 @@ pub fn every_form(dims: &[usize], rows: usize, period: usize, rng: &mut Stream) 
     let few = Array2::from_shape_fn((period, n), |(_, j)| rng.random_range(0..=dims[j] as u8));
     let y = Array2::from_shape_fn((rows, n), |(i, j)| few[[i % period, j]]);
     let dims_out = dims.iter().map(|d| d + 1).collect();
-    vec![Weights::Uniform, Weights::Shared(shared), Weights::Observed { tables, dims_out, y }, Weights::PerRow(per_row)]
+    vec![
+        Weights::Uniform,
+        Weights::Shared(shared),
+        Weights::Observed { tables, dims_in: dims.to_vec(), dims_out, y },
+        Weights::PerRow(per_row),
+    ]
 }
 
 /// Law over all configurations under the weights of `row`, normalised, and the sum before normalisation.

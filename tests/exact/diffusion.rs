@@ -226,7 +226,7 @@ fn born_condition(psi: &Mps, kernel: &Kernel) -> impl Fn(&[u8]) -> f64 + use<> {
     let absolute = Mps::new(absolute, psi.log_scale()).unwrap();
     let noised = |v: &Mps| {
         let law = DenseLaw::new(v.dims(), &table(v).iter().map(|v| v * v).collect::<Vec<_>>()).unwrap();
-        let scale = law.log_total().exp();
+        let scale = law.log_z().exp();
         law.noised(kernel).unwrap().p().iter().map(|p| p * scale).collect::<Vec<f64>>()
     };
     let (terms, sums, dims) = (noised(&absolute), noised(psi), kernel.dims_out().to_vec());
@@ -254,7 +254,7 @@ fn positive_laws_against_enumeration() {
             let kernel = noise.kernel(0.0, 0.6).unwrap();
             let noised = PositiveMps::new(&noised_law(model.as_mps(), &kernel).unwrap()).unwrap();
             assert_eq!(noised.as_mps().bonds(), mps.bonds());
-            assert!(noised.log_norm().abs() < 1e-14);
+            assert!(noised.log_z().abs() < 1e-14);
             let all = all_configs(kernel.dims_out());
             let got = noised.log_prob(all.view(), &SiteWeights::Uniform).unwrap();
             let law = truth.noised(&kernel).unwrap();
@@ -290,11 +290,11 @@ fn networks_of_the_reference_files() {
             let model = BornMps::new(&mps).unwrap();
             let condition = born_condition(&mps, &case.noise().kernel(0.0, case.t).unwrap());
             check_reference(&model, &case, &condition);
-            model.log_norm()
+            model.log_z()
         } else {
             let model = PositiveMps::new(&mps).unwrap();
             check_reference(&model, &case, &|_| 1.0);
-            model.log_norm()
+            model.log_z()
         };
         assert_close(log_z, case.z.ln(), TOLERANCE, "log Z");
     }
@@ -600,7 +600,7 @@ fn bad_dense_laws() {
     assert!(matches!(DenseLaw::new(&[2], &[0.0, 0.0]), Err(Error::ZeroWeight { .. })));
     assert!(matches!(kernel_matrix(&Kernel::identity(&[2; 12]).unwrap()), Err(Error::TooLarge { .. })));
     let law = DenseLaw::new(&[2, 2], &[1.0, 2.0, 3.0, 2.0]).unwrap();
-    assert_close(law.log_total(), 8f64.ln(), 1e-15, "sum of the weights");
+    assert_close(law.log_z(), 8f64.ln(), 1e-15, "sum of the weights");
     assert_eq!(law.config(law.index(&[1, 0]).unwrap()), [1, 0]);
     let w = array![[1.0, -1.0], [1.0, 1.0]];
     let out = law.sample(&SiteWeights::Shared(w.view()), 1, &Streams::new(1));

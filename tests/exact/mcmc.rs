@@ -4,10 +4,11 @@
 mod toy;
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, array, s};
+use tensorjump::dense::DenseLaw;
 use tensorjump::mcmc::*;
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::Kernel;
-use tensorjump::{Configs, Error, Model, SiteWeights, Streams, Target};
+use tensorjump::{Configs, Error, Model, Result, Samples, SiteWeights, Stream, Streams, Target};
 
 use crate::common::{all_configs, chi2_tail, index_of};
 use crate::laws::stream;
@@ -192,7 +193,7 @@ fn proposals_carry_the_ratio_of_their_triple() {
     ] {
         let streams = Streams::new(5).step(3);
         let proposed = Connected::new(&model, kernel.clone()).unwrap().propose(x.view(), &streams).unwrap();
-        let y = kernel.sample(x.view(), &streams).unwrap();
+        let y = kernel.sample(x.view(), &streams.domain("connected")).unwrap();
         let w = kernel.likelihood(y.view());
         let noise_old = kernel.log_prob(x.view(), y.view()).unwrap();
         let noise_new = kernel.log_prob(proposed.x.view(), y.view()).unwrap();
@@ -493,4 +494,39 @@ fn bad_input_is_a_typed_error() {
     assert_eq!(split_r_hat(Array2::zeros((3, 2)).view()), Err(count(4, 3)));
     assert_eq!(split_r_hat(Array2::zeros((4, 0)).view()), Err(count(1, 0)));
     assert!(matches!(autocorrelation(array![[f64::NAN]].view()), Err(Error::NotFinite { .. })));
+}
+
+/// A foreign model that returns the wrong number of rows is an error, not a panic or a short answer.
+#[test]
+fn foreign_models_are_checked() {
+    struct Careless(DenseLaw);
+    impl Target for Careless {
+        fn dims(&self) -> &[usize] {
+            self.0.dims()
+        }
+        fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
+            self.0.log_weight(x)
+        }
+        fn initial(&self, _: &mut Stream) -> Option<Array1<u8>> {
+            None
+        }
+    }
+    impl Model for Careless {
+        fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples> {
+            self.0.sample(w, n, streams)
+        }
+        fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+            self.0.log_prob(x, w)
+        }
+        fn redraw(&self, _: &SiteWeights<'_>, old: Configs<'_>, _: &Streams) -> Result<(Samples, Array1<f64>)> {
+            let n = old.nrows() + 1;
+            Ok((Samples { x: Array2::zeros((n, 2)), log_prob: Array1::zeros(n) }, Array1::zeros(n - 1)))
+        }
+    }
+    let model = Careless(DenseLaw::new(&[2, 2], &[1.0, 2.0, 3.0, 4.0]).unwrap());
+    let kernel = Kernel::identity(&[2, 2]).unwrap();
+    let x = Array2::zeros((2, 2));
+    let shape = Error::Shape { field: "redraw", expected: vec![2, 2], got: vec![3, 2] };
+    assert_eq!(Disconnected::new(&model).propose(x.view(), &Streams::new(1)), Err(shape.clone()));
+    assert_eq!(Connected::new(&model, kernel).unwrap().propose(x.view(), &Streams::new(1)), Err(shape));
 }

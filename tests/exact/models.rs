@@ -1,7 +1,11 @@
 //! Matrix-product laws against enumeration.
 
+use approx::assert_abs_diff_eq;
 use ndarray::{Array1, Array2, Array3, s};
+use tensorjump::diffusion::Denoise;
+use tensorjump::mcmc::{Connected, Proposal};
 use tensorjump::model::{BornMps, PositiveMps};
+use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::tn::Mps;
 use tensorjump::{Error, ExactModel, Model, SiteWeights, Streams};
 
@@ -67,8 +71,8 @@ fn check_bits<M: Model>(model: &M, name: &str) {
         assert_eq!((&new, &scores), (&drawn, &old.log_prob));
         for row in [0, 40, n - 1] {
             let one = match w {
-                SiteWeights::Observed { tables, dims_out, y } => {
-                    SiteWeights::Observed { tables, dims_out, y: y.slice_move(s![row..=row, ..]) }
+                SiteWeights::Observed { tables, dims_in, dims_out, y } => {
+                    SiteWeights::Observed { tables, dims_in, dims_out, y: y.slice_move(s![row..=row, ..]) }
                 }
                 SiteWeights::PerRow(w) => SiteWeights::PerRow(w.slice_move(s![row..=row, .., ..])),
                 other => other,
@@ -87,7 +91,7 @@ fn positive_laws_agree_with_their_tables() {
         let mps = Mps::random_positive(&dims, bond, &mut stream(&name)).unwrap();
         let p = table(&mps);
         let model = PositiveMps::new(&mps).unwrap();
-        assert!((model.log_norm() - p.iter().sum::<f64>().ln()).abs() < 1e-12);
+        assert_abs_diff_eq!(model.log_z(), p.iter().sum::<f64>().ln(), epsilon = 1e-12);
         check_against_table(&model, &p, &vec![1.0; p.len()], &name);
         check_bits(&model, &name);
     }
@@ -104,7 +108,7 @@ fn born_laws_agree_with_their_tables() {
         let p: Vec<f64> = amplitude.iter().map(|v| v * v).collect();
         let condition: Vec<f64> = amplitude.iter().zip(&terms).map(|(v, t)| (t / v).powi(2)).collect();
         let model = BornMps::new(&psi).unwrap();
-        assert!((model.log_norm() - p.iter().sum::<f64>().ln()).abs() < 1e-12);
+        assert_abs_diff_eq!(model.log_z(), p.iter().sum::<f64>().ln(), epsilon = 1e-12);
         check_against_table(&model, &p, &condition, &name);
         check_bits(&model, &name);
     }
@@ -162,7 +166,7 @@ fn long_chains_stay_finite() {
     let streams = Streams::new(1);
     let y = Array2::from_shape_fn((3, n), |(i, j)| ((i + j * j) % 3 == 0) as u8);
     let tables = Array3::from_shape_fn((n, 2, 2), |(_, a, b)| [[0.9, 0.1], [0.3, 0.7]][a][b]);
-    let w = SiteWeights::Observed { tables: tables.view(), dims_out: &dims, y: y.view() };
+    let w = SiteWeights::Observed { tables: tables.view(), dims_in: &dims, dims_out: &dims, y: y.view() };
     let positive = PositiveMps::random(&dims, 4, &mut rng).unwrap();
     let born = BornMps::random(&dims, 3, &mut rng).unwrap();
     for model in [&positive as &dyn ExactModel, &born] {
@@ -262,7 +266,65 @@ fn bad_input_is_a_typed_error() {
     assert!(matches!(BornMps::new(&zero), Err(Error::ZeroWeight { .. })));
     assert!(matches!(PositiveMps::from_table(&[2, 2], &[1.0, f64::NAN, 0.0, 0.0]), Err(Error::NotFinite { .. })));
     assert!(matches!(PositiveMps::from_table(&[2, 2], &[1.0]), Err(Error::Shape { .. })));
+    assert!(matches!(PositiveMps::from_table(&[2, 0], &[]), Err(Error::Parameter { .. })));
+    assert!(matches!(PositiveMps::from_table(&[], &[]), Err(Error::Shape { .. })));
     assert!(matches!(PositiveMps::product(&[]), Err(Error::SiteCount { .. })));
     let empty = model.sample(&SiteWeights::Uniform, 0, &streams).unwrap();
     assert_eq!(empty.x.dim(), (0, 2));
+}
+
+/// A latent bit that decides every site: evidence of the unlikely reading spans more than a scalar holds. Rows beyond it have no
+/// evidence; they are named, never drawn with probability zero, and do not stop a chain.
+#[test]
+fn evidence_below_the_scalar_names_its_row() {
+    let mixture = |n: usize, e: f64| {
+        let tensor = |j: usize| {
+            let (l, r) = (if j == 0 { 1 } else { 2 }, if j + 1 == n { 1 } else { 2 });
+            let mut a = Array3::zeros((l, 2, r));
+            for latent in 0..2 {
+                let (from, to) = (if l == 1 { 0 } else { latent }, if r == 1 { 0 } else { latent });
+                for x in 0..2 {
+                    let p = if j == 0 {
+                        0.5 * f64::from(x == latent)
+                    } else if x == latent {
+                        1.0 - e
+                    } else {
+                        e
+                    };
+                    a[[from, x, to]] += p;
+                }
+            }
+            a
+        };
+        PositiveMps::new(&Mps::new((0..n).map(tensor).collect(), 0.0).unwrap()).unwrap()
+    };
+    let check = |model: &dyn Model, rate: f64| {
+        let n = model.dims().len();
+        let noise = Noise::new(Rates::mask(&vec![2; n], 1.0).unwrap(), Schedule::default());
+        let kernel = noise.kernel(0.0, rate).unwrap();
+        let mut x = Array2::<u8>::ones((3, n));
+        x.column_mut(0).fill(0);
+        let mut y = x.clone();
+        y[[1, 3]] = 2;
+        match model.denoise(&kernel, y.view(), &Streams::new(11)) {
+            Ok(draws) => assert!(draws.log_prob.iter().all(|log| log.is_finite())),
+            Err(error) => assert!(matches!(error, Error::ZeroEvidence { .. }), "{error}"),
+        }
+        let proposed = Connected::new(model, kernel).unwrap().propose(x.view(), &Streams::new(12)).unwrap();
+        assert!(proposed.log_ratio.iter().all(|ratio| !ratio.is_nan()));
+        proposed.impossible + proposed.unsupported
+    };
+    let single: usize = (18..30).map(|n| check(&mixture(n, 0.01).single_precision(), 0.02)).sum();
+    let double: usize = (30..38).map(|n| check(&mixture(n, 1e-10), 1e-6)).sum();
+    assert!(single > 0 && double > 0, "the window was not reached");
+}
+
+#[test]
+fn a_kernel_of_other_states_is_refused() {
+    let model = PositiveMps::random(&[2, 3], 2, &mut stream("other")).unwrap();
+    let kernel = Noise::new(Rates::uniform(&[3, 2], 1.0).unwrap(), Schedule::default()).kernel(0.0, 0.5).unwrap();
+    let y = Array2::zeros((1, 2));
+    let error = Error::LocalDimension { site: 0, expected: 2, got: 3 };
+    assert_eq!(model.log_evidence(&kernel.likelihood(y.view())), Err(error.clone()));
+    assert_eq!(model.sample(&kernel.likelihood(y.view()), 1, &Streams::new(1)), Err(error));
 }

@@ -49,8 +49,8 @@ fn systems() -> Vec<Models> {
 /// The first rows of weights.
 fn first_rows<'a>(w: &SiteWeights<'a>, rows: usize) -> SiteWeights<'a> {
     match *w {
-        SiteWeights::Observed { tables, dims_out, y } => {
-            SiteWeights::Observed { tables, dims_out, y: y.slice_move(s![..rows, ..]) }
+        SiteWeights::Observed { tables, dims_in, dims_out, y } => {
+            SiteWeights::Observed { tables, dims_in, dims_out, y: y.slice_move(s![..rows, ..]) }
         }
         SiteWeights::PerRow(w) => SiteWeights::PerRow(w.slice_move(s![..rows, .., ..])),
         other => other,

@@ -54,7 +54,7 @@ fn tilted_draws() {
     let tables = Array3::from_shape_fn((SITES, 2, 3), |_| rng.random::<f64>() + 0.1);
     let y = Array1::from_shape_fn(SITES, |j| (j * j % 3) as u8);
     let batch = y.broadcast((100_000, SITES)).unwrap();
-    let w = SiteWeights::Observed { tables: tables.view(), dims_out: &[3; SITES], y: batch };
+    let w = SiteWeights::Observed { tables: tables.view(), dims_in: &[2; SITES], dims_out: &[3; SITES], y: batch };
     let draws = model.sample(&w, 100_000, &Streams::new(23)).unwrap();
     let right = law(0.6, |j, a| tables[[j, a, y[j].into()]]);
     let wrong = law(0.6, |j, a| tables[[j, usize::from(y[j]).min(1), a]]);

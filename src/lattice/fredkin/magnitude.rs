@@ -7,6 +7,9 @@ const BASE: f64 = 340_282_366_920_938_463_463_374_607_431_768_211_456.0;
 /// `2^64`: mantissas stay between its inverse and itself.
 const ROOT: f64 = 18_446_744_073_709_551_616.0;
 
+/// `2^896`: factors beyond it or its inverse are brought into range before they meet a mantissa.
+const LARGE: f64 = BASE * BASE * BASE * BASE * BASE * BASE * BASE;
+
 /// `mantissa · 2^(128 exponent)`, mantissa within `[2^−64, 2^64]`, or zero.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Magnitude {
@@ -18,10 +21,18 @@ impl Magnitude {
     pub const ONE: Self = Magnitude { mantissa: 1.0, exponent: 0 };
     pub const ZERO: Self = Magnitude { mantissa: 0.0, exponent: 0 };
 
-    /// Multiplies by zero or a factor within `[2^−950, 2^950]`.
+    /// Multiplies by a finite factor ≥ 0.
     #[inline]
     pub fn times(&mut self, factor: f64) {
-        self.mantissa *= factor;
+        if factor > LARGE {
+            self.exponent += 1;
+            self.mantissa *= factor / BASE;
+        } else if factor < 1.0 / LARGE {
+            self.exponent -= 1;
+            self.mantissa *= factor * BASE;
+        } else {
+            self.mantissa *= factor;
+        }
         while self.mantissa > ROOT {
             self.mantissa /= BASE;
             self.exponent += 1;

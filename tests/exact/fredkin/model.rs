@@ -154,7 +154,8 @@ fn tilted_law_behind_a_rectangular_kernel() {
         let dims_out: Vec<usize> = (0..sites).map(|j| 3 - j % 2).collect();
         let tables = Array3::from_shape_fn((sites, 2, 3), |(j, _, b)| if b < dims_out[j] { rng.random() } else { 0.0 });
         let y = Array2::from_shape_fn((9, sites), |(_, j)| rng.random_range(0..dims_out[j]) as u8);
-        let w = SiteWeights::Observed { tables: tables.view(), dims_out: &dims_out, y: y.view() };
+        let w =
+            SiteWeights::Observed { tables: tables.view(), dims_in: model.dims(), dims_out: &dims_out, y: y.view() };
         let log_evidence = model.log_evidence(&w).unwrap();
         let cavities = model.cavities(&w).unwrap();
         for row in 0..9 {
@@ -162,7 +163,12 @@ fn tilted_law_behind_a_rectangular_kernel() {
             assert!((log_evidence[row] - evidence.ln()).abs() < 1e-12 * (1.0 + evidence.ln().abs()));
             assert_cavities(cavities.index_axis(Axis(0), row), &expected);
             let same = y.row(row).broadcast((x.nrows(), sites)).unwrap().to_owned();
-            let w = SiteWeights::Observed { tables: tables.view(), dims_out: &dims_out, y: same.view() };
+            let w = SiteWeights::Observed {
+                tables: tables.view(),
+                dims_in: model.dims(),
+                dims_out: &dims_out,
+                y: same.view(),
+            };
             assert_probabilities(&model.log_prob(x.view(), &w).unwrap(), &q);
         }
     }
@@ -360,4 +366,21 @@ fn bad_weights_and_impossible_rows() {
     assert_eq!(model.log_prob(short.view(), &SiteWeights::Uniform), Err(Error::SiteCount { expected: 6, got: 5 }));
     let empty = model.sample(&SiteWeights::Uniform, 0, &Streams::new(1)).unwrap();
     assert_eq!((empty.x.dim(), empty.log_prob.len()), ((0, 6), 0));
+}
+
+/// Weights of any finite size: the same weight v everywhere adds N ln v.
+#[test]
+fn evidence_of_huge_and_tiny_weights() {
+    for sites in [4, 20, 100] {
+        let model = FredkinModel::new(&Fredkin::new(sites, 0.4).unwrap()).unwrap();
+        for v in [5e-324, 1e-310, 1e-300, 1e-295, 0.5, 1e300, f64::MAX] {
+            let w = Array2::from_elem((sites, 2), v);
+            let evidence = model.log_evidence(&SiteWeights::Shared(w.view())).unwrap()[0];
+            let exact = sites as f64 * v.ln();
+            assert!(
+                (evidence - exact).abs() < 1e-13 * exact.abs(),
+                "{sites} sites, v={v:e}: {evidence} against {exact}"
+            );
+        }
+    }
 }
