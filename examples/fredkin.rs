@@ -8,7 +8,8 @@
 //!
 //! Compares three dynamics for the same law, all started in equilibrium: the *disconnected* move (independent draws of the
 //! matrix-product law), *connected* moves (flip noise for a time T, exact denoising) and the *local* dynamics (Metropolis swaps of
-//! neighbours). Pictures go to `--out` (default `out/fredkin`).
+//! neighbours). With `--chi`, the chains of the first two start in the truncated law, those of the local dynamics in the exact one.
+//! Pictures go to `--out` (default `out/fredkin`).
 
 mod common;
 #[path = "fredkin/measure.rs"]
@@ -21,7 +22,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use serde::Serialize;
-use tensorjump::Result;
+use tensorjump::Error;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
 
 use common::output::{Folder, print};
@@ -31,6 +32,11 @@ use measure::{Measured, Plan};
 
 /// Sites of all chains together: a quarter of a gigabyte.
 const SITES_LIMIT: usize = 1 << 28;
+
+/// Recorded configurations of a move: two numbers each, and the library records 2^30.
+const SAMPLES_LIMIT: usize = 1 << 29;
+/// Recorded configurations of each chain without which a series has no autocorrelation.
+const SAMPLES_PER_CHAIN: usize = 2;
 
 /// Options; times are in inverse flip rates.
 #[derive(Debug, Parser)]
@@ -49,7 +55,7 @@ struct Options {
     /// Noise times of the connected moves, separated by commas, in inverse flip rates
     #[arg(long, value_delimiter = ',', default_values_t = [0.03, 0.1, 0.2, 0.5, 1.0])]
     noise_times: Vec<f64>,
-    /// Recorded configurations of each move, all chains together
+    /// Recorded configurations of each move, all chains together (at least 2 a chain; rounded up to a multiple of the chains)
     #[arg(long, default_value_t = 16_384)]
     samples: usize,
     /// Markov chains run side by side
@@ -76,6 +82,16 @@ impl Options {
         options::positive("chains", self.chains)?;
         if self.chains.saturating_mul(self.sites) > SITES_LIMIT {
             return Err(format!("--chains {}: more than 2^28 sites in all", self.chains).into());
+        }
+        let (samples, chains) = (self.samples, self.chains);
+        if samples < SAMPLES_PER_CHAIN.saturating_mul(chains) {
+            return Err(format!(
+                "--samples {samples}: at least {SAMPLES_PER_CHAIN} for each of {chains} chains needed"
+            )
+            .into());
+        }
+        if samples.div_ceil(chains).saturating_mul(chains) > SAMPLES_LIMIT {
+            return Err(format!("--samples {samples}: at most 2^29 are allowed").into());
         }
         if let Some(t) = self.noise_times.iter().find(|t| !(t.is_finite() && **t > 0.0)) {
             return Err(format!("--noise-times {t}: must be positive and finite").into());
@@ -124,27 +140,30 @@ fn run() -> std::result::Result<(), Failure> {
     let options: Options = options::parse()?;
     let plan = options.plan()?;
     let chain = Fredkin::new(options.sites, options.c)?;
-    let exact = chain.equilibrium()?;
-    let model = model(&chain, options.chi)?;
+    let named = |error| too_many_sites(options.sites, error);
+    let exact = chain.equilibrium().map_err(named)?;
+    let law = FredkinModel::new(&chain).map_err(named)?;
+    let truncated = options.chi.map(|chi| FredkinModel::truncated(&chain, chi)).transpose()?;
+    let model = truncated.as_ref().unwrap_or(&law);
     options::set_threads(options.threads)?;
     let folder = Folder::open(&options.out)?;
 
     let bar = progress::bar(plan.steps());
-    let moves = measure::all(&plan, &chain, &model, &exact, &bar)?;
+    let moves = measure::all(&plan, &chain, (model, &law), &exact, &bar)?;
     bar.set_message("pictures");
-    let profile = measure::height_profile(&plan, &chain, &model)?;
+    let profile = measure::height_profile(&plan, &chain, model)?;
     let pictures = [
         ("height_profile.svg", pictures::height_profile(&chain, &exact, &profile)?),
         ("noise_time.svg", pictures::noise_time(&chain, &moves)?),
-        ("trajectory.svg", pictures::trajectory(&model, options.seed)?),
+        ("trajectory.svg", pictures::trajectory(model, options.seed)?),
     ];
     bar.finish_and_clear();
 
     // Results first: a full disk does not lose them.
     print(&if options.json {
-        serde_json::to_string_pretty(&report(&chain, &exact, &model, &moves))? + "\n"
+        serde_json::to_string_pretty(&report(&chain, &exact, model, &moves))? + "\n"
     } else {
-        text(&chain, &exact, &model, &moves, &plan)?
+        text(&chain, &exact, model, &moves, &plan)?
     })?;
     for place in folder.write(&pictures)? {
         eprintln!("wrote {}", place.display());
@@ -152,8 +171,28 @@ fn run() -> std::result::Result<(), Failure> {
     Ok(())
 }
 
-fn model(chain: &Fredkin, chi: Option<usize>) -> Result<FredkinModel> {
-    chi.map_or_else(|| FredkinModel::new(chain), |chi| FredkinModel::truncated(chain, chi))
+/// Tables that do not fit are the fault of the number of sites.
+fn too_many_sites(sites: usize, error: Error) -> Failure {
+    match error {
+        Error::TooLarge { .. } => format!("--sites {sites}: {error}").into(),
+        error => error.into(),
+    }
+}
+
+/// Deviation from the exact value in standard errors; ∞ where the series never left a wrong value.
+fn off_by(m: &Measured, exact: f64) -> String {
+    /// Rounding of the exact value and of the mean, relative.
+    const ROUNDING: f64 = 1e-9;
+    let difference = m.area.mean - exact;
+    if m.area.error > 0.0 {
+        format!("{:+.1} σ", difference / m.area.error)
+    } else if difference.abs() <= ROUNDING * exact.abs() {
+        "0.0 σ".into()
+    } else if difference > 0.0 {
+        "+∞ σ".into()
+    } else {
+        "-∞ σ".into()
+    }
 }
 
 /// Largest bond dimension of a model.
@@ -207,7 +246,7 @@ fn text(
     let mut text = format!(
         "Fredkin chain, {} sites, c = {} ({phase}), bond dimension {}\n\
          log Z = {} nats, entropy = {} nats, missing mass = {missing}\n\
-         {} updates of {} chains for each move, started in equilibrium; area = Σ_j h_j\n\n",
+         {} updates of {} chains for each move, started in equilibrium{}; area = Σ_j h_j\n\n",
         chain.sites(),
         chain.c(),
         largest_bond(model),
@@ -215,6 +254,7 @@ fn text(
         number(exact.entropy(), 8),
         plan.updates,
         plan.chains,
+        if model.missing_mass() > 0.0 { " (of the truncated law; the local dynamics of the exact one)" } else { "" },
     );
     let header = ["move", "noise time", "acceptance", "τ(area)", "ESS / CPU s", "⟨area⟩", "± σ", "off by"];
     let dash = || "–".to_owned();
@@ -230,11 +270,7 @@ fn text(
             if bound { format!("≤ {ess}") } else { ess },
             number(m.area.mean, 6),
             number(m.area.error, 2),
-            if m.area.error > 0.0 {
-                format!("{:+.1} σ", (m.area.mean - exact.area_mean()) / m.area.error)
-            } else {
-                dash()
-            },
+            off_by(m, exact.area_mean()),
         ]
     };
     let rows: Vec<_> = std::iter::once(exact_row).chain(moves.iter().map(row)).collect();

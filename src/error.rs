@@ -23,6 +23,14 @@ pub enum Error {
         /// Rows of the argument.
         got: usize,
     },
+    /// Fewer samples than an estimate needs.
+    #[error("too few samples: at least {needed} needed, got {got}")]
+    TooFewSamples {
+        /// Least number of samples.
+        needed: usize,
+        /// Samples given.
+        got: usize,
+    },
     /// A state is not below the local dimension of its site.
     #[error("state {state} at row {row}, site {site} is out of range: the site has {dim} states")]
     StateOutOfRange {

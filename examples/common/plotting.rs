@@ -94,6 +94,9 @@ impl Axis<'_> {
 
     /// Text of a tick.
     fn tick(&self, place: f64) -> String {
+        if self.log && !(-3.0..4.0).contains(&place) {
+            return power_of_ten(place);
+        }
         let value = if self.log { 10f64.powf(place) } else { place };
         if value != 0.0 && !(1e-4..1e6).contains(&value.abs()) {
             return format!("{value:.0e}");
@@ -101,6 +104,20 @@ impl Axis<'_> {
         let text = format!("{value:.4}");
         text.trim_end_matches('0').trim_end_matches('.').to_owned()
     }
+}
+
+/// `10⁵`, `2·10⁵`: long numbers would reach into the label of the axis.
+fn power_of_ten(place: f64) -> String {
+    let decade = (place + 1e-9).floor();
+    let factor = match 10f64.powf(place - decade).round() {
+        1.0 => String::new(),
+        factor => format!("{factor}·"),
+    };
+    let raise = |c: char| match c.to_digit(10) {
+        Some(digit) => ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'][digit as usize],
+        None => '⁻',
+    };
+    format!("{factor}10{}", decade.to_string().chars().map(raise).collect::<String>())
 }
 
 /// A linear coordinate with given ticks.
@@ -186,7 +203,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<
     let x_scale = x.scale(values().map(|v| v.0));
     let y_scale = y.scale(values().flat_map(|&(_, y, error)| [y - error, y, y + error]));
     let mut builder = ChartBuilder::on(area);
-    builder.margin(10).margin_right(24).x_label_area_size(48).y_label_area_size(76);
+    builder.margin(10).margin_right(24).x_label_area_size(48).y_label_area_size(84);
     if !title.is_empty() {
         builder.caption(title, ("sans-serif", TEXT + 3).into_font().color(&INK));
     }

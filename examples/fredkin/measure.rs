@@ -82,16 +82,19 @@ impl Measured {
     }
 }
 
-/// All moves, in the order of the table.
+/// All moves, in the order of the table; `model` proposes, `law` is the exact law of the chain.
 pub fn all(
     plan: &Plan,
     chain: &Fredkin,
-    model: &FredkinModel,
+    (model, law): (&FredkinModel, &FredkinModel),
     exact: &Equilibrium,
     bar: &ProgressBar,
 ) -> Result<Vec<Measured>> {
-    // Chains start in the equilibrium of the model, hence inside its support, and need no warm-up.
-    let start = model.sample(&SiteWeights::Uniform, plan.chains, &Streams::new(plan.seed).domain("start"))?.x;
+    // Chains start in equilibrium and need no warm-up: in that of the model, hence inside its support, where it proposes.
+    let draw = |law: &FredkinModel| {
+        law.sample(&SiteWeights::Uniform, plan.chains, &Streams::new(plan.seed).domain("start")).map(|draws| draws.x)
+    };
+    let (in_model, in_law) = (draw(model)?, draw(law)?);
     let area = |x: Configs<'_>| areas(chain, x).insert_axis(Axis(1));
     let area_and_weight = |x: Configs<'_>| {
         let log_weight = log_weights(chain, model, exact, x);
@@ -100,7 +103,8 @@ pub fn all(
     // Each move draws for itself: a common seed would make their errors the same.
     let seeds = Streams::new(plan.seed).domain("moves");
     let mut seeds = (0..).map(|k| seeds.stream(k).next_u64());
-    let mut measure = |name, noise_time, dynamics: &dyn Move, observe: &dyn Fn(Configs<'_>) -> Array2<f64>| {
+    type Observe<'a> = &'a dyn Fn(Configs<'_>) -> Array2<f64>;
+    let mut measure = |name, noise_time, start: &Array2<u8>, dynamics: &dyn Move, observe: Observe<'_>| {
         bar.set_message(match noise_time {
             Some(t) => format!("{name}, noise time {t}"),
             None => String::from(name),
@@ -113,16 +117,21 @@ pub fn all(
         Measured::new(name, noise_time, &run, clock.elapsed().as_secs_f64())
     };
 
-    let mut moves =
-        vec![measure("disconnected", None, &MetropolisHastings::new(Disconnected::new(model)), &area_and_weight)?];
+    let mut moves = vec![measure(
+        "disconnected",
+        None,
+        &in_model,
+        &MetropolisHastings::new(Disconnected::new(model)),
+        &area_and_weight,
+    )?];
     let noise = flips(chain.sites())?;
     for &t in &plan.noise_times {
         let connected = Connected::new(model, noise.kernel(0.0, t)?)?;
-        moves.push(measure("connected", Some(t), &MetropolisHastings::new(connected), &area_and_weight)?);
+        moves.push(measure("connected", Some(t), &in_model, &MetropolisHastings::new(connected), &area_and_weight)?);
     }
     let local =
         Local::new(|x: &mut [u8], stream: &mut _| Ok((ATTEMPTS, chain.metropolis(x, ATTEMPTS, stream)? as usize)));
-    moves.push(measure("local", None, &local, &area)?);
+    moves.push(measure("local", None, &in_law, &local, &area)?);
     Ok(moves)
 }
 

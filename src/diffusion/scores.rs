@@ -32,12 +32,21 @@ pub struct Scores<'a> {
 }
 
 impl<'a> Scores<'a> {
-    /// From cavities, shape `(samples, sites, d_in_max)`.
+    /// From cavities, shape `(samples, sites, d_in_max)`, normalised here.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::NotFinite`]; configurations of the wrong shape or out of range.
-    pub fn from_cavities(kernel: &'a Kernel, y: Configs<'a>, cavities: Array3<f64>) -> Result<Self> {
+    /// [`Error::Shape`], [`Error::NotFinite`], [`Error::Negative`]; configurations of the wrong shape or out of range;
+    /// [`Error::ZeroEvidence`] for a row with a cavity of sum zero.
+    pub fn from_cavities(kernel: &'a Kernel, y: Configs<'a>, mut cavities: Array3<f64>) -> Result<Self> {
         check(kernel, y, cavities.view(), "cavities", Side::Clean)?;
+        check_sign(cavities.view(), "cavities")?;
+        for (row, mut laws) in cavities.outer_iter_mut().enumerate() {
+            for (law, &d) in laws.outer_iter_mut().zip(kernel.dims_in()) {
+                if !normalise(law.slice_move(s![..d])) {
+                    return Err(Error::ZeroEvidence { row });
+                }
+            }
+        }
         Ok(Scores { kernel, y, cavities })
     }
 
@@ -95,7 +104,7 @@ impl<'a> Scores<'a> {
     /// # Errors
     /// [`Error::ZeroEvidence`] for a row that is impossible; as [`reverse_rates`].
     pub fn reverse_rates(&self, noise: &Noise, t: f64) -> Result<Array3<f64>> {
-        reverse_rates(noise, t, self.y, self.score_ratios()?.view())
+        rates_from_ratios(noise, t, self.y, self.score_ratios()?)
     }
 }
 
@@ -114,15 +123,32 @@ fn check(kernel: &Kernel, y: Configs<'_>, table: ArrayView3<'_, f64>, field: &'s
         let (n, sites, d) = expected;
         return Err(Error::Shape { field, expected: vec![n, sites, d], got: table.shape().to_vec() });
     }
+    check_finite(table, field)
+}
+
+fn check_finite(table: ArrayView3<'_, f64>, field: &'static str) -> Result<()> {
     match table.indexed_iter().find(|(_, v)| !v.is_finite()) {
         Some(((_, site, _), &value)) => Err(Error::NotFinite { field, site, value }),
         None => Ok(()),
     }
 }
 
+fn check_sign(table: ArrayView3<'_, f64>, field: &'static str) -> Result<()> {
+    match table.indexed_iter().find(|(_, v)| **v < 0.0) {
+        Some(((_, site, _), &value)) => Err(Error::Negative { field, site, value }),
+        None => Ok(()),
+    }
+}
+
 /// Divides by the sum; false where it is zero.
 fn normalise(mut law: ArrayViewMut1<'_, f64>) -> bool {
-    let total = law.sum();
+    let mut total = law.sum();
+    if total.is_infinite() {
+        // Entries near the largest number: in units of the largest one, the sum is in range.
+        let largest = law.iter().fold(0.0_f64, |m, v| m.max(v.abs()));
+        law /= largest;
+        total = law.sum();
+    }
     if total != 0.0 {
         law /= total;
     }
@@ -303,15 +329,23 @@ pub fn conditionals_from_ratios(kernel: &Kernel, y: Configs<'_>, ratios: ArrayVi
 /// Rates of the reverse process at time `t`, in inverse time: `β(t) Q_j(b → y_j) r_j(b)` from `y` to `y^{j→b}`, zero at `b = y_j`.
 ///
 /// # Errors
-/// [`Error::Shape`]; configurations of the wrong shape or out of range; a time that is negative or NaN.
+/// [`Error::Shape`]; ratios that are negative or not finite; configurations of the wrong shape or out of range; a time that is
+/// negative or NaN.
 pub fn reverse_rates(noise: &Noise, t: f64, y: Configs<'_>, ratios: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
+    check_finite(ratios, "score ratios")?;
+    check_sign(ratios, "score ratios")?;
+    rates_from_ratios(noise, t, y, ratios.to_owned())
+}
+
+/// [`reverse_rates`] without the check of the sign: ratios of inverted kernels may be negative by rounding.
+fn rates_from_ratios(noise: &Noise, t: f64, y: Configs<'_>, ratios: Array3<f64>) -> Result<Array3<f64>> {
     check_configs(y, noise.dims_out())?;
     let d_out = noise.dims_out().iter().copied().max().unwrap_or(0);
     if ratios.dim() != (y.nrows(), noise.sites(), d_out) {
         let expected = vec![y.nrows(), noise.sites(), d_out];
         return Err(Error::Shape { field: "score ratios", expected, got: ratios.shape().to_vec() });
     }
-    let mut rates = ratios.to_owned();
+    let mut rates = ratios;
     for j in 0..noise.sites() {
         let mut q = noise.rate_matrix(j, t)?;
         q.diag_mut().fill(0.0);

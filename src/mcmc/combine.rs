@@ -8,6 +8,7 @@ use rand::RngExt;
 use super::chains::Chains;
 use super::moves::{Move, MoveReport};
 use super::proposal::{Proposal, Proposed};
+use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::{Configs, Target};
 use crate::rng::Streams;
@@ -24,11 +25,30 @@ pub struct Mixture<T: ?Sized> {
     parts: Vec<(f64, Box<T>)>,
 }
 
-impl<T: ?Sized> Mixture<T> {
+/// What a mixture is made of: moves or proposals.
+pub trait Part {
+    /// Local dimensions of the lattice, where the part knows them.
+    fn lattice(&self) -> Option<&[usize]>;
+}
+
+impl Part for dyn Move + '_ {
+    fn lattice(&self) -> Option<&[usize]> {
+        None
+    }
+}
+
+impl Part for dyn Proposal + '_ {
+    fn lattice(&self) -> Option<&[usize]> {
+        Some(self.dims())
+    }
+}
+
+impl<T: ?Sized + Part> Mixture<T> {
     /// Chooses part `i` with probability `parts[i].0`.
     ///
     /// # Errors
-    /// No parts; a probability negative or not finite; probabilities that do not sum to one (to 1e-12).
+    /// No parts; a probability negative or not finite; probabilities that do not sum to one (to 1e-12); proposals for different
+    /// lattices ([`Error::SiteCount`], [`Error::LocalDimension`]).
     pub fn new(parts: Vec<(f64, Box<T>)>) -> Result<Self> {
         if parts.is_empty() {
             return Err(Error::parameter("parts of the mixture", 0, "at least one"));
@@ -44,6 +64,10 @@ impl<T: ?Sized> Mixture<T> {
         let sum: f64 = parts.iter().map(|part| part.0).sum();
         if (sum - 1.0).abs() > SUM_TOLERANCE {
             return Err(Error::parameter("sum of mixture probabilities", sum, "one"));
+        }
+        let mut lattices = parts.iter().filter_map(|part| part.1.lattice());
+        if let Some(first) = lattices.next() {
+            lattices.try_for_each(|other| match_dims(first, other))?;
         }
         Ok(Mixture { parts })
     }

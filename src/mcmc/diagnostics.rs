@@ -5,9 +5,10 @@
 //! Effective sample size `n/(2τ)`. R̂: Vehtari, Gelman, Simpson, Carpenter, Bürkner, arXiv 1903.08008.
 //! Cost: `O(records × chains × W)` and `O(n log n)`.
 
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2};
 
 use crate::error::{Error, Result};
+use crate::linalg::strip;
 
 /// The window is the smallest `W ≥ WINDOW·τ(W)`.
 const WINDOW: f64 = 6.0;
@@ -34,14 +35,15 @@ pub struct Autocorrelation {
 /// `1/(2 log₁₀ n)`, the bound `ess ≤ n log₁₀ n` of Stan.
 ///
 /// # Errors
-/// [`Error::SampleCount`] for an empty series, [`Error::NotFinite`] for bad values.
+/// [`Error::TooFewSamples`] for an empty series, [`Error::NotFinite`] for bad values.
 pub fn autocorrelation(series: ArrayView2<'_, f64>) -> Result<Autocorrelation> {
     check_finite(series.iter())?;
     let (records, chains) = series.dim();
     if series.is_empty() {
-        return Err(Error::SampleCount { expected: 1, got: 0 });
+        return Err(Error::TooFewSamples { needed: 1, got: 0 });
     }
     let n = (records * chains) as f64;
+    let (series, _) = scaled(series); // sums of the largest numbers would overflow
     let mean = series.sum() / n;
     // In units of the largest deviation, so that squares neither over- nor underflow.
     let scale = series.iter().map(|v| (v - mean).abs()).fold(f64::MIN_POSITIVE, f64::max);
@@ -73,15 +75,15 @@ pub fn autocorrelation(series: ArrayView2<'_, f64>) -> Result<Autocorrelation> {
 /// values are equal.
 ///
 /// # Errors
-/// [`Error::SampleCount`] for no chains or fewer than four records, [`Error::NotFinite`] for bad values.
+/// [`Error::TooFewSamples`] for no chains or fewer than four records, [`Error::NotFinite`] for bad values.
 pub fn split_r_hat(series: ArrayView2<'_, f64>) -> Result<f64> {
     check_finite(series.iter())?;
     let (records, chains) = series.dim();
     if chains == 0 {
-        return Err(Error::SampleCount { expected: 1, got: 0 });
+        return Err(Error::TooFewSamples { needed: 1, got: 0 });
     }
     if records < 4 {
-        return Err(Error::SampleCount { expected: 4, got: records });
+        return Err(Error::TooFewSamples { needed: 4, got: records });
     }
     let half = records / 2; // the middle value of an odd series is left out
     let mut values = Vec::with_capacity(2 * half * chains);
@@ -193,6 +195,13 @@ fn normal_quantile(p: f64) -> f64 {
     }
     let r = (-p.min(1.0 - p).ln()).sqrt();
     ratio(r - 1.6, &C, &D).copysign(q)
+}
+
+/// A series in units of a power of two (returned as exponent), its largest value below one.
+pub(super) fn scaled(series: ArrayView2<'_, f64>) -> (Array2<f64>, i64) {
+    let mut series = series.to_owned();
+    let e = strip(&mut series);
+    (series, e)
 }
 
 /// Values must be finite; the error names the first that is not by its position.

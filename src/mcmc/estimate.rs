@@ -7,8 +7,9 @@
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use super::diagnostics::{Autocorrelation, autocorrelation, check_finite};
+use super::diagnostics::{Autocorrelation, autocorrelation, check_finite, scaled};
 use crate::error::{Error, Result};
+use crate::linalg::scale_by_power;
 
 /// An estimate with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,16 +38,26 @@ pub struct SeriesMean {
 /// A constant series has error 0 and an autocorrelation time marked as a lower bound.
 ///
 /// # Errors
-/// An empty series, fewer than two values, or values that are not finite.
+/// An empty series, fewer than two values, values that are not finite, or [`Error::NotFinite`] for a variance beyond `f64`.
 pub fn series_mean(series: ArrayView2<'_, f64>) -> Result<SeriesMean> {
     let autocorrelation = autocorrelation(series)?;
     let n = series.len();
     if n < 2 {
-        return Err(Error::SampleCount { expected: 2, got: n });
+        return Err(Error::TooFewSamples { needed: 2, got: n });
     }
+    let (series, e) = scaled(series);
     let mean = series.sum() / n as f64;
     let variance = series.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
-    Ok(SeriesMean { mean, error: (variance / autocorrelation.ess).sqrt(), variance, autocorrelation })
+    let error = (variance / autocorrelation.ess).sqrt();
+    let in_units = |mut value: f64, e| {
+        scale_by_power([&mut value], e);
+        value
+    };
+    let (mean, error, variance) = (in_units(mean, e), in_units(error, e), in_units(variance, 2 * e));
+    if !variance.is_finite() {
+        return Err(Error::NotFinite { field: "variance", site: 0, value: variance });
+    }
+    Ok(SeriesMean { mean, error, variance, autocorrelation })
 }
 
 /// Self-normalised average `Σ w f / Σ w` over independent draws with log-weights `log_weight` (any common constant).
@@ -95,7 +106,7 @@ impl Scaled {
     /// Checks and scales.
     pub(super) fn new(log_weight: ArrayView1<'_, f64>) -> Result<Self> {
         if log_weight.len() < 2 {
-            return Err(Error::SampleCount { expected: 2, got: log_weight.len() });
+            return Err(Error::TooFewSamples { needed: 2, got: log_weight.len() });
         }
         if let Some(row) = log_weight.iter().position(|v| v.is_nan() || *v == f64::INFINITY) {
             return Err(Error::LogWeight { row, value: log_weight[row] });

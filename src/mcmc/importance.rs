@@ -101,7 +101,7 @@ pub fn missing_mass(kappa: f64, log_target: ArrayView1<'_, f64>, log_model: Arra
         return Err(Error::parameter("kappa", kappa, "a number of nats, or +∞"));
     }
     if n == 0 {
-        return Err(Error::SampleCount { expected: 1, got: 0 });
+        return Err(Error::TooFewSamples { needed: 1, got: 0 });
     }
     if log_model.len() != n {
         return Err(Error::SampleCount { expected: n, got: log_model.len() });

@@ -6,21 +6,29 @@
 
 use ndarray::Array2;
 
+use crate::error::{Error, Result};
+
 /// Squarings after which any rate of a double-precision matrix has equilibrated: the exponent range of f64 is 2⁻¹⁰⁷⁴ to 2¹⁰²⁴.
 const MAX_SQUARINGS: i32 = 2200;
 
 /// `exp(elapsed · Q)` for a valid rate matrix; all entries non-negative, rows sum to one to rounding. `elapsed` may be ∞.
-pub(super) fn exponential(q: &Array2<f64>, elapsed: f64) -> Array2<f64> {
+///
+/// # Errors
+/// [`Error::Parameter`] where `λτ` overflows at a finite time: slow rates need not have equilibrated then.
+pub(super) fn exponential(q: &Array2<f64>, elapsed: f64) -> Result<Array2<f64>> {
     let d = q.nrows();
     // The diagonal is taken from the off-diagonal rates, not from the given one that may be off by rounding.
     let exit: Vec<f64> = (0..d).map(|a| (0..d).filter(|&b| b != a).map(|b| q[[a, b]]).sum()).collect();
     let lambda = exit.iter().copied().fold(0.0, f64::max);
     if lambda == 0.0 || elapsed == 0.0 {
-        return Array2::eye(d);
+        return Ok(Array2::eye(d));
     }
     let jump =
         Array2::from_shape_fn((d, d), |(a, b)| if a == b { (lambda - exit[a]) / lambda } else { q[[a, b]] / lambda });
     let mean = lambda * elapsed;
+    if mean.is_infinite() && elapsed.is_finite() {
+        return Err(Error::parameter("rate × time", format_args!("{lambda:e} × {elapsed:e}"), "a finite product"));
+    }
     let (squarings, mean) = if mean.is_infinite() {
         (MAX_SQUARINGS, 0.5)
     } else if mean <= 0.5 {
@@ -39,7 +47,7 @@ pub(super) fn exponential(q: &Array2<f64>, elapsed: f64) -> Array2<f64> {
         }
         kernel = square;
     }
-    kernel
+    Ok(kernel)
 }
 
 /// `e^{−m} Σ_n mⁿ Uⁿ/n!`, up to the normalisation of the rows.

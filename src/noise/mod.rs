@@ -88,7 +88,8 @@ impl Noise {
     /// they exist, and a copy of the table for each site.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for times that are negative or NaN, [`Error::TimeOrder`] for `s > t`, errors of a user-given schedule.
+    /// [`Error::Parameter`] for times that are negative or NaN, or where a rate times a finite time overflows;
+    /// [`Error::TimeOrder`] for `s > t`; errors of a user-given schedule.
     pub fn kernel(&self, s: f64, t: f64) -> Result<Kernel> {
         self.build(s, t, s == 0.0)
     }
@@ -108,11 +109,11 @@ impl Noise {
             .classes()
             .iter()
             .map(|generator| {
-                let square = generator.exponential(elapsed);
+                let square = generator.exponential(elapsed)?;
                 let rows = if from_clean { generator.dim_in() } else { generator.dim_out() };
-                square.slice(s![..rows, ..]).to_owned()
+                Ok(square.slice(s![..rows, ..]).to_owned())
             })
-            .collect();
+            .collect::<Result<_>>()?;
         Kernel::from_classes(&tables, self.rates.class_of())
     }
 

@@ -80,9 +80,12 @@ impl Generator {
     }
 
     /// `exp(elapsed · Q)` between noised states.
-    pub(super) fn exponential(&self, elapsed: f64) -> Array2<f64> {
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a general matrix where rate × time overflows at a finite time.
+    pub(super) fn exponential(&self, elapsed: f64) -> Result<Array2<f64>> {
         let d = self.dim_out();
-        match self {
+        Ok(match self {
             Generator::Frozen { .. } => Array2::eye(d),
             Generator::Uniform { gamma, .. } => {
                 let off = jump_probability(*gamma, elapsed) / d as f64;
@@ -103,8 +106,8 @@ impl Generator {
                     (false, false) => f64::from(u8::from(b + 1 == d)) * jump,
                 })
             }
-            Generator::General(q) => exponential(q, elapsed),
-        }
+            Generator::General(q) => exponential(q, elapsed)?,
+        })
     }
 
     /// The generator with all rates multiplied by a factor.

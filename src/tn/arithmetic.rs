@@ -10,12 +10,19 @@ use crate::linalg::scale_by_power;
 
 impl Mps {
     /// The sum of two vectors; bond dimensions add. Exact where the scales agree: otherwise the smaller scale is spread over
-    /// the sites as powers of two.
+    /// the sites as powers of two. Where a tensor of one vector is all zeros, the sum is the other vector.
     ///
     /// # Errors
     /// Different local dimensions.
     pub fn add(&self, other: &Mps) -> Result<Mps> {
         match_dims(self.dims(), other.dims())?;
+        // The scale of a zero vector means nothing: at a larger one, the other vector would underflow.
+        if has_zero_tensor(other) {
+            return Ok(self.clone());
+        }
+        if has_zero_tensor(self) {
+            return Ok(other.clone());
+        }
         if other.log_scale() > self.log_scale() {
             return other.add(self);
         }
@@ -57,6 +64,11 @@ impl Mpo {
     pub fn scale(&self, factor: f64) -> Result<Mpo> {
         Ok(Mpo::unfuse(self.fuse().scale(factor)?, self.dims_in(), self.dims_out()))
     }
+}
+
+/// A vector that is zero for all to see.
+fn has_zero_tensor(v: &Mps) -> bool {
+    v.tensors().iter().any(|a| a.iter().all(|&v| v == 0.0))
 }
 
 /// Block-diagonal tensors at the scale of `large`.

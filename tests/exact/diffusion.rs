@@ -581,6 +581,21 @@ fn bad_input() {
     assert!(matches!(shape, Err(Error::Shape { field: "cavities", .. })));
     let nan = Scores::from_cavities(&kernel, y.view(), Array3::from_elem((1, 2, 3), f64::NAN));
     assert!(matches!(nan, Err(Error::NotFinite { field: "cavities", site: 0, .. })));
+    let negative = Scores::from_cavities(&kernel, y.view(), array![[[0.5, 0.5, 0.0], [1.2, 0.3, -0.5]]]);
+    assert!(matches!(negative, Err(Error::Negative { field: "cavities", site: 1, value: -0.5 })));
+    let empty = Scores::from_cavities(&kernel, y.view(), array![[[0.5, 0.5, 0.0], [0.0, 0.0, 0.0]]]);
+    assert!(matches!(empty, Err(Error::ZeroEvidence { row: 0 })));
+    let large = Scores::from_cavities(&kernel, y.view(), array![[[3.0, 1.0, 0.0], [1e308, 1e308, 2e307]]]).unwrap();
+    let expected = [0.75, 0.25, 0.0, 5.0 / 11.0, 5.0 / 11.0, 1.0 / 11.0];
+    large.cavities().iter().zip(expected).for_each(|(a, b)| assert_close(*a, b, 1e-15, "cavity"));
+    let ratios = array![[[1e308, 1e308, 0.0], [1e308, 1e308, 2e307]]];
+    let marginals = scores::conditionals_from_ratios(&kernel, y.view(), ratios.view()).unwrap();
+    let expected = [0.5, 0.5, 0.0, 5.0 / 11.0, 5.0 / 11.0, 1.0 / 11.0];
+    marginals.iter().zip(expected).for_each(|(a, b)| assert_close(*a, b, 1e-15, "conditional marginal"));
+    let rates = |value| scores::reverse_rates(&noise, 0.5, y.view(), Array3::from_elem((1, 2, 3), value).view());
+    assert!(rates(1.0).is_ok());
+    assert!(matches!(rates(f64::NAN), Err(Error::NotFinite { field: "score ratios", site: 0, .. })));
+    assert!(matches!(rates(-1.0), Err(Error::Negative { field: "score ratios", site: 0, value: -1.0 })));
     // At infinite time the conditional marginals have forgotten the cavities.
     let forgotten = noise.kernel(0.0, f64::INFINITY).unwrap();
     let marginals = law.scores(&forgotten, y.view()).unwrap().conditional_marginals().unwrap();

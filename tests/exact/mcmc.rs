@@ -348,6 +348,14 @@ fn frozen_and_constant_series_have_defined_diagnostics() {
         let scaled = autocorrelation((&series * unit).view()).unwrap();
         assert!((scaled.tau - found.tau).abs() < 1e-9 && scaled.window == found.window);
     }
+    // The largest numbers: τ and mean are computed, a variance beyond f64 is an error.
+    let largest = array![[1e308], [-1e308], [1e308], [1.7e308]];
+    let small = autocorrelation((&largest * 1e-300).view()).unwrap();
+    let found = autocorrelation(largest.view()).unwrap();
+    assert!((found.tau - small.tau).abs() < 1e-12 && found.window == small.window);
+    assert!(matches!(series_mean(largest.view()), Err(Error::NotFinite { field: "variance", .. })));
+    let constant = series_mean(Array2::from_elem((4, 1), 1.7e308).view()).unwrap();
+    assert_eq!((constant.mean, constant.error), (1.7e308, 0.0));
     // A trend never settles.
     let trend = Array2::from_shape_fn((1000, 1), |(t, _)| t as f64);
     let found = autocorrelation(trend.view()).unwrap();
@@ -438,6 +446,11 @@ fn bad_input_is_a_typed_error() {
     let negative = Mixture::new(vec![(1.5, part()), (-0.5, part())]).err();
     assert_eq!(negative, Some(Error::Negative { field: "mixture probability", site: 1, value: -0.5 }));
     assert!(matches!(Mixture::new(vec![(f64::NAN, part())]).err(), Some(Error::NotFinite { .. })));
+    let other = |dims: &[usize]| Box::new(SingleSite::new(dims).unwrap()) as Box<dyn Proposal>;
+    let mixed = |dims| Mixture::new(vec![(0.5, part()), (0.5, other(dims))]).err();
+    assert_eq!(mixed(&[2, 3]), Some(Error::SiteCount { expected: 3, got: 2 }));
+    assert_eq!(mixed(&[2, 2, 2]), Some(expected.clone()));
+    assert_eq!(mixed(&DIMS), None);
     assert_eq!(name(Cycle::new(vec![]).err().unwrap()), "parts of the cycle");
     assert_eq!(name(Repeat::new(MetropolisHastings::new(&single), 0).err().unwrap()), "times");
 
@@ -479,20 +492,22 @@ fn bad_input_is_a_typed_error() {
     // Estimators.
     let (one, two) = (array![0.0], array![0.0, 0.0]);
     let count = |expected, got| Error::SampleCount { expected, got };
-    assert_eq!(log_mean_weight(one.view()), Err(count(2, 1)));
+    let few = |needed, got| Error::TooFewSamples { needed, got };
+    assert_eq!(log_mean_weight(one.view()), Err(few(2, 1)));
+    assert_eq!(series_mean(array![[1.0]].view()), Err(few(2, 1)));
     assert_eq!(importance_mean(two.view(), one.view()), Err(count(2, 1)));
-    assert_eq!(stationary_acceptance(one.view()), Err(count(2, 1)));
+    assert_eq!(stationary_acceptance(one.view()), Err(few(2, 1)));
     assert!(matches!(weight_summary(array![0.0, f64::NAN].view()), Err(Error::LogWeight { row: 1, .. })));
     assert!(matches!(log_mean_weight(array![f64::INFINITY, 0.0].view()), Err(Error::LogWeight { row: 0, .. })));
     let none = array![f64::NEG_INFINITY, f64::NEG_INFINITY];
     assert!(matches!(weight_summary(none.view()), Err(Error::ZeroWeight { .. })));
     assert_eq!(name(missing_mass(f64::NAN, two.view(), two.view()).unwrap_err()), "kappa");
     assert_eq!(missing_mass(0.0, two.view(), one.view()), Err(count(2, 1)));
-    assert_eq!(missing_mass(0.0, none.slice(s![..0]), none.slice(s![..0])), Err(count(1, 0)));
+    assert_eq!(missing_mass(0.0, none.slice(s![..0]), none.slice(s![..0])), Err(few(1, 0)));
     assert!(matches!(missing_mass(0.0, none.view(), two.view()), Err(Error::LogWeight { row: 0, .. })));
-    assert_eq!(autocorrelation(Array2::zeros((0, 3)).view()), Err(count(1, 0)));
-    assert_eq!(split_r_hat(Array2::zeros((3, 2)).view()), Err(count(4, 3)));
-    assert_eq!(split_r_hat(Array2::zeros((4, 0)).view()), Err(count(1, 0)));
+    assert_eq!(autocorrelation(Array2::zeros((0, 3)).view()), Err(few(1, 0)));
+    assert_eq!(split_r_hat(Array2::zeros((3, 2)).view()), Err(few(4, 3)));
+    assert_eq!(split_r_hat(Array2::zeros((4, 0)).view()), Err(few(1, 0)));
     assert!(matches!(autocorrelation(array![[f64::NAN]].view()), Err(Error::NotFinite { .. })));
 }
 

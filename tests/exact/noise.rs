@@ -327,6 +327,11 @@ fn bad_times_and_schedules() {
     assert!(matches!(noise.kernel(-0.1, 0.4), Err(Error::Parameter { name: "s", .. })));
     assert!(matches!(noise.kernel(0.0, f64::NAN), Err(Error::Parameter { name: "t", .. })));
     assert!(matches!(noise.kernel(f64::INFINITY, f64::INFINITY), Err(Error::Parameter { name: "s", .. })));
+    // λτ overflows although the time is finite: the slow exchange, at rate × time of 0.1, has not equilibrated.
+    let q = array![[-1e300, 1e300, 0.0], [1e300, -1e300 - 1e-10, 1e-10], [0.0, 1e-10, -1e-10]];
+    let stiff = Noise::new(Rates::new(vec![q]).unwrap(), Schedule::default());
+    assert!(matches!(stiff.kernel(0.0, 1e9), Err(Error::Parameter { name: "rate × time", .. })));
+    assert!(stiff.kernel(0.0, 1e7).is_ok() && stiff.kernel(0.0, f64::INFINITY).is_ok());
     let x = Array2::zeros((1, 2));
     assert!(noise.paths(x.view(), 0.0, f64::INFINITY, &Streams::new(1)).is_err());
     assert!(matches!(noise.paths(x.view(), 1.0, 0.5, &Streams::new(1)), Err(Error::TimeOrder { .. })));

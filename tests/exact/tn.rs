@@ -339,6 +339,24 @@ proptest! {
     }
 }
 
+/// The scale of a zero vector or operator must not swallow the other summand.
+#[test]
+fn zero_of_any_scale_is_neutral() {
+    let v = Mps::product(&[vec![1.0, 2.0]]).unwrap();
+    let k = Mpo::product(&[ndarray::array![[1.0, 2.0], [3.0, 4.0]]]).unwrap();
+    for scale in [1e4, 0.0, -1e4] {
+        let zero = Mps::new(vec![Array3::zeros((1, 2, 1))], scale).unwrap();
+        for sum in [zero.add(&v).unwrap(), v.add(&zero).unwrap()] {
+            assert!((sum.sum().value() - 3.0).abs() < 1e-15);
+        }
+        assert_eq!(zero.add(&zero).unwrap().sum().value(), 0.0);
+        let zero = Mpo::new(vec![ndarray::Array4::zeros((1, 2, 2, 1))], scale).unwrap();
+        for sum in [zero.add(&k).unwrap(), k.add(&zero).unwrap()] {
+            assert_eq!(sum.to_dense().unwrap(), ndarray::array![[1.0, 2.0], [3.0, 4.0]]);
+        }
+    }
+}
+
 #[test]
 fn bad_input_is_a_typed_error() {
     let v = Mps::random_real(&DIMS, 3, &mut stream(18)).unwrap();
