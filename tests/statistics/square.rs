@@ -153,7 +153,7 @@ fn energies_at_the_critical_point() {
     for dynamics in &dynamics {
         let mut chains = Chains::initial(&model, 32, 2).unwrap();
         let options = RunOptions { updates: 500, warm_up: 100, thin: 1, seed: 2 };
-        let run = run(&model, dynamics, &mut chains, &options, &observe, None).unwrap();
+        let run = run(&model, dynamics.as_ref(), &mut chains, &options, &observe, None).unwrap();
         for (k, (name, precision)) in [("energy_per_site", 0.004), ("m2", 0.01)].into_iter().enumerate() {
             let (found, exact) = (run.mean(k).unwrap(), case[name].as_f64().unwrap());
             assert!(found.error < precision, "{name}: error {}", found.error);

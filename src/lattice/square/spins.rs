@@ -126,4 +126,16 @@ impl Chance {
         }
         bits < high
     }
+
+    /// Four events from one random number, 64 more bits for each tie; without branches but for ties.
+    #[inline(always)]
+    pub fn happen(chances: [Chance; 4], rng: &mut impl Rng) -> [bool; 4] {
+        let bits = rng.next_u64();
+        let low = |k: usize| (bits >> (16 * k)) as u16;
+        let high = chances.map(|chance| (chance.0 >> 48) as u16);
+        if (0..4).fold(false, |tie, k| tie | (low(k) == high[k])) {
+            return std::array::from_fn(|k| chances[k].happens(low(k), rng));
+        }
+        std::array::from_fn(|k| low(k) < high[k])
+    }
 }
