@@ -30,7 +30,7 @@ fn ising(rows: usize, cols: usize, geometry: Geometry, ferromagnet: bool) -> Isi
     Ising::new(Couplings::new(lattice, horizontal, vertical, field).unwrap(), 0.8).unwrap()
 }
 
-/// Counts of the last configurations of chains that all start at configuration zero.
+/// Counts of the last configurations of chains that all start at the same configuration.
 fn last(target: &dyn Target, dynamics: &dyn Move, updates: usize) -> Vec<u64> {
     let start = target.initial(&mut Streams::new(1).stream(0)).unwrap();
     let x = start.broadcast((CHAINS, start.len())).unwrap().to_owned();
@@ -40,7 +40,7 @@ fn last(target: &dyn Target, dynamics: &dyn Move, updates: usize) -> Vec<u64> {
     counts(&chains.x().to_owned(), target.dims())
 }
 
-/// The model with the columns of its vertical couplings and the rows of its horizontal ones reversed.
+/// The model with its horizontal and its vertical couplings in reverse order, the fields in place.
 fn twin(ising: &Ising) -> Ising {
     let c = ising.couplings();
     let reversed = |v: &[f64]| v.iter().rev().copied().collect::<Vec<_>>();
@@ -67,7 +67,7 @@ fn sweeps_reach_the_law() {
     }
 }
 
-/// Nine sites of the 4 × 4 torus, in checkerboard order; stationary from exact starts.
+/// Nine sites of the 4 × 4 torus, in checkerboard order, from exact starts: invariance only, the test above shows convergence.
 #[test]
 fn checkerboard_sweeps_keep_the_law_of_a_torus() {
     let model = ising(4, 4, Geometry::Torus, false);
