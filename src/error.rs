@@ -149,6 +149,34 @@ pub enum Error {
         /// Site.
         site: usize,
     },
+    /// An entry of a lattice table is not allowed; the place is named as in a coupling file.
+    #[error("{place} = {value} is not allowed: {expected}")]
+    Entry {
+        /// Where, for example `horizontal[3][2]`.
+        place: String,
+        /// The entry.
+        value: f64,
+        /// What is allowed.
+        expected: &'static str,
+    },
+    /// A list of a lattice table has the wrong length; the place is named as in a coupling file.
+    #[error("{place} has {got} entries, expected {expected}")]
+    Entries {
+        /// Where, for example `horizontal[3]`.
+        place: String,
+        /// Entries required.
+        expected: usize,
+        /// Entries given.
+        got: usize,
+    },
+    /// A lattice model without any allowed configuration.
+    #[error("no configuration is allowed: the constraints leave no state at site ({row}, {col})")]
+    NoConfiguration {
+        /// Row of a site that is left without a state.
+        row: usize,
+        /// Column of that site.
+        col: usize,
+    },
     /// An enumeration or dense object would be larger than its guard allows.
     #[error("{what} would need {size} entries, the limit is {limit}")]
     TooLarge {

@@ -11,4 +11,5 @@ mod fredkin;
 mod mcmc;
 mod models;
 mod noise;
+mod square;
 mod tn;

@@ -10,4 +10,5 @@ mod fredkin;
 mod mcmc;
 mod models;
 mod noise;
+mod square;
 mod tn;

@@ -1,0 +1,46 @@
+//! Models on the square lattice with interactions between nearest neighbours.
+//!
+//! ```text
+//! P(x) = 1/Z ∏_j v_j(x_j) ∏_{bonds (i,j)} W_ij(x_i, x_j),      W_ij(a, b) ≥ 0,
+//! ```
+//!
+//! with any table on each bond, zeros included ([`PairModel`]: Potts, clock, hard squares, colourings). The [`Ising`] model is the case
+//!
+//! ```text
+//! P(s) = 1/Z exp β(Σ_bonds J_ij s_i s_j + Σ_j h_j s_j),        state 1 is s = +1, state 0 is s = −1.
+//! ```
+//!
+//! **Geometry.** Sites `j = r·cols + c`. Horizontal bond `(r, c)` couples `(r, c)` with `(r, c+1)`, vertical bond `(r, c)` couples `(r, c)`
+//! with `(r+1, c)`, the first state being that of `(r, c)`. On a [`Geometry::Cylinder`] the columns wrap around (each row is a ring), on a
+//! [`Geometry::Torus`] the rows do too. A direction that wraps has at least three sites: with two the bonds `(r, 0)–(r, 1)` and
+//! `(r, 1)–(r, 0)` would join the same pair twice, with one a site would couple to itself; texts count these differently, so they are
+//! refused.
+//!
+//! | what | where | cost |
+//! |---|---|---|
+//! | couplings: given, uniform, ±J, Gaussian, from a file | [`Couplings`] | O(N) |
+//! | log-weight, energy, magnetisation, correlations | [`Ising`], [`PairModel`] | O(N) a configuration |
+//! | change of the log-weight by a local move | [`PairModel::log_ratio`], [`Ising::log_ratio`] | O(1) |
+//! | the model in a rectangle, the rest frozen | [`PairModel::window`], [`Ising::window`] | O(sites of the rectangle) |
+//! | Metropolis and heat bath | [`SpinSweep`], [`SiteHeatBath`] | some ns a site |
+//! | clusters (Wolff, Phys. Rev. Lett. 62, 361) | [`Wolff`] | some ns a site of the cluster |
+
+mod couplings;
+mod geometry;
+mod heat_bath;
+mod ising;
+mod pair;
+mod spins;
+mod sweep;
+mod window;
+mod wolff;
+
+pub use couplings::Couplings;
+pub use geometry::{Bond, Geometry, Neighbour, Square};
+pub use heat_bath::SiteHeatBath;
+pub use ising::Ising;
+pub use pair::PairModel;
+pub use spins::{Spins, fast_rng};
+pub use sweep::SpinSweep;
+pub use window::Rectangle;
+pub use wolff::Wolff;
