@@ -16,7 +16,7 @@
 //! | [`noise`] | rate matrices, schedules, kernels `K_{s→t}`, jump paths |
 //! | [`diffusion`] | noised laws, exact denoising to any earlier time, scores and reverse rates |
 //! | [`mcmc`] | proposals with log-ratios, moves, chains; errors, autocorrelation, R̂, importance weights, missing mass |
-//! | [`lattice`] | systems: the stochastic [`Fredkin`](lattice::Fredkin) chain with its exact equilibrium |
+//! | [`lattice`] | systems: the stochastic [`Fredkin`](lattice::Fredkin) chain with its exact equilibrium; square lattices with Ising and general pair weights, and their local and cluster moves |
 //! | [`tn`] | matrix-product states and operators: canonical forms, truncation, application, sums of local terms |
 //! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |
 //! | [`linalg`] | the only place that calls SVD, QR and matrix products |
