@@ -29,6 +29,7 @@ mod contraction;
 mod lanes;
 mod pack;
 mod transfer;
+mod vectors;
 
 use ndarray::{Array1, Array2, Axis, s};
 

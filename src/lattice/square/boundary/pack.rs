@@ -39,8 +39,6 @@ pub(super) struct PackedSite {
     pub right: usize,
     /// Number of even indices of the left bond (all, without parity).
     pub left_even: usize,
-    /// Number of even indices of the right bond.
-    pub right_even: usize,
     /// Site weight times the bond to the row above, `[state above · d + s]`; in the first row the state above is 0.
     pub above: Vec<f32>,
     /// Bond to the left, `[state before · d + s]`; ones where there is none.
@@ -67,8 +65,8 @@ impl PackedRow {
                 span = span.max(wide + wider);
                 let (tiles, left, right) = tiles(below, c, w.parity);
                 let even = |c: usize| below.parity[c].iter().filter(|&&p| p == 0).count();
-                let (left_even, right_even) = (even(c), even(c + 1));
-                PackedSite { states: v.len(), tiles, left, right, left_even, right_even, above, before }
+                let left_even = even(c);
+                PackedSite { states: v.len(), tiles, left, right, left_even, above, before }
             })
             .collect();
         let closing = w.ring.then(|| w.horizontal[first + w.cols - 1].as_ref().map(|h| table(h, d).0)).flatten();
