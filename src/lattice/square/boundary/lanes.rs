@@ -15,7 +15,7 @@ use pulp::Simd;
 use super::choice::Walkers;
 use super::pack::{PackedRow, PackedSite, T, Tile};
 use super::vectors::{
-    LANES, Lane, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, rescale, scaled, vectors,
+    LANES, Lane, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, relative, rescale, scaled, vectors,
     vectors_mut, where_state,
 };
 
@@ -35,6 +35,8 @@ pub(super) struct Scratch {
     next: Vec<Lane>,
     /// `n` and `H` by state.
     odds: Vec<Lane>,
+    /// Exponents taken out of `t`, by first state of a ring.
+    exponents: Vec<Word>,
     across: Vec<Lane>,
     d: usize,
     bond: usize,
@@ -50,6 +52,7 @@ impl Scratch {
             vector: vec![ZERO; d * bond],
             next: vec![ZERO; d * bond],
             odds: vec![ZERO; d],
+            exponents: vec![NONE; rights],
             across: vec![ZERO; d],
             d,
             bond,
@@ -96,7 +99,8 @@ impl Pass<'_> {
 
     #[inline(always)]
     fn right<S: Simd, const PARITY: bool, const PAIR: bool>(&mut self, simd: S, z: usize) {
-        let Scratch { t, weight, vector, next, d, bond, .. } = &mut *self.scratch;
+        let Scratch { t, weight, vector, next, exponents, d, bond, .. } = &mut *self.scratch;
+        exponents[z] = NONE;
         let (d, bond, cols) = (if PAIR { 2 } else { *d }, *bond, self.row.sites.len());
         for s in 0..d {
             vector[s * bond..s * bond + T].fill(ZERO);
@@ -117,19 +121,27 @@ impl Pass<'_> {
                 Some(h) if c + 1 == cols => h[s * d + z],
                 _ => 1.0,
             };
-            for before in 0..d {
-                // H(s', s) w(s), in each lane.
-                let out = &mut next[before * bond..][..l];
-                for s in 0..d {
-                    let h = site.before[before * d + s] * closing(s);
-                    let g = scaled(simd, h, &weight[c * d + s]);
-                    let t = &t[s * bond..][..l];
-                    let flip = if PARITY && s != before { site.left_even } else { l };
-                    accumulate(simd, &g, t, out, s == 0, flip);
+            // H(s', s) w(s), in each lane.
+            let factor = |before: usize, s: usize| site.before[before * d + s] * closing(s);
+            if PAIR {
+                let g = [
+                    [scaled(simd, factor(0, 0), &weight[c * d]), scaled(simd, factor(0, 1), &weight[c * d + 1])],
+                    [scaled(simd, factor(1, 0), &weight[c * d]), scaled(simd, factor(1, 1), &weight[c * d + 1])],
+                ];
+                let (zero, one) = next.split_at_mut(bond);
+                let split = if PARITY { site.left_even.min(l) } else { l };
+                mix(simd, &g, &t[..l], &t[bond..bond + l], &mut zero[..l], &mut one[..l], split);
+            } else {
+                for before in 0..d {
+                    let out = &mut next[before * bond..][..l];
+                    for s in 0..d {
+                        let g = scaled(simd, factor(before, s), &weight[c * d + s]);
+                        accumulate(simd, &g, &t[s * bond..][..l], out, s == 0);
+                    }
                 }
             }
             if c % self.row.period == 0 {
-                rescale(simd, next, d, bond, l);
+                rescale(simd, next, d, bond, l, &mut exponents[z]);
             }
             std::mem::swap(vector, next);
         }
@@ -137,7 +149,7 @@ impl Pass<'_> {
 
     #[inline(always)]
     fn left<S: Simd, const PARITY: bool, const PAIR: bool>(&mut self, simd: S) {
-        let Scratch { t, weight, vector, next, odds: n, across: h, d, bond } = &mut *self.scratch;
+        let Scratch { t, weight, vector, next, odds: n, across: h, exponents, d, bond } = &mut *self.scratch;
         let (d, bond, cols) = (if PAIR { 2 } else { *d }, *bond, self.row.sites.len());
         vector[..T].fill(ZERO);
         vector[0] = ONE;
@@ -149,7 +161,10 @@ impl Pass<'_> {
             if c > 0 {
                 look_up::<S, PAIR>(simd, &site.before, &self.states[c - 1], &mut h[..d]);
             } else {
-                h[..d].fill(ONE);
+                // Brings the right-hand vectors of the first states of a ring to one scale.
+                (0..d).for_each(|s| {
+                    h[s] = if self.row.closing.is_some() { relative(&exponents[s], exponents) } else { ONE }
+                });
             }
             if let Some(closing) = &self.row.closing
                 && c + 1 == cols
@@ -214,7 +229,7 @@ impl Pass<'_> {
                 vector_matrix(simd, &site.tiles, site.right, &vector[..site.matrices() * l], &mut next[..r]);
             }
             if (c + 1) % self.row.period == 0 {
-                rescale(simd, next, 1, 0, r);
+                rescale(simd, next, 1, 0, r, &mut NONE.clone());
             }
             std::mem::swap(vector, next);
         }
@@ -355,25 +370,41 @@ fn columns_of<S: Simd, const N: usize>(
     N
 }
 
-/// `out[a] (+)= g t[a]`, with the other sign from index `flip` on.
+/// `out[a] (+)= g t[a]`.
 #[inline(always)]
-fn accumulate<S: Simd>(simd: S, g: &Lane, t: &[Lane], out: &mut [Lane], start: bool, flip: usize) {
-    let flip = flip.min(t.len());
-    for (from, to, sign) in [(0, flip, 1.0), (flip, t.len(), -1.0)] {
-        let sign = simd.splat_f32s(sign);
-        for v in (0..LANES / S::F32_LANES).step_by(2) {
-            let g = vectors::<S>(g);
-            let g = [simd.mul_f32s(g[v], sign), simd.mul_f32s(g[v + 1], sign)];
-            for (t, out) in t[from..to].iter().zip(&mut out[from..to]) {
-                let (t, out) = (vectors::<S>(t), vectors_mut::<S>(out));
-                for k in 0..2 {
-                    out[v + k] = if start {
-                        simd.mul_f32s(g[k], t[v + k])
-                    } else {
-                        simd.mul_add_f32s(g[k], t[v + k], out[v + k])
-                    };
-                }
+fn accumulate<S: Simd>(simd: S, g: &Lane, t: &[Lane], out: &mut [Lane], start: bool) {
+    for (t, out) in t.iter().zip(out) {
+        let (t, out) = (vectors::<S>(t), vectors_mut::<S>(out));
+        for (v, &g) in vectors::<S>(g).iter().enumerate() {
+            out[v] = if start { simd.mul_f32s(g, t[v]) } else { simd.mul_add_f32s(g, t[v], out[v]) };
+        }
+    }
+}
+
+/// `zero = g₀₀ t₀ + g₀₁ t₁`, `one = g₁₀ t₀ + g₁₁ t₁`; from index `split` on `g₀₁` and `g₁₀` change sign.
+#[inline(always)]
+fn mix<S: Simd>(
+    simd: S,
+    g: &[[Lane; 2]; 2],
+    t0: &[Lane],
+    t1: &[Lane],
+    zero: &mut [Lane],
+    one: &mut [Lane],
+    split: usize,
+) {
+    let n = t0.len();
+    let (t1, zero, one) = (&t1[..n], &mut zero[..n], &mut one[..n]);
+    for v in 0..LANES / S::F32_LANES {
+        let (g00, g11) = (vectors::<S>(&g[0][0])[v], vectors::<S>(&g[1][1])[v]);
+        let (mut g01, mut g10) = (vectors::<S>(&g[0][1])[v], vectors::<S>(&g[1][0])[v]);
+        for (from, to) in [(0, split), (split, n)] {
+            for a in from..to {
+                let (x, y) = (vectors::<S>(&t0[a])[v], vectors::<S>(&t1[a])[v]);
+                vectors_mut::<S>(&mut zero[a])[v] = simd.mul_add_f32s(g00, x, simd.mul_f32s(g01, y));
+                vectors_mut::<S>(&mut one[a])[v] = simd.mul_add_f32s(g11, y, simd.mul_f32s(g10, x));
             }
+            let minus = simd.splat_f32s(-1.0);
+            (g01, g10) = (simd.mul_f32s(g01, minus), simd.mul_f32s(g10, minus));
         }
     }
 }

@@ -98,9 +98,16 @@ pub(super) fn negative<S: Simd>(simd: S, a: &Lane) -> Lane {
 }
 
 /// Multiplies each lane by the power of two that brings its largest number between one and two; the numbers are the first `len` of
-/// each of `parts` parts that start `stride` apart.
+/// each of `parts` parts that start `stride` apart. Adds the exponents taken out to `exponents`, plus 127 for each call.
 #[inline(always)]
-pub(super) fn rescale<S: Simd>(simd: S, vector: &mut [Lane], parts: usize, stride: usize, len: usize) {
+pub(super) fn rescale<S: Simd>(
+    simd: S,
+    vector: &mut [Lane],
+    parts: usize,
+    stride: usize,
+    len: usize,
+    exponents: &mut Word,
+) {
     for v in 0..LANES / S::F32_LANES {
         // Bits of non-negative numbers are ordered as the numbers.
         let magnitude = simd.splat_u32s(0x7fff_ffff);
@@ -113,6 +120,8 @@ pub(super) fn rescale<S: Simd>(simd: S, vector: &mut [Lane], parts: usize, strid
         }
         let exponent = simd.and_u32s(max, simd.splat_u32s(0x7f80_0000));
         let exponent = simd.min_u32s(exponent, simd.splat_u32s(253 << 23));
+        let sum = &mut words_mut::<S>(exponents)[v];
+        *sum = simd.add_u32s(*sum, simd.wrapping_dyn_shr_u32s(exponent, simd.splat_u32s(23)));
         let scale = simd.transmute_f32s_u32s(simd.sub_u32s(simd.splat_u32s(254 << 23), exponent));
         for part in 0..parts {
             for lane in &mut vector[part * stride..part * stride + len] {
@@ -121,4 +130,15 @@ pub(super) fn rescale<S: Simd>(simd: S, vector: &mut [Lane], parts: usize, strid
             }
         }
     }
+}
+
+/// For each lane `2^(own − max)` of exponents, zero where that is below the range of the numbers.
+pub(super) fn relative(own: &Word, all: &[Word]) -> Lane {
+    let mut out = ZERO;
+    for i in 0..LANES {
+        let max = all.iter().map(|e| e.0[i]).max().unwrap_or(0);
+        let below = max - own.0[i].min(max);
+        out.0[i] = f32::from_bits(127u32.saturating_sub(below) << 23);
+    }
+    out
 }
