@@ -128,9 +128,13 @@ pub(super) struct RowState {
 impl RowState {
     /// `E_{rows−1} = 1`.
     pub(super) fn ones(w: &Weights) -> Self {
-        let first = (w.rows - 1) * w.cols;
-        let tensors = (0..w.cols).map(|c| Array3::ones((w.dims[first + c], 1, 1))).collect();
-        RowState { tensors, parity: vec![vec![0]; w.cols + 1], log_scale: 0.0 }
+        RowState::constant(&w.dims[(w.rows - 1) * w.cols..])
+    }
+
+    /// The function 1.
+    fn constant(dims: &[usize]) -> Self {
+        let tensors = dims.iter().map(|&d| Array3::ones((d, 1, 1))).collect();
+        RowState { tensors, parity: vec![vec![0]; dims.len() + 1], log_scale: 0.0 }
     }
 
     /// Largest bond dimension.
@@ -153,9 +157,51 @@ impl RowState {
         Ok((state, first + second))
     }
 
+    /// From above: `Q_r(s) = w_r(s) Σ_u V(u, s) Q_{r−1}(u)`, `w_r` the site weights and bonds of row `r`, compressed; `Q_0 = w_0`.
+    pub(super) fn from_above(before: Option<&RowState>, w: &Weights, r: usize, chi: usize) -> Result<RowState> {
+        let first = r * w.cols;
+        let mut state = before.cloned().unwrap_or_else(|| RowState::constant(&w.dims[..w.cols]));
+        if r > 0 {
+            for (c, t) in state.tensors.iter_mut().enumerate() {
+                let (d, l, right) = t.dim();
+                let flat = t.view().into_shape_with_order((d, l * right)).expect("standard layout");
+                let down = matmul(w.vertical[first - w.cols + c].t(), flat);
+                *t = down.into_shape_with_order((w.dims[first + c], l, right)).expect("the same size");
+            }
+        }
+        state = state.apply(w, r, Part { along: true, closing: false, up: false });
+        state.compress(chi, w.parity)?;
+        if w.ring {
+            state = state.apply(w, r, Part { along: false, closing: true, up: false });
+            state.compress(chi, w.parity)?;
+        }
+        Ok(state)
+    }
+
+    /// `E_{r−1}` of `E_r`, exact; for `r = 0` the sum over the row.
+    pub(super) fn exact_row(&self, w: &Weights, r: usize) -> RowState {
+        self.apply(w, r, Part { along: true, closing: w.ring, up: true })
+    }
+
+    /// `(sign, log |Σ_s a(s) b(s)|)`.
+    pub(super) fn log_overlap(&self, other: &RowState) -> (f64, f64) {
+        let mut m = Array2::ones((1, 1));
+        let mut log = self.log_scale + other.log_scale;
+        for (a, b) in self.tensors.iter().zip(&other.tensors) {
+            let mut next = Array2::zeros((a.dim().2, b.dim().2));
+            for (a, b) in a.outer_iter().zip(b.outer_iter()) {
+                let half = matmul(m.view(), b);
+                matmul_into(1.0, a.t(), half.view(), 1.0, next.view_mut());
+            }
+            m = next;
+            log += strip(&mut m) as f64 * LN_2;
+        }
+        (m[[0, 0]].signum(), log + m[[0, 0]].abs().ln())
+    }
+
     /// `(sign, log |Σ_s|)` of row 0 and what is below it.
     pub(super) fn log_total(&self, w: &Weights) -> (f64, f64) {
-        self.apply(w, 0, Part { along: true, closing: w.ring, up: true }).log_value()
+        self.exact_row(w, 0).log_value()
     }
 
     /// Some factors of row `r` applied to the state, not compressed; for `r = 0` "up" is the sum over the states of each site.
@@ -231,7 +277,7 @@ impl RowState {
     }
 
     /// `(sign, log |Σ_s|)` of a state with one state a site.
-    fn log_value(&self) -> (f64, f64) {
+    pub(super) fn log_value(&self) -> (f64, f64) {
         let mut v = Array1::from_elem(1, 1.0);
         let mut log = self.log_scale;
         for t in &self.tensors {
