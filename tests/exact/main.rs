@@ -7,6 +7,7 @@ mod laws;
 
 mod chain;
 mod diffusion;
+mod fermions;
 mod fredkin;
 mod mcmc;
 mod models;

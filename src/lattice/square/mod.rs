@@ -21,11 +21,13 @@
 //! | couplings: given, uniform, ±J, Gaussian, from a file | [`Couplings`] | O(N) |
 //! | log-weight, energy, magnetisation, correlations | [`Ising`], [`PairModel`] | O(N) a configuration |
 //! | change of the log-weight by a local move | [`PairModel::log_ratio`], [`Ising::log_ratio`] | O(1) |
+//! | exact log Z, energy, specific heat without field | [`FreeFermions`], [`free_fermion_log_z`] | O(rows · cols³) |
 //! | the model in a rectangle, the rest frozen | [`PairModel::window`], [`Ising::window`] | O(sites of the rectangle) |
 //! | Metropolis and heat bath | [`SpinSweep`], [`SiteHeatBath`] | some ns a site |
 //! | clusters (Wolff, Phys. Rev. Lett. 62, 361) | [`Wolff`] | some ns a site of the cluster |
 
 mod couplings;
+mod fermions;
 mod geometry;
 mod heat_bath;
 mod ising;
@@ -36,6 +38,7 @@ mod window;
 mod wolff;
 
 pub use couplings::Couplings;
+pub use fermions::{FreeFermions, free_fermion_log_z};
 pub use geometry::{Bond, Geometry, Neighbour, Square};
 pub use heat_bath::SiteHeatBath;
 pub use ising::Ising;
