@@ -11,4 +11,5 @@ mod mcmc;
 mod models;
 mod noise;
 mod square;
+mod sweeps;
 mod tn;

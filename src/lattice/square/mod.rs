@@ -36,6 +36,7 @@ mod spins;
 mod sweep;
 mod window;
 mod wolff;
+mod words;
 
 pub use couplings::Couplings;
 pub use fermions::{FreeFermions, free_fermion_log_z};
