@@ -179,8 +179,7 @@ struct Draws {
 }
 
 /// Draws block by block: the configurations themselves are not kept.
-fn draw(ising: &Ising, snake: &SnakeMps, n: usize, seed: u64) -> Result<Draws, Failure> {
-    let streams = Streams::new(seed).domain("draws");
+fn draw(ising: &Ising, snake: &SnakeMps, n: usize, streams: &Streams) -> Result<Draws, Failure> {
     let (mut log_w, mut observables, mut seconds) = (Array1::zeros(0), Array2::zeros((0, 2)), 0.0);
     for first in (0..n).step_by(BLOCK) {
         let clock = ProcessTime::now();
@@ -202,12 +201,16 @@ type Answer = (&'static str, Value, String);
 
 fn acceptance(options: &Options) -> Result<Answer, Failure> {
     let mut rows = Vec::new();
-    for (cols, sites, chi, reference) in ACCEPTANCE.into_iter().filter(|case| case.2 <= options.max_chi) {
+    for (k, (cols, sites, chi, reference)) in ACCEPTANCE.into_iter().enumerate() {
+        if chi > options.max_chi {
+            continue;
+        }
         let ising = ferromagnet(cols, sites, critical())?;
         let clock = ProcessTime::now();
         let snake = SnakeMps::new(&ising, chi)?;
         let build_seconds = clock.elapsed().as_secs_f64();
-        let draws = draw(&ising, &snake, options.draws, options.seed)?;
+        let draws =
+            draw(&ising, &snake, options.draws, &Streams::new(options.seed).domain("acceptance").step(k as u64))?;
         let found = stationary_acceptance(draws.log_w.view())?;
         let (log_z, weights) = (log_mean_weight(draws.log_w.view())?, weight_summary(draws.log_w.view())?);
         rows.push(AcceptanceRow {
@@ -341,13 +344,13 @@ fn moments(options: &Options) -> Result<Answer, Failure> {
         case[key].as_f64().ok_or_else(|| Failure::from(format!("tests/reference/ising.json: no {key} in {case}")))
     };
     let mut rows = Vec::new();
-    for case in cases.iter().filter(|case| case["kind"] == "cyl" && case["m2"].is_number()) {
+    for (k, case) in cases.iter().enumerate().filter(|(_, case)| case["kind"] == "cyl" && case["m2"].is_number()) {
         let (cols, sites) = (get(case, "L")? as usize, get(case, "M")? as usize);
         let Some((_, chi)) = MOMENTS.into_iter().find(|moment| moment.0 == cols) else { continue };
         let beta = get(case, "beta")?;
         let ising = ferromagnet(cols, sites, beta)?;
         let snake = SnakeMps::new(&ising, chi)?;
-        let draws = draw(&ising, &snake, options.draws, options.seed)?;
+        let draws = draw(&ising, &snake, options.draws, &Streams::new(options.seed).domain("moments").step(k as u64))?;
         let energy = importance_mean(draws.log_w.view(), draws.observables.column(0))?;
         let m2 = importance_mean(draws.log_w.view(), draws.observables.column(1).mapv(|m| m * m).view())?;
         let log_z = log_mean_weight(draws.log_w.view())?;

@@ -92,7 +92,7 @@ fn pair_models_are_exact() {
     }
 }
 
-/// The discarded weight is one minus the squared overlap with `√π`, and no product of the same bonds does better than its parts allow.
+/// The discarded weight is one minus the squared overlap with `√π`, and each of its parts is at most the tail of the exact Schmidt values.
 #[test]
 fn discarded_weight_is_the_distance() {
     let ising = glass(4, 4, Geometry::Cylinder, 0.6);
@@ -109,7 +109,7 @@ fn discarded_weight_is_the_distance() {
         let discarded = snake.discarded_weight();
         assert!((1.0 - overlap * overlap - discarded).abs() < 1e-12, "chi {chi}: {overlap}, {discarded}");
         assert!(discarded > 1e-6 && snake.discarded_weights().len() == 15);
-        // Each step discards the part of the exact tail that the steps before left, so at most the tail itself.
+        // The projections before a cut act on one side of it and lower its singular values.
         for (k, weight) in snake.discarded_weights().iter().enumerate() {
             assert!(*weight <= schmidt_tail(&exact, snake.order(), k + 1, chi) + 1e-13, "bond {k}");
         }

@@ -8,8 +8,8 @@
 //! ```
 //!
 //! and the SVD `C = U S Vᵗ` cut to χ values is one step of the successive SVD truncation of the exact state in canonical form, the
-//! tensor of the site being `U` and the next `B` being `S Vᵗ`. Nothing larger than `dχ × d^L` ever appears, `L` the length of a line
-//! (circumference). Discarded weights add up: `‖ψ − ψ_χ‖² = Σ_k w_k` before `ψ_χ` is normalised.
+//! tensor of the site being `U` and the next `B` being `S Vᵗ`. No matrix is larger than `dχ × d^L`, `L` the length of a line (the
+//! circumference). Discarded weights add up: `‖ψ − ψ_χ‖² = Σ_k w_k` before `ψ_χ` is normalised.
 //!
 //! Cost: `O(N d² χ² d^L)` by QR of `Cᵗ` and an SVD of its triangular factor, memory `O((dχ + rows) d^L + N d χ²)`.
 
@@ -149,14 +149,15 @@ fn check_size(transfer: &Transfer<'_>, dims: &[usize], chi: usize) -> Result<()>
     for (k, &site) in transfer.order.iter().enumerate() {
         let states = |k| transfer.frontier(k).into_iter().fold(1usize, usize::saturating_mul);
         let size = states(k);
-        within("a line of a snake MPS, in states,", size, FRONTIER_LIMIT)?;
+        within("the frontier of a snake MPS", size, FRONTIER_LIMIT)?;
         if k.is_multiple_of(transfer.width) {
             starts += size;
         }
         let rows = bond.saturating_mul(dims[site]);
-        let next = rows.min(chi).min(states(k + 1));
-        entries = entries.saturating_add(rows.saturating_mul(next.max(bond)));
-        bond = next;
+        let ahead = states(k + 1);
+        within("a step of a snake MPS", rows.saturating_mul(ahead), TABLE_LIMIT)?;
+        bond = rows.min(chi).min(ahead);
+        entries = entries.saturating_add(rows.saturating_mul(bond));
     }
     within("the transfer of a snake MPS", starts, TABLE_LIMIT)?;
     within("the tensors of a snake MPS", entries, TABLE_LIMIT)
