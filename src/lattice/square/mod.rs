@@ -23,9 +23,11 @@
 //! | change of the log-weight by a local move | [`PairModel::log_ratio`], [`Ising::log_ratio`] | O(1) |
 //! | exact log Z, energy, specific heat without field | [`FreeFermions`], [`free_fermion_log_z`] | O(rows · cols³) |
 //! | the model in a rectangle, the rest frozen | [`PairModel::window`], [`Ising::window`] | O(sites of the rectangle) |
+//! | independent draws and `log Z`, open lattices and cylinders | [`BoundaryMps`], [`contract`] | (d+1)χ² multiply-adds a site and draw |
 //! | Metropolis and heat bath | [`SpinSweep`], [`SiteHeatBath`] | some ns a site |
 //! | clusters (Wolff, Phys. Rev. Lett. 62, 361) | [`Wolff`] | some ns a site of the cluster |
 
+pub mod boundary;
 mod couplings;
 mod fermions;
 mod geometry;
@@ -39,6 +41,7 @@ mod window;
 mod wolff;
 mod words;
 
+pub use boundary::{BoundaryMps, ContractOptions, Contraction, Draws, contract};
 pub use couplings::Couplings;
 pub use fermions::{FreeFermions, free_fermion_log_z};
 pub use geometry::{Bond, Geometry, Neighbour, Square};
