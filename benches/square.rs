@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tensorjump::lattice::square::{FreeFermions, SpinSweep, Spins, Wolff, fast_rng};
+use tensorjump::lattice::square::{BoundaryMps, FreeFermions, SpinSweep, Spins, Wolff, fast_rng};
 use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
 use tensorjump::{Result, Streams};
 
@@ -11,6 +11,8 @@ use tensorjump::{Result, Streams};
 const SWEEPS: usize = 16;
 /// Clusters in one iteration.
 const CLUSTERS: usize = 64;
+/// Draws in one iteration.
+const DRAWS: usize = 512;
 
 fn beta_c() -> f64 {
     0.5 * (1.0 + 2f64.sqrt()).ln()
@@ -64,6 +66,25 @@ fn clusters(c: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
+/// Independent draws of the boundary MPS with their log-probabilities, at χ = 8.
+fn draws(c: &mut Criterion) -> Result<()> {
+    let mut group = c.benchmark_group("boundary mps");
+    for l in [16, 64] {
+        let couplings = Couplings::uniform(Square::new(l, l, Geometry::Open)?, 1.0)?;
+        let model = BoundaryMps::ising(&Ising::new(couplings, beta_c())?, 8)?;
+        let (streams, mut step) = (Streams::new(1), 0);
+        group.throughput(Throughput::Elements(DRAWS as u64));
+        group.bench_function(BenchmarkId::new("draws", l), |b| {
+            b.iter(|| {
+                step += 1;
+                model.draw(DRAWS, &streams.step(step))
+            });
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
 /// Exact log Z with two derivatives.
 fn fermions(c: &mut Criterion) -> Result<()> {
     let mut group = c.benchmark_group("free fermions");
@@ -79,7 +100,10 @@ fn fermions(c: &mut Criterion) -> Result<()> {
 }
 
 fn square(c: &mut Criterion) {
-    for bench in [sweeps, clusters, fermions] {
+    if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(1).build_global() {
+        eprintln!("more than one thread: {error}");
+    }
+    for bench in [sweeps, clusters, draws, fermions] {
         bench(c).expect("the models of the bench are valid");
     }
 }
