@@ -8,7 +8,7 @@ use tensorjump::{Result, Target};
 /// Sites that are enumerated.
 const ENUMERATED: usize = 16;
 /// Multiply-adds that an exact value may take: some seconds.
-const AFFORDABLE: f64 = 2e10;
+const AFFORDABLE: f64 = 6e10;
 
 /// Exact values per site; `None` for what is not known.
 #[derive(Debug, Clone, Copy, Default)]

@@ -139,7 +139,7 @@ type Curve = Vec<(f64, f64, f64)>;
 /// Exact energy and specific heat against β; empty where they do not exist or would take long.
 fn exact_curves(ising: &Ising) -> Result<(Curve, Curve), Failure> {
     /// Multiply-adds for the curves: a second or two.
-    const BUDGET: f64 = 4e9;
+    const BUDGET: f64 = 1e10;
     const MOST: f64 = 81.0;
     const LEAST: usize = 5;
     let n = if is_free(ising) { (BUDGET / fermion_cost(ising)).min(MOST) as usize } else { 0 };

@@ -71,7 +71,7 @@ fn dash() -> String {
 
 /// A value to the digits that its error leaves.
 fn with_error(e: Estimate) -> [String; 2] {
-    if !(e.error > 0.0) {
+    if e.error <= 0.0 || e.error.is_nan() {
         return [number(e.mean, 6), "0".into()];
     }
     let digits = |v: f64| if v == 0.0 { 0.0 } else { v.abs().log10().floor() };
