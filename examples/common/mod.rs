@@ -9,6 +9,7 @@ pub mod plotting;
 pub mod progress;
 pub mod raster;
 pub mod table;
+pub mod timing;
 
 /// Whatever stops an example: it is printed as one line, and the exit code is not zero.
 pub type Failure = Box<dyn std::error::Error>;

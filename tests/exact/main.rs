@@ -7,9 +7,11 @@ mod laws;
 
 mod chain;
 mod diffusion;
+mod fermions;
 mod fredkin;
 mod mcmc;
 mod models;
 mod noise;
+mod snake;
 mod square;
 mod tn;

@@ -10,5 +10,7 @@ mod fredkin;
 mod mcmc;
 mod models;
 mod noise;
+mod snake;
 mod square;
+mod sweeps;
 mod tn;

@@ -18,12 +18,14 @@ pub fn fast_rng(stream: &mut Stream) -> Xoshiro256PlusPlus {
 }
 
 /// A spin configuration in one byte a site, with a frame one site wide that repeats the other side where a direction wraps around.
-/// Memory: 5 bytes a site, the stack of the cluster moves included.
+/// Memory: 5 to 6 bytes a site, the stack of the cluster moves included.
 #[derive(Debug, Clone)]
 pub struct Spins {
     lattice: Square,
     pub(super) padded: Vec<u8>,
     pub(super) stack: Vec<u32>,
+    /// Room for the two colours of a checkerboard, one bit a site.
+    pub(super) words: [Vec<u64>; 2],
 }
 
 impl Spins {
@@ -39,7 +41,7 @@ impl Spins {
             return Err(Error::StateOutOfRange { row: 0, site, state: x[site].into(), dim: 2 });
         }
         let padded = vec![OUTSIDE; (lattice.rows() + 2) * stride(lattice)];
-        let mut spins = Spins { lattice, padded, stack: vec![0; lattice.sites() + 1] };
+        let mut spins = Spins { lattice, padded, stack: vec![0; lattice.sites() + 1], words: Default::default() };
         for (r, row) in x.chunks_exact(lattice.cols()).enumerate() {
             let start = (r + 1) * stride(lattice) + 1;
             spins.padded[start..start + row.len()].copy_from_slice(row);
@@ -72,6 +74,18 @@ impl Spins {
     pub fn ups(&self) -> usize {
         let rows = self.padded.chunks_exact(stride(self.lattice)).skip(1).take(self.lattice.rows());
         rows.map(|row| row[1..row.len() - 1].iter().map(|&a| usize::from(a)).sum::<usize>()).sum()
+    }
+
+    /// The spins of row `r`, without the frame.
+    pub(super) fn row(&self, r: usize) -> &[u8] {
+        let start = (r + 1) * stride(self.lattice) + 1;
+        &self.padded[start..start + self.lattice.cols()]
+    }
+
+    /// The spins of row `r`, without the frame.
+    pub(super) fn row_mut(&mut self, r: usize) -> &mut [u8] {
+        let start = (r + 1) * stride(self.lattice) + 1;
+        &mut self.padded[start..start + self.lattice.cols()]
     }
 
     /// Copies what changed in row `r` to the frame.
@@ -120,22 +134,20 @@ impl Chance {
     /// Whether the event happens, with 16 bits and, once in 65536 times, 48 more.
     #[inline(always)]
     pub fn happens(self, bits: u16, rng: &mut impl Rng) -> bool {
-        let high = (self.0 >> 48) as u16;
+        let high = self.high();
         if bits == high {
             return rng.next_u64() >> 16 < self.0 & ((1 << 48) - 1);
         }
         bits < high
     }
 
-    /// Four events from one random number, 64 more bits for each tie; without branches but for ties.
-    #[inline(always)]
-    pub fn happen(chances: [Chance; 4], rng: &mut impl Rng) -> [bool; 4] {
-        let bits = rng.next_u64();
-        let low = |k: usize| (bits >> (16 * k)) as u16;
-        let high = chances.map(|chance| (chance.0 >> 48) as u16);
-        if (0..4).fold(false, |tie, k| tie | (low(k) == high[k])) {
-            return std::array::from_fn(|k| chances[k].happens(low(k), rng));
-        }
-        std::array::from_fn(|k| low(k) < high[k])
+    /// The first 16 of its 64 bits.
+    pub fn high(self) -> u16 {
+        (self.0 >> 48) as u16
+    }
+
+    /// `2⁶⁴ p`.
+    pub fn threshold(self) -> u64 {
+        self.0
     }
 }

@@ -1,0 +1,156 @@
+//! Independent configurations in a second of CPU time, on one thread, all in one run: boundary MPS, Wolff, Metropolis.
+
+use serde::Serialize;
+use tensorjump::Streams;
+use tensorjump::lattice::square::BoundaryMps;
+use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+use tensorjump::mcmc::{log_importance_weights, stationary_acceptance, weight_summary};
+
+use crate::common::output::print;
+use crate::common::table::{number, render};
+use crate::common::timing::Pieces;
+use crate::common::{Failure, options, progress};
+use crate::local::{Dynamics, Ensemble};
+use crate::measure::{Averages, CHAINS, Method, Tau};
+use crate::options::{BOUNDARY_CHI, Options, beta_c};
+
+/// Sides of the open squares.
+const SIDES: [usize; 4] = [16, 32, 64, 128];
+/// Draws at a time, and repetitions.
+const BLOCK: usize = 1024;
+const REPETITIONS: usize = 12;
+/// Records of each chain.
+const RECORDS: usize = 2000;
+/// Updates between two records at most.
+const THIN: usize = 1 << 12;
+
+/// One lattice.
+#[derive(Debug, Serialize)]
+struct Row {
+    side: usize,
+    chi: usize,
+    /// CPU seconds of a draw.
+    boundary_seconds: f64,
+    acceptance: f64,
+    importance_ess_fraction: f64,
+    /// Independent configurations a second.
+    boundary: f64,
+    wolff_energy: f64,
+    wolff_abs_m: f64,
+    metropolis_energy: f64,
+    metropolis_abs_m: f64,
+    /// Over the slower of energy and |m|.
+    ratio_to_wolff: f64,
+    ratio_to_metropolis: f64,
+    /// Whether all chains were at least 50 τ long.
+    chains_long_enough: bool,
+}
+
+/// Measures and prints all of them.
+pub fn run(options: &Options) -> std::result::Result<(), Failure> {
+    options::set_threads(Some(1))?;
+    let bar = progress::bar(SIDES.len() as u64 * 3);
+    let mut rows = Vec::new();
+    for side in SIDES {
+        bar.set_message(format!("{side} × {side}"));
+        let couplings = Couplings::uniform(Square::new(side, side, Geometry::Open)?, 1.0)?;
+        let ising = Ising::new(couplings, beta_c())?;
+        let chi = options.chi.unwrap_or(if side == 16 { 12 } else { BOUNDARY_CHI });
+        let (seconds, acceptance, fraction) = boundary(&ising, chi, options.seed)?;
+        bar.inc(1);
+        let (wolff, wolff_tau) = chains(Method::Wolff, &ising, options.seed)?;
+        bar.inc(1);
+        let (metropolis, metropolis_tau) = chains(Method::Metropolis, &ising, options.seed)?;
+        bar.inc(1);
+        let boundary = fraction / seconds;
+        rows.push(Row {
+            side,
+            chi,
+            boundary_seconds: seconds,
+            acceptance,
+            importance_ess_fraction: fraction,
+            boundary,
+            wolff_energy: wolff[0],
+            wolff_abs_m: wolff[1],
+            metropolis_energy: metropolis[0],
+            metropolis_abs_m: metropolis[1],
+            ratio_to_wolff: boundary / wolff[0].min(wolff[1]),
+            ratio_to_metropolis: boundary / metropolis[0].min(metropolis[1]),
+            chains_long_enough: !wolff_tau.iter().chain(&metropolis_tau).any(|tau| tau.lower_bound),
+        });
+    }
+    bar.finish_and_clear();
+    print(&if options.json {
+        serde_json::to_string_pretty(&serde_json::json!({ "rows": rows }))? + "\n"
+    } else {
+        text(&rows)
+    })
+}
+
+/// CPU seconds of a draw, acceptance, effective fraction.
+fn boundary(ising: &Ising, chi: usize, seed: u64) -> std::result::Result<(f64, f64, f64), Failure> {
+    let model = BoundaryMps::ising(ising, chi)?;
+    let streams = Streams::new(seed).domain("speed");
+    let (mut pieces, mut log_w) = (Pieces::default(), Vec::new());
+    for k in 0..REPETITIONS {
+        let draws = pieces.time(BLOCK, || model.draw(BLOCK, &streams.step(k as u64)))?;
+        log_w.extend(log_importance_weights(ising, &draws.samples)?);
+    }
+    let log_w = ndarray::Array1::from(log_w);
+    let acceptance = stationary_acceptance(log_w.view())?.mean;
+    Ok((pieces.quartile()?, acceptance, weight_summary(log_w.view())?.fraction))
+}
+
+/// Independent configurations a second in energy and in |m|, and the autocorrelation times.
+fn chains(method: Method, ising: &Ising, seed: u64) -> std::result::Result<([f64; 2], [Tau; 2]), Failure> {
+    let dynamics = Dynamics::new(method, ising)?;
+    let mut ensemble = Ensemble::new(ising, &dynamics, seed)?;
+    let thin = ensemble.warm_up(THIN)?;
+    let series = ensemble.record(RECORDS, thin, None)?;
+    let (_, tau): (Averages, [Tau; 2]) = Averages::of_series(ising, series.values, thin)?;
+    let seconds = ensemble.seconds()?;
+    Ok((tau.map(|tau| 0.5 / (tau.updates * seconds)), tau))
+}
+
+fn text(rows: &[Row]) -> String {
+    let header = [
+        "L",
+        "χ",
+        "µs/draw",
+        "acceptance",
+        "ESS/n",
+        "boundary MPS",
+        "Wolff E",
+        "Wolff |m|",
+        "Metropolis E",
+        "Metropolis |m|",
+        "to Wolff",
+        "to Metropolis",
+    ];
+    let row = |r: &Row| {
+        vec![
+            r.side.to_string(),
+            r.chi.to_string(),
+            number(1e6 * r.boundary_seconds, 3),
+            number(r.acceptance, 5),
+            number(r.importance_ess_fraction, 5),
+            number(r.boundary, 3),
+            number(r.wolff_energy, 3),
+            number(r.wolff_abs_m, 3),
+            number(r.metropolis_energy, 3),
+            number(r.metropolis_abs_m, 3),
+            format!("{:.1}", r.ratio_to_wolff),
+            number(r.ratio_to_metropolis, 3),
+        ]
+    };
+    let mut text = "Independent configurations in a second of CPU time, one thread, open L × L at β_c\n\n".to_owned();
+    text += &render(&header, &rows.iter().map(row).collect::<Vec<_>>());
+    text += &format!(
+        "\nChains: {CHAINS} of {RECORDS} records each, 1/(2τ · CPU seconds of an update); draws: ESS/n over CPU seconds of a draw, without their weighing. \
+         Ratios\nto the slower of E and |m|. Times are lower quartiles of repetitions.\n"
+    );
+    for r in rows.iter().filter(|r| !r.chains_long_enough) {
+        text += &format!("L = {}: a chain is shorter than 50 τ, which is then a lower bound.\n", r.side);
+    }
+    text
+}

@@ -1,0 +1,137 @@
+//! One checkerboard sweep, site by site: every visit flips with the probability that its neighbours at that moment give it.
+
+use tensorjump::Streams;
+use tensorjump::lattice::square::{SpinSweep, Spins, fast_rng};
+use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+
+use crate::common::{ALPHA, chi2_tail};
+
+/// Sweeps from the same configuration.
+const RUNS: usize = 1500;
+
+#[derive(Clone, Copy, PartialEq)]
+enum Rule {
+    Metropolis,
+    HeatBath,
+}
+
+fn probability(rule: Rule, sf: f64) -> f64 {
+    match rule {
+        Rule::Metropolis => (-2.0 * sf).exp().min(1.0),
+        Rule::HeatBath => 1.0 / (1.0 + (2.0 * sf).exp()),
+    }
+}
+
+/// p-value of the flips of `dynamics` under the probabilities of `law`: for each site the flips beyond expectation, squared and in units of
+/// their variance (independent given the past, so that the sums are uncorrelated); sites of small variance are pooled.
+fn p_value(dynamics: &Ising, law: &Ising, rule: Rule) -> f64 {
+    let lattice = dynamics.lattice();
+    let sweep = match rule {
+        Rule::Metropolis => SpinSweep::metropolis(dynamics).unwrap(),
+        Rule::HeatBath => SpinSweep::heat_bath(dynamics).unwrap(),
+    };
+    assert!(sweep.is_checkerboard());
+    let even = |j: &usize| (lattice.place(*j).0 + lattice.place(*j).1).is_multiple_of(2);
+    let start: Vec<u8> = (0..lattice.sites()).map(|j| u8::from(j * j % 11 < 6)).collect();
+    let mut rng = fast_rng(&mut Streams::new(12).stream(0));
+    let (mut excess, mut variance) = (vec![0.0; start.len()], vec![0.0; start.len()]);
+    for _ in 0..RUNS {
+        let mut spins = Spins::new(lattice, &start).unwrap();
+        let flips = sweep.sweep(&mut spins, &mut rng).unwrap();
+        let mut end = start.clone();
+        spins.write(&mut end).unwrap();
+        assert_eq!(flips, start.iter().zip(&end).filter(|(a, b)| a != b).count());
+        // The even sites see the start, the odd ones the even sites already visited.
+        let middle: Vec<u8> = (0..start.len()).map(|j| if even(&j) { end[j] } else { start[j] }).collect();
+        for j in 0..start.len() {
+            let before = if even(&j) { &start } else { &middle };
+            let s = 2.0 * f64::from(start[j]) - 1.0;
+            let p = probability(rule, s * law.local_field(before, j));
+            let flipped = f64::from(u8::from(start[j] != end[j]));
+            if (p == 0.0 || p == 1.0) && flipped != p {
+                return 0.0;
+            }
+            excess[j] += flipped - p;
+            variance[j] += p * (1.0 - p);
+        }
+    }
+    let (mut chi2, mut cells, mut pool) = (0.0, 0, (0.0, 0.0));
+    for (e, v) in excess.iter().zip(&variance) {
+        if *v >= 5.0 {
+            chi2 += e * e / v;
+            cells += 1;
+        } else {
+            pool = (pool.0 + e, pool.1 + v);
+        }
+    }
+    if pool.1 >= 5.0 {
+        chi2 += pool.0 * pool.0 / pool.1;
+        cells += 1;
+    }
+    chi2_tail(chi2, cells)
+}
+
+/// Couplings in reverse order.
+fn twin(ising: &Ising) -> Ising {
+    let c = ising.couplings();
+    let reversed = |v: &[f64]| v.iter().rev().copied().collect::<Vec<_>>();
+    let couplings = Couplings::new(c.lattice(), reversed(c.horizontal()), reversed(c.vertical()), c.field().to_vec());
+    Ising::new(couplings.unwrap(), ising.beta()).unwrap()
+}
+
+/// Sizes across and along words of 64 bits, odd and even, edges that wrap and that do not.
+const LATTICES: [(usize, usize, Geometry); 9] = [
+    (20, 131, Geometry::Open),
+    (9, 7, Geometry::Open),
+    (70, 1, Geometry::Open),
+    (1, 71, Geometry::Open),
+    (3, 130, Geometry::Cylinder),
+    (41, 4, Geometry::Cylinder),
+    (66, 6, Geometry::Torus),
+    (6, 66, Geometry::Torus),
+    (4, 4, Geometry::Torus),
+];
+
+/// ±J with a tenth of the bonds absent, and the ferromagnet (twin: a little warmer): the sweeps in words.
+#[test]
+fn sweeps_of_equal_couplings() {
+    for (rows, cols, geometry) in LATTICES {
+        let lattice = Square::new(rows, cols, geometry).unwrap();
+        let signs = Couplings::plus_minus(lattice, 3);
+        let diluted = |v: &[f64]| v.iter().enumerate().map(|(i, &j)| if i % 10 == 3 { 0.0 } else { j }).collect();
+        let glass =
+            Couplings::new(lattice, diluted(signs.horizontal()), diluted(signs.vertical()), vec![0.0; lattice.sites()]);
+        let glass = Ising::new(glass.unwrap(), 0.45).unwrap();
+        let ferro = |beta| Ising::new(Couplings::uniform(lattice, 1.0).unwrap(), beta).unwrap();
+        for rule in [Rule::Metropolis, Rule::HeatBath] {
+            for (model, wrong) in [(&glass, &twin(&glass)), (&ferro(0.4), &ferro(0.47)), (&ferro(-0.4), &ferro(-0.47))]
+            {
+                let p = p_value(model, model, rule);
+                assert!(p > ALPHA, "{rows} x {cols} {geometry:?}: p = {p:e}");
+                let p = p_value(model, wrong, rule);
+                assert!(p < ALPHA, "{rows} x {cols} {geometry:?}, wrong twin: p = {p:e}");
+            }
+        }
+    }
+}
+
+/// Gaussian couplings, and equal ones in a field: the sweeps by tables.
+#[test]
+fn sweeps_of_any_couplings() {
+    for (rows, cols, geometry) in LATTICES {
+        let lattice = Square::new(rows, cols, geometry).unwrap();
+        let gauss = Ising::new(Couplings::gaussian(lattice, 3), 0.45).unwrap();
+        let field = |h: f64| {
+            let couplings = Couplings::uniform(lattice, 1.0).unwrap().with_field(vec![h; lattice.sites()]);
+            Ising::new(couplings.unwrap(), 0.4).unwrap()
+        };
+        for rule in [Rule::Metropolis, Rule::HeatBath] {
+            for (model, wrong) in [(&gauss, &twin(&gauss)), (&field(0.3), &field(0.6))] {
+                let p = p_value(model, model, rule);
+                assert!(p > ALPHA, "{rows} x {cols} {geometry:?}: p = {p:e}");
+                let p = p_value(model, wrong, rule);
+                assert!(p < ALPHA, "{rows} x {cols} {geometry:?}, wrong twin: p = {p:e}");
+            }
+        }
+    }
+}
