@@ -80,11 +80,11 @@ impl PackedRow {
     }
 }
 
-/// A table of weights scaled to largest entry one, in `d` columns; and the logarithm of its range.
+/// A table of weights scaled to largest entry one, padded to `d` rows and columns with zeros; and the logarithm of its range.
 fn table(t: &Array2<f64>, d: usize) -> (Vec<f32>, f64) {
     let max = t.iter().copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let mut least: f64 = 1.0;
-    let mut out = vec![0.0; t.nrows() * d];
+    let mut out = vec![0.0; d * d];
     for ((a, b), &v) in t.indexed_iter() {
         if v > 0.0 {
             let v = (v / max).max(LEAST);
