@@ -221,12 +221,50 @@ fn transpose(mut w: [u64; 8]) -> [u64; 8] {
 
 #[cfg(test)]
 mod tests {
-    use super::transpose;
+    use super::super::BoundaryMps;
+    use super::{Block, Rows, Scratch, transpose};
+    use crate::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+    use crate::rng::Streams;
+    use pulp::{Simd, WithSimd};
 
     #[test]
     fn bytes_are_transposed() {
         let bytes: [[u8; 8]; 8] = std::array::from_fn(|i| std::array::from_fn(|j| (8 * i + j) as u8));
         let out = transpose(bytes.map(u64::from_le_bytes)).map(u64::to_le_bytes);
         (0..64).for_each(|k| assert_eq!(out[k % 8][k / 8], k as u8));
+    }
+
+    /// 40 draws on one instruction set.
+    fn draw(model: &PairModel, run: impl FnOnce(Block<'_>) -> u64) -> (Vec<u8>, Vec<f64>, u64) {
+        let q = BoundaryMps::new(model, 6).unwrap();
+        let packed = &q.packed;
+        let bond = packed.rows.iter().map(super::PackedRow::bond).max().unwrap();
+        let mut scratch = Scratch::new(packed.cols, packed.d, bond, packed.rows[0].closing.is_some());
+        let (mut x, mut log_prob) = (vec![0; 40 * packed.cols * packed.rows.len()], vec![0.0; 40]);
+        let streams = Streams::new(3);
+        let rows = Rows::Draw(&mut x, &streams);
+        let floored = run(Block { packed, scratch: &mut scratch, first: 0, rows, log_prob: &mut log_prob });
+        (x, log_prob, floored)
+    }
+
+    /// All instruction sets round alike: fused multiply-adds in the same order.
+    #[test]
+    fn draws_do_not_depend_on_the_instruction_set() {
+        let glass = |geometry| Couplings::gaussian(Square::new(5, 6, geometry).unwrap(), 2);
+        let pairs = |c: Couplings| Ising::new(c, 0.8).unwrap().pair_model().unwrap();
+        for model in [
+            pairs(glass(Geometry::Open)),
+            pairs(glass(Geometry::Cylinder)),
+            pairs(glass(Geometry::Cylinder).with_field(vec![0.1; 30]).unwrap()),
+            PairModel::potts(&glass(Geometry::Open), 3, 0.7).unwrap(),
+        ] {
+            let scalar = draw(&model, |block| block.with_simd(pulp::Scalar::new()));
+            let best = draw(&model, |block| pulp::Arch::new().dispatch(block));
+            assert_eq!(scalar, best);
+            #[cfg(target_arch = "x86_64")]
+            if let Some(simd) = pulp::x86::V3::try_new() {
+                assert_eq!(scalar, draw(&model, |block| Simd::vectorize(simd, block)));
+            }
+        }
     }
 }
