@@ -3,6 +3,7 @@
 
 pub mod ddm;
 pub mod random;
+pub mod reference;
 
 use ndarray::Array2;
 

@@ -1,35 +1,10 @@
 //! Free fermions against the exact reference values, and against sums over rows written out here.
 
-use serde_json::Value;
 use tensorjump::Error;
 use tensorjump::lattice::square::{FreeFermions, free_fermion_log_z};
 use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
 
-fn cases(name: &str) -> Vec<Value> {
-    let path = format!("{}/tests/reference/{name}", env!("CARGO_MANIFEST_DIR"));
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-    file["cases"].as_array().unwrap().iter().filter(|c| c["kind"] != "torus").cloned().collect()
-}
-
-fn number(v: &Value) -> f64 {
-    v.as_f64().unwrap_or_else(|| v.as_str().unwrap().parse().unwrap())
-}
-
-fn lattice_of(case: &Value) -> Square {
-    let geometry = if case["kind"] == "open" { Geometry::Open } else { Geometry::Cylinder };
-    let size = |name: &str| case[name].as_u64().unwrap() as usize;
-    Square::new(size("M"), size("L"), geometry).unwrap()
-}
-
-/// The ±J couplings of a reference instance; absent bonds are marked '0'.
-fn plus_minus(case: &Value) -> Couplings {
-    let signs = |name: &str| -> Vec<f64> {
-        let signs = case[name].as_str().unwrap().chars().filter(|&c| c != '0');
-        signs.map(|c| if c == '+' { 1.0 } else { -1.0 }).collect()
-    };
-    let lattice = lattice_of(case);
-    Couplings::new(lattice, signs("Jr"), signs("Jc"), vec![0.0; lattice.sites()]).unwrap()
-}
+use crate::common::reference::cases;
 
 /// Relative difference, in units of at least one.
 fn off(found: f64, exact: f64) -> f64 {
@@ -39,29 +14,22 @@ fn off(found: f64, exact: f64) -> f64 {
 /// Every open and cylinder case of both files. The files are good to 1e-9 absolute in log Z, their bond sums above 4 × 4 to 1e-6.
 #[test]
 fn reference_values() {
-    let mut seen = 0;
-    for (name, glass) in [("ising.json", false), ("spinglass.json", true)] {
-        for case in cases(name) {
-            let lattice = lattice_of(&case);
-            let couplings = if glass { plus_minus(&case) } else { Couplings::uniform(lattice, 1.0).unwrap() };
-            let ising = Ising::new(couplings, number(&case["beta"])).unwrap();
-            let found = FreeFermions::new(&ising).unwrap();
-            let log_z = free_fermion_log_z(&ising).unwrap();
-            let place = format!("{name} {} {}x{} beta {}", case["kind"], lattice.rows(), lattice.cols(), case["beta"]);
-            let log_z = off(log_z, number(&case["logZ"])).max(off(found.log_z, number(&case["logZ"])));
-            assert!(log_z < 1e-12, "{place}: log Z off by {log_z:e}");
-            // From L = 24 (for ±J from 16) the energies of the files are finite differences, worst at β_c.
-            let differences = lattice.cols() > if glass { 12 } else { 16 };
-            let energy = (found.energy_per_site - number(&case["energy_per_site"])).abs();
-            assert!(energy < if differences { 2e-8 } else { 1e-12 }, "{place}: energy off by {energy:e}");
-            if case["specific_heat"].is_number() {
-                let heat = (found.specific_heat - number(&case["specific_heat"])).abs();
-                assert!(heat < 1e-11, "{place}: specific heat off by {heat:e}");
-            }
-            seen += 1;
+    let cases = cases(usize::MAX);
+    assert_eq!(cases.len(), 78 + 60);
+    for case in cases {
+        let found = FreeFermions::new(&case.ising).unwrap();
+        let log_z = free_fermion_log_z(&case.ising).unwrap();
+        let log_z = off(log_z, case.log_z).max(off(found.log_z, case.log_z));
+        assert!(log_z < 1e-12, "{}: log Z off by {log_z:e}", case.name);
+        // From L = 24 (for ±J from 16) the energies of the files are finite differences, worst at β_c.
+        let differences = case.ising.lattice().cols() > if case.glass { 12 } else { 16 };
+        let energy = (found.energy_per_site - case.energy_per_site).abs();
+        assert!(energy < if differences { 2e-8 } else { 1e-12 }, "{}: energy off by {energy:e}", case.name);
+        if let Some(exact) = case.specific_heat {
+            let heat = (found.specific_heat - exact).abs();
+            assert!(heat < 1e-11, "{}: specific heat off by {heat:e}", case.name);
         }
     }
-    assert_eq!(seen, 78 + 60);
 }
 
 /// Log Z, energy and specific heat by the transfer matrix, positive terms only: `Σ` over the configurations of a row.

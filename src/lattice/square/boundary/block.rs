@@ -6,8 +6,9 @@ use rand::Rng;
 use rayon::prelude::*;
 
 use super::choice::{LaneProduct, LaneRng, Walkers};
-use super::lanes::{LANES, Pass, Scratch, States};
+use super::lanes::{Pass, Scratch};
 use super::pack::PackedRow;
+use super::vectors::{LANES, NONE, Word};
 use crate::model::Configs;
 use crate::rng::Streams;
 
@@ -100,8 +101,8 @@ struct Block<'a> {
 /// A group of configurations on its way down.
 struct Group {
     walkers: Walkers,
-    above: Vec<States>,
-    states: Vec<States>,
+    above: Vec<Word>,
+    states: Vec<Word>,
 }
 
 impl WithSimd for Block<'_> {
@@ -128,7 +129,7 @@ impl Block<'_> {
                 let count = LANES.min(self.log_prob.len() - first);
                 if let Rows::Score(x) = &self.rows {
                     for (c, states) in group.states.iter_mut().enumerate() {
-                        (0..count).for_each(|i| states[i] = x[[first + i, r * cols + c]].into());
+                        (0..count).for_each(|i| states.0[i] = x[[first + i, r * cols + c]].into());
                     }
                 }
                 Pass {
@@ -152,7 +153,7 @@ impl Block<'_> {
         for (group, log_prob) in groups.iter().zip(self.log_prob.chunks_mut(LANES)) {
             for (i, log_prob) in log_prob.iter_mut().enumerate() {
                 *log_prob = group.walkers.product.ln(i);
-                floored += u64::from(group.walkers.floored[i]);
+                floored += u64::from(group.walkers.floored.0[i]);
             }
         }
         floored
@@ -166,21 +167,29 @@ impl Block<'_> {
             }
             _ => [1, 0, 0, 0],
         };
-        let walkers = Walkers { rng: LaneRng::new(seed), product: LaneProduct::new(), floored: [0; LANES] };
-        let states = vec![[0; LANES]; self.packed.cols];
+        let walkers = Walkers { rng: LaneRng::new(seed), product: LaneProduct::new(), floored: NONE };
+        let states = vec![NONE; self.packed.cols];
         Group { walkers, above: states.clone(), states }
     }
 }
 
 /// Writes the states of a row into the configurations, `sites` bytes apart, from site `first` on.
 #[inline(always)]
-fn write_row(states: &[States], x: &mut [u8], sites: usize, first: usize) {
+fn write_row(states: &[Word], x: &mut [u8], sites: usize, first: usize) {
     let mut columns = states.chunks_exact(8);
     let mut start = first;
     for eight in &mut columns {
-        let bytes: [[u8; LANES]; 8] = std::array::from_fn(|c| eight[c].map(|s| s as u8));
+        let mut bytes = [[[0u8; 8]; LANES / 8]; 8];
+        for (bytes, states) in bytes.iter_mut().zip(eight) {
+            for i in 0..LANES {
+                bytes.as_flattened_mut()[i] = states.0[i] as u8;
+            }
+        }
         for (k, x) in x.chunks_mut(8 * sites).enumerate() {
-            let words = std::array::from_fn(|c| u64::from_le_bytes(std::array::from_fn(|i| bytes[c][8 * k + i])));
+            let mut words = [0; 8];
+            for c in 0..8 {
+                words[c] = u64::from_le_bytes(bytes[c][k]);
+            }
             for (x, word) in x.chunks_exact_mut(sites).zip(transpose(words)) {
                 x[start..start + 8].copy_from_slice(&word.to_le_bytes());
             }
@@ -188,7 +197,7 @@ fn write_row(states: &[States], x: &mut [u8], sites: usize, first: usize) {
         start += 8;
     }
     for (c, states) in columns.remainder().iter().enumerate() {
-        for (x, &s) in x.chunks_exact_mut(sites).zip(states) {
+        for (x, &s) in x.chunks_exact_mut(sites).zip(&states.0) {
             x[start + c] = s as u8;
         }
     }
@@ -198,11 +207,13 @@ fn write_row(states: &[States], x: &mut [u8], sites: usize, first: usize) {
 #[inline(always)]
 fn transpose(mut w: [u64; 8]) -> [u64; 8] {
     for (step, mask) in [(4, 0x0000_0000_ffff_ffff), (2, 0x0000_ffff_0000_ffff), (1, 0x00ff_00ff_00ff_00ff_u64)] {
-        for i in (0..8).filter(|i| i & step == 0) {
-            let (a, b) = (w[i], w[i + step]);
-            let shift = 8 * step;
-            w[i] = a & mask | (b & mask) << shift;
-            w[i + step] = (a >> shift) & mask | b & !mask;
+        for i in 0..8 {
+            if i & step == 0 {
+                let (a, b) = (w[i], w[i + step]);
+                let shift = 8 * step;
+                w[i] = a & mask | (b & mask) << shift;
+                w[i + step] = (a >> shift) & mask | b & !mask;
+            }
         }
     }
     w

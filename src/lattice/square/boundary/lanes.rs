@@ -10,29 +10,19 @@
 //! With parity `B^0 = X B^1 X'`, signs `X` by the parity of the index: `ρ^0` is kept as `Xρ^0`, one matrix serves both states, and
 //! the left pass needs one product and a change of sign. Cost a site: `(d + 1)χ²` multiply-adds with parity, `2dχ²` without.
 
-use std::array;
-
 use pulp::Simd;
 
 use super::choice::Walkers;
 use super::pack::{PackedRow, PackedSite, T, Tile};
-
-/// Configurations side by side.
-pub(super) const LANES: usize = 32;
-
-/// A number for each configuration of a group.
-#[derive(Debug, Clone, Copy)]
-#[repr(C, align(128))]
-pub(super) struct Lane(pub [f32; LANES]);
-
-/// The state of each configuration of a group at one site.
-pub(super) type States = [u32; LANES];
-
-const ZERO: Lane = Lane([0.0; LANES]);
-const ONE: Lane = Lane([1.0; LANES]);
+use super::vectors::{
+    LANES, Lane, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, relative, rescale, scaled, vectors,
+    vectors_mut, where_state,
+};
 
 /// Tile rows that share the loads of the vector: accumulators for `WIDE · T · 2` SIMD vectors.
 const WIDE: usize = 3;
+
+const MINUS: Lane = Lane([-1.0; LANES]);
 
 /// Buffers of a pass, shared by the rows and groups of a block.
 pub(super) struct Scratch {
@@ -45,6 +35,8 @@ pub(super) struct Scratch {
     next: Vec<Lane>,
     /// `n` and `H` by state.
     odds: Vec<Lane>,
+    /// Exponents taken out of `t`, by first state of a ring.
+    exponents: Vec<Word>,
     across: Vec<Lane>,
     d: usize,
     bond: usize,
@@ -60,6 +52,7 @@ impl Scratch {
             vector: vec![ZERO; d * bond],
             next: vec![ZERO; d * bond],
             odds: vec![ZERO; d],
+            exponents: vec![NONE; rights],
             across: vec![ZERO; d],
             d,
             bond,
@@ -71,9 +64,9 @@ impl Scratch {
 pub(super) struct Pass<'a> {
     pub row: &'a PackedRow,
     /// States of the row above; for the first row zeros.
-    pub above: &'a [States],
+    pub above: &'a [Word],
     /// States of this row: written by a draw, read by a score.
-    pub states: &'a mut [States],
+    pub states: &'a mut [Word],
     pub walkers: &'a mut Walkers,
     pub scratch: &'a mut Scratch,
     /// Score `states` instead of drawing them.
@@ -86,7 +79,7 @@ impl Pass<'_> {
     /// `PARITY`: parity of two states; `PAIR`: two states a site.
     #[inline(always)]
     pub(super) fn run<S: Simd, const PARITY: bool, const PAIR: bool>(mut self, simd: S) {
-        self.weights::<PAIR>();
+        self.weights::<S, PAIR>(simd);
         let d = if PAIR { 2 } else { self.scratch.d };
         for z in 0..if self.row.closing.is_some() { d } else { 1 } {
             self.right::<S, PARITY, PAIR>(simd, z);
@@ -96,17 +89,18 @@ impl Pass<'_> {
 
     /// `w_c(s)` of every column.
     #[inline(always)]
-    fn weights<const PAIR: bool>(&mut self) {
+    fn weights<S: Simd, const PAIR: bool>(&mut self, simd: S) {
         let d = if PAIR { 2 } else { self.scratch.d };
         let columns = self.row.sites.iter().zip(self.above).zip(self.scratch.weight.chunks_exact_mut(d));
         for ((site, above), weight) in columns {
-            look_up::<PAIR>(&site.above, above, weight);
+            look_up::<S, PAIR>(simd, &site.above, above, weight);
         }
     }
 
     #[inline(always)]
     fn right<S: Simd, const PARITY: bool, const PAIR: bool>(&mut self, simd: S, z: usize) {
-        let Scratch { t, weight, vector, next, d, bond, .. } = &mut *self.scratch;
+        let Scratch { t, weight, vector, next, exponents, d, bond, .. } = &mut *self.scratch;
+        exponents[z] = NONE;
         let (d, bond, cols) = (if PAIR { 2 } else { *d }, *bond, self.row.sites.len());
         for s in 0..d {
             vector[s * bond..s * bond + T].fill(ZERO);
@@ -127,20 +121,27 @@ impl Pass<'_> {
                 Some(h) if c + 1 == cols => h[s * d + z],
                 _ => 1.0,
             };
-            for before in 0..d {
-                // H(s', s) w(s), in each lane.
-                let out = &mut next[before * bond..][..l];
-                for s in 0..d {
-                    let h = site.before[before * d + s] * closing(s);
-                    let w = &weight[c * d + s];
-                    let g = Lane(array::from_fn(|i| h * w.0[i]));
-                    let t = &t[s * bond..][..l];
-                    let flip = if PARITY && s != before { site.left_even } else { l };
-                    accumulate(simd, &g, t, out, s == 0, flip);
+            // H(s', s) w(s), in each lane.
+            let factor = |before: usize, s: usize| site.before[before * d + s] * closing(s);
+            if PAIR {
+                let g = [
+                    [scaled(simd, factor(0, 0), &weight[c * d]), scaled(simd, factor(0, 1), &weight[c * d + 1])],
+                    [scaled(simd, factor(1, 0), &weight[c * d]), scaled(simd, factor(1, 1), &weight[c * d + 1])],
+                ];
+                let (zero, one) = next.split_at_mut(bond);
+                let split = if PARITY { site.left_even.min(l) } else { l };
+                mix(simd, &g, &t[..l], &t[bond..bond + l], &mut zero[..l], &mut one[..l], split);
+            } else {
+                for before in 0..d {
+                    let out = &mut next[before * bond..][..l];
+                    for s in 0..d {
+                        let g = scaled(simd, factor(before, s), &weight[c * d + s]);
+                        accumulate(simd, &g, &t[s * bond..][..l], out, s == 0);
+                    }
                 }
             }
             if c % self.row.period == 0 {
-                rescale((0..d).map(|s| s * bond..s * bond + l), next);
+                rescale(simd, next, d, bond, l, &mut exponents[z]);
             }
             std::mem::swap(vector, next);
         }
@@ -148,36 +149,36 @@ impl Pass<'_> {
 
     #[inline(always)]
     fn left<S: Simd, const PARITY: bool, const PAIR: bool>(&mut self, simd: S) {
-        let Scratch { t, weight, vector, next, odds: n, across: h, d, bond } = &mut *self.scratch;
+        let Scratch { t, weight, vector, next, odds: n, across: h, exponents, d, bond } = &mut *self.scratch;
         let (d, bond, cols) = (if PAIR { 2 } else { *d }, *bond, self.row.sites.len());
         vector[..T].fill(ZERO);
         vector[0] = ONE;
         // Sign of the odd indices of l.
         let mut sign = ONE;
-        let mut first: States = [0; LANES];
+        let mut first = NONE;
         for (c, site) in self.row.sites.iter().enumerate() {
             let l = site.left * T;
             if c > 0 {
-                look_up::<PAIR>(&site.before, &self.states[c - 1], &mut h[..d]);
+                look_up::<S, PAIR>(simd, &site.before, &self.states[c - 1], &mut h[..d]);
             } else {
-                h[..d].fill(ONE);
+                // Brings the right-hand vectors of the first states of a ring to one scale.
+                (0..d).for_each(|s| {
+                    h[s] = if self.row.closing.is_some() { relative(&exponents[s], exponents) } else { ONE }
+                });
             }
             if let Some(closing) = &self.row.closing
                 && c + 1 == cols
             {
                 for i in 0..LANES {
-                    (0..d).for_each(|s| h[s].0[i] *= closing[s * d + first[i] as usize]);
+                    (0..d).for_each(|s| h[s].0[i] *= closing[s * d + first.0[i] as usize]);
                 }
             }
             let channel = |z: usize, s: usize| &t[((z * cols + c) * d + s) * bond..][..l];
             if PARITY && self.row.closing.is_none() {
-                let [up, down] = [1, 0].map(|s| channel(0, s));
-                let [even, odd, even0, odd0] = dots(simd, &vector[..l], up, down, site.left_even.min(l));
-                for i in 0..LANES {
-                    let o = sign.0[i];
-                    n[1].0[i] = (even.0[i] + o * odd.0[i]) * h[1].0[i] * weight[c * d + 1].0[i];
-                    n[0].0[i] = (even0.0[i] - o * odd0.0[i]) * h[0].0[i] * weight[c * d].0[i];
-                }
+                let [even, odd, even0, odd0] =
+                    dots(simd, &vector[..l], channel(0, 1), channel(0, 0), site.left_even.min(l));
+                combine(simd, &even, &sign, &odd, &h[1], &weight[c * d + 1], &mut n[1]);
+                combine(simd, &even0, &negative(simd, &sign), &odd0, &h[0], &weight[c * d], &mut n[0]);
             } else {
                 for s in 0..d {
                     let w = &weight[c * d + s];
@@ -185,29 +186,23 @@ impl Pass<'_> {
                     let (mut even, mut odd) = (ZERO, ZERO);
                     for z in 0..if self.row.closing.is_some() { d } else { 1 } {
                         let [e, o] = dot(simd, &vector[..l], channel(z, s), split);
-                        let mine = |i: usize| match &self.row.closing {
-                            Some(_) if c == 0 => z == s,
-                            Some(_) => z == first[i] as usize,
-                            None => true,
-                        };
-                        for i in 0..LANES {
-                            even.0[i] = if mine(i) { e.0[i] } else { even.0[i] };
-                            odd.0[i] = if mine(i) { o.0[i] } else { odd.0[i] };
+                        if self.row.closing.is_none() || c == 0 && z == s {
+                            (even, odd) = (e, o);
+                        } else if c > 0 {
+                            even = where_state(simd, &first, z as u32, &e, &even);
+                            odd = where_state(simd, &first, z as u32, &o, &odd);
                         }
                     }
-                    for i in 0..LANES {
-                        let sign = if s == 1 { sign.0[i] } else { -sign.0[i] };
-                        let dot = if PARITY { even.0[i] + sign * odd.0[i] } else { even.0[i] };
-                        n[s].0[i] = dot * (h[s].0[i] * w.0[i]);
-                    }
+                    let sign = if s == 1 { sign } else { negative(simd, &sign) };
+                    combine(simd, &even, &sign, if PARITY { &odd } else { &ZERO }, &h[s], w, &mut n[s]);
                 }
             }
             let chosen = &mut self.states[c];
             if PAIR && !self.constrained {
-                self.walkers.either([&n[0].0, &n[1].0], self.given, chosen);
+                self.walkers.either(simd, [&n[0], &n[1]], self.given, chosen);
             } else {
                 let allowed = |s: usize, i: usize| h[s].0[i] * weight[c * d + s].0[i] > 0.0;
-                self.walkers.one_of(site.states, |s, i| n[s].0[i], allowed, self.given, chosen);
+                self.walkers.one_of(simd, site.states, |s, i| n[s].0[i], allowed, self.given, chosen);
             }
             if c == 0 {
                 first = *chosen;
@@ -217,25 +212,24 @@ impl Pass<'_> {
             }
             let r = site.right * T;
             if PARITY {
-                let flip = Lane(array::from_fn(|i| if chosen[i] == 1 { sign.0[i] } else { -sign.0[i] }));
+                let flip = where_state(simd, chosen, 1, &sign, &negative(simd, &sign));
                 for v in &mut vector[site.left_even.min(l)..l] {
-                    (0..LANES).for_each(|i| v.0[i] *= flip.0[i]);
+                    multiply(simd, v, &flip);
                 }
-                sign = Lane(array::from_fn(|i| if chosen[i] == 1 { 1.0 } else { -1.0 }));
+                sign = where_state(simd, chosen, 1, &ONE, &MINUS);
                 vector_matrix(simd, &site.tiles, site.right, &vector[..l], &mut next[..r]);
             } else {
                 // One masked copy for each state: the last first, in place.
                 for s in (0..d).rev() {
                     for a in 0..l {
                         let v = vector[a];
-                        vector[s * l + a] =
-                            Lane(array::from_fn(|i| if chosen[i] as usize == s { v.0[i] } else { 0.0 }));
+                        vector[s * l + a] = where_state(simd, chosen, s as u32, &v, &ZERO);
                     }
                 }
                 vector_matrix(simd, &site.tiles, site.right, &vector[..site.matrices() * l], &mut next[..r]);
             }
             if (c + 1) % self.row.period == 0 {
-                rescale(std::iter::once(0..r), next);
+                rescale(simd, next, 1, 0, r, &mut NONE.clone());
             }
             std::mem::swap(vector, next);
         }
@@ -257,26 +251,15 @@ impl PackedSite {
 
 /// `out[s][i] = table[row[i] · d + s]`, `d` the number of outputs.
 #[inline(always)]
-fn look_up<const PAIR: bool>(table: &[f32], row: &States, out: &mut [Lane]) {
-    let d = if PAIR { 2 } else { out.len() };
+fn look_up<S: Simd, const PAIR: bool>(simd: S, table: &[f32], row: &Word, out: &mut [Lane]) {
+    let d = out.len();
     for (s, out) in out.iter_mut().enumerate() {
         if PAIR {
-            let (zero, one) = (table[s], table.get(2 + s).copied().unwrap_or(0.0));
-            out.0 = array::from_fn(|i| if row[i] == 0 { zero } else { one });
+            choose_number(simd, row, table[s], table.get(2 + s).copied().unwrap_or(0.0), out);
         } else {
-            out.0 = array::from_fn(|i| table[row[i] as usize * d + s]);
+            (0..LANES).for_each(|i| out.0[i] = table[row.0[i] as usize * d + s]);
         }
     }
-}
-
-#[inline(always)]
-fn vectors<S: Simd>(lane: &Lane) -> &[S::f32s] {
-    S::as_simd_f32s(&lane.0).0
-}
-
-#[inline(always)]
-fn vectors_mut<S: Simd>(lane: &mut Lane) -> &mut [S::f32s] {
-    S::as_mut_simd_f32s(&mut lane.0).0
 }
 
 /// `y = B x` for the tiles of one matrix, `columns` tiles wide.
@@ -387,25 +370,41 @@ fn columns_of<S: Simd, const N: usize>(
     N
 }
 
-/// `out[a] (+)= g t[a]`, with the other sign from index `flip` on.
+/// `out[a] (+)= g t[a]`.
 #[inline(always)]
-fn accumulate<S: Simd>(simd: S, g: &Lane, t: &[Lane], out: &mut [Lane], start: bool, flip: usize) {
-    let flip = flip.min(t.len());
-    for (from, to, sign) in [(0, flip, 1.0), (flip, t.len(), -1.0)] {
-        let sign = simd.splat_f32s(sign);
-        for v in (0..LANES / S::F32_LANES).step_by(2) {
-            let g = vectors::<S>(g);
-            let g = [simd.mul_f32s(g[v], sign), simd.mul_f32s(g[v + 1], sign)];
-            for (t, out) in t[from..to].iter().zip(&mut out[from..to]) {
-                let (t, out) = (vectors::<S>(t), vectors_mut::<S>(out));
-                for k in 0..2 {
-                    out[v + k] = if start {
-                        simd.mul_f32s(g[k], t[v + k])
-                    } else {
-                        simd.mul_add_f32s(g[k], t[v + k], out[v + k])
-                    };
-                }
+fn accumulate<S: Simd>(simd: S, g: &Lane, t: &[Lane], out: &mut [Lane], start: bool) {
+    for (t, out) in t.iter().zip(out) {
+        let (t, out) = (vectors::<S>(t), vectors_mut::<S>(out));
+        for (v, &g) in vectors::<S>(g).iter().enumerate() {
+            out[v] = if start { simd.mul_f32s(g, t[v]) } else { simd.mul_add_f32s(g, t[v], out[v]) };
+        }
+    }
+}
+
+/// `zero = g₀₀ t₀ + g₀₁ t₁`, `one = g₁₀ t₀ + g₁₁ t₁`; from index `split` on `g₀₁` and `g₁₀` change sign.
+#[inline(always)]
+fn mix<S: Simd>(
+    simd: S,
+    g: &[[Lane; 2]; 2],
+    t0: &[Lane],
+    t1: &[Lane],
+    zero: &mut [Lane],
+    one: &mut [Lane],
+    split: usize,
+) {
+    let n = t0.len();
+    let (t1, zero, one) = (&t1[..n], &mut zero[..n], &mut one[..n]);
+    for v in 0..LANES / S::F32_LANES {
+        let (g00, g11) = (vectors::<S>(&g[0][0])[v], vectors::<S>(&g[1][1])[v]);
+        let (mut g01, mut g10) = (vectors::<S>(&g[0][1])[v], vectors::<S>(&g[1][0])[v]);
+        for (from, to) in [(0, split), (split, n)] {
+            for a in from..to {
+                let (x, y) = (vectors::<S>(&t0[a])[v], vectors::<S>(&t1[a])[v]);
+                vectors_mut::<S>(&mut zero[a])[v] = simd.mul_add_f32s(g00, x, simd.mul_f32s(g01, y));
+                vectors_mut::<S>(&mut one[a])[v] = simd.mul_add_f32s(g11, y, simd.mul_f32s(g10, x));
             }
+            let minus = simd.splat_f32s(-1.0);
+            (g01, g10) = (simd.mul_f32s(g01, minus), simd.mul_f32s(g10, minus));
         }
     }
 }
@@ -455,22 +454,4 @@ fn dot<S: Simd>(simd: S, l: &[Lane], t: &[Lane], split: usize) -> [Lane; 2] {
         }
     }
     out
-}
-
-/// Multiplies each lane by the power of two that brings its largest number between one and two.
-#[inline(always)]
-fn rescale(parts: impl Iterator<Item = std::ops::Range<usize>> + Clone, vector: &mut [Lane]) {
-    let mut max = [0u32; LANES];
-    for lane in parts.clone().flat_map(|range| range) {
-        for i in 0..LANES {
-            // Bits of non-negative numbers are ordered as the numbers.
-            max[i] = max[i].max(vector[lane].0[i].to_bits() & 0x7fff_ffff);
-        }
-    }
-    let scale = Lane(array::from_fn(|i| f32::from_bits((254 << 23) - (max[i] & 0x7f80_0000).min(253 << 23))));
-    for lane in parts.flat_map(|range| range) {
-        for i in 0..LANES {
-            vector[lane].0[i] *= scale.0[i];
-        }
-    }
 }

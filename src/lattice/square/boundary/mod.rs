@@ -29,6 +29,7 @@ mod contraction;
 mod lanes;
 mod pack;
 mod transfer;
+mod vectors;
 
 use ndarray::{Array1, Array2, Axis, s};
 
@@ -153,7 +154,7 @@ impl BoundaryMps {
         draw: Option<(usize, &Streams)>,
         score: Option<Configs<'_>>,
     ) -> Result<Reply> {
-        let n = w.rows().or(draw.map(|(n, _)| n)).or(score.map(|x| x.nrows())).unwrap_or(0);
+        let n = draw.map(|(n, _)| n).or(score.map(|x| x.nrows())).unwrap_or(0);
         w.check(self.dims(), Some(n))?;
         if let (Some((rows, _)), Some(x)) = (draw, score)
             && rows != x.nrows()

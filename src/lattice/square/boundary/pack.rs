@@ -39,8 +39,6 @@ pub(super) struct PackedSite {
     pub right: usize,
     /// Number of even indices of the left bond (all, without parity).
     pub left_even: usize,
-    /// Number of even indices of the right bond.
-    pub right_even: usize,
     /// Site weight times the bond to the row above, `[state above · d + s]`; in the first row the state above is 0.
     pub above: Vec<f32>,
     /// Bond to the left, `[state before · d + s]`; ones where there is none.
@@ -67,8 +65,8 @@ impl PackedRow {
                 span = span.max(wide + wider);
                 let (tiles, left, right) = tiles(below, c, w.parity);
                 let even = |c: usize| below.parity[c].iter().filter(|&&p| p == 0).count();
-                let (left_even, right_even) = (even(c), even(c + 1));
-                PackedSite { states: v.len(), tiles, left, right, left_even, right_even, above, before }
+                let left_even = even(c);
+                PackedSite { states: v.len(), tiles, left, right, left_even, above, before }
             })
             .collect();
         let closing = w.ring.then(|| w.horizontal[first + w.cols - 1].as_ref().map(|h| table(h, d).0)).flatten();
@@ -82,11 +80,11 @@ impl PackedRow {
     }
 }
 
-/// A table of weights scaled to largest entry one, in `d` columns; and the logarithm of its range.
+/// A table of weights scaled to largest entry one, padded to `d` rows and columns with zeros; and the logarithm of its range.
 fn table(t: &Array2<f64>, d: usize) -> (Vec<f32>, f64) {
     let max = t.iter().copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let mut least: f64 = 1.0;
-    let mut out = vec![0.0; t.nrows() * d];
+    let mut out = vec![0.0; d * d];
     for ((a, b), &v) in t.indexed_iter() {
         if v > 0.0 {
             let v = (v / max).max(LEAST);

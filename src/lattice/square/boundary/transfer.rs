@@ -7,8 +7,8 @@
 //! `H` the horizontal bonds of row `r` (the last one closes the ring on a cylinder), `v` its site weights, `V` the vertical bonds between
 //! rows `r−1` and `r`. Each horizontal table is written `H(a, b) = Σ_k L_k(a) R_k(b)`. Where the model is invariant under the exchange of
 //! two states the factors are the even and the odd function of the state: every index of the state then carries a parity, its
-//! tensors are block-sparse, and a decomposition is one of each block. Cost of a row: `O(cols d (dχ)³)`, `O(cols d (d²χ)³)` for a ring, a
-//! quarter of that with parity.
+//! tensors are block-sparse, and a decomposition is one of each block. Cost of a row: `O(cols d (dχ)³)`, twice that for a ring, a quarter
+//! of it with parity.
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
@@ -105,6 +105,17 @@ impl Factors {
     }
 }
 
+/// Which factors of a row are applied together.
+#[derive(Clone, Copy)]
+struct Part {
+    /// Site weights and the bonds along the row, but for the closing one.
+    along: bool,
+    /// The closing bond of a ring.
+    closing: bool,
+    /// The bonds to the row above.
+    up: bool,
+}
+
 /// A state over the sites of one row: tensors `(state, left bond, right bond)`, times `exp(log_scale)`.
 #[derive(Debug, Clone)]
 pub(super) struct RowState {
@@ -117,9 +128,13 @@ pub(super) struct RowState {
 impl RowState {
     /// `E_{rows−1} = 1`.
     pub(super) fn ones(w: &Weights) -> Self {
-        let first = (w.rows - 1) * w.cols;
-        let tensors = (0..w.cols).map(|c| Array3::ones((w.dims[first + c], 1, 1))).collect();
-        RowState { tensors, parity: vec![vec![0]; w.cols + 1], log_scale: 0.0 }
+        RowState::constant(&w.dims[(w.rows - 1) * w.cols..])
+    }
+
+    /// The function 1.
+    fn constant(dims: &[usize]) -> Self {
+        let tensors = dims.iter().map(|&d| Array3::ones((d, 1, 1))).collect();
+        RowState { tensors, parity: vec![vec![0]; dims.len() + 1], log_scale: 0.0 }
     }
 
     /// Largest bond dimension.
@@ -127,29 +142,102 @@ impl RowState {
         self.parity.iter().map(Vec::len).max().unwrap_or(1)
     }
 
-    /// `E_{r−1}` of `E_r`, not compressed; for `r = 0` the sum over the row, as a state with one state a site.
-    pub(super) fn apply_row(&self, w: &Weights, r: usize) -> RowState {
+    /// `E_{r−1}` of `E_r`, compressed to bonds of at most `chi`; and the relative squared weight that was dropped. On a ring the closing
+    /// bond is applied after the others have been compressed: two steps with bonds `dχ` cost an eighth of one with `d²χ`.
+    pub(super) fn next_row(&self, w: &Weights, r: usize, chi: usize) -> Result<(RowState, f64)> {
+        if !w.ring {
+            let mut state = self.apply(w, r, Part { along: true, closing: false, up: true });
+            let dropped = state.compress(chi, w.parity)?;
+            return Ok((state, dropped));
+        }
+        let mut state = self.apply(w, r, Part { along: true, closing: false, up: false });
+        let first = state.compress(chi, w.parity)?;
+        let mut state = state.apply(w, r, Part { along: false, closing: true, up: true });
+        let second = state.compress(chi, w.parity)?;
+        Ok((state, first + second))
+    }
+
+    /// From above: `Q_r(s) = w_r(s) Σ_u V(u, s) Q_{r−1}(u)`, `w_r` the site weights and bonds of row `r`, compressed; `Q_0 = w_0`.
+    pub(super) fn from_above(before: Option<&RowState>, w: &Weights, r: usize, chi: usize) -> Result<RowState> {
+        let first = r * w.cols;
+        let mut state = before.cloned().unwrap_or_else(|| RowState::constant(&w.dims[..w.cols]));
+        if r > 0 {
+            for (c, t) in state.tensors.iter_mut().enumerate() {
+                let (d, l, right) = t.dim();
+                let flat = t.view().into_shape_with_order((d, l * right)).expect("standard layout");
+                let down = matmul(w.vertical[first - w.cols + c].t(), flat);
+                *t = down.into_shape_with_order((w.dims[first + c], l, right)).expect("the same size");
+            }
+        }
+        state = state.apply(w, r, Part { along: true, closing: false, up: false });
+        state.compress(chi, w.parity)?;
+        if w.ring {
+            state = state.apply(w, r, Part { along: false, closing: true, up: false });
+            state.compress(chi, w.parity)?;
+        }
+        Ok(state)
+    }
+
+    /// `E_{r−1}` of `E_r`, exact; for `r = 0` the sum over the row.
+    pub(super) fn exact_row(&self, w: &Weights, r: usize) -> RowState {
+        self.apply(w, r, Part { along: true, closing: w.ring, up: true })
+    }
+
+    /// `(sign, log |Σ_s a(s) b(s)|)`.
+    pub(super) fn log_overlap(&self, other: &RowState) -> (f64, f64) {
+        let mut m = Array2::ones((1, 1));
+        let mut log = self.log_scale + other.log_scale;
+        for (a, b) in self.tensors.iter().zip(&other.tensors) {
+            let mut next = Array2::zeros((a.dim().2, b.dim().2));
+            for (a, b) in a.outer_iter().zip(b.outer_iter()) {
+                let half = matmul(m.view(), b);
+                matmul_into(1.0, a.t(), half.view(), 1.0, next.view_mut());
+            }
+            m = next;
+            log += strip(&mut m) as f64 * LN_2;
+        }
+        (m[[0, 0]].signum(), log + m[[0, 0]].abs().ln())
+    }
+
+    /// `(sign, log |Σ_s|)` of row 0 and what is below it.
+    pub(super) fn log_total(&self, w: &Weights) -> (f64, f64) {
+        self.exact_row(w, 0).log_value()
+    }
+
+    /// Some factors of row `r` applied to the state, not compressed; for `r = 0` "up" is the sum over the states of each site.
+    fn apply(&self, w: &Weights, r: usize, part: Part) -> RowState {
         let cols = w.cols;
         let first = r * cols;
-        let closing = w.ring.then(|| w.factors(first + cols - 1));
+        let closing = part.closing.then(|| w.factors(first + cols - 1));
         let mut before = Factors::constant(w.dims[first]);
         let mut out = RowState { tensors: Vec::with_capacity(cols), parity: vec![vec![0]], log_scale: self.log_scale };
         for c in 0..cols {
-            let last = c + 1 == cols;
-            let after = if last { Factors::constant(w.dims[first + c]) } else { w.factors(first + c) };
+            let (j, last) = (first + c, c + 1 == cols);
+            let after = if last || !part.along { Factors::constant(w.dims[j]) } else { w.factors(j) };
             let around = Closing::at(closing.as_ref(), c, cols);
-            let up = (r > 0).then(|| &w.vertical[(r - 1) * cols + c]);
-            out.tensors.push(site(&self.tensors[c], &w.sites[first + c], up, &before, &after, &around));
+            let ones = vec![1.0; w.dims[j]];
+            let own = if part.along { &w.sites[j] } else { &ones };
+            let up = match (part.up, r) {
+                (false, _) => &Array2::eye(w.dims[j]),
+                (true, 0) => &Array2::ones((1, w.dims[j])),
+                (true, _) => &w.vertical[j - cols],
+            };
+            out.tensors.push(site(&self.tensors[c], own, up, &before, &after, &around));
             let ring = closing.as_ref().filter(|_| !last).map_or(vec![0], |f| f.parity.clone());
             out.parity.push(combine(&after.parity, &ring, &self.parity[c + 1]));
-            before = after;
+            // At an open edge, or without the bonds along the row, one constant term for the next site.
+            before = if after.terms() > 1 || w.horizontal[j].is_some() && part.along {
+                after
+            } else {
+                Factors::constant(w.dims.get(j + 1).copied().unwrap_or(1))
+            };
         }
         out
     }
 
     /// Best approximation with bonds of at most `chi`, by a QR sweep to the right and truncated SVDs to the left; returns the sum of the
     /// relative squared weights that were dropped. The result is right-canonical, its norm in `log_scale`.
-    pub(super) fn compress(&mut self, chi: usize, parity: bool) -> Result<f64> {
+    fn compress(&mut self, chi: usize, parity: bool) -> Result<f64> {
         if parity {
             self.tensors.iter_mut().for_each(rotate);
         }
@@ -248,7 +336,7 @@ impl<'a> Closing<'a> {
 fn site(
     below: &Array3<f64>,
     v: &[f64],
-    up: Option<&Array2<f64>>,
+    up: &Array2<f64>,
     before: &Factors,
     after: &Factors,
     closing: &Closing<'_>,
@@ -256,24 +344,23 @@ fn site(
     let (d, l, r) = below.dim();
     let (kl, kr) = (before.terms(), after.terms());
     let (zl, zr) = closing.dims();
-    let states = up.map_or(1, |up| up.nrows());
-    let mut out = Array3::zeros((states, kl * zl * l, kr * zr * r));
-    for u in 0..states {
-        for (i, j) in (0..kl).flat_map(|i| (0..kr).map(move |j| (i, j))) {
-            for (z, y) in (0..zl).flat_map(|z| (0..zr).map(move |y| (z, y))) {
+    let mut out = Array3::zeros((up.nrows(), kl * zl * l, kr * zr * r));
+    for (u, i, j) in product(up.nrows(), kl, kr) {
+        for (z, y, a) in product(zl, zr, d) {
+            let factor = v[a] * up[[u, a]] * before.right[[a, i]] * after.left[[a, j]] * closing.factor(a, z, y);
+            if factor != 0.0 {
                 let (row, col) = ((i * zl + z) * l, (j * zr + y) * r);
                 let mut block = out.slice_mut(s![u, row..row + l, col..col + r]);
-                for a in 0..d {
-                    let weight = v[a] * up.map_or(1.0, |up| up[[u, a]]) * before.right[[a, i]] * after.left[[a, j]];
-                    let factor = weight * closing.factor(a, z, y);
-                    if factor != 0.0 {
-                        block.scaled_add(factor, &below.index_axis(Axis(0), a));
-                    }
-                }
+                block.scaled_add(factor, &below.index_axis(Axis(0), a));
             }
         }
     }
     out
+}
+
+/// All triples of indices.
+fn product(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..a * b * c).map(move |i| (i / (b * c), i / c % b, i % c))
 }
 
 /// Between states and their even and odd combinations, a rotation that is its own inverse.
@@ -304,7 +391,7 @@ fn block(m: &Array2<f64>, rows: &[usize], columns: &[usize]) -> Array2<f64> {
 }
 
 /// Puts the blocks `(parity, rows, columns, left, right)` together.
-fn join(shape: (usize, usize), parts: &[Part]) -> Split {
+fn join(shape: (usize, usize), parts: &[Sector]) -> Split {
     let k = parts.iter().map(|p| p.left.ncols()).sum();
     let (mut left, mut right) = (Array2::zeros((shape.0, k)), Array2::zeros((k, shape.1)));
     let (mut parity, mut first) = (Vec::with_capacity(k), 0);
@@ -323,7 +410,7 @@ fn join(shape: (usize, usize), parts: &[Part]) -> Split {
 }
 
 /// A decomposed block.
-struct Part {
+struct Sector {
     parity: u8,
     rows: Vec<usize>,
     columns: Vec<usize>,
@@ -336,7 +423,7 @@ fn orthogonal(m: &Array2<f64>, rows: &[u8], columns: &[u8]) -> Result<Split> {
     let mut parts = Vec::new();
     for (parity, rows, columns) in sectors(rows, columns) {
         let (left, right) = qr(block(m, &rows, &columns).view())?;
-        parts.push(Part { parity, rows, columns, left, right });
+        parts.push(Sector { parity, rows, columns, left, right });
     }
     Ok(join(m.dim(), &parts))
 }
@@ -358,7 +445,7 @@ fn truncated(m: &Array2<f64>, rows: &[u8], columns: &[u8], chi: usize) -> Result
     // Of equal values those of even parity come first.
     let least = values.get(kept - 1).copied().unwrap_or(0.0);
     let mut ties = values[..kept.min(values.len())].iter().filter(|&&s| s == least).count();
-    let parts: Vec<Part> = found
+    let parts: Vec<Sector> = found
         .into_iter()
         .map(|(parity, rows, columns, svd)| {
             let above = svd.s.iter().filter(|&&s| s > least).count();
@@ -366,7 +453,7 @@ fn truncated(m: &Array2<f64>, rows: &[u8], columns: &[u8], chi: usize) -> Result
             ties -= equal;
             let k = above + equal;
             let left = &svd.u.slice(s![.., ..k]) * &svd.s.slice(s![..k]);
-            Part { parity, rows, columns, left, right: svd.vt.slice(s![..k, ..]).to_owned() }
+            Sector { parity, rows, columns, left, right: svd.vt.slice(s![..k, ..]).to_owned() }
         })
         .collect();
     Ok((join(m.dim(), &parts), if total > 0.0 { dropped / total } else { 0.0 }))

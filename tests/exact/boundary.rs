@@ -1,0 +1,240 @@
+//! Boundary states against enumeration and exact reference values.
+
+use ndarray::{Array1, Array2, Array3, Axis, s};
+use rand::RngExt;
+use tensorjump::lattice::square::{BoundaryMps, ContractOptions, contract};
+use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::{Error, Model, SiteWeights, Streams, Target};
+
+use crate::common::all_configs;
+use crate::common::reference::cases;
+
+fn square(rows: usize, cols: usize, geometry: Geometry) -> Square {
+    Square::new(rows, cols, geometry).unwrap()
+}
+
+/// Gaussian couplings and fields.
+fn glass(rows: usize, cols: usize, geometry: Geometry) -> Couplings {
+    let mut rng = Streams::new(5).domain("boundary").stream(0);
+    let lattice = square(rows, cols, geometry);
+    let field = (0..lattice.sites()).map(|_| rng.random::<f64>() - 0.3).collect();
+    Couplings::gaussian(lattice, 7).with_field(field).unwrap()
+}
+
+/// Random tables, a tenth of them zero, with two or three states a site.
+fn random_pairs(rows: usize, cols: usize, geometry: Geometry, zeros: f64) -> PairModel {
+    let mut rng = Streams::new(6).domain("boundary").stream(0);
+    let l = square(rows, cols, geometry);
+    let d = |j: usize| 2 + j % 2;
+    let mut weight = move || if rng.random::<f64>() < zeros { f64::NEG_INFINITY } else { 2.0 * rng.random::<f64>() };
+    let sites = (0..l.sites()).map(|j| (0..d(j)).map(|a| a as f64 * 0.3 - j as f64 * 0.1).collect()).collect();
+    let mut table = |(i, j): (usize, usize)| Array2::from_shape_fn((d(i), d(j)), |_| weight());
+    let horizontal = (0..l.horizontal_bonds()).map(|i| table(l.horizontal_sites(i))).collect();
+    let vertical = (0..l.vertical_bonds()).map(|i| table(l.vertical_sites(i))).collect();
+    PairModel::new(l, sites, horizontal, vertical).unwrap()
+}
+
+/// Models of every kind, small enough to enumerate.
+fn models() -> Vec<(&'static str, PairModel)> {
+    let pairs = |couplings, beta| Ising::new(couplings, beta).unwrap().pair_model().unwrap();
+    let (open, ring) = (Geometry::Open, Geometry::Cylinder);
+    vec![
+        ("in a field", pairs(glass(3, 4, open), 0.7)),
+        ("in a field, ring", pairs(glass(3, 4, ring), 0.7)),
+        ("±J", pairs(Couplings::plus_minus(square(4, 3, open), 1), 2.0)),
+        ("±J, ring", pairs(Couplings::plus_minus(square(3, 4, ring), 2), 2.0)),
+        ("Gaussian couplings, ring", pairs(Couplings::gaussian(square(4, 3, ring), 3), 1.0)),
+        ("one row", pairs(glass(1, 6, open), 0.9)),
+        ("one column", pairs(glass(6, 1, open), 0.9)),
+        ("one ring", pairs(glass(1, 5, ring), 0.9)),
+        ("Potts", PairModel::potts(&glass(2, 4, open), 3, 0.8).unwrap()),
+        ("Potts, ring", PairModel::potts(&glass(3, 3, ring), 3, 0.8).unwrap()),
+        ("clock", PairModel::clock(&glass(2, 3, open), 5, 0.8).unwrap()),
+        ("hard squares", PairModel::hard_squares(square(4, 3, open), 1.7).unwrap()),
+        ("hard squares, ring", PairModel::hard_squares(square(3, 4, ring), 1.7).unwrap()),
+        ("colourings", PairModel::colourings(square(3, 3, ring), 3).unwrap()),
+        ("tables", random_pairs(3, 3, open, 0.0)),
+        ("tables, ring", random_pairs(3, 3, ring, 0.0)),
+        ("tables with zeros", random_pairs(3, 3, open, 0.1)),
+    ]
+}
+
+/// `log π` and `log Z` by enumeration.
+fn law(model: &PairModel) -> (Array2<u8>, Array1<f64>, f64) {
+    let x = all_configs(model.dims());
+    let log = model.log_weight(x.view()).unwrap();
+    let max = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let log_z = max + log.mapv(|w| (w - max).exp()).sum().ln();
+    (x, log - log_z, log_z)
+}
+
+/// Without truncation `q` is the law to single precision: every operation on positive and, in truncated gauges, signed numbers loses a few
+/// 6e-8; probabilities below 1e-6 also feel the grid of 2⁻³². Truncated or not, `q` sums to one.
+#[test]
+fn untruncated_laws_are_exact_and_all_laws_normalised() {
+    for (name, model) in models() {
+        let (x, exact, log_z) = law(&model);
+        let full = BoundaryMps::new(&model, 256).unwrap();
+        assert!((full.log_z() - log_z).abs() < 1e-12 * log_z.abs().max(10.0), "{name}: {} {log_z}", full.log_z());
+        assert!(full.discarded_weight() < 1e-25, "{name}");
+        let q = full.log_prob(x.view(), &SiteWeights::Uniform).unwrap();
+        let worst = exact.iter().zip(&q).filter(|(p, _)| **p > -13.0).map(|(p, q)| (p - q).abs()).fold(0.0, f64::max);
+        assert!(worst < 1e-4, "{name}: log q off by {worst:e}");
+        for chi in [1, 2, 3, 256] {
+            let truncated = BoundaryMps::new(&model, chi).unwrap();
+            let q = truncated.log_prob(x.view(), &SiteWeights::Uniform).unwrap().mapv(f64::exp);
+            // Products of integers below 2³², rounded once a site.
+            assert!((q.sum() - 1.0).abs() < 1e-13, "{name}, χ = {chi}: {}", q.sum());
+            let support = exact.iter().zip(&q).all(|(p, &q)| *p == f64::NEG_INFINITY || q > 0.0);
+            assert!(support, "{name}, χ = {chi}: an allowed configuration is never drawn");
+        }
+    }
+}
+
+/// A transposed table is another law: what exactness above would not see if the enumeration were of the same mistake.
+#[test]
+fn tables_are_not_transposed() {
+    let model = random_pairs(2, 2, Geometry::Open, 0.0);
+    let q = BoundaryMps::new(&model, 16).unwrap();
+    let mut sum = Array2::zeros((2, 3));
+    for x in all_configs(model.dims()).outer_iter() {
+        let p = q.log_prob(x.insert_axis(Axis(0)), &SiteWeights::Uniform).unwrap()[0].exp();
+        sum[[usize::from(x[0]), usize::from(x[1])]] += p;
+    }
+    // Sites 0..4 are (0,0) (0,1) (1,0) (1,1) with 2, 3, 2, 3 states; the sum over the second row by hand.
+    let bond = |b| model.bond_log_weights(b).mapv(f64::exp);
+    use tensorjump::lattice::square::Bond::{Horizontal, Vertical};
+    let (top, bottom, left, right) = (bond(Horizontal(0)), bond(Horizontal(1)), bond(Vertical(0)), bond(Vertical(1)));
+    let v = |j: usize, a: usize| model.site_log_weights(j)[a].exp();
+    let mut direct = Array2::from_shape_fn((2, 3), |(a, b)| {
+        let below: f64 = (0..2)
+            .flat_map(|c| (0..3).map(move |d| (c, d)))
+            .map(|(c, d)| v(2, c) * v(3, d) * left[[a, c]] * right[[b, d]] * bottom[[c, d]])
+            .sum();
+        v(0, a) * v(1, b) * top[[a, b]] * below
+    });
+    direct /= direct.sum();
+    assert!((&sum - &direct).iter().all(|e: &f64| e.abs() < 1e-6));
+}
+
+/// All reference cases with up to 32 columns: 1e-8 for open lattices and cylinders up to 16, 1e-9 relative above.
+#[test]
+fn contractions_of_the_reference_cases() {
+    let options = ContractOptions { tolerance: 1e-9, ..Default::default() };
+    for case in cases(16) {
+        let found = contract(&case.ising.pair_model().unwrap(), &options).unwrap();
+        assert!(found.converged && found.change <= 1e-9, "{}: {found:?}", case.name);
+        let error = (found.log_z - case.log_z).abs();
+        assert!(error < 1e-8, "{}: {error:e} at χ = {}", case.name, found.chi);
+    }
+}
+
+/// One draw of many rows equals the draws of its parts, scores equal the draws' log-probabilities, on every number of threads.
+#[test]
+fn rows_do_not_depend_on_the_batch() {
+    for (name, model) in models() {
+        let q = BoundaryMps::new(&model, 3).unwrap();
+        let streams = Streams::new(8);
+        let all = q.draw(301, &streams).unwrap().samples;
+        assert_eq!(q.log_prob(all.x.view(), &SiteWeights::Uniform).unwrap(), all.log_prob, "{name}");
+        let part = q.sample(&SiteWeights::Uniform, 75, &streams.rows_from(130)).unwrap();
+        assert_eq!(part.x, all.x.slice(s![130..205, ..]), "{name}");
+        assert_eq!(part.log_prob, all.log_prob.slice(s![130..205]), "{name}");
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert_eq!(pool.install(|| q.draw(301, &streams).unwrap().samples), all, "{name}");
+        }
+        assert_ne!(q.draw(301, &streams.step(1)).unwrap().samples.x, all.x, "{name}");
+        let (new, old) = q.redraw(&SiteWeights::Uniform, all.x.view(), &streams).unwrap();
+        assert_eq!((new, old), (all.clone(), all.log_prob.clone()), "{name}");
+    }
+    assert_eq!(
+        BoundaryMps::new(&models()[0].1, 2).unwrap().draw(0, &Streams::new(1)).unwrap().samples.x.dim(),
+        (0, 12)
+    );
+}
+
+/// Tilted laws are the laws of the tilted model, for shared weights and for each row.
+#[test]
+fn tilted_laws() {
+    let mut rng = Streams::new(9).stream(0);
+    for (name, model) in [&models()[1], &models()[9], &models()[11]] {
+        let (x, exact, _) = law(model);
+        let (n, d) = (model.dims().len(), *model.dims().iter().max().unwrap());
+        let w = Array3::from_shape_fn((2, n, d), |_| 0.1 + rng.random::<f64>());
+        let q = BoundaryMps::new(model, 64).unwrap();
+        for row in 0..2 {
+            let weight = |x: ndarray::ArrayView1<'_, u8>| -> f64 {
+                x.iter().enumerate().map(|(j, &a)| w[[row, j, usize::from(a)]].ln()).sum()
+            };
+            let tilted: Array1<f64> = exact.iter().zip(x.outer_iter()).map(|(p, x)| p + weight(x)).collect();
+            let z = tilted.mapv(f64::exp).sum().ln();
+            let table = w.index_axis(Axis(0), row);
+            let found = q.log_prob(x.view(), &SiteWeights::Shared(table)).unwrap();
+            for ((p, q), k) in tilted.iter().zip(&found).zip(0..) {
+                assert!(*p < -12.0 || (p - z - q).abs() < 1e-4, "{name}, row {row}, configuration {k}");
+            }
+        }
+        let pair = x.select(Axis(0), &[0, 0]);
+        let both = q.log_prob(pair.view(), &SiteWeights::PerRow(w.view())).unwrap();
+        for row in 0..2 {
+            let one = q.log_prob(pair.slice(s![..1, ..]), &SiteWeights::Shared(w.index_axis(Axis(0), row))).unwrap();
+            assert_eq!(both[row], one[0], "{name}");
+        }
+        let drawn = q.sample(&SiteWeights::PerRow(w.view()), 2, &Streams::new(3)).unwrap();
+        assert_eq!(q.log_prob(drawn.x.view(), &SiteWeights::PerRow(w.view())).unwrap(), drawn.log_prob, "{name}");
+    }
+    let (_, hard) = &models()[11];
+    let q = BoundaryMps::new(hard, 8).unwrap();
+    let mut w = Array3::ones((3, 12, 2));
+    w.slice_mut(s![1, 0..2, 0]).fill(0.0); // two neighbours that must both be occupied
+    assert_eq!(q.sample(&SiteWeights::PerRow(w.view()), 3, &Streams::new(1)), Err(Error::ZeroEvidence { row: 1 }));
+}
+
+#[test]
+fn mistakes_are_named() {
+    let torus = Ising::new(Couplings::uniform(square(4, 4, Geometry::Torus), 1.0).unwrap(), 0.4).unwrap();
+    assert!(matches!(BoundaryMps::ising(&torus, 4), Err(Error::Parameter { name: "geometry", .. })));
+    let open = Ising::new(Couplings::uniform(square(4, 4, Geometry::Open), 1.0).unwrap(), 0.4).unwrap();
+    assert!(matches!(BoundaryMps::ising(&open, 0), Err(Error::Parameter { name: "chi", .. })));
+    let pairs = open.pair_model().unwrap();
+    let with = |options: ContractOptions| contract(&pairs, &options);
+    let default = ContractOptions::default();
+    assert!(matches!(with(ContractOptions { chi: 0, ..default }), Err(Error::Parameter { name: "chi", .. })));
+    assert!(matches!(with(ContractOptions { chi_max: 4, ..default }), Err(Error::Parameter { name: "chi_max", .. })));
+    assert!(matches!(
+        with(ContractOptions { tolerance: f64::NAN, ..default }),
+        Err(Error::Parameter { name: "tolerance", .. })
+    ));
+    // No 2-colouring of a ring of three sites: every bond allows something, the whole does not.
+    let odd = PairModel::colourings(square(3, 3, Geometry::Cylinder), 2).unwrap();
+    assert_eq!(BoundaryMps::new(&odd, 8).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
+    assert_eq!(contract(&odd, &default).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
+    let q = BoundaryMps::ising(&open, 4).unwrap();
+    let x = Array2::zeros((2, 15));
+    assert_eq!(q.log_prob(x.view(), &SiteWeights::Uniform), Err(Error::SiteCount { expected: 16, got: 15 }));
+    let x = Array2::from_elem((2, 16), 2);
+    assert!(matches!(q.log_prob(x.view(), &SiteWeights::Uniform), Err(Error::StateOutOfRange { .. })));
+    let w = Array3::ones((3, 16, 2));
+    assert!(matches!(q.sample(&SiteWeights::PerRow(w.view()), 2, &Streams::new(1)), Err(Error::SampleCount { .. })));
+}
+
+/// Couplings beyond single precision: nothing overflows, allowed configurations keep a positive probability.
+#[test]
+fn strong_and_weak_couplings() {
+    for (beta, geometry) in
+        [(0.0, Geometry::Open), (30.0, Geometry::Open), (300.0, Geometry::Cylinder), (1e-300, Geometry::Cylinder)]
+    {
+        for couplings in [Couplings::plus_minus(square(6, 7, geometry), 3), glass(6, 7, geometry)] {
+            let ising = Ising::new(couplings, beta).unwrap();
+            let q = BoundaryMps::ising(&ising, 8).unwrap();
+            let draws = q.draw(64, &Streams::new(2)).unwrap().samples;
+            assert!(draws.log_prob.iter().all(|p| p.is_finite() && *p <= 0.0), "β = {beta}");
+            let any = q.log_prob(Array2::from_elem((1, 42), 1).view(), &SiteWeights::Uniform).unwrap()[0];
+            assert!(any.is_finite(), "β = {beta}");
+            if beta == 0.0 {
+                assert!((draws.log_prob[0] + 42.0 * 2f64.ln()).abs() < 1e-5);
+            }
+        }
+    }
+}
