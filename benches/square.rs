@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tensorjump::lattice::square::{BoundaryMps, FreeFermions, SpinSweep, Spins, Wolff, fast_rng};
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+use tensorjump::lattice::square::{BoundaryMps, FreeFermions, SiteHeatBath, SpinSweep, Spins, Wolff, fast_rng};
+use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 use tensorjump::{Result, Streams};
 
 /// Sweeps in one iteration: the packing of the spins before and after is shared.
@@ -41,6 +41,21 @@ fn sweeps(c: &mut Criterion) -> Result<()> {
             }
         }
     }
+    group.finish();
+    Ok(())
+}
+
+/// Seconds of a site visit with tables of pair weights: the Potts model of three states at its critical point.
+fn site_heat_bath(c: &mut Criterion) -> Result<()> {
+    let l = 64;
+    let couplings = Couplings::uniform(Square::new(l, l, Geometry::Open)?, 1.0)?;
+    let potts = PairModel::potts(&couplings, 3, 3f64.sqrt().ln_1p())?;
+    let (dynamics, mut x) = (SiteHeatBath::new(&potts), vec![0; l * l]);
+    let mut rng = fast_rng(&mut Streams::new(1).stream(0));
+    let mut group = c.benchmark_group("sweep");
+    group.throughput(Throughput::Elements((l * l) as u64));
+    group
+        .bench_function(BenchmarkId::new("site heat bath potts 3", l), |b| b.iter(|| dynamics.sweep(&mut x, &mut rng)));
     group.finish();
     Ok(())
 }
@@ -103,7 +118,7 @@ fn square(c: &mut Criterion) {
     if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(1).build_global() {
         eprintln!("more than one thread: {error}");
     }
-    for bench in [sweeps, clusters, draws, fermions] {
+    for bench in [sweeps, site_heat_bath, clusters, draws, fermions] {
         bench(c).expect("the models of the bench are valid");
     }
 }
