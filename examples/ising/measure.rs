@@ -120,12 +120,13 @@ pub fn measure(
     plan: &Plan,
     bar: &ProgressBar,
 ) -> std::result::Result<Measured, Failure> {
-    match (method, plan.noise_time) {
-        (Method::Boundary | Method::Snake, None) => draws(&Network::new(method, ising, plan)?, ising, plan, bar),
-        (Method::Boundary | Method::Snake, Some(t)) => {
-            connected(&Network::new(method, ising, plan)?, ising, plan, t, bar)
-        }
-        _ => local::chains(method, ising, plan, bar),
+    if !method.is_network() {
+        return local::chains(method, ising, plan, bar);
+    }
+    let network = Network::new(method, ising, plan)?;
+    match plan.noise_time {
+        None => draws(&network, ising, plan, bar),
+        Some(time) => connected(&network, ising, plan, time, bar),
     }
 }
 

@@ -187,6 +187,10 @@ impl Options {
         if method == Method::Wolff {
             Wolff::new(ising)?;
         }
+        let width = snake_width(ising.lattice());
+        if method == Method::Snake && width > SNAKE_WIDTH {
+            return Err(format!("lines of {width} sites: at most {SNAKE_WIDTH} for --method {name}").into());
+        }
         let default = if method == Method::Snake { SNAKE_CHI } else { BOUNDARY_CHI };
         let chi = self.chi.unwrap_or(default);
         Ok(Plan { samples, seed: self.seed, chi, log_z_tol: self.log_z_tol, noise_time: self.noise_time })
@@ -219,8 +223,7 @@ impl Options {
     /// The model itself where a snake can follow its lines, else one of the same kind on a small cylinder; none for files.
     fn snake_model(&self, ising: &Ising) -> Result<Option<Ising>, Failure> {
         let l = ising.lattice();
-        let width = if l.geometry() == Geometry::Open { l.rows().min(l.cols()) } else { l.cols() };
-        if width <= SNAKE_WIDTH && l.geometry() != Geometry::Torus {
+        if snake_width(l) <= SNAKE_WIDTH && l.geometry() != Geometry::Torus {
             return Ok(Some(ising.clone()));
         }
         let named =
@@ -231,4 +234,9 @@ impl Options {
         let small = Square::new(SNAKE_CYLINDER, SNAKE_CYLINDER, Geometry::Cylinder)?;
         Ok(Some(self.model_on(Some(small))?))
     }
+}
+
+/// Sites of the lines that a snake follows.
+fn snake_width(l: Square) -> usize {
+    if l.geometry() == Geometry::Open { l.rows().min(l.cols()) } else { l.cols() }
 }

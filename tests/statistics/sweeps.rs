@@ -22,19 +22,62 @@ fn probability(rule: Rule, sf: f64) -> f64 {
     }
 }
 
-/// p-value of the flips of `dynamics` under the probabilities of `law`: for each site the flips beyond expectation, squared and in units of
-/// their variance (independent given the past, so that the sums are uncorrelated); sites of small variance are pooled.
-fn p_value(dynamics: &Ising, law: &Ising, rule: Rule) -> f64 {
-    let lattice = dynamics.lattice();
+/// Flips beyond expectation of each site, and their variance, under the probabilities of a model.
+struct Excess<'a> {
+    law: &'a Ising,
+    sum: Vec<f64>,
+    variance: Vec<f64>,
+    impossible: bool,
+}
+
+impl<'a> Excess<'a> {
+    fn new(law: &'a Ising) -> Self {
+        let n = law.lattice().sites();
+        Excess { law, sum: vec![0.0; n], variance: vec![0.0; n], impossible: false }
+    }
+
+    /// Site `j` was visited in the configuration `before`.
+    fn visit(&mut self, rule: Rule, before: &[u8], j: usize, flipped: bool) {
+        let s = 2.0 * f64::from(before[j]) - 1.0;
+        let p = probability(rule, s * self.law.local_field(before, j));
+        let flipped = f64::from(u8::from(flipped));
+        self.impossible |= (p == 0.0 || p == 1.0) && flipped != p;
+        self.sum[j] += flipped - p;
+        self.variance[j] += p * (1.0 - p);
+    }
+
+    /// χ² of the sums in units of their variance (independent given the past, so that they are uncorrelated); sites of small variance are
+    /// pooled.
+    fn p_value(&self) -> f64 {
+        let (mut chi2, mut cells, mut pool) = (0.0, 0, (0.0, 0.0));
+        for (e, v) in self.sum.iter().zip(&self.variance) {
+            if *v >= 5.0 {
+                chi2 += e * e / v;
+                cells += 1;
+            } else {
+                pool = (pool.0 + e, pool.1 + v);
+            }
+        }
+        if pool.1 >= 5.0 {
+            chi2 += pool.0 * pool.0 / pool.1;
+            cells += 1;
+        }
+        if self.impossible { 0.0 } else { chi2_tail(chi2, cells) }
+    }
+}
+
+/// Asserts that sweeps over `model` flip with its probabilities, and not with those of `wrong`.
+fn check(model: &Ising, wrong: &Ising, rule: Rule) {
+    let lattice = model.lattice();
     let sweep = match rule {
-        Rule::Metropolis => SpinSweep::metropolis(dynamics).unwrap(),
-        Rule::HeatBath => SpinSweep::heat_bath(dynamics).unwrap(),
+        Rule::Metropolis => SpinSweep::metropolis(model).unwrap(),
+        Rule::HeatBath => SpinSweep::heat_bath(model).unwrap(),
     };
     assert!(sweep.is_checkerboard());
-    let even = |j: &usize| (lattice.place(*j).0 + lattice.place(*j).1).is_multiple_of(2);
+    let even = |j: usize| (lattice.place(j).0 + lattice.place(j).1).is_multiple_of(2);
     let start: Vec<u8> = (0..lattice.sites()).map(|j| u8::from(j * j % 11 < 6)).collect();
     let mut rng = fast_rng(&mut Streams::new(12).stream(0));
-    let (mut excess, mut variance) = (vec![0.0; start.len()], vec![0.0; start.len()]);
+    let mut laws = [Excess::new(model), Excess::new(wrong)];
     for _ in 0..RUNS {
         let mut spins = Spins::new(lattice, &start).unwrap();
         let flips = sweep.sweep(&mut spins, &mut rng).unwrap();
@@ -42,33 +85,16 @@ fn p_value(dynamics: &Ising, law: &Ising, rule: Rule) -> f64 {
         spins.write(&mut end).unwrap();
         assert_eq!(flips, start.iter().zip(&end).filter(|(a, b)| a != b).count());
         // The even sites see the start, the odd ones the even sites already visited.
-        let middle: Vec<u8> = (0..start.len()).map(|j| if even(&j) { end[j] } else { start[j] }).collect();
+        let middle: Vec<u8> = (0..start.len()).map(|j| if even(j) { end[j] } else { start[j] }).collect();
         for j in 0..start.len() {
-            let before = if even(&j) { &start } else { &middle };
-            let s = 2.0 * f64::from(start[j]) - 1.0;
-            let p = probability(rule, s * law.local_field(before, j));
-            let flipped = f64::from(u8::from(start[j] != end[j]));
-            if (p == 0.0 || p == 1.0) && flipped != p {
-                return 0.0;
-            }
-            excess[j] += flipped - p;
-            variance[j] += p * (1.0 - p);
+            let before = if even(j) { &start } else { &middle };
+            laws.iter_mut().for_each(|law| law.visit(rule, before, j, start[j] != end[j]));
         }
     }
-    let (mut chi2, mut cells, mut pool) = (0.0, 0, (0.0, 0.0));
-    for (e, v) in excess.iter().zip(&variance) {
-        if *v >= 5.0 {
-            chi2 += e * e / v;
-            cells += 1;
-        } else {
-            pool = (pool.0 + e, pool.1 + v);
-        }
-    }
-    if pool.1 >= 5.0 {
-        chi2 += pool.0 * pool.0 / pool.1;
-        cells += 1;
-    }
-    chi2_tail(chi2, cells)
+    let [right, twin] = laws.map(|law| law.p_value());
+    let place = format!("{} x {} {:?}", lattice.rows(), lattice.cols(), lattice.geometry());
+    assert!(right > ALPHA, "{place}: p = {right:e}");
+    assert!(twin < ALPHA, "{place}, wrong twin: p = {twin:e}");
 }
 
 /// Couplings in reverse order.
@@ -106,10 +132,7 @@ fn sweeps_of_equal_couplings() {
         for rule in [Rule::Metropolis, Rule::HeatBath] {
             for (model, wrong) in [(&glass, &twin(&glass)), (&ferro(0.4), &ferro(0.47)), (&ferro(-0.4), &ferro(-0.47))]
             {
-                let p = p_value(model, model, rule);
-                assert!(p > ALPHA, "{rows} x {cols} {geometry:?}: p = {p:e}");
-                let p = p_value(model, wrong, rule);
-                assert!(p < ALPHA, "{rows} x {cols} {geometry:?}, wrong twin: p = {p:e}");
+                check(model, wrong, rule);
             }
         }
     }
@@ -127,10 +150,7 @@ fn sweeps_of_any_couplings() {
         };
         for rule in [Rule::Metropolis, Rule::HeatBath] {
             for (model, wrong) in [(&gauss, &twin(&gauss)), (&field(0.3), &field(0.6))] {
-                let p = p_value(model, model, rule);
-                assert!(p > ALPHA, "{rows} x {cols} {geometry:?}: p = {p:e}");
-                let p = p_value(model, wrong, rule);
-                assert!(p < ALPHA, "{rows} x {cols} {geometry:?}, wrong twin: p = {p:e}");
+                check(model, wrong, rule);
             }
         }
     }
