@@ -38,9 +38,9 @@ impl LaneRng {
         let [s0, s1, s2, s3] = &mut self.state;
         let (s0, s1) = (words_mut::<S>(s0), words_mut::<S>(s1));
         let (s2, s3) = (words_mut::<S>(s2), words_mut::<S>(s3));
-        for (v, out) in words_mut::<S>(&mut out).iter_mut().enumerate() {
+        for v in 0..LANES / S::F32_LANES {
             let (a, b, c, d) = (s0[v], s1[v], s2[v], s3[v]);
-            *out = simd.add_u32s(rotate(simd, simd.add_u32s(a, d), 7), a);
+            words_mut::<S>(&mut out)[v] = simd.add_u32s(rotate(simd, simd.add_u32s(a, d), 7), a);
             let (c, d) = (simd.xor_u32s(c, a), simd.xor_u32s(d, b));
             s1[v] = simd.xor_u32s(b, c);
             s0[v] = simd.xor_u32s(a, d);

@@ -106,27 +106,32 @@ impl Pass<'_> {
             vector[s * bond..s * bond + T].fill(ZERO);
             vector[s * bond] = ONE;
         }
+        let mut until_rescaling = self.row.period;
         for (c, site) in self.row.sites.iter().enumerate().rev() {
             let t = &mut t[(z * cols + c) * d * bond..][..d * bond];
             let (l, r) = (site.left * T, site.right * T);
-            for s in 0..d {
-                let tiles = if PARITY { &site.tiles[..] } else { site.of_state(s) };
-                let (rho, t) = (&vector[s * bond..][..r], &mut t[s * bond..][..l]);
-                matrix_vector(simd, tiles, site.right, rho, t);
+            if PARITY && S::REGISTER_COUNT >= 32 {
+                let (zero, one) = t.split_at_mut(bond);
+                let (x0, x1) = (&vector[..r], &vector[bond..bond + r]);
+                both_matrix_vector(simd, &site.tiles, site.right, [x0, x1], [&mut zero[..l], &mut one[..l]]);
+            } else {
+                for s in 0..d {
+                    let tiles = if PARITY { &site.tiles[..] } else { site.of_state(s) };
+                    let (rho, t) = (&vector[s * bond..][..r], &mut t[s * bond..][..l]);
+                    matrix_vector(simd, tiles, site.right, rho, t);
+                }
             }
             if c == 0 {
                 break;
             }
-            let closing = |s: usize| match &self.row.closing {
-                Some(h) if c + 1 == cols => h[s * d + z],
-                _ => 1.0,
-            };
+            let closing = self.row.closing.as_deref().filter(|_| c + 1 == cols);
             // H(s', s) w(s), in each lane.
-            let factor = |before: usize, s: usize| site.before[before * d + s] * closing(s);
             if PAIR {
+                let h = &site.before[..4];
+                let end = closing.map_or([1.0; 2], |h| [h[z], h[d + z]]);
                 let g = [
-                    [scaled(simd, factor(0, 0), &weight[c * d]), scaled(simd, factor(0, 1), &weight[c * d + 1])],
-                    [scaled(simd, factor(1, 0), &weight[c * d]), scaled(simd, factor(1, 1), &weight[c * d + 1])],
+                    [scaled(simd, h[0] * end[0], &weight[c * d]), scaled(simd, h[1] * end[1], &weight[c * d + 1])],
+                    [scaled(simd, h[2] * end[0], &weight[c * d]), scaled(simd, h[3] * end[1], &weight[c * d + 1])],
                 ];
                 let (zero, one) = next.split_at_mut(bond);
                 let split = if PARITY { site.left_even.min(l) } else { l };
@@ -135,12 +140,15 @@ impl Pass<'_> {
                 for before in 0..d {
                     let out = &mut next[before * bond..][..l];
                     for s in 0..d {
-                        let g = scaled(simd, factor(before, s), &weight[c * d + s]);
+                        let h = site.before[before * d + s] * closing.map_or(1.0, |h| h[s * d + z]);
+                        let g = scaled(simd, h, &weight[c * d + s]);
                         accumulate(simd, &g, &t[s * bond..][..l], out, s == 0);
                     }
                 }
             }
-            if c % self.row.period == 0 {
+            until_rescaling -= 1;
+            if until_rescaling == 0 {
+                until_rescaling = self.row.period;
                 rescale(simd, next, d, bond, l, &mut exponents[z]);
             }
             std::mem::swap(vector, next);
@@ -156,6 +164,7 @@ impl Pass<'_> {
         // Sign of the odd indices of l.
         let mut sign = ONE;
         let mut first = NONE;
+        let mut until_rescaling = self.row.period;
         for (c, site) in self.row.sites.iter().enumerate() {
             let l = site.left * T;
             if c > 0 {
@@ -173,10 +182,14 @@ impl Pass<'_> {
                     (0..d).for_each(|s| h[s].0[i] *= closing[s * d + first.0[i] as usize]);
                 }
             }
-            let channel = |z: usize, s: usize| &t[((z * cols + c) * d + s) * bond..][..l];
             if PARITY && self.row.closing.is_none() {
-                let [even, odd, even0, odd0] =
-                    dots(simd, &vector[..l], channel(0, 1), channel(0, 0), site.left_even.min(l));
+                let [even, odd, even0, odd0] = dots(
+                    simd,
+                    &vector[..l],
+                    &t[(c * d + 1) * bond..][..l],
+                    &t[c * d * bond..][..l],
+                    site.left_even.min(l),
+                );
                 combine(simd, &even, &sign, &odd, &h[1], &weight[c * d + 1], &mut n[1]);
                 combine(simd, &even0, &negative(simd, &sign), &odd0, &h[0], &weight[c * d], &mut n[0]);
             } else {
@@ -185,7 +198,7 @@ impl Pass<'_> {
                     let split = if PARITY { site.left_even.min(l) } else { l };
                     let (mut even, mut odd) = (ZERO, ZERO);
                     for z in 0..if self.row.closing.is_some() { d } else { 1 } {
-                        let [e, o] = dot(simd, &vector[..l], channel(z, s), split);
+                        let [e, o] = dot(simd, &vector[..l], &t[((z * cols + c) * d + s) * bond..][..l], split);
                         if self.row.closing.is_none() || c == 0 && z == s {
                             (even, odd) = (e, o);
                         } else if c > 0 {
@@ -228,7 +241,9 @@ impl Pass<'_> {
                 }
                 vector_matrix(simd, &site.tiles, site.right, &vector[..site.matrices() * l], &mut next[..r]);
             }
-            if (c + 1) % self.row.period == 0 {
+            until_rescaling -= 1;
+            if until_rescaling == 0 {
+                until_rescaling = self.row.period;
                 rescale(simd, next, 1, 0, r, &mut NONE.clone());
             }
             std::mem::swap(vector, next);
@@ -279,6 +294,38 @@ fn matrix_vector<S: Simd>(simd: S, tiles: &[Tile], columns: usize, x: &[Lane], y
             2 => rows_of::<S, 2>(simd, tiles, columns, x, y),
             _ => rows_of::<S, WIDE>(simd, tiles, columns, x, y),
         };
+    }
+}
+
+/// `y = B x` for two vectors and the same matrix: each number of the matrix is read once for both.
+#[inline(always)]
+fn both_matrix_vector<S: Simd>(simd: S, tiles: &[Tile], columns: usize, x: [&[Lane]; 2], y: [&mut [Lane]; 2]) {
+    let [y0, y1] = y;
+    let [x0, x1] = [&x[0][..columns * T], &x[1][..columns * T]];
+    let outputs = y0.chunks_exact_mut(T).zip(y1.chunks_exact_mut(T));
+    for (tiles, (y0, y1)) in tiles.chunks_exact(columns).zip(outputs) {
+        for v in (0..LANES / S::F32_LANES).step_by(2) {
+            let mut acc = [[[simd.splat_f32s(0.0); 2]; 2]; T];
+            for (j, tile) in tiles.iter().enumerate() {
+                for b in 0..T {
+                    let (u, w) = (vectors::<S>(&x0[j * T + b]), vectors::<S>(&x1[j * T + b]));
+                    let x = [[u[v], u[v + 1]], [w[v], w[v + 1]]];
+                    for a in 0..T {
+                        let m = simd.splat_f32s(tile[a][b]);
+                        for s in 0..2 {
+                            for k in 0..2 {
+                                acc[a][s][k] = simd.mul_add_f32s(m, x[s][k], acc[a][s][k]);
+                            }
+                        }
+                    }
+                }
+            }
+            for a in 0..T {
+                let (y0, y1) = (vectors_mut::<S>(&mut y0[a]), vectors_mut::<S>(&mut y1[a]));
+                (y0[v], y0[v + 1]) = (acc[a][0][0], acc[a][0][1]);
+                (y1[v], y1[v + 1]) = (acc[a][1][0], acc[a][1][1]);
+            }
+        }
     }
 }
 
@@ -412,22 +459,24 @@ fn mix<S: Simd>(
 /// Products of `l` with two vectors, below and from index `split` on: `[up, up', down, down']`.
 #[inline(always)]
 fn dots<S: Simd>(simd: S, l: &[Lane], up: &[Lane], down: &[Lane], split: usize) -> [Lane; 4] {
+    let (up, down) = (&up[..l.len()], &down[..l.len()]);
+    let split = split.min(l.len());
     let mut out = [ZERO; 4];
     for v in (0..LANES / S::F32_LANES).step_by(2) {
         let mut acc = [[simd.splat_f32s(0.0); 2]; 4];
-        for (part, range) in [0..split, split..l.len()].into_iter().enumerate() {
-            for ((l, up), down) in l[range.clone()].iter().zip(&up[range.clone()]).zip(&down[range]) {
-                let (l, up, down) = (vectors::<S>(l), vectors::<S>(up), vectors::<S>(down));
+        for part in 0..2 {
+            let range = if part == 0 { 0..split } else { split..l.len() };
+            for a in range {
+                let (l, up, down) = (vectors::<S>(&l[a]), vectors::<S>(&up[a]), vectors::<S>(&down[a]));
                 for k in 0..2 {
                     acc[part][k] = simd.mul_add_f32s(l[v + k], up[v + k], acc[part][k]);
                     acc[2 + part][k] = simd.mul_add_f32s(l[v + k], down[v + k], acc[2 + part][k]);
                 }
             }
         }
-        for (out, acc) in out.iter_mut().zip(acc) {
-            let out = vectors_mut::<S>(out);
-            out[v] = acc[0];
-            out[v + 1] = acc[1];
+        for k in 0..out.len() {
+            let out = vectors_mut::<S>(&mut out[k]);
+            (out[v], out[v + 1]) = (acc[k][0], acc[k][1]);
         }
     }
     out
@@ -436,21 +485,23 @@ fn dots<S: Simd>(simd: S, l: &[Lane], up: &[Lane], down: &[Lane], split: usize) 
 /// The product of two vectors, below and from index `split` on.
 #[inline(always)]
 fn dot<S: Simd>(simd: S, l: &[Lane], t: &[Lane], split: usize) -> [Lane; 2] {
+    let t = &t[..l.len()];
+    let split = split.min(l.len());
     let mut out = [ZERO; 2];
     for v in (0..LANES / S::F32_LANES).step_by(2) {
         let mut acc = [[simd.splat_f32s(0.0); 2]; 2];
-        for (part, range) in [0..split, split..l.len()].into_iter().enumerate() {
-            for (l, t) in l[range.clone()].iter().zip(&t[range]) {
-                let (l, t) = (vectors::<S>(l), vectors::<S>(t));
+        for part in 0..2 {
+            let range = if part == 0 { 0..split } else { split..l.len() };
+            for a in range {
+                let (l, t) = (vectors::<S>(&l[a]), vectors::<S>(&t[a]));
                 for k in 0..2 {
                     acc[part][k] = simd.mul_add_f32s(l[v + k], t[v + k], acc[part][k]);
                 }
             }
         }
-        for (out, acc) in out.iter_mut().zip(acc) {
-            let out = vectors_mut::<S>(out);
-            out[v] = acc[0];
-            out[v + 1] = acc[1];
+        for k in 0..out.len() {
+            let out = vectors_mut::<S>(&mut out[k]);
+            (out[v], out[v + 1]) = (acc[k][0], acc[k][1]);
         }
     }
     out

@@ -47,8 +47,8 @@ pub(super) fn words_mut<S: Simd>(word: &mut Word) -> &mut [S::u32s] {
 pub(super) fn scaled<S: Simd>(simd: S, factor: f32, a: &Lane) -> Lane {
     let mut out = ZERO;
     let factor = simd.splat_f32s(factor);
-    for (out, &a) in vectors_mut::<S>(&mut out).iter_mut().zip(vectors::<S>(a)) {
-        *out = simd.mul_f32s(factor, a);
+    for v in 0..LANES / S::F32_LANES {
+        vectors_mut::<S>(&mut out)[v] = simd.mul_f32s(factor, vectors::<S>(a)[v]);
     }
     out
 }
@@ -56,8 +56,9 @@ pub(super) fn scaled<S: Simd>(simd: S, factor: f32, a: &Lane) -> Lane {
 /// `a ← a b`.
 #[inline(always)]
 pub(super) fn multiply<S: Simd>(simd: S, a: &mut Lane, b: &Lane) {
-    for (a, &b) in vectors_mut::<S>(a).iter_mut().zip(vectors::<S>(b)) {
-        *a = simd.mul_f32s(*a, b);
+    for v in 0..LANES / S::F32_LANES {
+        let a = &mut vectors_mut::<S>(a)[v];
+        *a = simd.mul_f32s(*a, vectors::<S>(b)[v]);
     }
 }
 
@@ -66,9 +67,9 @@ pub(super) fn multiply<S: Simd>(simd: S, a: &mut Lane, b: &Lane) {
 pub(super) fn where_state<S: Simd>(simd: S, state: &Word, s: u32, yes: &Lane, no: &Lane) -> Lane {
     let mut out = ZERO;
     let s = simd.splat_u32s(s);
-    let lanes = words::<S>(state).iter().zip(vectors::<S>(yes)).zip(vectors::<S>(no));
-    for (out, ((&state, &yes), &no)) in vectors_mut::<S>(&mut out).iter_mut().zip(lanes) {
-        *out = simd.select_f32s(simd.equal_u32s(state, s), yes, no);
+    for v in 0..LANES / S::F32_LANES {
+        let here = simd.equal_u32s(words::<S>(state)[v], s);
+        vectors_mut::<S>(&mut out)[v] = simd.select_f32s(here, vectors::<S>(yes)[v], vectors::<S>(no)[v]);
     }
     out
 }
@@ -77,17 +78,18 @@ pub(super) fn where_state<S: Simd>(simd: S, state: &Word, s: u32, yes: &Lane, no
 #[inline(always)]
 pub(super) fn choose_number<S: Simd>(simd: S, state: &Word, zero: f32, other: f32, out: &mut Lane) {
     let (zero, other) = (simd.splat_f32s(zero), simd.splat_f32s(other));
-    for (out, &state) in vectors_mut::<S>(out).iter_mut().zip(words::<S>(state)) {
-        *out = simd.select_f32s(simd.equal_u32s(state, simd.splat_u32s(0)), zero, other);
+    for v in 0..LANES / S::F32_LANES {
+        let here = simd.equal_u32s(words::<S>(state)[v], simd.splat_u32s(0));
+        vectors_mut::<S>(out)[v] = simd.select_f32s(here, zero, other);
     }
 }
 
 /// `(even + sign odd) a b`.
 #[inline(always)]
 pub(super) fn combine<S: Simd>(simd: S, even: &Lane, sign: &Lane, odd: &Lane, a: &Lane, b: &Lane, out: &mut Lane) {
-    for (v, out) in vectors_mut::<S>(out).iter_mut().enumerate() {
+    for v in 0..LANES / S::F32_LANES {
         let sum = simd.mul_add_f32s(vectors::<S>(sign)[v], vectors::<S>(odd)[v], vectors::<S>(even)[v]);
-        *out = simd.mul_f32s(sum, simd.mul_f32s(vectors::<S>(a)[v], vectors::<S>(b)[v]));
+        vectors_mut::<S>(out)[v] = simd.mul_f32s(sum, simd.mul_f32s(vectors::<S>(a)[v], vectors::<S>(b)[v]));
     }
 }
 
