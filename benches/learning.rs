@@ -1,0 +1,2 @@
+//! Time of a two-site sweep: `cargo bench --bench learning`. One thread.
+fn main() {}
