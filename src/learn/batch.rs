@@ -99,6 +99,11 @@ impl Batch {
         Ok(Batch { blocks: (0..n).step_by(BLOCK).map(block).collect(), total: weights.iter().sum() })
     }
 
+    /// Whether all samples fit one block, which one thread works through.
+    pub(crate) fn is_one_block(&self) -> bool {
+        self.blocks.len() == 1
+    }
+
     /// Sum of the weights.
     pub(crate) fn total(&self) -> f64 {
         self.total

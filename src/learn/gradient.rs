@@ -92,6 +92,18 @@ pub(crate) fn born_batch(tensors: &[Array3<f64>], batch: &mut Batch) -> Result<G
     Ok(Gradient { value: 2.0 * gradient.value - total * norm.value, ..gradient })
 }
 
+/// Checks samples with weights of any sign.
+pub(super) fn check_weights(x: Configs<'_>, dims: &[usize], weights: ArrayView1<'_, f64>) -> Result<()> {
+    check_configs(x, dims)?;
+    if weights.len() != x.nrows() {
+        return Err(Error::SampleCount { expected: x.nrows(), got: weights.len() });
+    }
+    if let Some((site, &value)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite()) {
+        return Err(Error::NotFinite { field: "weight of a sample", site, value });
+    }
+    Ok(())
+}
+
 /// `Σ_i w_i log P(x_i)` for the Born law `P = ψ²/Z` and its gradient with respect to the tensors of `ψ`, in whatever gauge they are.
 ///
 /// `x` has shape `(samples, sites)`, `weights` `(samples,)` with any signs and sum. The log-scale of `ψ` has no influence.
@@ -101,13 +113,7 @@ pub(crate) fn born_batch(tensors: &[Array3<f64>], batch: &mut Batch) -> Result<G
 /// Configurations of the wrong shape or out of range; the wrong number of weights, or weights not finite; [`Error::ZeroEvidence`] for
 /// a sample of probability zero (and non-zero weight); [`Error::ZeroWeight`] for `ψ = 0`.
 pub fn born_gradient(psi: &Mps, x: Configs<'_>, weights: ArrayView1<'_, f64>) -> Result<Gradient> {
-    check_configs(x, psi.dims())?;
-    if weights.len() != x.nrows() {
-        return Err(Error::SampleCount { expected: x.nrows(), got: weights.len() });
-    }
-    if let Some((site, &value)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite()) {
-        return Err(Error::NotFinite { field: "weight of a sample", site, value });
-    }
+    check_weights(x, psi.dims(), weights)?;
     let log = psi.evaluate(x)?.log_abs;
     if let Some(row) = log.iter().zip(weights).position(|(&log, &w)| log == f64::NEG_INFINITY && w != 0.0) {
         return Err(Error::ZeroEvidence { row });
@@ -157,13 +163,7 @@ pub(crate) fn positive_batch(logits: &[Array3<f64>], batch: &mut Batch) -> Gradi
 /// As [`born_gradient`]; logits that are no matrix-product vector.
 pub fn positive_gradient(logits: &[Array3<f64>], x: Configs<'_>, weights: ArrayView1<'_, f64>) -> Result<Gradient> {
     let shape = Mps::new(logits.to_vec(), 0.0)?;
-    check_configs(x, shape.dims())?;
-    if weights.len() != x.nrows() {
-        return Err(Error::SampleCount { expected: x.nrows(), got: weights.len() });
-    }
-    if let Some((site, &value)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite()) {
-        return Err(Error::NotFinite { field: "weight of a sample", site, value });
-    }
+    check_weights(x, shape.dims(), weights)?;
     let mut batch = Batch::new(x, &weights.to_vec(), shape.max_bond())?;
     Ok(positive_batch(shape.tensors(), &mut batch))
 }

@@ -9,8 +9,8 @@
 //!
 //! `f` is convex as long as no `ψ_i` changes sign, and its minimum has `‖M‖ = 1`. The Fisher information of `M` is 4 times the
 //! identity (the basis is orthonormal), so the natural gradient step is towards `G` itself: `M ← (M + G)/2`. Samples of small `ψ_i` make `G`
-//! large; the Newton direction, by a few steps of conjugate gradients, does not mind them. The step along it is found exactly, in `O(n)` a
-//! trial, and never passes a zero of an amplitude. Cost: `(2 k + 1) n χ²` multiply-adds for `k` steps of conjugate gradients.
+//! large; the Newton direction, by a few steps of conjugate gradients, does not mind them. The length of the step is searched for, in `O(n)`
+//! a trial. Cost: `(2 k + 1) n χ²` multiply-adds for `k` steps of conjugate gradients.
 //!
 //! Two-site learning: Han, Wang, Fan, Wang, Zhang, arXiv 1709.01662.
 
@@ -31,19 +31,9 @@ pub(crate) enum Step {
 /// of a sample with `ψ = 0` is finite and points away from zero.
 const FLOOR: f64 = 1e-8;
 
-/// What a step did.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct StepReport {
-    /// `Σ w_i log|ψ_i|` before the step, environments included.
-    pub log_sum: f64,
-    /// Samples with `ψ_i = 0` before the step.
-    pub zeros: usize,
-}
-
 /// Changes `m` (norm one, shape `[s][χ_l][χ_r]`) in the focus of the batch; the result has norm one.
-pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<StepReport> {
+pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<()> {
     let raw = batch.amplitudes(m);
-    let report = StepReport { log_sum: batch.log_sum(&raw), zeros: batch.zeros(&raw) };
     // An environment of logarithm −∞ is a zero vector: nothing at this place can help the sample.
     let psi = batch.map(&raw, |_, v, log| if log == f64::NEG_INFINITY { f64::INFINITY } else { away_from_zero(v) });
     let pull = batch.accumulate(&batch.map(&psi, |w, v, _| w / v), m.len());
@@ -62,8 +52,7 @@ pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<S
         }
     };
     m.iter_mut().zip(direction).for_each(|(m, d)| *m += length * d);
-    normalise(m)?;
-    Ok(report)
+    normalise(m)
 }
 
 /// The amplitude, moved away from zero with its sign kept.
@@ -120,45 +109,24 @@ fn product(a: &PerSample, b: &PerSample) -> PerSample {
     a.iter().zip(b).map(|(a, b)| a.iter().zip(b).map(|(a, b)| a * b).collect()).collect()
 }
 
-/// The `t > 0` at which `f(M + t Δ)` has its minimum before the first zero of an amplitude, to a twentieth of the initial slope.
+/// A length `t` along the direction that lowers
+/// `f(M + t Δ) − f(M) = 2 t ⟨M, Δ⟩ + t² ‖Δ‖² − 2 Σ w log|1 + t δ/ψ|`: the best of 1, 2, 4, … or of 1, ½, ¼, …, zero if none is below `f(M)`.
 ///
-/// `f′(t)/2 = ⟨M, Δ⟩ + t ‖Δ‖² − Σ w δ/(ψ + t δ)` rises, so Newton's method with bisection as a fallback is safe.
+/// Amplitudes may pass zero on the way: a few samples on the wrong side of it must not hold up all others.
 fn line_search(batch: &Batch, psi: &PerSample, change: &PerSample, overlap: f64, square: f64) -> f64 {
-    if square == 0.0 {
-        return 0.0;
-    }
-    let rows = || psi.iter().zip(change).flat_map(|(p, c)| p.iter().zip(c));
-    let wall = rows().map(|(p, c)| -p / c).filter(|t| *t > 0.0).fold(f64::INFINITY, f64::min);
-    let slopes = |t: f64| {
-        let weights = batch.weights();
-        let (mut first, mut second) = (overlap + t * square, square);
-        for ((p, c), w) in rows().zip(weights) {
-            let ratio = c / (p + t * c);
-            first -= w * ratio;
-            second += w * ratio * ratio;
-        }
-        (first, second)
+    let rise = |t: f64| {
+        let rows = psi.iter().zip(change).flat_map(|(p, c)| p.iter().zip(c)).zip(batch.weights());
+        let logs: f64 = rows.map(|((p, c), w)| if w > 0.0 { w * (1.0 + t * c / p).abs().ln() } else { 0.0 }).sum();
+        2.0 * t * overlap + t * t * square - 2.0 * logs
     };
-    let (start, _) = slopes(0.0);
-    let (mut low, mut high) = (0.0, wall);
-    let mut t = if wall > 2.0 { 1.0 } else { 0.5 * wall };
-    for _ in 0..30 {
-        let (first, second) = slopes(t);
-        if first.abs() <= 0.05 * start.abs() {
+    let (mut t, mut best) = (1.0, rise(1.0));
+    let factor = if rise(0.5) < best { 0.5 } else { 2.0 };
+    for _ in 0..12 {
+        let next = rise(factor * t);
+        if next >= best && best < 0.0 {
             break;
         }
-        if first > 0.0 {
-            high = t
-        } else {
-            low = t
-        }
-        let next = t - first / second;
-        t = match (next > low && next < high, high.is_finite()) {
-            (true, _) => next,
-            (false, true) => 0.5 * (low + high),
-            (false, false) => 2.0 * t,
-        };
+        (t, best) = (factor * t, next);
     }
-    // Where rounding spoiled the slope the last lower end is still downhill.
-    if t.is_finite() { t } else { low }
+    if best < 0.0 { t } else { 0.0 }
 }

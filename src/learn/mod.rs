@@ -31,7 +31,7 @@ mod positive;
 mod store;
 mod sweep;
 
-pub use born::{BornMethod, BornOptions, Start, SweepStep, born};
+pub use born::{BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep};
 pub use data::{Data, Symmetry};
 pub use fit::{Checkpoint, Event, Fit, History, Round, Stop, Training, Validation};
 pub use gradient::{Gradient, born_gradient, positive_gradient};

@@ -35,6 +35,18 @@ pub(crate) struct SweepReport {
     pub discarded: f64,
 }
 
+/// What an SVD may discard.
+///
+/// Under the law itself the components of `G` in the orthonormal basis of `M` scatter with variance `1/n` around those of `M`, and an
+/// `p × q` matrix of independent entries of variance `v` has no singular value much above `√v (√p + √q)`: squares below
+/// `noise (√p + √q)²` say nothing about the law.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cut {
+    pub truncation: Truncation,
+    /// Variance of an entry that counts as noise; zero keeps everything that `truncation` keeps.
+    pub noise: f64,
+}
+
 /// One or two sites a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sites {
@@ -57,8 +69,9 @@ impl Amplitude {
         Amplitude { tensors }
     }
 
-    /// Near the product of the marginal laws `p[site][state]`: roots of these in the first bond state, Gaussian noise (a tenth of the root) in
-    /// the others, which breaks the symmetry between them.
+    /// Near the product of the marginal laws `p[site][state]`: their roots on the diagonal of the bonds, and everywhere positive noise, which
+    /// breaks the symmetry between bond states. A positive start puts all samples on one side of the zeros of `ψ`, where the likelihood of a
+    /// step is convex: with signs at random learning takes tens of sweeps more.
     pub(crate) fn near_product(p: &[Vec<f64>], bond: usize, stream: &mut Stream) -> Result<Self> {
         let dims: Vec<usize> = p.iter().map(Vec::len).collect();
         let mut tensors = Mps::random_real(&dims, bond, stream)?.into_parts().0;
@@ -67,7 +80,7 @@ impl Amplitude {
             for ((i, x, k), v) in a.indexed_iter_mut() {
                 let noise: f64 = stream.sample(StandardNormal);
                 let clean = if i == k { 1.0 } else { 0.0 };
-                *v = p[x].sqrt() * clean + 0.3 / width.sqrt() * noise;
+                *v = p[x].sqrt() * clean + 0.1 / width.sqrt() * noise.abs();
             }
         }
         Amplitude::new(&Mps::new(tensors, 0.0)?)
@@ -81,13 +94,15 @@ impl Amplitude {
     ///
     /// # Errors
     /// [`Error::NoConvergence`] of an SVD; numbers that are not finite.
-    pub(crate) fn sweep(
-        &mut self,
-        batch: &mut Batch,
-        step: &Step,
-        sites: Sites,
-        truncation: &Truncation,
-    ) -> Result<SweepReport> {
+    pub(crate) fn sweep(&mut self, batch: &mut Batch, step: &Step, sites: Sites, cut: &Cut) -> Result<SweepReport> {
+        if batch.is_one_block() {
+            return self.sweep_here(batch, step, sites, cut);
+        }
+        // From a thread of the pool the many small parallel loops start without waking anybody up first.
+        rayon::scope(|_| self.sweep_here(batch, step, sites, cut))
+    }
+
+    fn sweep_here(&mut self, batch: &mut Batch, step: &Step, sites: Sites, cut: &Cut) -> Result<SweepReport> {
         let n = self.tensors.len();
         let mut report = SweepReport::default();
         batch.fill_right(&self.tensors, 1);
@@ -104,10 +119,10 @@ impl Amplitude {
             }
         } else {
             for j in 0..n - 2 {
-                report.discarded += self.two_site(batch, j, step, truncation, Side::Left)?;
+                report.discarded += self.two_site(batch, j, step, cut, Side::Left)?;
             }
             for j in (0..n - 1).rev() {
-                report.discarded += self.two_site(batch, j, step, truncation, Side::Right)?;
+                report.discarded += self.two_site(batch, j, step, cut, Side::Right)?;
             }
         }
         let (total, zeros) = self.score(batch);
@@ -155,14 +170,7 @@ impl Amplitude {
 
     /// Improves the merged tensor of sites `j` and `j + 1` and splits it; returns the squared weight discarded. `Left` leaves the centre at
     /// `j + 1`.
-    fn two_site(
-        &mut self,
-        batch: &mut Batch,
-        j: usize,
-        step: &Step,
-        truncation: &Truncation,
-        side: Side,
-    ) -> Result<f64> {
+    fn two_site(&mut self, batch: &mut Batch, j: usize, step: &Step, cut: &Cut, side: Side) -> Result<f64> {
         let ((l, d, m), (_, e, r)) = (self.tensors[j].dim(), self.tensors[j + 1].dim());
         batch.focus(j, &[d, e]);
         let merged = matmul(flat(&self.tensors[j], l * d, m), flat(&self.tensors[j + 1], m, e * r));
@@ -176,7 +184,7 @@ impl Amplitude {
             let (i, a, b, k) = (row / d, row % d, col / r, col % r);
             m[((a * e + b) * l + i) * r + k]
         });
-        let (u, mut rest, discarded) = split(improved.view(), truncation, side)?;
+        let (u, mut rest, discarded) = split(improved.view(), cut, side)?;
         normalise(rest.as_slice_memory_order_mut().unwrap_or(&mut []))?;
         let bond = if side == Side::Left { u.ncols() } else { u.nrows() };
         let (left, right) = if side == Side::Left { (u, rest) } else { (rest, u) };
@@ -190,12 +198,14 @@ impl Amplitude {
 
 /// Splits a matrix of norm one into an isometry and the rest: `M ≈ U (UᵗM)` for `Left`, `(M V) Vᵗ` for `Right`; returns isometry, rest and
 /// squared weight discarded.
-fn split(m: ArrayView2<'_, f64>, truncation: &Truncation, side: Side) -> Result<(Array2<f64>, Array2<f64>, f64)> {
+fn split(m: ArrayView2<'_, f64>, cut: &Cut, side: Side) -> Result<(Array2<f64>, Array2<f64>, f64)> {
     let parts = svd(m)?;
+    let edge = ((m.nrows() as f64).sqrt() + (m.ncols() as f64).sqrt()).powi(2);
+    let Cut { truncation, noise } = cut;
     let (mut rank, mut discarded) = (parts.s.len(), 0.0);
     while rank > 1 {
         let more = discarded + parts.s[rank - 1].powi(2);
-        if rank <= truncation.max_bond && more > truncation.cutoff {
+        if rank <= truncation.max_bond && more > truncation.cutoff && parts.s[rank - 1].powi(2) > noise * edge {
             break;
         }
         (rank, discarded) = (rank - 1, more);
