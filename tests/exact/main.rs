@@ -8,6 +8,7 @@ mod laws;
 mod chain;
 mod diffusion;
 mod fredkin;
+mod learn;
 mod mcmc;
 mod models;
 mod noise;

@@ -7,6 +7,7 @@ mod laws;
 
 mod diffusion;
 mod fredkin;
+mod learn;
 mod mcmc;
 mod models;
 mod noise;
