@@ -74,7 +74,8 @@ fn killed_runs_continue_bit_for_bit() {
             }
         }
     }
-    assert!(in_the_middle > 0 || kills < 3, "no kill came after the first checkpoint");
+    println!("{killed} kills, {in_the_middle} of them with a checkpoint on disk, {finished} runs finished");
+    assert!(2 * in_the_middle > kills, "too few kills came after the first checkpoint");
     assert!(matches!(read_born(&at.join("model")), Err(Error::File { .. })));
     std::fs::remove_dir_all(at).unwrap();
 }
