@@ -10,9 +10,9 @@
 //! contracted exactly and 16,384 true draws on the other, `mmd_protocol` the mean of ten runs with 4000 draws each. Published rows
 //! stand beside for orientation: their int_scale differs.
 
-mod common;
 #[path = "gray_code/code.rs"]
 mod code;
+mod common;
 #[path = "gray_code/planar.rs"]
 mod planar;
 
@@ -52,16 +52,16 @@ struct Options {
     #[arg(long)]
     data: Option<String>,
     /// Largest bond dimension
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 32)]
     chi: usize,
     /// Draws to learn from
     #[arg(long, default_value_t = 4_000_000)]
     samples: usize,
     /// Draws a sweep
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 200_000)]
     batch: usize,
     /// Sweeps
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 16)]
     sweeps: usize,
     /// Fresh draws for the comparison with the true law
     #[arg(long, default_value_t = 1_000_000)]
@@ -118,10 +118,24 @@ fn run() -> std::result::Result<(), Failure> {
         };
         return print(&(text + "\n"));
     }
-    let header =
-        ["data", "NLL", "floor", "gap", "± σ", "MMD exact", "protocol", "null σ", "int_scale", "s", "published NLL", "MMD", "by"];
+    let header = [
+        "data",
+        "NLL",
+        "floor",
+        "gap",
+        "± σ",
+        "MMD exact",
+        "protocol",
+        "null σ",
+        "int_scale",
+        "s",
+        "published NLL",
+        "MMD",
+        "by",
+    ];
     let row = |m: &Measured| {
-        let published = NAMES.iter().position(|n| *n == m.data).map(|i| PUBLISHED[i]).unwrap_or((f64::NAN, f64::NAN, ""));
+        let published =
+            NAMES.iter().position(|n| *n == m.data).map(|i| PUBLISHED[i]).unwrap_or((f64::NAN, f64::NAN, ""));
         let fixed = |v: f64, digits: usize| format!("{v:.digits$}");
         vec![
             m.data.clone(),
@@ -162,9 +176,7 @@ fn measure(name: &str, options: &Options) -> std::result::Result<Measured, Failu
     let model = learn_law(&law, int_scale, options, &streams)?;
     let (gap, error, floor) = compare(&law, &model, int_scale, options.fresh, &streams.domain("fresh"))?;
 
-    let sets = |what: &str, n: usize, step: u64| {
-        words(&draws(&law, n, int_scale, &streams.domain(what).step(step)).0)
-    };
+    let sets = |what: &str, n: usize, step: u64| words(&draws(&law, n, int_scale, &streams.domain(what).step(step)).0);
     let runs: Vec<f64> = (0..10)
         .map(|k| {
             let own = model.sample(&SiteWeights::Uniform, 4000, &streams.domain("own").step(k))?.x;
@@ -172,7 +184,8 @@ fn measure(name: &str, options: &Options) -> std::result::Result<Measured, Failu
         })
         .collect::<Result<_>>()?;
     let null: Vec<f64> = (0..30).map(|k| mmd(&sets("null a", 4000, k), &sets("null b", 4000, k))).collect();
-    let null_sd = (null.iter().map(|v| v * v).sum::<f64>() / null.len() as f64).sqrt();
+    // Of the mean of ten runs, like the value beside it.
+    let null_sd = (null.iter().map(|v| v * v).sum::<f64>() / null.len() as f64 / 10.0).sqrt();
     let exact = exact_mmd(&model, &draws(&law, 16_384, int_scale, &streams.domain("exact")).0)?;
     Ok(Measured {
         data: name.into(),
@@ -196,8 +209,13 @@ fn learn_law(law: &Planar, scale: f64, options: &Options, streams: &Streams) -> 
     let learning = BornOptions {
         method: BornMethod::TwoSite {
             truncation: Truncation { max_bond: options.chi, cutoff: 1e-12 },
-            significance: std::env::var("SIG").map_or(1.0, |v| v.parse().unwrap()),
-            step: SweepStep { iterations: 2, rate: std::env::var("RATE").map_or(0.7, |v| v.parse().unwrap()), slowing: std::env::var("SLOW").map_or(4.0, |v| v.parse().unwrap()) },
+            significance: 1.0,
+            explore: std::env::var("EXPLORE").map_or(5, |v| v.parse().unwrap()),
+            step: SweepStep {
+                iterations: 2,
+                rate: std::env::var("RATE").map_or(0.7, |v| v.parse().unwrap()),
+                slowing: std::env::var("SLOW").map_or(4.0, |v| v.parse().unwrap()),
+            },
         },
         start: Start::Random { bond: 4 },
         training: Training {
@@ -211,7 +229,17 @@ fn learn_law(law: &Planar, scale: f64, options: &Options, streams: &Streams) -> 
     };
     let bar = progress::bar(options.sweeps as u64);
     let fit = learn::born(&data, &learning, |event| {
-        if std::env::var("VERBOSE").is_ok() { eprintln!("{} {:.4} {:.4} chi {} mean {:.1} {:.1} s", event.index, event.round.train_nll, event.round.score(), event.round.max_bond(), event.round.bonds.iter().sum::<usize>() as f64 / 31.0, event.round.seconds); }
+        if std::env::var("VERBOSE").is_ok() {
+            eprintln!(
+                "{} {:.4} {:.4} chi {} mean {:.1} {:.1} s",
+                event.index,
+                event.round.train_nll,
+                event.round.score(),
+                event.round.max_bond(),
+                event.round.bonds.iter().sum::<usize>() as f64 / 31.0,
+                event.round.seconds
+            );
+        }
         bar.set_message(format!("NLL {:.4}, bond {}", event.round.score(), event.round.max_bond()));
         bar.inc(1);
     })?;
