@@ -63,6 +63,18 @@ struct Options {
     /// Sweeps
     #[arg(long, default_value_t = 16)]
     sweeps: usize,
+    /// Sweeps at the start that keep insignificant bonds
+    #[arg(long, default_value_t = 4)]
+    explore: usize,
+    /// Noise levels below which a singular value is discarded after that
+    #[arg(long, default_value_t = 2.0)]
+    significance: f64,
+    /// Fraction of a full step in the first sweep
+    #[arg(long, default_value_t = 0.7)]
+    rate: f64,
+    /// Sweeps after which the fraction has halved
+    #[arg(long, default_value_t = 4.0)]
+    slowing: f64,
     /// Fresh draws for the comparison with the true law
     #[arg(long, default_value_t = 1_000_000)]
     fresh: usize,
@@ -209,13 +221,9 @@ fn learn_law(law: &Planar, scale: f64, options: &Options, streams: &Streams) -> 
     let learning = BornOptions {
         method: BornMethod::TwoSite {
             truncation: Truncation { max_bond: options.chi, cutoff: 1e-12 },
-            significance: 1.0,
-            explore: std::env::var("EXPLORE").map_or(5, |v| v.parse().unwrap()),
-            step: SweepStep {
-                iterations: 2,
-                rate: std::env::var("RATE").map_or(0.7, |v| v.parse().unwrap()),
-                slowing: std::env::var("SLOW").map_or(4.0, |v| v.parse().unwrap()),
-            },
+            significance: options.significance,
+            explore: options.explore,
+            step: SweepStep { iterations: 2, rate: options.rate, slowing: options.slowing },
         },
         start: Start::Random { bond: 4 },
         training: Training {

@@ -158,7 +158,7 @@ pub fn born_sweep(model: &BornMps, x: Configs<'_>, weights: ArrayView1<'_, f64>,
     check_weights(x, model.dims(), weights)?;
     step.truncation.check()?;
     check_rate(step.rate, f64::MAX)?;
-    if !(step.limit > 0.0) {
+    if step.limit.is_nan() || step.limit <= 0.0 {
         return Err(Error::parameter("limit", step.limit, "above zero"));
     }
     if x.nrows() == 0 {

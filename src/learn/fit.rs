@@ -218,10 +218,10 @@ pub(crate) fn fit<T: Trainer>(
             run.best = tensors;
         }
         progress(&Event { round: &run.history.rounds[done], index: done, improved });
-        if let Some(checkpoint) = &training.checkpoint {
-            if (done + 1) % checkpoint.every == 0 || done + 1 == training.rounds {
-                run.save(&trainer).write(&checkpoint.path)?;
-            }
+        if let Some(checkpoint) = &training.checkpoint
+            && ((done + 1).is_multiple_of(checkpoint.every) || done + 1 == training.rounds)
+        {
+            run.save(&trainer).write(&checkpoint.path)?;
         }
     };
     let best = run.history.best().unwrap_or(0);

@@ -31,13 +31,13 @@ fn a_known_law_is_learned() {
     let law = truth();
     let draws = law.sample(&SiteWeights::Uniform, 30_000, &Streams::new(4)).unwrap().x;
     let data = Data::new(draws, &[2; SITES]).unwrap();
-    let training = Training { rounds: 12, batch: 30_000, ..Training::default() };
+    let training = Training { rounds: 6, batch: 30_000, ..Training::default() };
     let born =
         learn::born(&data, &BornOptions { training: training.clone(), ..BornOptions::default() }, |_| ()).unwrap();
     let (more, error) = excess(&law, &born.model);
     assert!(more < error, "Born: {more:.5} above the law, standard error {error:.5}");
 
-    let training = Training { rounds: 150, ..training };
+    let training = Training { rounds: 60, ..training };
     let start = Start::Random { bond: 4 };
     let em =
         learn::positive(&data, &PositiveOptions { training, start, ..PositiveOptions::default() }, |_| ()).unwrap();
