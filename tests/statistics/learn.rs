@@ -7,7 +7,7 @@
 #[path = "../../examples/gray_code/planar.rs"]
 mod planar;
 
-use tensorjump::learn::{self, BornOptions, Data, PositiveOptions, Start, Training};
+use tensorjump::learn::{self, BornMethod, BornOptions, Data, PositiveOptions, Start, Training};
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::{Model, SiteWeights, Streams};
 
@@ -53,6 +53,29 @@ fn a_known_law_is_learned() {
     let marginals = law.site_marginals().to_vec();
     let (more, error) = excess(&law, &PositiveMps::product(&marginals).unwrap());
     assert!(more > 10.0 * error, "the test cannot tell a chain from coins");
+}
+
+/// Bonds grow with what the data can tell: samples of coins give a product, whatever the noise of the samples; those of a chain do not.
+///
+/// At a bond of dimension 1 the second singular value is one Gaussian number: four noise levels are 32 variances, a false-alarm rate of
+/// 1.5e-8 a step, 2e-6 for all steps of all rounds if they were independent, but every round sees the same samples: below 1e-6.
+#[test]
+fn bonds_do_not_grow_with_noise() {
+    let coins = PositiveMps::product(&vec![vec![0.3, 0.7]; 16]).unwrap();
+    let bonds = |law: &PositiveMps, level: f64| {
+        let draws = law.sample(&SiteWeights::Uniform, 4000, &Streams::new(6)).unwrap().x;
+        let sites = draws.ncols();
+        let data = Data::new(draws, &vec![2; sites]).unwrap();
+        let mut options =
+            BornOptions { training: Training { rounds: 5, ..Training::default() }, ..BornOptions::default() };
+        if let BornMethod::TwoSite { significance, .. } = &mut options.method {
+            *significance = level;
+        }
+        learn::born(&data, &options, |_| ()).unwrap().model.amplitude().max_bond()
+    };
+    assert_eq!(bonds(&coins, 4.0), 1);
+    assert!(bonds(&truth(), 4.0) >= 2, "correlations were taken for noise");
+    assert!(bonds(&coins, 0.0) > 8, "without the threshold noise is learned");
 }
 
 /// The laws on the plane of the Gray-code example: their densities integrate to one, and their draws follow them.
