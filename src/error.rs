@@ -177,6 +177,38 @@ pub enum Error {
         /// Column of that site.
         col: usize,
     },
+    /// The rows of a table of samples differ in length.
+    #[error("row {row} has {got} sites, the first row has {expected}")]
+    RowLength {
+        /// Row of the table.
+        row: usize,
+        /// Sites of the first row.
+        expected: usize,
+        /// Sites of this row.
+        got: usize,
+    },
+    /// All samples are the same configuration: they say nothing about a law.
+    #[error("all {samples} samples are the same configuration")]
+    IdenticalSamples {
+        /// Samples of non-zero weight.
+        samples: usize,
+    },
+    /// A file could not be read or written.
+    #[error("file {path}: {reason}")]
+    File {
+        /// The file.
+        path: String,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// A file that is cut off, damaged, of another kind, or of another run.
+    #[error("file {path} is not usable: {reason}")]
+    Format {
+        /// The file.
+        path: String,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// An enumeration or dense object would be larger than its guard allows.
     #[error("{what} would need {size} entries, the limit is {limit}")]
     TooLarge {

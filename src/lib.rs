@@ -17,6 +17,7 @@
 //! | [`diffusion`] | noised laws, exact denoising to any earlier time, scores and reverse rates |
 //! | [`mcmc`] | proposals with log-ratios, moves, chains; errors, autocorrelation, R̂, importance weights, missing mass |
 //! | [`lattice`] | systems: the stochastic [`Fredkin`](lattice::Fredkin) chain with its exact equilibrium; square lattices with Ising and general pair weights, and their local and cluster moves |
+//! | [`learn`] | maximum likelihood from samples: two-site sweeps, expectation–maximisation, Adam, L-BFGS; validation, checkpoints |
 //! | [`tn`] | matrix-product states and operators: canonical forms, truncation, application, sums of local terms |
 //! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |
 //! | [`linalg`] | the only place that calls SVD, QR and matrix products |
@@ -60,6 +61,7 @@ pub mod dense;
 pub mod diffusion;
 pub mod error;
 pub mod lattice;
+pub mod learn;
 pub mod linalg;
 mod log_product;
 pub mod mcmc;

@@ -29,6 +29,19 @@ impl Default for Truncation {
     }
 }
 
+impl Truncation {
+    /// Checks that both numbers are in their domains.
+    pub(crate) fn check(&self) -> Result<()> {
+        if self.max_bond == 0 {
+            return Err(Error::parameter("max_bond", 0, "at least 1"));
+        }
+        if !(0.0..1.0).contains(&self.cutoff) {
+            return Err(Error::parameter("cutoff", self.cutoff, "in [0, 1)"));
+        }
+        Ok(())
+    }
+}
+
 /// What a truncation discarded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TruncationError {
@@ -58,12 +71,7 @@ pub(super) struct Splitter {
 
 impl Splitter {
     pub(super) fn new(truncation: &Truncation) -> Result<Self> {
-        if truncation.max_bond == 0 {
-            return Err(Error::parameter("max_bond", 0, "at least 1"));
-        }
-        if !(0.0..1.0).contains(&truncation.cutoff) {
-            return Err(Error::parameter("cutoff", truncation.cutoff, "in [0, 1)"));
-        }
+        truncation.check()?;
         Ok(Splitter { truncation: *truncation, log_kept: 0.0, weights: Vec::new() })
     }
 

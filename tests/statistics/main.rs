@@ -8,6 +8,7 @@ mod laws;
 mod boundary;
 mod diffusion;
 mod fredkin;
+mod learn;
 mod mcmc;
 mod models;
 mod noise;

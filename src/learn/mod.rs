@@ -1,0 +1,39 @@
+//! Learning a model from samples: minimise the negative log-likelihood
+//!
+//! ```text
+//! NLL = −Σ_i w_i log P_θ(x_i),        Σ_i w_i = 1,
+//! ```
+//!
+//! which is the entropy of the samples plus `KL(samples ‖ P_θ)`, in nats. [`born`] learns `P = ψ²/Z` by two-site sweeps whose bonds adapt
+//! (arXiv 1709.01662), one-site sweeps, Adam or L-BFGS; [`positive`] learns a non-negative law by expectation–maximisation or by gradients
+//! in logits. Part of the samples is kept for validation, the model of the best round is returned, and a run with a [`Checkpoint`] that is
+//! killed continues bit for bit when it is started again.
+//!
+//! ```
+//! use tensorjump::learn::{self, BornOptions, Data};
+//!
+//! let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
+//! let fit = learn::born(&data, &BornOptions::default(), |event| assert!(event.round.train_nll.is_finite()))?;
+//! assert_eq!(fit.model.amplitude().sites(), 3);
+//! # Ok::<(), tensorjump::Error>(())
+//! ```
+//!
+//! Results depend on data, options and seed, not on the number of threads.
+
+mod batch;
+mod born;
+mod data;
+mod fit;
+mod gradient;
+mod local;
+mod optimise;
+mod positive;
+mod store;
+mod sweep;
+
+pub use born::{BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep};
+pub use data::{Data, Symmetry};
+pub use fit::{Checkpoint, Event, Fit, History, Round, Stop, Training, Validation};
+pub use gradient::{Gradient, born_gradient, positive_gradient};
+pub use positive::{PositiveMethod, PositiveOptions, positive};
+pub use store::{read_born, read_positive, read_samples, write_born, write_positive, write_samples};

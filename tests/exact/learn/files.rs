@@ -1,0 +1,173 @@
+//! Files: whole or not at all, checked when read, and a run that continues bit for bit.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tensorjump::learn::{
+    self, BornMethod, BornOptions, Checkpoint, Data, Fit, PositiveMethod, PositiveOptions, Round, Start, Training,
+    Validation, read_born, read_positive, read_samples, write_born, write_positive, write_samples,
+};
+use tensorjump::model::{BornMps, PositiveMps};
+use tensorjump::{Error, Streams};
+
+use super::{some_samples, untruncated};
+
+/// A folder of one test, emptied first.
+pub fn folder(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("tensorjump learn {name} {}", std::process::id()));
+    let _ = fs::remove_dir_all(&path);
+    fs::create_dir_all(&path).unwrap();
+    path
+}
+
+/// Everything but the clock.
+fn without_seconds<M>(fit: &Fit<M>) -> Vec<Round> {
+    fit.history.rounds.iter().map(|r| Round { seconds: 0.0, ..r.clone() }).collect()
+}
+
+#[test]
+fn models_and_samples_come_back() {
+    let at = folder("models");
+    let mut stream = Streams::new(8).stream(0);
+    let born = BornMps::random(&[2, 3, 2, 5], 4, &mut stream).unwrap();
+    write_born(&at.join("born"), &born).unwrap();
+    assert_eq!(read_born(&at.join("born")).unwrap().amplitude(), born.amplitude());
+    let positive = PositiveMps::random(&[2, 3, 2, 5], 4, &mut stream).unwrap();
+    write_positive(&at.join("positive"), &positive).unwrap();
+    let read = read_positive(&at.join("positive")).unwrap();
+    for (a, b) in read.as_mps().tensors().iter().zip(positive.as_mps().tensors()) {
+        assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-15));
+    }
+    let x = some_samples(20, 7);
+    write_samples(&at.join("x.npy"), x.view()).unwrap();
+    assert_eq!(read_samples(&at.join("x.npy")).unwrap(), x);
+    write_samples(&at.join("t.npy"), x.t()).unwrap();
+    assert_eq!(read_samples(&at.join("t.npy")).unwrap(), x.t());
+    // A file of the other kind, a missing one, one that cannot be written.
+    assert!(matches!(read_born(&at.join("positive")), Err(Error::Format { .. })));
+    assert!(matches!(read_born(&at.join("none")), Err(Error::File { .. })));
+    assert!(matches!(read_samples(&at.join("born")), Err(Error::Format { .. })));
+    assert!(matches!(write_born(&at.join("no").join("folder"), &born), Err(Error::File { .. })));
+    assert!(matches!(write_born(Path::new("/"), &born), Err(Error::File { .. })));
+    fs::remove_dir_all(at).unwrap();
+}
+
+/// Any beginning of a file, and any file with a changed length, is refused.
+#[test]
+fn cut_off_files_are_refused() {
+    let at = folder("cut");
+    let born = BornMps::random(&[2; 4], 3, &mut Streams::new(8).stream(0)).unwrap();
+    write_born(&at.join("born"), &born).unwrap();
+    write_samples(&at.join("x.npy"), some_samples(20, 7).view()).unwrap();
+    for name in ["born", "x.npy"] {
+        let whole = fs::read(at.join(name)).unwrap();
+        for length in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
+            fs::write(at.join("part"), &whole[..length]).unwrap();
+            let error =
+                if name == "born" { read_born(&at.join("part")).err() } else { read_samples(&at.join("part")).err() };
+            assert!(matches!(error, Some(Error::Format { .. })), "{name} cut at {length}: {error:?}");
+        }
+        fs::write(at.join("part"), [&whole[..], &[0; 9]].concat()).unwrap();
+        let longer = read_born(&at.join("part")).is_err() && read_samples(&at.join("part")).is_err();
+        assert!(longer, "{name} with bytes behind its end");
+    }
+    fs::remove_dir_all(at).unwrap();
+}
+
+fn training(path: &Path, rounds: usize) -> Training {
+    let checkpoint = Some(Checkpoint { path: path.to_owned(), every: 1 });
+    // A batch below the number of samples: the draws of the batches must continue, too.
+    Training { rounds, patience: 100, batch: 150, checkpoint, ..Training::default() }
+}
+
+#[test]
+fn runs_continue_bit_for_bit() {
+    let at = folder("continue");
+    let data = Data::new(some_samples(300, 9), &[2; 9]).unwrap();
+    let born = [
+        BornOptions::default().method,
+        untruncated(1, 0.3),
+        BornMethod::OneSite { step: learn::SweepStep::default() },
+        BornMethod::Adam { rate: 0.02 },
+        BornMethod::Lbfgs { memory: 3 },
+    ];
+    for (k, method) in born.into_iter().enumerate() {
+        let options = |path: PathBuf, rounds| BornOptions {
+            method,
+            start: Start::Random { bond: 3 },
+            training: training(&path, rounds),
+        };
+        let whole = learn::born(&data, &options(at.join(format!("whole {k}")), 7), |_| ()).unwrap();
+        let path = at.join(format!("part {k}"));
+        for rounds in [1, 4, 7, 7] {
+            let part = learn::born(&data, &options(path.clone(), rounds), |_| ()).unwrap();
+            assert_eq!(without_seconds(&part), without_seconds(&whole)[..rounds], "{method:?}");
+            if rounds == 7 {
+                assert_eq!(part.model.amplitude(), whole.model.amplitude(), "{method:?}");
+            }
+        }
+    }
+    for (k, method) in [PositiveMethod::Em, PositiveMethod::Adam { rate: 0.05 }, PositiveMethod::Lbfgs { memory: 3 }]
+        .into_iter()
+        .enumerate()
+    {
+        let options = |path: PathBuf, rounds| PositiveOptions {
+            method,
+            start: Start::Random { bond: 3 },
+            training: training(&path, rounds),
+        };
+        let whole = learn::positive(&data, &options(at.join(format!("positive whole {k}")), 7), |_| ()).unwrap();
+        let path = at.join(format!("positive part {k}"));
+        for rounds in [2, 5, 7] {
+            let part = learn::positive(&data, &options(path.clone(), rounds), |_| ()).unwrap();
+            assert_eq!(without_seconds(&part), without_seconds(&whole)[..rounds], "{method:?}");
+            if rounds == 7 {
+                assert_eq!(part.model.as_mps(), whole.model.as_mps(), "{method:?}");
+            }
+        }
+    }
+    fs::remove_dir_all(at).unwrap();
+}
+
+#[test]
+fn foreign_checkpoints_are_refused_and_kept() {
+    let at = folder("foreign");
+    let path = at.join("state");
+    let data = Data::new(some_samples(200, 6), &[2; 6]).unwrap();
+    let options = BornOptions { training: training(&path, 2), ..BornOptions::default() };
+    learn::born(&data, &options, |_| ()).unwrap();
+    let state = fs::read(&path).unwrap();
+    let refused = |data: &Data, options: &BornOptions, what: &str| {
+        let out = learn::born(data, options, |_| ());
+        assert!(matches!(out, Err(Error::Format { .. })), "{what}: {:?}", out.err());
+        assert_eq!(fs::read(&path).unwrap(), state, "{what} changed the checkpoint");
+    };
+    let with = |change: &dyn Fn(&mut BornOptions)| {
+        let mut options = options.clone();
+        change(&mut options);
+        options
+    };
+    refused(&data, &with(&|o| o.training.seed = 1), "another seed");
+    refused(&data, &with(&|o| o.method = untruncated(2, 0.5)), "another method");
+    refused(&data, &with(&|o| o.start = Start::Random { bond: 2 }), "another start");
+    refused(&data, &with(&|o| o.training.batch = 10), "other batches");
+    refused(&data, &with(&|o| o.training.validation = Validation::Fraction(0.2)), "another split");
+    refused(&Data::new(some_samples(201, 6), &[2; 6]).unwrap(), &options, "other data");
+    refused(&Data::new(some_samples(200, 7), &[2; 7]).unwrap(), &options, "another shape");
+    // More rounds or more patience are the same run.
+    learn::born(&data, &with(&|o| o.training.patience = 200), |_| ()).unwrap();
+    // Another kind of model, a model file, a cut-off file.
+    let positive = PositiveOptions { training: training(&path, 2), ..PositiveOptions::default() };
+    assert!(matches!(learn::positive(&data, &positive, |_| ()), Err(Error::Format { .. })));
+    let model = at.join("model");
+    write_born(&model, &BornMps::random(&[2; 6], 3, &mut Streams::new(8).stream(0)).unwrap()).unwrap();
+    let out = learn::born(&data, &with(&|o| o.training = training(&model, 2)), |_| ());
+    assert!(matches!(out, Err(Error::Format { .. })));
+    for length in (0..state.len()).step_by(61) {
+        fs::write(&path, &state[..length]).unwrap();
+        let out = learn::born(&data, &options, |_| ());
+        assert!(matches!(out, Err(Error::Format { .. })), "cut at {length}");
+        assert_eq!(fs::read(&path).unwrap().len(), length, "a broken checkpoint was touched");
+    }
+    fs::remove_dir_all(at).unwrap();
+}
