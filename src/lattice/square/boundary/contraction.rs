@@ -53,7 +53,7 @@ pub struct Contraction {
 ///
 /// Agreement of successive values is the customary sign of convergence, not a bound: the truncation error of a contraction has no sign.
 /// Without convergence by `chi_max` the last value is returned with `converged = false`. Cost: `O(sites d⁴χ³)` for the last χ, twice that on a
-/// cylinder, a quarter of it for models invariant under the flip of all spins.
+/// cylinder; memory that of `2√rows` boundary states, a quarter of it for models invariant under the flip of all spins.
 ///
 /// ```
 /// use tensorjump::lattice::square::{ContractOptions, contract};
@@ -95,10 +95,7 @@ pub fn contract(model: &PairModel, options: &ContractOptions) -> Result<Contract
 
 /// The formula of the [module](self).
 fn both_ways(weights: &Weights, model: &PairModel, chi: usize) -> Result<Sweep> {
-    let mut above: Vec<RowState> = Vec::with_capacity(weights.rows - 1);
-    for r in 0..weights.rows - 1 {
-        above.push(RowState::from_above(above.last(), weights, r, chi)?);
-    }
+    let mut above = Above::new(weights, chi)?;
     let (mut sum, mut positive) = (weights.log_scale, true);
     let mut add = |factor: f64, (sign, log): (f64, f64)| {
         sum += factor * log;
@@ -106,14 +103,58 @@ fn both_ways(weights: &Weights, model: &PairModel, chi: usize) -> Result<Sweep> 
     };
     let one_way = sweep(weights, model, chi, |r, below| {
         let across = below.exact_row(weights, r);
-        // The states are not needed again.
-        if let Some(here) = (r + 1 < weights.rows).then(|| above.pop()).flatten() {
-            add(-1.0, here.log_overlap(below));
+        if r + 1 < weights.rows {
+            add(-1.0, above.state(r)?.log_overlap(below));
         }
-        add(1.0, above.last().map_or_else(|| across.log_value(), |before| before.log_overlap(&across)));
+        add(1.0, if r == 0 { across.log_value() } else { above.state(r - 1)?.log_overlap(&across) });
         Ok(())
     })?;
     Ok(Sweep { log_z: if positive { sum } else { f64::NEG_INFINITY }, ..one_way })
+}
+
+/// The states `Q_r` from above, asked for from the last to the first: one in `√rows` is kept, those between are made again, so that memory is
+/// that of `2√rows` states.
+struct Above<'a> {
+    weights: &'a Weights,
+    chi: usize,
+    every: usize,
+    /// `Q_r` for `r` a multiple of `every`.
+    kept: Vec<RowState>,
+    /// `Q_r` from row `first` on, up to the last that is still needed.
+    first: usize,
+    between: Vec<RowState>,
+}
+
+impl<'a> Above<'a> {
+    fn new(weights: &'a Weights, chi: usize) -> Result<Self> {
+        let rows = weights.rows - 1;
+        let every = (rows as f64).sqrt().ceil().max(1.0) as usize;
+        let (mut kept, mut last) = (Vec::new(), None);
+        for r in 0..rows {
+            let next = RowState::from_above(last.as_ref(), weights, r, chi)?;
+            if r % every == 0 {
+                kept.push(next.clone());
+            }
+            last = Some(next);
+        }
+        Ok(Above { weights, chi, every, kept, first: rows, between: Vec::new() })
+    }
+
+    fn state(&mut self, r: usize) -> Result<&RowState> {
+        if r < self.first {
+            let last = self.first;
+            self.first = r / self.every * self.every;
+            // The state of row `last` may be asked for once more, with that of row `last − 1`.
+            let above = std::mem::take(&mut self.between).into_iter().next();
+            self.between.push(self.kept[self.first / self.every].clone());
+            for r in self.first + 1..last {
+                let next = RowState::from_above(self.between.last(), self.weights, r, self.chi)?;
+                self.between.push(next);
+            }
+            self.between.extend(above);
+        }
+        Ok(&self.between[r - self.first])
+    }
 }
 
 /// One contraction.
