@@ -20,7 +20,7 @@ use crate::options::{Options, beta_c};
 const SIDES: [(usize, [usize; 2]); 4] = [(16, [4, 12]), (32, [4, 8]), (64, [4, 8]), (128, [6, 8])];
 /// Draws at a time, and repetitions.
 const BLOCK: usize = 1024;
-const REPETITIONS: usize = 12;
+const REPETITIONS: usize = 40;
 /// Repetitions on one and on two threads.
 const SCALING: u64 = 15;
 /// Records of each chain.
