@@ -16,7 +16,7 @@
 //! | [`noise`] | rate matrices, schedules, kernels `K_{s→t}`, jump paths |
 //! | [`diffusion`] | noised laws, exact denoising to any earlier time, scores and reverse rates |
 //! | [`mcmc`] | proposals with log-ratios, moves, chains; errors, autocorrelation, R̂, importance weights, missing mass |
-//! | [`lattice`] | systems: the stochastic [`Fredkin`](lattice::Fredkin) chain with its exact equilibrium; square lattices with Ising and general pair weights, and their local and cluster moves |
+//! | [`lattice`] | systems: the stochastic [`Fredkin`](lattice::Fredkin) chain with its exact equilibrium; square lattices with Ising and general pair weights: independent draws by [`BoundaryMps`](lattice::square::BoundaryMps) and [`SnakeMps`](lattice::SnakeMps), `log Z` by contraction and by free fermions, local and cluster moves |
 //! | [`learn`] | maximum likelihood from samples: two-site sweeps, expectation–maximisation, Adam, L-BFGS; validation, checkpoints |
 //! | [`tn`] | matrix-product states and operators: canonical forms, truncation, application, sums of local terms |
 //! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |

@@ -24,6 +24,7 @@
 //! | exact log Z, energy, specific heat without field | [`FreeFermions`], [`free_fermion_log_z`] | O(rows · cols³) |
 //! | the model in a rectangle, the rest frozen | [`PairModel::window`], [`Ising::window`] | O(sites of the rectangle) |
 //! | independent draws and `log Z`, open lattices and cylinders | [`BoundaryMps`], [`contract`] | (d+1)χ² multiply-adds a site and draw |
+//! | independent draws, Born MPS along a snake, circumference ≤ 12 | [`SnakeMps`] | O(N d² χ² d^L) to build, O(N d χ²) a draw |
 //! | Metropolis and heat bath | [`SpinSweep`], [`SiteHeatBath`] | 0.5 ns a site for couplings of equal strength, else 2.4 ns; 20 ns for tables of few states |
 //! | clusters (Wolff, Phys. Rev. Lett. 62, 361) | [`Wolff`] | 6 ns a site of the cluster |
 
