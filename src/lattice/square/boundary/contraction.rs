@@ -72,7 +72,7 @@ pub struct Contraction {
 /// [`Error::ZeroWeight`] where no configuration is allowed.
 pub fn contract(model: &PairModel, options: &ContractOptions) -> Result<Contraction> {
     let ContractOptions { tolerance, chi, chi_max } = *options;
-    if !(tolerance >= 0.0) {
+    if tolerance.is_nan() || tolerance < 0.0 {
         return Err(Error::parameter("tolerance", tolerance, "not negative"));
     }
     check_chi(chi)?;

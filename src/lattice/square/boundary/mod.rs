@@ -24,8 +24,10 @@
 //! Frías-Pérez, Mariën, Pérez-García, Bañuls, Iblisdir, SciPost Phys. 14, 123.
 
 mod block;
+#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod choice;
 mod contraction;
+#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod lanes;
 mod pack;
 mod transfer;
