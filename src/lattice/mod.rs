@@ -4,4 +4,4 @@ pub mod fredkin;
 pub mod square;
 
 pub use fredkin::{Equilibrium, Fredkin, FredkinModel, FredkinProcess};
-pub use square::{Couplings, Geometry, Ising, PairModel, Square};
+pub use square::{Couplings, Geometry, Ising, PairModel, SnakeMps, Square};

@@ -13,6 +13,7 @@ mod batch;
 mod born;
 mod chain;
 mod linear;
+mod permuted;
 mod positive;
 mod real;
 mod rows;
@@ -31,6 +32,7 @@ use crate::rng::{Stream, Streams};
 pub use crate::configs::{Configs, check_configs};
 pub use born::BornMps;
 pub use chain::Boundary;
+pub use permuted::Permuted;
 pub use positive::PositiveMps;
 pub use weights::SiteWeights;
 

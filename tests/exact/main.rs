@@ -12,5 +12,6 @@ mod learn;
 mod mcmc;
 mod models;
 mod noise;
+mod snake;
 mod square;
 mod tn;

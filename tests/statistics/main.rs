@@ -11,5 +11,6 @@ mod learn;
 mod mcmc;
 mod models;
 mod noise;
+mod snake;
 mod square;
 mod tn;
