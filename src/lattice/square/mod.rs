@@ -22,9 +22,11 @@
 //! | log-weight, energy, magnetisation, correlations | [`Ising`], [`PairModel`] | O(N) a configuration |
 //! | change of the log-weight by a local move | [`PairModel::log_ratio`], [`Ising::log_ratio`] | O(1) |
 //! | the model in a rectangle, the rest frozen | [`PairModel::window`], [`Ising::window`] | O(sites of the rectangle) |
+//! | independent draws and `log Z`, open lattices and cylinders | [`BoundaryMps`], [`contract`] | (d+1)χ² multiply-adds a site and draw |
 //! | Metropolis and heat bath | [`SpinSweep`], [`SiteHeatBath`] | some ns a site |
 //! | clusters (Wolff, Phys. Rev. Lett. 62, 361) | [`Wolff`] | some ns a site of the cluster |
 
+pub mod boundary;
 mod couplings;
 mod geometry;
 mod heat_bath;
@@ -36,6 +38,7 @@ mod sweep;
 mod window;
 mod wolff;
 
+pub use boundary::{BoundaryMps, ContractOptions, Contraction, Draws, contract};
 pub use couplings::Couplings;
 pub use geometry::{Bond, Geometry, Neighbour, Square};
 pub use heat_bath::SiteHeatBath;

@@ -171,6 +171,17 @@ impl PairModel {
         self.conditional_log_weight(x, j, a) - self.conditional_log_weight(x, j, x[j])
     }
 
+    /// The same model with site `j` weighed by `w(j, a)` besides.
+    pub(super) fn tilted(&self, w: impl Fn(usize, usize) -> f64) -> Result<PairModel> {
+        let mut tilted = self.clone();
+        for (j, weights) in tilted.sites.iter_mut().enumerate() {
+            weights.iter_mut().enumerate().for_each(|(a, v)| *v += w(j, a).ln());
+        }
+        tilted.check_entries()?;
+        tilted.check_allowed()?;
+        Ok(tilted)
+    }
+
     /// Log-weight of the bond to a neighbour in state `b`, the site itself in state `a`.
     pub(super) fn pair_log_weight(&self, n: Neighbour, a: u8, b: u8) -> f64 {
         let (a, b) = (usize::from(a), usize::from(b));

@@ -1,0 +1,230 @@
+//! Random numbers and choices in lanes.
+//!
+//! A conditional law is rounded to multiples of 2⁻³²: every symbol but the likeliest has the integer threshold
+//! `t = max(⌊2³² p⌋, FLOOR)` if it is allowed, zero else, and the likeliest has the rest. The draw compares 32 random bits with the thresholds,
+//! and the score multiplies the same integers, so that `q` is normalised exactly.
+
+use pulp::Simd;
+
+use super::vectors::{LANES, Lane, NONE, Word, vectors, words, words_mut};
+
+/// Least threshold of an allowed symbol: `5·2⁻³² ≈ 1.2e-9`, the first above 1e-9.
+const FLOOR: u32 = 5;
+
+const UNIT: f64 = 4_294_967_296.0;
+
+/// One xoshiro128++ generator (Blackman, Vigna 2021) in each lane.
+#[derive(Clone)]
+pub(super) struct LaneRng {
+    state: [Word; 4],
+}
+
+impl LaneRng {
+    /// From 128 bits a lane.
+    pub(super) fn new(seed: impl Fn(usize) -> [u32; 4]) -> Self {
+        let mut state = [NONE; 4];
+        for i in 0..LANES {
+            let seed = seed(i);
+            let seed = if seed == [0; 4] { [1, 0, 0, 0] } else { seed };
+            (0..4).for_each(|k| state[k].0[i] = seed[k]);
+        }
+        LaneRng { state }
+    }
+
+    /// 32 random bits a lane.
+    #[inline(always)]
+    pub(super) fn next<S: Simd>(&mut self, simd: S) -> Word {
+        let mut out = NONE;
+        let [s0, s1, s2, s3] = &mut self.state;
+        let (s0, s1) = (words_mut::<S>(s0), words_mut::<S>(s1));
+        let (s2, s3) = (words_mut::<S>(s2), words_mut::<S>(s3));
+        for (v, out) in words_mut::<S>(&mut out).iter_mut().enumerate() {
+            let (a, b, c, d) = (s0[v], s1[v], s2[v], s3[v]);
+            *out = simd.add_u32s(rotate(simd, simd.add_u32s(a, d), 7), a);
+            let (c, d) = (simd.xor_u32s(c, a), simd.xor_u32s(d, b));
+            s1[v] = simd.xor_u32s(b, c);
+            s0[v] = simd.xor_u32s(a, d);
+            s2[v] = simd.xor_u32s(c, shift(simd, b, 9));
+            s3[v] = rotate(simd, d, 11);
+        }
+        out
+    }
+}
+
+// Functions, not closures: those would be compiled without the vector instructions and called.
+
+#[inline(always)]
+fn shift<S: Simd>(simd: S, x: S::u32s, k: u32) -> S::u32s {
+    simd.wrapping_dyn_shl_u32s(x, simd.splat_u32s(k))
+}
+
+#[inline(always)]
+fn rotate<S: Simd>(simd: S, x: S::u32s, k: u32) -> S::u32s {
+    simd.or_u32s(shift(simd, x, k), simd.wrapping_dyn_shr_u32s(x, simd.splat_u32s(32 - k)))
+}
+
+/// `⌊2³² p⌉` for `0 ≤ p ≤ ½`, in two halves: adding 2²³ leaves an integer in the last bits.
+#[inline(always)]
+fn threshold<S: Simd>(simd: S, p: S::f32s) -> S::u32s {
+    let magic = simd.splat_f32s(8_388_608.0);
+    let high = simd.mul_add_f32s(p, simd.splat_f32s(65536.0), magic);
+    let rounded = simd.mul_f32s(simd.sub_f32s(high, magic), simd.splat_f32s(1.0 / 65536.0));
+    let low = simd.mul_add_f32s(simd.sub_f32s(p, rounded), simd.splat_f32s(UNIT as f32), simd.splat_f32s(12_582_912.0));
+    let high = shift(simd, simd.transmute_u32s_f32s(high), 16);
+    simd.add_u32s(high, simd.sub_u32s(simd.transmute_u32s_f32s(low), simd.splat_u32s(0x4b40_0000)))
+}
+
+/// Product of thresholds in each lane, exponents apart.
+#[derive(Clone)]
+pub(super) struct LaneProduct {
+    mantissa: [f64; LANES],
+    exponent: [i64; LANES],
+    pending: usize,
+    factors: usize,
+}
+
+impl LaneProduct {
+    pub(super) fn new() -> Self {
+        LaneProduct { mantissa: [1.0; LANES], exponent: [0; LANES], pending: 0, factors: 0 }
+    }
+
+    #[inline(always)]
+    fn multiply(&mut self, factor: &[f64; LANES]) {
+        for i in 0..LANES {
+            self.mantissa[i] *= factor[i];
+        }
+        self.factors += 1;
+        self.pending += 1;
+        // Factors are zero or between 1 and 2³²: sixteen stay below 2⁵¹².
+        if self.pending == 16 {
+            self.strip();
+        }
+    }
+
+    fn strip(&mut self) {
+        for i in 0..LANES {
+            let bits = self.mantissa[i].to_bits();
+            if bits != 0 {
+                self.exponent[i] += (bits >> 52) as i64 - 1023;
+                self.mantissa[i] = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
+            }
+        }
+        self.pending = 0;
+    }
+
+    /// Logarithm of the product of probabilities, thresholds over 2³².
+    pub(super) fn ln(&self, lane: usize) -> f64 {
+        let exponent = self.exponent[lane] - 32 * self.factors as i64;
+        self.mantissa[lane].ln() + exponent as f64 * std::f64::consts::LN_2
+    }
+}
+
+/// What the lanes of a group remember from site to site.
+#[derive(Clone)]
+pub(super) struct Walkers {
+    pub rng: LaneRng,
+    pub product: LaneProduct,
+    /// Choices in which the floor decided.
+    pub floored: Word,
+}
+
+impl Walkers {
+    /// Draws (or scores `chosen`) one of two states that are both allowed, with weights `n[0]`, `n[1]` of any sign.
+    #[inline(always)]
+    pub(super) fn either<S: Simd>(&mut self, simd: S, n: [&Lane; 2], given: bool, chosen: &mut Word) {
+        let bits = if given { NONE } else { self.rng.next(simd) };
+        let mut factor = NONE;
+        let (zero, one, floor) = (simd.splat_f32s(0.0), simd.splat_u32s(1), simd.splat_u32s(FLOOR));
+        let none = simd.splat_u32s(0);
+        for v in 0..LANES / S::F32_LANES {
+            let a = simd.max_f32s(vectors::<S>(n[0])[v], zero);
+            let b = simd.max_f32s(vectors::<S>(n[1])[v], zero);
+            let total = simd.add_f32s(a, b);
+            // No weight at all, or not a number: a fair coin.
+            let some = simd.greater_than_f32s(total, zero);
+            let p = simd.select_f32s(some, simd.div_f32s(simd.min_f32s(a, b), total), simd.splat_f32s(0.5));
+            let t = threshold(simd, p);
+            let floored = simd.select_u32s(simd.less_than_u32s(t, floor), one, none);
+            let t = simd.max_u32s(t, floor);
+            let count = &mut words_mut::<S>(&mut self.floored)[v];
+            *count = simd.add_u32s(*count, floored);
+            let likely = simd.select_u32s(simd.greater_than_or_equal_f32s(b, a), one, none);
+            let chosen = &mut words_mut::<S>(chosen)[v];
+            if !given {
+                let other = simd.select_u32s(simd.less_than_u32s(words::<S>(&bits)[v], t), one, none);
+                *chosen = simd.xor_u32s(likely, other);
+            }
+            // The rest, 2³² − t, fits 32 bits because t > 0.
+            let rest = simd.sub_u32s(none, t);
+            words_mut::<S>(&mut factor)[v] = simd.select_u32s(simd.equal_u32s(*chosen, likely), rest, t);
+        }
+        let mut product = [0.0; LANES];
+        for i in 0..LANES {
+            product[i] = f64::from(factor.0[i]);
+        }
+        self.product.multiply(&product);
+    }
+
+    /// Draws (or scores `chosen`) one of the first `states` states with weights `n(s, lane)`, of those with `allowed(s, lane)`; where
+    /// none is, any of them with equal probability.
+    #[inline(always)]
+    pub(super) fn one_of<S: Simd>(
+        &mut self,
+        simd: S,
+        states: usize,
+        n: impl Fn(usize, usize) -> f32,
+        allowed: impl Fn(usize, usize) -> bool,
+        given: bool,
+        chosen: &mut Word,
+    ) {
+        let bits = if given { NONE } else { self.rng.next(simd) };
+        let mut factor = [0.0; LANES];
+        for i in 0..LANES {
+            let none = !(0..states).any(|s| allowed(s, i));
+            let possible = |s: usize| none || allowed(s, i);
+            let total: f32 = (0..states).filter(|&s| possible(s)).map(|s| n(s, i).max(0.0)).sum();
+            let blind = none || !(total > 0.0 && total < f32::INFINITY);
+            let count = (0..states).filter(|&s| possible(s)).count();
+            let weight = |s: usize| if blind { 1.0 / count as f32 } else { n(s, i).max(0.0) / total };
+            let likely = (0..states).filter(|&s| possible(s)).fold(None, |best: Option<usize>, s| match best {
+                Some(b) if weight(b) >= weight(s) => Some(b),
+                _ => Some(s),
+            });
+            let likely = likely.unwrap_or(0);
+            let mut low = blind;
+            let mut threshold = |s: usize| {
+                if s == likely || !possible(s) {
+                    return 0;
+                }
+                let t = (f64::from(weight(s)) * UNIT) as u32;
+                low |= t < FLOOR;
+                t.max(FLOOR)
+            };
+            let (mut sum, mut drawn) = (0u32, likely);
+            let mut own = 0;
+            for s in 0..states {
+                let t = threshold(s);
+                if !given && bits.0[i].wrapping_sub(sum) < t {
+                    drawn = s;
+                }
+                sum += t;
+                if given && s == chosen.0[i] as usize || !given && drawn == s && s != likely {
+                    own = own.max(t);
+                }
+            }
+            if !given {
+                chosen.0[i] = drawn as u32;
+            }
+            let forbidden = !possible(chosen.0[i] as usize);
+            factor[i] = if chosen.0[i] as usize == likely {
+                UNIT - f64::from(sum)
+            } else if forbidden {
+                0.0
+            } else {
+                f64::from(own)
+            };
+            self.floored.0[i] += u32::from(low);
+        }
+        self.product.multiply(&factor);
+    }
+}

@@ -1,0 +1,457 @@
+//! Passes over a row in lanes: 32 configurations side by side in each vector of numbers.
+//!
+//! ```text
+//! right pass   t_c^s = B_c^s ρ_c^s,      ρ_{c−1}^{s'} = Σ_s H(s', s) w_c(s) t_c^s
+//! left pass    n(s)  = w_c(s) H(s', s) l·t_c^s,      s_c ~ n/Σn,      l ← l B_c^{s_c}
+//! ```
+//!
+//! `B` the tensors of the boundary state below the row, `w_c(s)` the site weight times the bond to the state above. On a ring the right
+//! pass is made for each state `z` of the first site, with `H(s_last, z)` at the end; the left pass then reads that of the state drawn.
+//! With parity `B^0 = X B^1 X'`, signs `X` by the parity of the index: `ρ^0` is kept as `Xρ^0`, one matrix serves both states, and
+//! the left pass needs one product and a change of sign. Cost a site: `(d + 1)χ²` multiply-adds with parity, `2dχ²` without.
+
+use pulp::Simd;
+
+use super::choice::Walkers;
+use super::pack::{PackedRow, PackedSite, T, Tile};
+use super::vectors::{
+    LANES, Lane, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, relative, rescale, scaled, vectors,
+    vectors_mut, where_state,
+};
+
+/// Tile rows that share the loads of the vector: accumulators for `WIDE · T · 2` SIMD vectors.
+const WIDE: usize = 3;
+
+const MINUS: Lane = Lane([-1.0; LANES]);
+
+/// Buffers of a pass, shared by the rows and groups of a block.
+pub(super) struct Scratch {
+    /// `t`, by first state of a ring, column, state, index.
+    t: Vec<Lane>,
+    /// `w`, by column and state.
+    weight: Vec<Lane>,
+    /// `ρ` by state and index; and `l`, masked by state.
+    vector: Vec<Lane>,
+    next: Vec<Lane>,
+    /// `n` and `H` by state.
+    odds: Vec<Lane>,
+    /// Exponents taken out of `t`, by first state of a ring.
+    exponents: Vec<Word>,
+    across: Vec<Lane>,
+    d: usize,
+    bond: usize,
+}
+
+impl Scratch {
+    /// For rings or open rows of `cols` sites with `d` states and bonds of at most `bond`.
+    pub(super) fn new(cols: usize, d: usize, bond: usize, ring: bool) -> Self {
+        let rights = if ring { d } else { 1 };
+        Scratch {
+            t: vec![ZERO; rights * cols * d * bond],
+            weight: vec![ZERO; cols * d],
+            vector: vec![ZERO; d * bond],
+            next: vec![ZERO; d * bond],
+            odds: vec![ZERO; d],
+            exponents: vec![NONE; rights],
+            across: vec![ZERO; d],
+            d,
+            bond,
+        }
+    }
+}
+
+/// A pass over one row of one group of configurations.
+pub(super) struct Pass<'a> {
+    pub row: &'a PackedRow,
+    /// States of the row above; for the first row zeros.
+    pub above: &'a [Word],
+    /// States of this row: written by a draw, read by a score.
+    pub states: &'a mut [Word],
+    pub walkers: &'a mut Walkers,
+    pub scratch: &'a mut Scratch,
+    /// Score `states` instead of drawing them.
+    pub given: bool,
+    /// Whether something is forbidden.
+    pub constrained: bool,
+}
+
+impl Pass<'_> {
+    /// `PARITY`: parity of two states; `PAIR`: two states a site.
+    #[inline(always)]
+    pub(super) fn run<S: Simd, const PARITY: bool, const PAIR: bool>(mut self, simd: S) {
+        self.weights::<S, PAIR>(simd);
+        let d = if PAIR { 2 } else { self.scratch.d };
+        for z in 0..if self.row.closing.is_some() { d } else { 1 } {
+            self.right::<S, PARITY, PAIR>(simd, z);
+        }
+        self.left::<S, PARITY, PAIR>(simd);
+    }
+
+    /// `w_c(s)` of every column.
+    #[inline(always)]
+    fn weights<S: Simd, const PAIR: bool>(&mut self, simd: S) {
+        let d = if PAIR { 2 } else { self.scratch.d };
+        let columns = self.row.sites.iter().zip(self.above).zip(self.scratch.weight.chunks_exact_mut(d));
+        for ((site, above), weight) in columns {
+            look_up::<S, PAIR>(simd, &site.above, above, weight);
+        }
+    }
+
+    #[inline(always)]
+    fn right<S: Simd, const PARITY: bool, const PAIR: bool>(&mut self, simd: S, z: usize) {
+        let Scratch { t, weight, vector, next, exponents, d, bond, .. } = &mut *self.scratch;
+        exponents[z] = NONE;
+        let (d, bond, cols) = (if PAIR { 2 } else { *d }, *bond, self.row.sites.len());
+        for s in 0..d {
+            vector[s * bond..s * bond + T].fill(ZERO);
+            vector[s * bond] = ONE;
+        }
+        for (c, site) in self.row.sites.iter().enumerate().rev() {
+            let t = &mut t[(z * cols + c) * d * bond..][..d * bond];
+            let (l, r) = (site.left * T, site.right * T);
+            for s in 0..d {
+                let tiles = if PARITY { &site.tiles[..] } else { site.of_state(s) };
+                let (rho, t) = (&vector[s * bond..][..r], &mut t[s * bond..][..l]);
+                matrix_vector(simd, tiles, site.right, rho, t);
+            }
+            if c == 0 {
+                break;
+            }
+            let closing = |s: usize| match &self.row.closing {
+                Some(h) if c + 1 == cols => h[s * d + z],
+                _ => 1.0,
+            };
+            // H(s', s) w(s), in each lane.
+            let factor = |before: usize, s: usize| site.before[before * d + s] * closing(s);
+            if PAIR {
+                let g = [
+                    [scaled(simd, factor(0, 0), &weight[c * d]), scaled(simd, factor(0, 1), &weight[c * d + 1])],
+                    [scaled(simd, factor(1, 0), &weight[c * d]), scaled(simd, factor(1, 1), &weight[c * d + 1])],
+                ];
+                let (zero, one) = next.split_at_mut(bond);
+                let split = if PARITY { site.left_even.min(l) } else { l };
+                mix(simd, &g, &t[..l], &t[bond..bond + l], &mut zero[..l], &mut one[..l], split);
+            } else {
+                for before in 0..d {
+                    let out = &mut next[before * bond..][..l];
+                    for s in 0..d {
+                        let g = scaled(simd, factor(before, s), &weight[c * d + s]);
+                        accumulate(simd, &g, &t[s * bond..][..l], out, s == 0);
+                    }
+                }
+            }
+            if c % self.row.period == 0 {
+                rescale(simd, next, d, bond, l, &mut exponents[z]);
+            }
+            std::mem::swap(vector, next);
+        }
+    }
+
+    #[inline(always)]
+    fn left<S: Simd, const PARITY: bool, const PAIR: bool>(&mut self, simd: S) {
+        let Scratch { t, weight, vector, next, odds: n, across: h, exponents, d, bond } = &mut *self.scratch;
+        let (d, bond, cols) = (if PAIR { 2 } else { *d }, *bond, self.row.sites.len());
+        vector[..T].fill(ZERO);
+        vector[0] = ONE;
+        // Sign of the odd indices of l.
+        let mut sign = ONE;
+        let mut first = NONE;
+        for (c, site) in self.row.sites.iter().enumerate() {
+            let l = site.left * T;
+            if c > 0 {
+                look_up::<S, PAIR>(simd, &site.before, &self.states[c - 1], &mut h[..d]);
+            } else {
+                // Brings the right-hand vectors of the first states of a ring to one scale.
+                (0..d).for_each(|s| {
+                    h[s] = if self.row.closing.is_some() { relative(&exponents[s], exponents) } else { ONE }
+                });
+            }
+            if let Some(closing) = &self.row.closing
+                && c + 1 == cols
+            {
+                for i in 0..LANES {
+                    (0..d).for_each(|s| h[s].0[i] *= closing[s * d + first.0[i] as usize]);
+                }
+            }
+            let channel = |z: usize, s: usize| &t[((z * cols + c) * d + s) * bond..][..l];
+            if PARITY && self.row.closing.is_none() {
+                let [even, odd, even0, odd0] =
+                    dots(simd, &vector[..l], channel(0, 1), channel(0, 0), site.left_even.min(l));
+                combine(simd, &even, &sign, &odd, &h[1], &weight[c * d + 1], &mut n[1]);
+                combine(simd, &even0, &negative(simd, &sign), &odd0, &h[0], &weight[c * d], &mut n[0]);
+            } else {
+                for s in 0..d {
+                    let w = &weight[c * d + s];
+                    let split = if PARITY { site.left_even.min(l) } else { l };
+                    let (mut even, mut odd) = (ZERO, ZERO);
+                    for z in 0..if self.row.closing.is_some() { d } else { 1 } {
+                        let [e, o] = dot(simd, &vector[..l], channel(z, s), split);
+                        if self.row.closing.is_none() || c == 0 && z == s {
+                            (even, odd) = (e, o);
+                        } else if c > 0 {
+                            even = where_state(simd, &first, z as u32, &e, &even);
+                            odd = where_state(simd, &first, z as u32, &o, &odd);
+                        }
+                    }
+                    let sign = if s == 1 { sign } else { negative(simd, &sign) };
+                    combine(simd, &even, &sign, if PARITY { &odd } else { &ZERO }, &h[s], w, &mut n[s]);
+                }
+            }
+            let chosen = &mut self.states[c];
+            if PAIR && !self.constrained {
+                self.walkers.either(simd, [&n[0], &n[1]], self.given, chosen);
+            } else {
+                let allowed = |s: usize, i: usize| h[s].0[i] * weight[c * d + s].0[i] > 0.0;
+                self.walkers.one_of(simd, site.states, |s, i| n[s].0[i], allowed, self.given, chosen);
+            }
+            if c == 0 {
+                first = *chosen;
+            }
+            if c + 1 == cols {
+                break;
+            }
+            let r = site.right * T;
+            if PARITY {
+                let flip = where_state(simd, chosen, 1, &sign, &negative(simd, &sign));
+                for v in &mut vector[site.left_even.min(l)..l] {
+                    multiply(simd, v, &flip);
+                }
+                sign = where_state(simd, chosen, 1, &ONE, &MINUS);
+                vector_matrix(simd, &site.tiles, site.right, &vector[..l], &mut next[..r]);
+            } else {
+                // One masked copy for each state: the last first, in place.
+                for s in (0..d).rev() {
+                    for a in 0..l {
+                        let v = vector[a];
+                        vector[s * l + a] = where_state(simd, chosen, s as u32, &v, &ZERO);
+                    }
+                }
+                vector_matrix(simd, &site.tiles, site.right, &vector[..site.matrices() * l], &mut next[..r]);
+            }
+            if (c + 1) % self.row.period == 0 {
+                rescale(simd, next, 1, 0, r, &mut NONE.clone());
+            }
+            std::mem::swap(vector, next);
+        }
+    }
+}
+
+impl PackedSite {
+    /// Number of matrices: states, or one with parity.
+    fn matrices(&self) -> usize {
+        self.tiles.len() / (self.left * self.right)
+    }
+
+    /// The tiles of a state; none for padding.
+    fn of_state(&self, s: usize) -> &[Tile] {
+        let n = self.left * self.right;
+        self.tiles.get(s * n..(s + 1) * n).unwrap_or(&[])
+    }
+}
+
+/// `out[s][i] = table[row[i] · d + s]`, `d` the number of outputs.
+#[inline(always)]
+fn look_up<S: Simd, const PAIR: bool>(simd: S, table: &[f32], row: &Word, out: &mut [Lane]) {
+    let d = out.len();
+    for (s, out) in out.iter_mut().enumerate() {
+        if PAIR {
+            choose_number(simd, row, table[s], table.get(2 + s).copied().unwrap_or(0.0), out);
+        } else {
+            (0..LANES).for_each(|i| out.0[i] = table[row.0[i] as usize * d + s]);
+        }
+    }
+}
+
+/// `y = B x` for the tiles of one matrix, `columns` tiles wide.
+#[inline(always)]
+fn matrix_vector<S: Simd>(simd: S, tiles: &[Tile], columns: usize, x: &[Lane], y: &mut [Lane]) {
+    if tiles.is_empty() {
+        y.fill(ZERO);
+        return;
+    }
+    let wide = if S::REGISTER_COUNT >= 32 { WIDE } else { 1 };
+    let rows = y.len() / T;
+    let mut i = 0;
+    while i < rows {
+        let (tiles, y) = (&tiles[i * columns..], &mut y[i * T..]);
+        i += match (rows - i).min(wide) {
+            1 => rows_of::<S, 1>(simd, tiles, columns, x, y),
+            2 => rows_of::<S, 2>(simd, tiles, columns, x, y),
+            _ => rows_of::<S, WIDE>(simd, tiles, columns, x, y),
+        };
+    }
+}
+
+/// `N` rows of tiles.
+#[inline(always)]
+fn rows_of<S: Simd, const N: usize>(simd: S, tiles: &[Tile], columns: usize, x: &[Lane], y: &mut [Lane]) -> usize {
+    let tiles = &tiles[..N * columns];
+    let x = &x[..columns * T];
+    let y = &mut y[..N * T];
+    for v in (0..LANES / S::F32_LANES).step_by(2) {
+        let mut acc = [[[simd.splat_f32s(0.0); 2]; T]; N];
+        for j in 0..columns {
+            for b in 0..T {
+                let x = vectors::<S>(&x[j * T + b]);
+                let x = [x[v], x[v + 1]];
+                for n in 0..N {
+                    let tile = &tiles[n * columns + j];
+                    for a in 0..T {
+                        let m = simd.splat_f32s(tile[a][b]);
+                        for k in 0..2 {
+                            acc[n][a][k] = simd.mul_add_f32s(m, x[k], acc[n][a][k]);
+                        }
+                    }
+                }
+            }
+        }
+        for n in 0..N {
+            for a in 0..T {
+                let y = vectors_mut::<S>(&mut y[n * T + a]);
+                y[v] = acc[n][a][0];
+                y[v + 1] = acc[n][a][1];
+            }
+        }
+    }
+    N
+}
+
+/// `y = x B`, the rows of `B` those of all its tiles one below the other.
+#[inline(always)]
+fn vector_matrix<S: Simd>(simd: S, tiles: &[Tile], columns: usize, x: &[Lane], y: &mut [Lane]) {
+    let wide = if S::REGISTER_COUNT >= 32 { WIDE } else { 1 };
+    let mut j = 0;
+    while j < columns {
+        let y = &mut y[j * T..];
+        j += match (columns - j).min(wide) {
+            1 => columns_of::<S, 1>(simd, tiles, columns, j, x, y),
+            2 => columns_of::<S, 2>(simd, tiles, columns, j, x, y),
+            _ => columns_of::<S, WIDE>(simd, tiles, columns, j, x, y),
+        };
+    }
+}
+
+/// `N` columns of tiles from column `j`.
+#[inline(always)]
+fn columns_of<S: Simd, const N: usize>(
+    simd: S,
+    tiles: &[Tile],
+    columns: usize,
+    j: usize,
+    x: &[Lane],
+    y: &mut [Lane],
+) -> usize {
+    let y = &mut y[..N * T];
+    for v in (0..LANES / S::F32_LANES).step_by(2) {
+        let mut acc = [[[simd.splat_f32s(0.0); 2]; T]; N];
+        for (tiles, x) in tiles.chunks_exact(columns).zip(x.chunks_exact(T)) {
+            let tiles = &tiles[j..j + N];
+            for a in 0..T {
+                let x = vectors::<S>(&x[a]);
+                let x = [x[v], x[v + 1]];
+                for n in 0..N {
+                    for b in 0..T {
+                        let m = simd.splat_f32s(tiles[n][a][b]);
+                        for k in 0..2 {
+                            acc[n][b][k] = simd.mul_add_f32s(m, x[k], acc[n][b][k]);
+                        }
+                    }
+                }
+            }
+        }
+        for n in 0..N {
+            for b in 0..T {
+                let y = vectors_mut::<S>(&mut y[n * T + b]);
+                y[v] = acc[n][b][0];
+                y[v + 1] = acc[n][b][1];
+            }
+        }
+    }
+    N
+}
+
+/// `out[a] (+)= g t[a]`.
+#[inline(always)]
+fn accumulate<S: Simd>(simd: S, g: &Lane, t: &[Lane], out: &mut [Lane], start: bool) {
+    for (t, out) in t.iter().zip(out) {
+        let (t, out) = (vectors::<S>(t), vectors_mut::<S>(out));
+        for (v, &g) in vectors::<S>(g).iter().enumerate() {
+            out[v] = if start { simd.mul_f32s(g, t[v]) } else { simd.mul_add_f32s(g, t[v], out[v]) };
+        }
+    }
+}
+
+/// `zero = g₀₀ t₀ + g₀₁ t₁`, `one = g₁₀ t₀ + g₁₁ t₁`; from index `split` on `g₀₁` and `g₁₀` change sign.
+#[inline(always)]
+fn mix<S: Simd>(
+    simd: S,
+    g: &[[Lane; 2]; 2],
+    t0: &[Lane],
+    t1: &[Lane],
+    zero: &mut [Lane],
+    one: &mut [Lane],
+    split: usize,
+) {
+    let n = t0.len();
+    let (t1, zero, one) = (&t1[..n], &mut zero[..n], &mut one[..n]);
+    for v in 0..LANES / S::F32_LANES {
+        let (g00, g11) = (vectors::<S>(&g[0][0])[v], vectors::<S>(&g[1][1])[v]);
+        let (mut g01, mut g10) = (vectors::<S>(&g[0][1])[v], vectors::<S>(&g[1][0])[v]);
+        for (from, to) in [(0, split), (split, n)] {
+            for a in from..to {
+                let (x, y) = (vectors::<S>(&t0[a])[v], vectors::<S>(&t1[a])[v]);
+                vectors_mut::<S>(&mut zero[a])[v] = simd.mul_add_f32s(g00, x, simd.mul_f32s(g01, y));
+                vectors_mut::<S>(&mut one[a])[v] = simd.mul_add_f32s(g11, y, simd.mul_f32s(g10, x));
+            }
+            let minus = simd.splat_f32s(-1.0);
+            (g01, g10) = (simd.mul_f32s(g01, minus), simd.mul_f32s(g10, minus));
+        }
+    }
+}
+
+/// Products of `l` with two vectors, below and from index `split` on: `[up, up', down, down']`.
+#[inline(always)]
+fn dots<S: Simd>(simd: S, l: &[Lane], up: &[Lane], down: &[Lane], split: usize) -> [Lane; 4] {
+    let mut out = [ZERO; 4];
+    for v in (0..LANES / S::F32_LANES).step_by(2) {
+        let mut acc = [[simd.splat_f32s(0.0); 2]; 4];
+        for (part, range) in [0..split, split..l.len()].into_iter().enumerate() {
+            for ((l, up), down) in l[range.clone()].iter().zip(&up[range.clone()]).zip(&down[range]) {
+                let (l, up, down) = (vectors::<S>(l), vectors::<S>(up), vectors::<S>(down));
+                for k in 0..2 {
+                    acc[part][k] = simd.mul_add_f32s(l[v + k], up[v + k], acc[part][k]);
+                    acc[2 + part][k] = simd.mul_add_f32s(l[v + k], down[v + k], acc[2 + part][k]);
+                }
+            }
+        }
+        for (out, acc) in out.iter_mut().zip(acc) {
+            let out = vectors_mut::<S>(out);
+            out[v] = acc[0];
+            out[v + 1] = acc[1];
+        }
+    }
+    out
+}
+
+/// The product of two vectors, below and from index `split` on.
+#[inline(always)]
+fn dot<S: Simd>(simd: S, l: &[Lane], t: &[Lane], split: usize) -> [Lane; 2] {
+    let mut out = [ZERO; 2];
+    for v in (0..LANES / S::F32_LANES).step_by(2) {
+        let mut acc = [[simd.splat_f32s(0.0); 2]; 2];
+        for (part, range) in [0..split, split..l.len()].into_iter().enumerate() {
+            for (l, t) in l[range.clone()].iter().zip(&t[range]) {
+                let (l, t) = (vectors::<S>(l), vectors::<S>(t));
+                for k in 0..2 {
+                    acc[part][k] = simd.mul_add_f32s(l[v + k], t[v + k], acc[part][k]);
+                }
+            }
+        }
+        for (out, acc) in out.iter_mut().zip(acc) {
+            let out = vectors_mut::<S>(out);
+            out[v] = acc[0];
+            out[v + 1] = acc[1];
+        }
+    }
+    out
+}

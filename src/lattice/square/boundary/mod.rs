@@ -1,0 +1,245 @@
+//! Equilibrium sampling on open square lattices and cylinders by boundary matrix-product states.
+//!
+//! ```text
+//! q(s) = ∏_r q(s_r | s_{r−1}),      q(s_r | s_{r−1}) ∝ ∏_c V(s_{r−1,c}, s_{r,c}) v(s_{r,c}) ∏_c H(s_{r,c}, s_{r,c+1}) · Ẽ_r(s_r),
+//! ```
+//!
+//! rows drawn from the top, `Ẽ_r` the sum over all rows below row `r` as a matrix-product state with bonds of at most χ (QR and truncated
+//! SVD, row after row from below, in double precision). Within a row the sites are drawn from left to right. Where nothing is truncated `q`
+//! is the law of the model to single precision; else it is a law close to it, *normalised exactly* and with known log-probability: a
+//! proposal for [`mcmc`](crate::mcmc), or independent draws with importance weights. At the critical point of the Ising model χ = 8 has
+//! an acceptance of .99 at 64 × 64.
+//!
+//! **Floor.** Truncation can make a conditional slightly negative. Conditionals are rounded to multiples of 2⁻³², and every
+//! symbol that the row above and the site to the left allow has at least 5·2⁻³² > 1e-9; draw and score use the same integers. How often
+//! the floor decided is returned ([`Draws::floored`]). A dead end (no symbol allowed) is left by a uniform draw; the configuration then
+//! has weight zero in the model.
+//!
+//! **Lanes.** 32 configurations are worked through side by side, in single precision, each with its own xoshiro128++ generator seeded from its
+//! stream. Cost a configuration: `sites · (d+1)χ²` multiply-adds for models invariant under the flip of all spins, `2dχ² sites` for others;
+//! on a cylinder the right-hand vectors are needed for each state of the first site of a row. Memory: `4dχ²` bytes a site for the model, and
+//! `128 (d + …) χ cols` bytes a thread.
+//!
+//! References: boundary states of classical lattices, Verstraete, Murg, Cirac, Adv. Phys. 57, 143; sampling from them with acceptance test,
+//! Frías-Pérez, Mariën, Pérez-García, Bañuls, Iblisdir, SciPost Phys. 14, 123.
+
+mod block;
+mod choice;
+mod contraction;
+mod lanes;
+mod pack;
+mod transfer;
+mod vectors;
+
+use ndarray::{Array1, Array2, Axis, s};
+
+use self::block::{Answer, Packed, Work};
+use self::contraction::{Sweep, check_chi, check_geometry, sweep};
+use self::pack::PackedRow;
+use self::transfer::Weights;
+use super::ising::Ising;
+use super::pair::PairModel;
+use crate::error::{Error, Result};
+use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
+use crate::rng::{Stream, Streams};
+
+pub use self::contraction::{ContractOptions, Contraction, contract};
+
+/// Draws, with the number of choices in which the floor decided.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Draws {
+    /// Configurations and log-probabilities.
+    pub samples: Samples,
+    /// Choices in which a conditional was raised to the floor, over all draws and sites.
+    pub floored: u64,
+}
+
+/// A law on an open lattice or a cylinder, drawn row by row against boundary states of bond dimension χ: see the [module](self).
+///
+/// ```
+/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
+/// use tensorjump::mcmc::{log_importance_weights, weight_summary};
+/// use tensorjump::{Streams, Target};
+///
+/// let lattice = Square::new(16, 16, Geometry::Open)?;
+/// let ising = Ising::new(Couplings::uniform(lattice, 1.0)?, 0.4407)?;
+/// let model = BoundaryMps::ising(&ising, 8)?;
+/// let draws = model.draw(1000, &Streams::new(1))?;
+/// let log_w = log_importance_weights(&ising, &draws.samples)?;
+/// assert!(weight_summary(log_w.view())?.fraction > 0.999);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct BoundaryMps {
+    model: PairModel,
+    chi: usize,
+    log_z: f64,
+    discarded_weight: f64,
+    packed: Packed,
+}
+
+impl BoundaryMps {
+    /// Contracts the lattice once, from below, with bonds of at most `chi`. Cost as one round of [`contract`].
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a torus or `chi = 0`; [`Error::ZeroWeight`] where no configuration is allowed.
+    pub fn new(model: &PairModel, chi: usize) -> Result<Self> {
+        check_chi(chi)?;
+        check_geometry(model)?;
+        let weights = Weights::new(model);
+        let d = weights.dims.iter().copied().max().unwrap_or(1);
+        let mut rows: Vec<PackedRow> = Vec::with_capacity(weights.rows);
+        let Sweep { log_z, discarded_weight, .. } = sweep(&weights, model, chi, |r, below| {
+            rows.push(PackedRow::new(&weights, r, below, d));
+            Ok(())
+        })?;
+        rows.reverse();
+        let constrained = model.is_constrained();
+        let packed = Packed { rows, cols: weights.cols, d, parity: weights.parity, constrained };
+        Ok(BoundaryMps { model: model.clone(), chi, log_z, discarded_weight, packed })
+    }
+
+    /// Of an Ising model.
+    ///
+    /// # Errors
+    /// As [`BoundaryMps::new`].
+    pub fn ising(model: &Ising, chi: usize) -> Result<Self> {
+        BoundaryMps::new(&model.pair_model()?, chi)
+    }
+
+    /// The model whose law is approximated.
+    pub fn model(&self) -> &PairModel {
+        &self.model
+    }
+
+    /// Largest bond dimension allowed.
+    pub fn chi(&self) -> usize {
+        self.chi
+    }
+
+    /// `log Z` of the model by this contraction, in nats; −∞ if the truncated contraction is not positive. See [`contract`] for a
+    /// controlled value, and [`log_mean_weight`](crate::mcmc::log_mean_weight) for an unbiased one.
+    pub fn log_z(&self) -> f64 {
+        self.log_z
+    }
+
+    /// Sum over all truncations of the relative squared weight dropped.
+    pub fn discarded_weight(&self) -> f64 {
+        self.discarded_weight
+    }
+
+    /// Draws `n` configurations as [`Model::sample`] does, and counts where the floor decided.
+    ///
+    /// # Errors
+    /// None for the plain law.
+    pub fn draw(&self, n: usize, streams: &Streams) -> Result<Draws> {
+        let Answer { x, log_prob, floored } = self.packed.answer(Work::Draw(n, &streams.domain("model")));
+        Ok(Draws { samples: Samples { x, log_prob }, floored })
+    }
+
+    /// The same approximation of the law tilted by the weights of `row`.
+    fn tilted(&self, w: &SiteWeights<'_>, row: usize) -> Result<BoundaryMps> {
+        let zero = |e: Error| match e {
+            Error::NoConfiguration { .. } | Error::ZeroWeight { .. } => Error::ZeroEvidence { row },
+            e => e,
+        };
+        let model = self.model.tilted(|j, a| w.get(row, j, a)).map_err(zero)?;
+        BoundaryMps::new(&model, self.chi).map_err(zero)
+    }
+
+    /// Draws and scores under `w`: one contraction for all rows, or one for each.
+    fn answer(
+        &self,
+        w: &SiteWeights<'_>,
+        draw: Option<(usize, &Streams)>,
+        score: Option<Configs<'_>>,
+    ) -> Result<Reply> {
+        let n = w.rows().or(draw.map(|(n, _)| n)).or(score.map(|x| x.nrows())).unwrap_or(0);
+        w.check(self.dims(), Some(n))?;
+        if let (Some((rows, _)), Some(x)) = (draw, score)
+            && rows != x.nrows()
+        {
+            return Err(Error::SampleCount { expected: rows, got: x.nrows() });
+        }
+        if let Some(x) = score {
+            check_configs(x, self.dims())?;
+        }
+        let streams = draw.map(|(_, streams)| streams.domain("model"));
+        let drawn = streams.as_ref().map(|streams| (n, streams));
+        match w {
+            SiteWeights::Uniform => Ok(self.reply(drawn, score)),
+            SiteWeights::Shared(_) => Ok(self.tilted(w, 0)?.reply(drawn, score)),
+            _ => {
+                let mut all = Reply {
+                    samples: Samples { x: Array2::zeros((0, self.dims().len())), log_prob: Array1::zeros(0) },
+                    scores: Array1::zeros(0),
+                };
+                for row in 0..n {
+                    let streams = streams.as_ref().map(|streams| streams.rows_from(row));
+                    let drawn = streams.as_ref().map(|streams| (1, streams));
+                    let one = self.tilted(w, row)?.reply(drawn, score.map(|x| x.slice_move(s![row..row + 1, ..])));
+                    all.append(one);
+                }
+                Ok(all)
+            }
+        }
+    }
+
+    fn reply(&self, draw: Option<(usize, &Streams)>, score: Option<Configs<'_>>) -> Reply {
+        let samples = match draw {
+            Some((n, streams)) => {
+                let Answer { x, log_prob, .. } = self.packed.answer(Work::Draw(n, streams));
+                Samples { x, log_prob }
+            }
+            None => Samples { x: Array2::zeros((0, self.dims().len())), log_prob: Array1::zeros(0) },
+        };
+        let scores = score.map_or(Array1::zeros(0), |x| self.packed.answer(Work::Score(x)).log_prob);
+        Reply { samples, scores }
+    }
+}
+
+/// Draws and scores; an absent part is empty.
+struct Reply {
+    samples: Samples,
+    scores: Array1<f64>,
+}
+
+impl Reply {
+    fn append(&mut self, other: Reply) {
+        let fits = "rows of the same length";
+        self.samples.x.append(Axis(0), other.samples.x.view()).expect(fits);
+        self.samples.log_prob.append(Axis(0), other.samples.log_prob.view()).expect(fits);
+        self.scores.append(Axis(0), other.scores.view()).expect(fits);
+    }
+}
+
+impl Target for BoundaryMps {
+    fn dims(&self) -> &[usize] {
+        self.model.dims()
+    }
+
+    /// The log-probability under `q`.
+    fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
+        self.log_prob(x, &SiteWeights::Uniform)
+    }
+
+    fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
+        self.model.initial(stream)
+    }
+}
+
+impl Model for BoundaryMps {
+    /// Weights with rows need a contraction for each row, in single file: meant for small χ and few rows.
+    fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples> {
+        Ok(self.answer(w, Some((n, streams)), None)?.samples)
+    }
+
+    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+        Ok(self.answer(w, None, Some(x))?.scores)
+    }
+
+    fn redraw(&self, w: &SiteWeights<'_>, old: Configs<'_>, streams: &Streams) -> Result<(Samples, Array1<f64>)> {
+        let Reply { samples, scores } = self.answer(w, Some((old.nrows(), streams)), Some(old))?;
+        Ok((samples, scores))
+    }
+}

@@ -1,0 +1,112 @@
+//! Boundary states in single precision, packed for the lanes: tiles of `T × T` numbers, zero-padded.
+
+use ndarray::Array2;
+
+use super::transfer::{RowState, Weights};
+
+/// Edge of a tile: bonds are padded to multiples of it.
+pub(super) const T: usize = 4;
+
+/// A square block of a site matrix, `tile[left][right]`.
+pub(super) type Tile = [[f32; T]; T];
+
+/// Least ratio of an allowed weight to the largest of its table: below, the floor of the conditionals decides anyway, and the single
+/// precision of products of such weights would end.
+const LEAST: f64 = 1e-15;
+
+/// Natural logarithm of the range that vectors may run through between two rescalings.
+const RANGE: f64 = 30.0;
+
+/// The conditional law of one row given the row above: everything that a pass over the row reads.
+#[derive(Debug, Clone)]
+pub(super) struct PackedRow {
+    pub sites: Vec<PackedSite>,
+    /// Closing bond of a ring: `[last state · d + first state]`.
+    pub closing: Option<Vec<f32>>,
+    /// Columns between two rescalings of the vectors.
+    pub period: usize,
+}
+
+/// The conditional law of one site.
+#[derive(Debug, Clone)]
+pub(super) struct PackedSite {
+    /// Number of states of this site.
+    pub states: usize,
+    /// Tiles of the site matrices below: `tiles[(s · left + i) · right + j]`; of state 1 only, where there is parity.
+    pub tiles: Vec<Tile>,
+    /// Tiles along the left and the right bond.
+    pub left: usize,
+    pub right: usize,
+    /// Number of even indices of the left bond (all, without parity).
+    pub left_even: usize,
+    /// Site weight times the bond to the row above, `[state above · d + s]`; in the first row the state above is 0.
+    pub above: Vec<f32>,
+    /// Bond to the left, `[state before · d + s]`; ones where there is none.
+    pub before: Vec<f32>,
+}
+
+impl PackedRow {
+    /// Row `r` above the state `below = E_r`; tables are padded to `d` states with zeros.
+    pub(super) fn new(w: &Weights, r: usize, below: &RowState, d: usize) -> Self {
+        let first = r * w.cols;
+        let mut span: f64 = 0.0;
+        let sites = (0..w.cols)
+            .map(|c| {
+                let j = first + c;
+                let v = &w.sites[j];
+                let above = match r {
+                    0 => Array2::from_shape_fn((1, v.len()), |(_, a)| v[a]),
+                    _ => &w.vertical[j - w.cols] * &ndarray::ArrayView1::from(v),
+                };
+                let ones = Array2::ones((d, v.len()));
+                let before = if c == 0 { &ones } else { w.horizontal[j - 1].as_ref().unwrap_or(&ones) };
+                let (above, wide) = table(&above, d);
+                let (before, wider) = table(before, d);
+                span = span.max(wide + wider);
+                let (tiles, left, right) = tiles(below, c, w.parity);
+                let even = |c: usize| below.parity[c].iter().filter(|&&p| p == 0).count();
+                let left_even = even(c);
+                PackedSite { states: v.len(), tiles, left, right, left_even, above, before }
+            })
+            .collect();
+        let closing = w.ring.then(|| w.horizontal[first + w.cols - 1].as_ref().map(|h| table(h, d).0)).flatten();
+        let period = (RANGE / (span + ((d * below.bond()) as f64).ln() + 2.0)) as usize;
+        PackedRow { sites, closing, period: period.clamp(1, 8) }
+    }
+
+    /// Longest bond, in numbers, padding included.
+    pub(super) fn bond(&self) -> usize {
+        T * self.sites.iter().map(|s| s.left.max(s.right)).max().unwrap_or(1)
+    }
+}
+
+/// A table of weights scaled to largest entry one, in `d` columns; and the logarithm of its range.
+fn table(t: &Array2<f64>, d: usize) -> (Vec<f32>, f64) {
+    let max = t.iter().copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
+    let mut least: f64 = 1.0;
+    let mut out = vec![0.0; t.nrows() * d];
+    for ((a, b), &v) in t.indexed_iter() {
+        if v > 0.0 {
+            let v = (v / max).max(LEAST);
+            least = least.min(v);
+            out[a * d + b] = v as f32;
+        }
+    }
+    (out, -least.ln())
+}
+
+/// The tiles of column `c`, and their numbers along the left and the right bond.
+fn tiles(below: &RowState, c: usize, parity: bool) -> (Vec<Tile>, usize, usize) {
+    let t = &below.tensors[c];
+    let (states, l, r) = t.dim();
+    let (left, right) = (l.div_ceil(T), r.div_ceil(T));
+    let max = t.iter().fold(0.0_f64, |m, v| m.max(v.abs())).max(f64::MIN_POSITIVE);
+    let stored = if parity { 1..2 } else { 0..states };
+    let mut out = vec![[[0.0; T]; T]; stored.len() * left * right];
+    for (k, s) in stored.enumerate() {
+        for (a, b) in (0..l).flat_map(|a| (0..r).map(move |b| (a, b))) {
+            out[(k * left + a / T) * right + b / T][a % T][b % T] = (t[[s, a, b]] / max) as f32;
+        }
+    }
+    (out, left, right)
+}

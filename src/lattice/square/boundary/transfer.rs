@@ -1,0 +1,431 @@
+//! Rows of the lattice as matrix-product operators, and the boundary state that they act on.
+//!
+//! ```text
+//! E_{r−1}(u) = Σ_s ∏_c V_c(u_c, s_c) v_c(s_c) ∏_c H_c(s_c, s_{c+1}) · E_r(s),      E_{rows−1} = 1,
+//! ```
+//!
+//! `H` the horizontal bonds of row `r` (the last one closes the ring on a cylinder), `v` its site weights, `V` the vertical bonds between
+//! rows `r−1` and `r`. Each horizontal table is written `H(a, b) = Σ_k L_k(a) R_k(b)`. Where the model is invariant under the exchange of
+//! two states the factors are the even and the odd function of the state: every index of the state then carries a parity, its
+//! tensors are block-sparse, and a decomposition is one of each block. Cost of a row: `O(cols d (dχ)³)`, twice that for a ring, a quarter
+//! of it with parity.
+
+use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
+
+use ndarray::{Array1, Array2, Array3, Axis, array, s};
+
+use super::super::geometry::Bond;
+use super::super::pair::PairModel;
+use crate::error::Result;
+use crate::linalg::{matmul, matmul_into, qr, strip, svd};
+
+/// Singular values below this fraction of the largest are rounding noise and always dropped.
+const NOISE: f64 = 1e-15;
+
+/// The weights of a model, each table scaled to largest entry one, with the logarithms of the scales added up.
+pub(super) struct Weights {
+    pub rows: usize,
+    pub cols: usize,
+    pub dims: Vec<usize>,
+    pub ring: bool,
+    /// Invariant under the exchange of the two states of all sites.
+    pub parity: bool,
+    /// `sites[j][a]`.
+    pub sites: Vec<Vec<f64>>,
+    /// Of bond `(r, c)–(r, c+1)` by `r·cols + c`; absent at an open edge.
+    pub horizontal: Vec<Option<Array2<f64>>>,
+    /// Of bond `(r−1, c)–(r, c)` by `(r−1)·cols + c`.
+    pub vertical: Vec<Array2<f64>>,
+    pub log_scale: f64,
+}
+
+impl Weights {
+    /// Of a model on an open lattice or a cylinder.
+    pub(super) fn new(model: &PairModel) -> Self {
+        let lattice = model.lattice();
+        let (rows, cols) = (lattice.rows(), lattice.cols());
+        let mut log_scale = 0.0;
+        let mut exp = |log: &[f64]| -> Vec<f64> {
+            let max = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            log_scale += max;
+            log.iter().map(|w| (w - max).exp()).collect()
+        };
+        let sites: Vec<Vec<f64>> = (0..lattice.sites()).map(|j| exp(model.site_log_weights(j))).collect();
+        let mut table = |bond| {
+            let log = model.bond_log_weights(bond);
+            let flat: Vec<f64> = log.iter().copied().collect();
+            Array2::from_shape_vec(log.dim(), exp(&flat)).expect("as many entries as before")
+        };
+        let across = lattice.horizontal_cols();
+        let horizontal: Vec<_> = (0..rows * cols)
+            .map(|j| (j % cols < across).then(|| table(Bond::Horizontal(j / cols * across + j % cols))))
+            .collect();
+        let vertical: Vec<_> = (0..lattice.vertical_bonds()).map(|i| table(Bond::Vertical(i))).collect();
+        let dims: Vec<usize> = sites.iter().map(Vec::len).collect();
+        let even = |t: &Array2<f64>| t[[0, 0]] == t[[1, 1]] && t[[0, 1]] == t[[1, 0]];
+        let parity = dims.iter().all(|&d| d == 2)
+            && sites.iter().all(|v| v[0] == v[1])
+            && horizontal.iter().flatten().all(even)
+            && vertical.iter().all(even);
+        Weights { rows, cols, dims, ring: lattice.wraps_cols(), parity, sites, horizontal, vertical, log_scale }
+    }
+
+    /// `L_k(a)` and `R_k(b)` of the bond to the right of site `j`; one constant term where there is none.
+    fn factors(&self, j: usize) -> Factors {
+        match &self.horizontal[j] {
+            None => Factors::constant(self.dims[j]),
+            Some(h) if self.parity => {
+                let (even, odd) = ((h[[1, 1]] + h[[1, 0]]) / 2.0, (h[[1, 1]] - h[[1, 0]]) / 2.0);
+                let left = array![[even, -odd], [even, odd]];
+                Factors { left, right: array![[1.0, -1.0], [1.0, 1.0]], parity: vec![0, 1] }
+            }
+            Some(h) => {
+                let d = h.nrows();
+                Factors { left: Array2::eye(d), right: h.t().to_owned(), parity: vec![0; d] }
+            }
+        }
+    }
+}
+
+/// `H(a, b) = Σ_k left[a, k] right[b, k]`, with the parity of each term.
+struct Factors {
+    left: Array2<f64>,
+    right: Array2<f64>,
+    parity: Vec<u8>,
+}
+
+impl Factors {
+    /// No bond: a single term, one for each of `d` states.
+    fn constant(d: usize) -> Self {
+        Factors { left: Array2::ones((d, 1)), right: Array2::ones((d, 1)), parity: vec![0] }
+    }
+
+    fn terms(&self) -> usize {
+        self.parity.len()
+    }
+}
+
+/// Which factors of a row are applied together.
+#[derive(Clone, Copy)]
+struct Part {
+    /// Site weights and the bonds along the row, but for the closing one.
+    along: bool,
+    /// The closing bond of a ring.
+    closing: bool,
+    /// The bonds to the row above.
+    up: bool,
+}
+
+/// A state over the sites of one row: tensors `(state, left bond, right bond)`, times `exp(log_scale)`.
+#[derive(Debug, Clone)]
+pub(super) struct RowState {
+    pub tensors: Vec<Array3<f64>>,
+    /// Parity of each index of the `cols + 1` bonds; all even where the model has none.
+    pub parity: Vec<Vec<u8>>,
+    pub log_scale: f64,
+}
+
+impl RowState {
+    /// `E_{rows−1} = 1`.
+    pub(super) fn ones(w: &Weights) -> Self {
+        let first = (w.rows - 1) * w.cols;
+        let tensors = (0..w.cols).map(|c| Array3::ones((w.dims[first + c], 1, 1))).collect();
+        RowState { tensors, parity: vec![vec![0]; w.cols + 1], log_scale: 0.0 }
+    }
+
+    /// Largest bond dimension.
+    pub(super) fn bond(&self) -> usize {
+        self.parity.iter().map(Vec::len).max().unwrap_or(1)
+    }
+
+    /// `E_{r−1}` of `E_r`, compressed to bonds of at most `chi`; and the relative squared weight that was dropped. On a ring the closing
+    /// bond is applied after the others have been compressed: two steps with bonds `dχ` cost an eighth of one with `d²χ`.
+    pub(super) fn next_row(&self, w: &Weights, r: usize, chi: usize) -> Result<(RowState, f64)> {
+        if !w.ring {
+            let mut state = self.apply(w, r, Part { along: true, closing: false, up: true });
+            let dropped = state.compress(chi, w.parity)?;
+            return Ok((state, dropped));
+        }
+        let mut state = self.apply(w, r, Part { along: true, closing: false, up: false });
+        let first = state.compress(chi, w.parity)?;
+        let mut state = state.apply(w, r, Part { along: false, closing: true, up: true });
+        let second = state.compress(chi, w.parity)?;
+        Ok((state, first + second))
+    }
+
+    /// `(sign, log |Σ_s|)` of row 0 and what is below it.
+    pub(super) fn log_total(&self, w: &Weights) -> (f64, f64) {
+        self.apply(w, 0, Part { along: true, closing: w.ring, up: true }).log_value()
+    }
+
+    /// Some factors of row `r` applied to the state, not compressed; for `r = 0` "up" is the sum over the states of each site.
+    fn apply(&self, w: &Weights, r: usize, part: Part) -> RowState {
+        let cols = w.cols;
+        let first = r * cols;
+        let closing = part.closing.then(|| w.factors(first + cols - 1));
+        let mut before = Factors::constant(w.dims[first]);
+        let mut out = RowState { tensors: Vec::with_capacity(cols), parity: vec![vec![0]], log_scale: self.log_scale };
+        for c in 0..cols {
+            let (j, last) = (first + c, c + 1 == cols);
+            let after = if last || !part.along { Factors::constant(w.dims[j]) } else { w.factors(j) };
+            let around = Closing::at(closing.as_ref(), c, cols);
+            let ones = vec![1.0; w.dims[j]];
+            let own = if part.along { &w.sites[j] } else { &ones };
+            let up = match (part.up, r) {
+                (false, _) => &Array2::eye(w.dims[j]),
+                (true, 0) => &Array2::ones((1, w.dims[j])),
+                (true, _) => &w.vertical[j - cols],
+            };
+            out.tensors.push(site(&self.tensors[c], own, up, &before, &after, &around));
+            let ring = closing.as_ref().filter(|_| !last).map_or(vec![0], |f| f.parity.clone());
+            out.parity.push(combine(&after.parity, &ring, &self.parity[c + 1]));
+            // At an open edge, or without the bonds along the row, one constant term for the next site.
+            before = if after.terms() > 1 || w.horizontal[j].is_some() && part.along {
+                after
+            } else {
+                Factors::constant(w.dims.get(j + 1).copied().unwrap_or(1))
+            };
+        }
+        out
+    }
+
+    /// Best approximation with bonds of at most `chi`, by a QR sweep to the right and truncated SVDs to the left; returns the sum of the
+    /// relative squared weights that were dropped. The result is right-canonical, its norm in `log_scale`.
+    fn compress(&mut self, chi: usize, parity: bool) -> Result<f64> {
+        if parity {
+            self.tensors.iter_mut().for_each(rotate);
+        }
+        let charges = |d: usize| -> Vec<u8> { (0..d).map(|f| if parity { f as u8 } else { 0 }).collect() };
+        let n = self.tensors.len();
+        for c in 0..n - 1 {
+            let (d, l, r) = self.tensors[c].dim();
+            let rows = combine(&charges(d), &self.parity[c], &[0]);
+            let m = self.tensors[c].view().into_shape_with_order((d * l, r)).expect("standard layout").to_owned();
+            let Split { left, right, parity } = orthogonal(&m, &rows, &self.parity[c + 1])?;
+            let k = parity.len();
+            self.tensors[c] = left.into_shape_with_order((d, l, k)).expect("the same size");
+            self.parity[c + 1] = parity;
+            self.tensors[c + 1] = times_left(&right, &self.tensors[c + 1]);
+            self.log_scale += strip(&mut self.tensors[c + 1]) as f64 * LN_2;
+        }
+        let mut discarded = 0.0;
+        for c in (1..n).rev() {
+            let (d, l, r) = self.tensors[c].dim();
+            // Rows: left bond; columns: (state, right bond).
+            let m = self.tensors[c].view().permuted_axes([1, 0, 2]);
+            let m = m.as_standard_layout().into_owned().into_shape_with_order((l, d * r)).expect("the same size");
+            let columns = combine(&charges(d), &self.parity[c + 1], &[0]);
+            let (split, dropped) = truncated(&m, &self.parity[c], &columns, chi)?;
+            discarded += dropped;
+            let k = split.parity.len();
+            let right = split.right.into_shape_with_order((k, d, r)).expect("the same size");
+            self.tensors[c] = right.permuted_axes([1, 0, 2]).as_standard_layout().into_owned();
+            self.parity[c] = split.parity;
+            self.tensors[c - 1] = times_right(&self.tensors[c - 1], &split.left);
+            self.log_scale += strip(&mut self.tensors[c - 1]) as f64 * LN_2;
+        }
+        if parity {
+            self.tensors.iter_mut().for_each(rotate);
+        }
+        Ok(discarded)
+    }
+
+    /// `(sign, log |Σ_s|)` of a state with one state a site.
+    fn log_value(&self) -> (f64, f64) {
+        let mut v = Array1::from_elem(1, 1.0);
+        let mut log = self.log_scale;
+        for t in &self.tensors {
+            v = v.dot(&t.index_axis(Axis(0), 0));
+            log += strip(&mut v) as f64 * LN_2;
+        }
+        (v[0].signum(), log + v[0].abs().ln())
+    }
+}
+
+/// Parities of a product of indices, the first slowest.
+fn combine(a: &[u8], b: &[u8], c: &[u8]) -> Vec<u8> {
+    let pairs = a.iter().flat_map(|x| b.iter().map(move |y| x ^ y));
+    pairs.flat_map(|x| c.iter().map(move |y| x ^ y)).collect()
+}
+
+/// How the index of the closing bond runs through a column: from the first site, its right end, to the last, its left end.
+enum Closing<'a> {
+    Absent,
+    Starts(&'a Factors),
+    Runs(usize),
+    Ends(&'a Factors),
+}
+
+impl<'a> Closing<'a> {
+    fn at(bond: Option<&'a Factors>, c: usize, cols: usize) -> Self {
+        match bond {
+            None => Closing::Absent,
+            Some(f) if c == 0 => Closing::Starts(f),
+            Some(f) if c + 1 == cols => Closing::Ends(f),
+            Some(f) => Closing::Runs(f.terms()),
+        }
+    }
+
+    /// Values of the index on the left and on the right.
+    fn dims(&self) -> (usize, usize) {
+        match self {
+            Closing::Absent => (1, 1),
+            Closing::Starts(f) => (1, f.terms()),
+            Closing::Runs(k) => (*k, *k),
+            Closing::Ends(f) => (f.terms(), 1),
+        }
+    }
+
+    fn factor(&self, a: usize, z: usize, y: usize) -> f64 {
+        match self {
+            Closing::Absent => 1.0,
+            Closing::Starts(f) => f.right[[a, y]],
+            Closing::Runs(_) => f64::from(u8::from(z == y)),
+            Closing::Ends(f) => f.left[[a, z]],
+        }
+    }
+}
+
+/// The tensor of one site of a row applied to the tensor below it.
+fn site(
+    below: &Array3<f64>,
+    v: &[f64],
+    up: &Array2<f64>,
+    before: &Factors,
+    after: &Factors,
+    closing: &Closing<'_>,
+) -> Array3<f64> {
+    let (d, l, r) = below.dim();
+    let (kl, kr) = (before.terms(), after.terms());
+    let (zl, zr) = closing.dims();
+    let mut out = Array3::zeros((up.nrows(), kl * zl * l, kr * zr * r));
+    for (u, i, j) in product(up.nrows(), kl, kr) {
+        for (z, y, a) in product(zl, zr, d) {
+            let factor = v[a] * up[[u, a]] * before.right[[a, i]] * after.left[[a, j]] * closing.factor(a, z, y);
+            if factor != 0.0 {
+                let (row, col) = ((i * zl + z) * l, (j * zr + y) * r);
+                let mut block = out.slice_mut(s![u, row..row + l, col..col + r]);
+                block.scaled_add(factor, &below.index_axis(Axis(0), a));
+            }
+        }
+    }
+    out
+}
+
+/// All triples of indices.
+fn product(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, usize)> {
+    (0..a * b * c).map(move |i| (i / (b * c), i / c % b, i % c))
+}
+
+/// Between states and their even and odd combinations, a rotation that is its own inverse.
+fn rotate(t: &mut Array3<f64>) {
+    if t.dim().0 == 2 {
+        let (a, b) = (t.index_axis(Axis(0), 0).to_owned(), t.index_axis(Axis(0), 1).to_owned());
+        t.index_axis_mut(Axis(0), 0).assign(&((&a + &b) * FRAC_1_SQRT_2));
+        t.index_axis_mut(Axis(0), 1).assign(&((a - b) * FRAC_1_SQRT_2));
+    }
+}
+
+/// A matrix as `left · right`, with the parity of each term.
+struct Split {
+    left: Array2<f64>,
+    right: Array2<f64>,
+    parity: Vec<u8>,
+}
+
+/// The rows and the columns of each parity, where there are both.
+fn sectors(rows: &[u8], columns: &[u8]) -> Vec<(u8, Vec<usize>, Vec<usize>)> {
+    let of = |p: &[u8], q: u8| (0..p.len()).filter(|&i| p[i] == q).collect::<Vec<usize>>();
+    let all = (0..2).map(|q| (q, of(rows, q), of(columns, q)));
+    all.filter(|(_, r, c)| !r.is_empty() && !c.is_empty()).collect()
+}
+
+fn block(m: &Array2<f64>, rows: &[usize], columns: &[usize]) -> Array2<f64> {
+    Array2::from_shape_fn((rows.len(), columns.len()), |(i, j)| m[[rows[i], columns[j]]])
+}
+
+/// Puts the blocks `(parity, rows, columns, left, right)` together.
+fn join(shape: (usize, usize), parts: &[Sector]) -> Split {
+    let k = parts.iter().map(|p| p.left.ncols()).sum();
+    let (mut left, mut right) = (Array2::zeros((shape.0, k)), Array2::zeros((k, shape.1)));
+    let (mut parity, mut first) = (Vec::with_capacity(k), 0);
+    for part in parts {
+        let terms = part.left.ncols();
+        for (i, &row) in part.rows.iter().enumerate() {
+            left.slice_mut(s![row, first..first + terms]).assign(&part.left.row(i));
+        }
+        for (j, &column) in part.columns.iter().enumerate() {
+            right.slice_mut(s![first..first + terms, column]).assign(&part.right.column(j));
+        }
+        parity.extend(std::iter::repeat_n(part.parity, terms));
+        first += terms;
+    }
+    Split { left, right, parity }
+}
+
+/// A decomposed block.
+struct Sector {
+    parity: u8,
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+    left: Array2<f64>,
+    right: Array2<f64>,
+}
+
+/// QR decomposition, block by block.
+fn orthogonal(m: &Array2<f64>, rows: &[u8], columns: &[u8]) -> Result<Split> {
+    let mut parts = Vec::new();
+    for (parity, rows, columns) in sectors(rows, columns) {
+        let (left, right) = qr(block(m, &rows, &columns).view())?;
+        parts.push(Sector { parity, rows, columns, left, right });
+    }
+    Ok(join(m.dim(), &parts))
+}
+
+/// Singular value decomposition, block by block, of which the `chi` largest values are kept, `left` with the values; and the relative
+/// squared weight of the others.
+fn truncated(m: &Array2<f64>, rows: &[u8], columns: &[u8], chi: usize) -> Result<(Split, f64)> {
+    let mut found = Vec::new();
+    for (parity, rows, columns) in sectors(rows, columns) {
+        let svd = svd(block(m, &rows, &columns).view())?;
+        found.push((parity, rows, columns, svd));
+    }
+    let mut values: Vec<f64> = found.iter().flat_map(|f| f.3.s.iter().copied()).collect();
+    values.sort_unstable_by(|a, b| b.total_cmp(a));
+    let largest = values.first().copied().unwrap_or(0.0);
+    let kept = values.iter().take(chi).filter(|&&s| s > NOISE * largest).count().max(1);
+    let total: f64 = values.iter().map(|s| s * s).sum();
+    let dropped: f64 = values[kept.min(values.len())..].iter().map(|s| s * s).sum();
+    // Of equal values those of even parity come first.
+    let least = values.get(kept - 1).copied().unwrap_or(0.0);
+    let mut ties = values[..kept.min(values.len())].iter().filter(|&&s| s == least).count();
+    let parts: Vec<Sector> = found
+        .into_iter()
+        .map(|(parity, rows, columns, svd)| {
+            let above = svd.s.iter().filter(|&&s| s > least).count();
+            let equal = svd.s.iter().filter(|&&s| s == least).count().min(ties);
+            ties -= equal;
+            let k = above + equal;
+            let left = &svd.u.slice(s![.., ..k]) * &svd.s.slice(s![..k]);
+            Sector { parity, rows, columns, left, right: svd.vt.slice(s![..k, ..]).to_owned() }
+        })
+        .collect();
+    Ok((join(m.dim(), &parts), if total > 0.0 { dropped / total } else { 0.0 }))
+}
+
+/// `Σ_l m[k, l] t[s, l, r]`.
+fn times_left(m: &Array2<f64>, t: &Array3<f64>) -> Array3<f64> {
+    let (d, _, r) = t.dim();
+    let mut out = Array3::zeros((d, m.nrows(), r));
+    for (mut out, t) in out.outer_iter_mut().zip(t.outer_iter()) {
+        matmul_into(1.0, m.view(), t, 0.0, out.view_mut());
+    }
+    out
+}
+
+/// `Σ_r t[s, l, r] m[r, k]`.
+fn times_right(t: &Array3<f64>, m: &Array2<f64>) -> Array3<f64> {
+    let (d, l, r) = t.dim();
+    let flat = t.view().into_shape_with_order((d * l, r)).expect("standard layout");
+    matmul(flat, m.view()).into_shape_with_order((d, l, m.ncols())).expect("the same size")
+}

@@ -1,0 +1,144 @@
+//! Arithmetic on lanes: loops over the SIMD vectors of 32 numbers.
+//!
+//! Written with `pulp` operations throughout: left to itself the compiler interchanges loops over lanes with those around them, into
+//! gathers and scatters (measured: 2.5 times the time of a pass).
+
+use pulp::Simd;
+
+/// Configurations side by side.
+pub(super) const LANES: usize = 32;
+
+/// A number for each configuration of a group.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(128))]
+pub(super) struct Lane(pub [f32; LANES]);
+
+/// An integer for each configuration of a group: its state at one site, or random bits.
+#[derive(Debug, Clone, Copy)]
+#[repr(C, align(128))]
+pub(super) struct Word(pub [u32; LANES]);
+
+pub(super) const ZERO: Lane = Lane([0.0; LANES]);
+pub(super) const ONE: Lane = Lane([1.0; LANES]);
+pub(super) const NONE: Word = Word([0; LANES]);
+
+#[inline(always)]
+pub(super) fn vectors<S: Simd>(lane: &Lane) -> &[S::f32s] {
+    S::as_simd_f32s(&lane.0).0
+}
+
+#[inline(always)]
+pub(super) fn vectors_mut<S: Simd>(lane: &mut Lane) -> &mut [S::f32s] {
+    S::as_mut_simd_f32s(&mut lane.0).0
+}
+
+#[inline(always)]
+pub(super) fn words<S: Simd>(word: &Word) -> &[S::u32s] {
+    S::as_simd_u32s(&word.0).0
+}
+
+#[inline(always)]
+pub(super) fn words_mut<S: Simd>(word: &mut Word) -> &mut [S::u32s] {
+    S::as_mut_simd_u32s(&mut word.0).0
+}
+
+/// `factor · a` in each lane.
+#[inline(always)]
+pub(super) fn scaled<S: Simd>(simd: S, factor: f32, a: &Lane) -> Lane {
+    let mut out = ZERO;
+    let factor = simd.splat_f32s(factor);
+    for (out, &a) in vectors_mut::<S>(&mut out).iter_mut().zip(vectors::<S>(a)) {
+        *out = simd.mul_f32s(factor, a);
+    }
+    out
+}
+
+/// `a ← a b`.
+#[inline(always)]
+pub(super) fn multiply<S: Simd>(simd: S, a: &mut Lane, b: &Lane) {
+    for (a, &b) in vectors_mut::<S>(a).iter_mut().zip(vectors::<S>(b)) {
+        *a = simd.mul_f32s(*a, b);
+    }
+}
+
+/// `yes` in the lanes where `state` is `s`, else `no`.
+#[inline(always)]
+pub(super) fn where_state<S: Simd>(simd: S, state: &Word, s: u32, yes: &Lane, no: &Lane) -> Lane {
+    let mut out = ZERO;
+    let s = simd.splat_u32s(s);
+    let lanes = words::<S>(state).iter().zip(vectors::<S>(yes)).zip(vectors::<S>(no));
+    for (out, ((&state, &yes), &no)) in vectors_mut::<S>(&mut out).iter_mut().zip(lanes) {
+        *out = simd.select_f32s(simd.equal_u32s(state, s), yes, no);
+    }
+    out
+}
+
+/// One number in the lanes where `state` is 0, another elsewhere.
+#[inline(always)]
+pub(super) fn choose_number<S: Simd>(simd: S, state: &Word, zero: f32, other: f32, out: &mut Lane) {
+    let (zero, other) = (simd.splat_f32s(zero), simd.splat_f32s(other));
+    for (out, &state) in vectors_mut::<S>(out).iter_mut().zip(words::<S>(state)) {
+        *out = simd.select_f32s(simd.equal_u32s(state, simd.splat_u32s(0)), zero, other);
+    }
+}
+
+/// `(even + sign odd) a b`.
+#[inline(always)]
+pub(super) fn combine<S: Simd>(simd: S, even: &Lane, sign: &Lane, odd: &Lane, a: &Lane, b: &Lane, out: &mut Lane) {
+    for (v, out) in vectors_mut::<S>(out).iter_mut().enumerate() {
+        let sum = simd.mul_add_f32s(vectors::<S>(sign)[v], vectors::<S>(odd)[v], vectors::<S>(even)[v]);
+        *out = simd.mul_f32s(sum, simd.mul_f32s(vectors::<S>(a)[v], vectors::<S>(b)[v]));
+    }
+}
+
+/// `−a`.
+#[inline(always)]
+pub(super) fn negative<S: Simd>(simd: S, a: &Lane) -> Lane {
+    scaled(simd, -1.0, a)
+}
+
+/// Multiplies each lane by the power of two that brings its largest number between one and two; the numbers are the first `len` of
+/// each of `parts` parts that start `stride` apart. Adds the exponents taken out to `exponents`, plus 127 for each call.
+#[inline(always)]
+pub(super) fn rescale<S: Simd>(
+    simd: S,
+    vector: &mut [Lane],
+    parts: usize,
+    stride: usize,
+    len: usize,
+    exponents: &mut Word,
+) {
+    for v in 0..LANES / S::F32_LANES {
+        // Bits of non-negative numbers are ordered as the numbers.
+        let magnitude = simd.splat_u32s(0x7fff_ffff);
+        let mut max = simd.splat_u32s(0);
+        for part in 0..parts {
+            for lane in &vector[part * stride..part * stride + len] {
+                let bits = simd.transmute_u32s_f32s(vectors::<S>(lane)[v]);
+                max = simd.max_u32s(max, simd.and_u32s(bits, magnitude));
+            }
+        }
+        let exponent = simd.and_u32s(max, simd.splat_u32s(0x7f80_0000));
+        let exponent = simd.min_u32s(exponent, simd.splat_u32s(253 << 23));
+        let sum = &mut words_mut::<S>(exponents)[v];
+        *sum = simd.add_u32s(*sum, simd.wrapping_dyn_shr_u32s(exponent, simd.splat_u32s(23)));
+        let scale = simd.transmute_f32s_u32s(simd.sub_u32s(simd.splat_u32s(254 << 23), exponent));
+        for part in 0..parts {
+            for lane in &mut vector[part * stride..part * stride + len] {
+                let lane = &mut vectors_mut::<S>(lane)[v];
+                *lane = simd.mul_f32s(*lane, scale);
+            }
+        }
+    }
+}
+
+/// For each lane `2^(own − max)` of exponents, zero where that is below the range of the numbers.
+pub(super) fn relative(own: &Word, all: &[Word]) -> Lane {
+    let mut out = ZERO;
+    for i in 0..LANES {
+        let max = all.iter().map(|e| e.0[i]).max().unwrap_or(0);
+        let below = max - own.0[i].min(max);
+        out.0[i] = f32::from_bits(127u32.saturating_sub(below) << 23);
+    }
+    out
+}
