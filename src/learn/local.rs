@@ -15,6 +15,7 @@
 //! Two-site learning: Han, Wang, Fan, Wang, Zhang, arXiv 1709.01662.
 
 use super::batch::{Batch, PerSample, dot};
+use super::towards::Toward;
 use crate::error::{Error, Result};
 
 /// How a merged tensor is changed.
@@ -25,6 +26,8 @@ pub(crate) enum Step {
     Likelihood { iterations: usize, rate: f64 },
     /// The natural gradient of `Σ_i w_i log P(x_i)` with weights of any sign, times `rate`, at most of norm `limit`.
     Signed { rate: f64, limit: f64 },
+    /// Towards amplitudes that are known ([`super::towards`]): the weights of the batch are these, its amplitudes scaled alike.
+    Towards { toward: Toward, rate: f64, limit: f64 },
 }
 
 /// Amplitudes count as at least this fraction of the largest value that they could have (environments and `M` have norm one): the gradient
@@ -34,6 +37,14 @@ const FLOOR: f64 = 1e-8;
 /// Changes `m` (norm one, shape `[s][χ_l][χ_r]`) in the focus of the batch; the result has norm one.
 pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<()> {
     let raw = batch.amplitudes(m);
+    if let Step::Towards { toward, rate, limit } = *step {
+        let c = batch.map(&raw, |t, v, log| toward.coefficient(t, v, log));
+        let direction = batch.accumulate(&c, m.len());
+        let norm = rate * dot(&direction, &direction).sqrt();
+        let length = rate * if norm > limit { limit / norm } else { 1.0 };
+        m.iter_mut().zip(direction).for_each(|(m, d)| *m += length * d);
+        return normalise(m);
+    }
     // An environment of logarithm −∞ is a zero vector: nothing at this place can help the sample.
     let psi = batch.map(&raw, |_, v, log| if log == f64::NEG_INFINITY { f64::INFINITY } else { away_from_zero(v) });
     let pull = batch.accumulate(&batch.map(&psi, |w, v, _| w / v), m.len());
@@ -50,6 +61,7 @@ pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<(
             let norm = 0.5 * rate * dot(&direction, &direction).sqrt();
             (direction, 0.5 * rate * if norm > limit { limit / norm } else { 1.0 })
         }
+        Step::Towards { .. } => unreachable!("left above"),
     };
     m.iter_mut().zip(direction).for_each(|(m, d)| *m += length * d);
     normalise(m)
