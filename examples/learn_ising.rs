@@ -41,11 +41,23 @@ struct Options {
     #[arg(long)]
     chi: Option<usize>,
     /// Draws of the model a round; chains visit half as many configurations
-    #[arg(long, default_value_t = 32_768)]
+    #[arg(long, default_value_t = 100_000)]
     draws: usize,
     /// Rounds of learning at β with all bonds
     #[arg(long, default_value_t = 24)]
     rounds: usize,
+    /// Rate of the first round at β with all bonds
+    #[arg(long, default_value_t = 0.25)]
+    rate: f64,
+    /// Rounds after which the rate has halved
+    #[arg(long, default_value_t = 8.0)]
+    slowing: f64,
+    /// Noise threshold of bonds
+    #[arg(long, default_value_t = 0.05)]
+    significance: f64,
+    /// Learn by the divergence instead of the overlap
+    #[arg(long)]
+    divergence: bool,
     /// Seed of all draws
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -73,6 +85,10 @@ fn run() -> Result<(), Failure> {
     let budget = Budget {
         draws: options::positive("draws", options.draws)?,
         rounds: options::positive("rounds", options.rounds)?,
+        rate: options.rate,
+        slowing: options.slowing,
+        significance: options.significance,
+        divergence: options.divergence,
         seed: options.seed,
         verbose: options.verbose,
     };

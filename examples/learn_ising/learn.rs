@@ -8,7 +8,7 @@ use ndarray::Array1;
 use serde::Serialize;
 use tensorjump::lattice::square::{SpinSweep, Wolff};
 use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
-use tensorjump::learn::{LoopOptions, LoopRound, Stage, Symmetry, assess, in_the_loop};
+use tensorjump::learn::{LoopOptions, LoopRound, Stage, Symmetry, Toward, assess, in_the_loop};
 use tensorjump::mcmc::{Cycle, Move};
 use tensorjump::model::{BornMps, Permuted};
 use tensorjump::{Streams, Target};
@@ -25,6 +25,11 @@ pub struct Budget {
     pub draws: usize,
     /// Rounds at β with all bonds.
     pub rounds: usize,
+    /// Rate at β with all bonds.
+    pub rate: f64,
+    pub slowing: f64,
+    pub significance: f64,
+    pub divergence: bool,
     pub seed: u64,
     pub verbose: bool,
 }
@@ -126,11 +131,11 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
     let square = ising.lattice();
     let warm = cylinder(square.rows(), square.cols(), 0.8 * ising.beta())?;
     let (warm_move, own_move) = (local(&warm)?, local(ising)?);
-    let stage = |target, local, max_bond, rounds| Stage { target, local, max_bond, rounds, enough: (0.999, 0.999) };
+    let stage = |target, local, max_bond, rounds, rate| Stage { target, local, max_bond, rounds, rate, enough: (0.999, 0.999) };
     let stages = [
-        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 4),
-        stage(ising, own_move.as_ref(), chi.div_ceil(2), 6),
-        stage(ising, own_move.as_ref(), chi, budget.rounds),
+        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 3, 0.5),
+        stage(ising, own_move.as_ref(), chi.div_ceil(2), 6, 0.4),
+        stage(ising, own_move.as_ref(), chi, budget.rounds, budget.rate),
     ];
     let updates = 4;
     let options = LoopOptions {
@@ -140,6 +145,9 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
         updates,
         first: (8, 6),
         symmetries: symmetries(square)?,
+        slowing: budget.slowing,
+        significance: budget.significance,
+        toward: if budget.divergence { Toward::Divergence } else { Toward::Overlap },
         seed: budget.seed,
         ..LoopOptions::default()
     };

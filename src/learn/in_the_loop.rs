@@ -39,6 +39,8 @@ pub struct Stage<'a> {
     pub max_bond: usize,
     /// Rounds at most.
     pub rounds: usize,
+    /// Rate of the first round, see [`TowardsStep`]; later ones have `rate/(1 + round/slowing)`, which averages over the rounds.
+    pub rate: f64,
     /// The stage ends when acceptance and effective fraction of the draws reach both these numbers.
     pub enough: (f64, f64),
 }
@@ -60,12 +62,12 @@ pub struct LoopOptions {
     pub first: (usize, usize),
     /// What a round makes small.
     pub toward: Toward,
-    /// Rate of the first round of a stage.
-    pub rate: f64,
-    /// Rounds of a stage after which the rate has halved: `rate/(1 + round/slowing)` averages over the rounds.
+    /// Rounds of a stage after which the rate has halved.
     pub slowing: f64,
     /// Squared weight that an SVD may discard.
     pub cutoff: f64,
+    /// Squares of singular values below this many times the noise of the samples are discarded: bonds grow with what samples can tell.
+    pub significance: f64,
     /// Symmetries of every target: each is applied with probability ½, in this order, to each configuration that a chain visited.
     pub symmetries: Vec<Symmetry>,
     /// Seed.
@@ -73,8 +75,8 @@ pub struct LoopOptions {
 }
 
 impl Default for LoopOptions {
-    /// 16384 draws, 2048 chains of 4 updates, warm-up of 100 local updates, first model of bond 8 by 8 rounds, overlap steps of rate 0.5
-    /// that halve after 4 rounds.
+    /// 16384 draws, 2048 chains of 4 updates, warm-up of 100 local updates, first model of bond 8 by 8 rounds, overlap steps whose rate
+    /// halves after 8 rounds.
     fn default() -> Self {
         LoopOptions {
             order: None,
@@ -84,9 +86,9 @@ impl Default for LoopOptions {
             warm_up: 100,
             first: (8, 8),
             toward: Toward::Overlap,
-            rate: 0.5,
-            slowing: 4.0,
+            slowing: 8.0,
             cutoff: 1e-12,
+            significance: 0.05,
             symmetries: Vec::new(),
             seed: 0,
         }
@@ -163,7 +165,7 @@ pub struct Learned {
 /// let square = Square::new(3, 4, Geometry::Cylinder)?;
 /// let ising = Ising::new(Couplings::uniform(square, 1.0)?, 0.3)?;
 /// let sweep = SpinSweep::heat_bath(&ising)?;
-/// let stage = Stage { target: &ising, local: &sweep, max_bond: 8, rounds: 10, enough: (0.9, 0.9) };
+/// let stage = Stage { target: &ising, local: &sweep, max_bond: 8, rounds: 10, rate: 0.3, enough: (0.9, 0.9) };
 /// let options = LoopOptions { order: Some(square.snake()), draws: 2048, chains: 256, ..LoopOptions::default() };
 /// let learned = in_the_loop(&[stage], &options, |round| {
 ///     assert!(round.model.acceptance.mean <= 1.0);
@@ -214,7 +216,9 @@ fn check(stages: &[Stage<'_>], options: &LoopOptions) -> Result<Vec<usize>> {
     let dims = first.target.dims();
     for stage in stages {
         match_dims(dims, stage.target.dims())?;
-        Truncation { max_bond: stage.max_bond, cutoff: options.cutoff }.check()?;
+        let truncation = Truncation { max_bond: stage.max_bond, cutoff: options.cutoff };
+        let (rate, significance) = (stage.rate, options.significance);
+        TowardsStep { rate, significance, truncation, ..TowardsStep::default() }.check()?;
     }
     for (name, value) in [("draws", options.draws), ("chains", options.chains), ("updates", options.updates)] {
         if value < 2 && name == "draws" || value == 0 {
@@ -224,7 +228,6 @@ fn check(stages: &[Stage<'_>], options: &LoopOptions) -> Result<Vec<usize>> {
     if !(options.slowing > 0.0) {
         return Err(Error::parameter("slowing", options.slowing, "above zero"));
     }
-    TowardsStep { rate: options.rate, ..TowardsStep::default() }.check()?;
     for symmetry in &options.symmetries {
         symmetry.apply(Array2::zeros((0, dims.len())).view(), dims)?;
     }
@@ -316,7 +319,7 @@ impl State {
             r_hat: visited.r_hat,
             bonds: self.model.amplitude().bonds(),
             discarded: 0.0,
-            rate: options.rate / (1.0 + at.1 as f64 / options.slowing),
+            rate: stage.rate / (1.0 + at.1 as f64 / options.slowing),
             seconds: 0.0,
         };
         if at.1 < stage.rounds && !report.reaches(stage) {
@@ -329,6 +332,7 @@ impl State {
                 rate: report.rate,
                 limit: 0.5,
                 truncation: Truncation { max_bond: stage.max_bond, cutoff: options.cutoff },
+                significance: options.significance,
                 two_site: true,
             };
             let x = x.select(Axis(1), &self.order);

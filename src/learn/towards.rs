@@ -56,12 +56,15 @@ impl Toward {
 pub struct TowardsStep {
     /// What is made small.
     pub toward: Toward,
-    /// Fraction of the way to the optimum that the samples see at each place, in (0, 1].
+    /// Fraction of the way to the optimum that the samples see, at each place, in (0, 1]; with fewer samples `n` than `p` numbers in the
+    /// tensors `n/p` of that, or noise would feed on itself.
     pub rate: f64,
     /// Largest norm of the change at each place, relative to the norm of the amplitude.
     pub limit: f64,
     /// What each SVD may discard, and the largest bond.
     pub truncation: Truncation,
+    /// Squares of singular values below this many times the noise of the samples are discarded too; 0 keeps them.
+    pub significance: f64,
     /// Two sites a step, bonds adapt; or one site, bonds stay, `d` times cheaper.
     pub two_site: bool,
 }
@@ -70,7 +73,7 @@ impl Default for TowardsStep {
     /// Two-site overlap steps of rate 0.5, bonds up to 32, changes up to 0.5.
     fn default() -> Self {
         let truncation = Truncation { max_bond: 32, cutoff: 1e-12 };
-        TowardsStep { toward: Toward::Overlap, rate: 0.5, limit: 0.5, truncation, two_site: true }
+        TowardsStep { toward: Toward::Overlap, rate: 0.5, limit: 0.5, truncation, significance: 1.0, two_site: true }
     }
 }
 
@@ -78,6 +81,9 @@ impl TowardsStep {
     pub(super) fn check(&self) -> Result<()> {
         check_rate(self.rate, 1.0)?;
         self.truncation.check()?;
+        if !(self.significance >= 0.0 && self.significance.is_finite()) {
+            return Err(Error::parameter("significance", self.significance, "finite and not negative"));
+        }
         if self.limit > 0.0 { Ok(()) } else { Err(Error::parameter("limit", self.limit, "above zero")) }
     }
 }
@@ -110,7 +116,9 @@ pub fn born_towards(
     let bond = model.amplitude().max_bond().max(step.truncation.max_bond.min(256));
     let mut batch = Batch::new(x, &t, bond)?;
     batch.scale(&logs);
-    let local = Step::Towards { toward: step.toward, rate: step.rate, limit: step.limit };
+    let numbers: usize = model.amplitude().tensors().iter().map(|a| a.len()).sum();
+    let rate = step.rate * (n / numbers as f64).min(1.0);
+    let local = Step::Towards { toward: step.toward, rate, limit: step.limit, significance: step.significance };
     let cut = Cut { truncation: step.truncation, noise: 0.0 };
     let sites = if step.two_site { Sites::Two } else { Sites::One };
     let report = amplitude.sweep(&mut batch, &local, sites, &cut)?;
