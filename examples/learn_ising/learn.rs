@@ -131,7 +131,8 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
     let square = ising.lattice();
     let warm = cylinder(square.rows(), square.cols(), 0.8 * ising.beta())?;
     let (warm_move, own_move) = (local(&warm)?, local(ising)?);
-    let stage = |target, local, max_bond, rounds, rate| Stage { target, local, max_bond, rounds, rate, enough: (0.999, 0.999) };
+    let stage =
+        |target, local, max_bond, rounds, rate| Stage { target, local, max_bond, rounds, rate, enough: (0.999, 0.999) };
     let stages = [
         stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 3, 0.5),
         stage(ising, own_move.as_ref(), chi.div_ceil(2), 6, 0.4),

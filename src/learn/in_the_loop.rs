@@ -336,8 +336,7 @@ impl State {
                 two_site: true,
             };
             let x = x.select(Axis(1), &self.order);
-            (self.model, report.discarded) =
-                born_towards(&self.model, x.view(), log_pi.view(), density.view(), &step)?;
+            (self.model, report.discarded) = born_towards(&self.model, x.view(), log_pi.view(), density.view(), &step)?;
         }
         report.seconds = clock.elapsed().as_secs_f64();
         Ok(report)

@@ -7,6 +7,7 @@ mod laws;
 
 mod diffusion;
 mod fredkin;
+mod in_the_loop;
 mod learn;
 mod mcmc;
 mod models;
