@@ -17,6 +17,7 @@ fn sweep(samples: usize, sites: usize, bond: usize, iterations: usize, rounds: u
         method: BornMethod::TwoSite {
             truncation: Truncation { max_bond: bond, cutoff: 0.0 },
             significance: 0.0,
+            explore: 0,
             step: SweepStep { iterations, ..SweepStep::default() },
         },
         start: Start::Random { bond },

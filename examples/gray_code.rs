@@ -10,16 +10,18 @@
 //! contracted exactly and 16,384 true draws on the other, `mmd_protocol` the mean of ten runs with 4000 draws each. Published rows
 //! stand beside for orientation: their int_scale differs.
 
-mod common;
 #[path = "gray_code/code.rs"]
 mod code;
+mod common;
 #[path = "gray_code/planar.rs"]
 mod planar;
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use clap::Parser;
 use ndarray::{Array2, Array3};
+use plotters::prelude::RGBColor;
 use rayon::prelude::*;
 use serde::Serialize;
 use tensorjump::learn::{self, BornMethod, BornOptions, Data, Start, SweepStep, Training, Validation};
@@ -29,7 +31,9 @@ use tensorjump::tn::Truncation;
 use tensorjump::{Result, Streams};
 
 use code::{SITES, encode, kernel, mean_kernel, mmd, words};
-use common::output::print;
+use common::output::{Folder, print};
+use common::plotting::{BLUE, INK};
+use common::raster::{Image, figure};
 use common::table::{number, render};
 use common::{Failure, options, progress};
 use planar::{NAMES, Planar};
@@ -52,17 +56,29 @@ struct Options {
     #[arg(long)]
     data: Option<String>,
     /// Largest bond dimension
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 24)]
     chi: usize,
     /// Draws to learn from
-    #[arg(long, default_value_t = 4_000_000)]
+    #[arg(long, default_value_t = 2_000_000)]
     samples: usize,
     /// Draws a sweep
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 200_000)]
     batch: usize,
     /// Sweeps
-    #[arg(long, default_value_t = 40)]
+    #[arg(long, default_value_t = 8)]
     sweeps: usize,
+    /// Sweeps at the start that keep insignificant bonds
+    #[arg(long, default_value_t = 2)]
+    explore: usize,
+    /// Noise levels below which a singular value is discarded after that
+    #[arg(long, default_value_t = 2.0)]
+    significance: f64,
+    /// Fraction of a full step in the first sweep
+    #[arg(long, default_value_t = 0.7)]
+    rate: f64,
+    /// Sweeps after which the fraction has halved
+    #[arg(long, default_value_t = 4.0)]
+    slowing: f64,
     /// Fresh draws for the comparison with the true law
     #[arg(long, default_value_t = 1_000_000)]
     fresh: usize,
@@ -72,6 +88,9 @@ struct Options {
     /// Threads (default: one a core); results do not depend on them
     #[arg(long)]
     threads: Option<usize>,
+    /// Folder for the pictures of samples
+    #[arg(long, default_value = "out/gray_code")]
+    out: PathBuf,
     /// Print one JSON object (with --data) or a list of them
     #[arg(long)]
     json: bool,
@@ -109,8 +128,12 @@ fn run() -> std::result::Result<(), Failure> {
         Some(name) => vec![name],
         None => NAMES.to_vec(),
     };
+    if let Some(name) = names.iter().find(|name| Planar::new(name).is_none()) {
+        return Err(format!("--data {name}: not one of {}", NAMES.join(", ")).into());
+    }
+    let folder = Folder::open(&options.out)?;
     let measured: Vec<Measured> =
-        names.iter().map(|name| measure(name, &options)).collect::<std::result::Result<_, _>>()?;
+        names.iter().map(|name| measure(name, &options, &folder)).collect::<std::result::Result<_, _>>()?;
     if options.json {
         let text = match &measured[..] {
             [one] => serde_json::to_string_pretty(one)?,
@@ -118,10 +141,24 @@ fn run() -> std::result::Result<(), Failure> {
         };
         return print(&(text + "\n"));
     }
-    let header =
-        ["data", "NLL", "floor", "gap", "± σ", "MMD exact", "protocol", "null σ", "int_scale", "s", "published NLL", "MMD", "by"];
+    let header = [
+        "data",
+        "NLL",
+        "floor",
+        "gap",
+        "± σ",
+        "MMD exact",
+        "protocol",
+        "null σ",
+        "int_scale",
+        "s",
+        "published NLL",
+        "MMD",
+        "by",
+    ];
     let row = |m: &Measured| {
-        let published = NAMES.iter().position(|n| *n == m.data).map(|i| PUBLISHED[i]).unwrap_or((f64::NAN, f64::NAN, ""));
+        let published =
+            NAMES.iter().position(|n| *n == m.data).map(|i| PUBLISHED[i]).unwrap_or((f64::NAN, f64::NAN, ""));
         let fixed = |v: f64, digits: usize| format!("{v:.digits$}");
         vec![
             m.data.clone(),
@@ -150,7 +187,7 @@ fn draws(law: &Planar, n: usize, scale: f64, streams: &Streams) -> (Array2<u8>, 
     (x, points)
 }
 
-fn measure(name: &str, options: &Options) -> std::result::Result<Measured, Failure> {
+fn measure(name: &str, options: &Options, folder: &Folder) -> std::result::Result<Measured, Failure> {
     let Some(law) = Planar::new(name) else {
         return Err(format!("--data {name}: not one of {}", NAMES.join(", ")).into());
     };
@@ -162,9 +199,7 @@ fn measure(name: &str, options: &Options) -> std::result::Result<Measured, Failu
     let model = learn_law(&law, int_scale, options, &streams)?;
     let (gap, error, floor) = compare(&law, &model, int_scale, options.fresh, &streams.domain("fresh"))?;
 
-    let sets = |what: &str, n: usize, step: u64| {
-        words(&draws(&law, n, int_scale, &streams.domain(what).step(step)).0)
-    };
+    let sets = |what: &str, n: usize, step: u64| words(&draws(&law, n, int_scale, &streams.domain(what).step(step)).0);
     let runs: Vec<f64> = (0..10)
         .map(|k| {
             let own = model.sample(&SiteWeights::Uniform, 4000, &streams.domain("own").step(k))?.x;
@@ -172,8 +207,10 @@ fn measure(name: &str, options: &Options) -> std::result::Result<Measured, Failu
         })
         .collect::<Result<_>>()?;
     let null: Vec<f64> = (0..30).map(|k| mmd(&sets("null a", 4000, k), &sets("null b", 4000, k))).collect();
-    let null_sd = (null.iter().map(|v| v * v).sum::<f64>() / null.len() as f64).sqrt();
+    // Of the mean of ten runs, like the value beside it.
+    let null_sd = (null.iter().map(|v| v * v).sum::<f64>() / null.len() as f64 / 10.0).sqrt();
     let exact = exact_mmd(&model, &draws(&law, 16_384, int_scale, &streams.domain("exact")).0)?;
+    picture(name, &law, &model, int_scale, &streams, folder)?;
     Ok(Measured {
         data: name.into(),
         chi: model.amplitude().max_bond(),
@@ -196,8 +233,9 @@ fn learn_law(law: &Planar, scale: f64, options: &Options, streams: &Streams) -> 
     let learning = BornOptions {
         method: BornMethod::TwoSite {
             truncation: Truncation { max_bond: options.chi, cutoff: 1e-12 },
-            significance: std::env::var("SIG").map_or(1.0, |v| v.parse().unwrap()),
-            step: SweepStep { iterations: 2, rate: std::env::var("RATE").map_or(0.7, |v| v.parse().unwrap()), slowing: std::env::var("SLOW").map_or(4.0, |v| v.parse().unwrap()) },
+            significance: options.significance,
+            explore: options.explore,
+            step: SweepStep { iterations: 2, rate: options.rate, slowing: options.slowing },
         },
         start: Start::Random { bond: 4 },
         training: Training {
@@ -211,12 +249,48 @@ fn learn_law(law: &Planar, scale: f64, options: &Options, streams: &Streams) -> 
     };
     let bar = progress::bar(options.sweeps as u64);
     let fit = learn::born(&data, &learning, |event| {
-        if std::env::var("VERBOSE").is_ok() { eprintln!("{} {:.4} {:.4} chi {} mean {:.1} {:.1} s", event.index, event.round.train_nll, event.round.score(), event.round.max_bond(), event.round.bonds.iter().sum::<usize>() as f64 / 31.0, event.round.seconds); }
         bar.set_message(format!("NLL {:.4}, bond {}", event.round.score(), event.round.max_bond()));
         bar.inc(1);
     })?;
     bar.finish_and_clear();
     Ok(fit.model)
+}
+
+/// Samples of the model beside draws of the law, as counts on a grid.
+fn picture(
+    name: &str,
+    law: &Planar,
+    model: &BornMps,
+    scale: f64,
+    streams: &Streams,
+    folder: &Folder,
+) -> std::result::Result<(), Failure> {
+    const CELLS: usize = 110;
+    const DRAWS: usize = 100_000;
+    let own = model.sample(&SiteWeights::Uniform, DRAWS, &streams.domain("picture"))?.x;
+    let (truth, _) = draws(law, DRAWS, scale, &streams.domain("picture law"));
+    let half = 32_768.0 / scale;
+    let cells = |x: &Array2<u8>| {
+        let mut counts = vec![vec![0u32; CELLS]; CELLS];
+        for row in x.outer_iter() {
+            let [i, j] = code::decode(row, scale).map(|v| ((v / half + 1.0) / 2.0 * CELLS as f64) as usize);
+            counts[CELLS - 1 - j.min(CELLS - 1)][i.min(CELLS - 1)] += 1;
+        }
+        let top = f64::from(*counts.iter().flatten().max().unwrap_or(&1)).sqrt();
+        // From white through blue to ink, by the root of the count, in 12 shades.
+        let shade = |n: &u32| {
+            let t = (f64::from(*n).sqrt() / top * 12.0).ceil() / 12.0;
+            let mix = |a: u8, b: u8, t: f64| (f64::from(a) + (f64::from(b) - f64::from(a)) * t) as u8;
+            let (from, to, t) =
+                if t < 0.5 { (RGBColor(255, 255, 255), BLUE, 2.0 * t) } else { (BLUE, INK, 2.0 * t - 1.0) };
+            RGBColor(mix(from.0, to.0, t), mix(from.1, to.1, t), mix(from.2, to.2, t))
+        };
+        counts.iter().map(|row| row.iter().map(shade).collect()).collect::<Vec<Vec<_>>>()
+    };
+    let image = |title, x| Image { title, cells: cells(x), x_label: "x", x_ticks: Vec::new(), key: Vec::new() };
+    let svg = figure((900, 560), "y", &[], &[image("learned", &own), image("law", &truth)])?;
+    folder.write(&[(&format!("{name}.svg"), svg)])?;
+    Ok(())
 }
 
 /// NLL of the model minus that of the true law on the same draws, its standard error, and the entropy of the true law on cells.

@@ -76,7 +76,11 @@ impl Planar {
         for branch in 0..branches {
             for k in 0..count.max(1) {
                 let t = from + (k as f64 + 0.5) * step;
-                let density = if shape == Shape::Spirals { 2.0 * t / (3.0 * PI).powi(2) * step } else { 1.0 / count.max(1) as f64 };
+                let density = if shape == Shape::Spirals {
+                    2.0 * t / (3.0 * PI).powi(2) * step
+                } else {
+                    1.0 / count.max(1) as f64
+                };
                 planar.nodes.push(Node { at: planar.curve(branch, t), weight: density / branches as f64 });
             }
         }
@@ -90,9 +94,7 @@ impl Planar {
     fn curve(&self, branch: usize, t: f64) -> [f64; 2] {
         let sign = if branch == 0 { 1.0 } else { -1.0 };
         match self.shape {
-            Shape::Spirals => {
-                [sign * (-t.cos() * t + 0.25) / 3.0, sign * (t.sin() * t + 0.25) / 3.0]
-            }
+            Shape::Spirals => [sign * (-t.cos() * t + 0.25) / 3.0, sign * (t.sin() * t + 0.25) / 3.0],
             Shape::Circles => {
                 let radius = if branch == 0 { 3.0 } else { 1.5 };
                 [radius * t.cos(), radius * t.sin()]
@@ -188,7 +190,9 @@ fn pinwheel(v: [f64; 2]) -> f64 {
         for k in 1..=STEPS {
             let phi = -PI + TAU * k as f64 / STEPS as f64;
             let high = (phi, miss(phi));
-            for turn in [turns(low.1), turns(high.1)].into_iter().enumerate().filter(|(i, t)| *i == 0 || *t != turns(low.1)) {
+            for turn in
+                [turns(low.1), turns(high.1)].into_iter().enumerate().filter(|(i, t)| *i == 0 || *t != turns(low.1))
+            {
                 let shift = turn.1 * TAU;
                 if (low.1 - shift) * (high.1 - shift) <= 0.0 {
                     let (mut a, mut b) = (low.0, high.0);

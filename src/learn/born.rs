@@ -53,8 +53,13 @@ pub enum BornMethod {
         /// What each SVD may discard, and the largest bond.
         truncation: Truncation,
         /// Singular values that are not this many times above the noise of the samples are discarded too: bonds grow with what the data
-        /// can tell, about `(√p + √q)² rate/4n` for the square of a singular value of a `p × q` matrix and `n` samples. 0 keeps all.
+        /// can tell. The noise is `(√p + √q)²/4n` for the square of a singular value of a `p × q` matrix and `n` samples, times the rate
+        /// where every round draws a batch of its own. 0 keeps all.
         significance: f64,
+        /// Rounds at the start without `significance`: information that only pays off many sites further on would otherwise be cut away at
+        /// once, because it is worth nothing where it passes. These rounds overfit and the later ones prune: for batches from far more samples
+        /// than parameters; with few samples better none.
+        explore: usize,
         /// The step.
         step: SweepStep,
     },
@@ -91,7 +96,7 @@ impl Default for BornOptions {
     fn default() -> Self {
         let truncation = Truncation { max_bond: 32, cutoff: 1e-10 };
         BornOptions {
-            method: BornMethod::TwoSite { truncation, significance: 1.0, step: SweepStep::default() },
+            method: BornMethod::TwoSite { truncation, significance: 1.0, explore: 0, step: SweepStep::default() },
             start: Start::Random { bond: 4 },
             training: Training::default(),
         }
@@ -153,7 +158,7 @@ pub fn born_sweep(model: &BornMps, x: Configs<'_>, weights: ArrayView1<'_, f64>,
     check_weights(x, model.dims(), weights)?;
     step.truncation.check()?;
     check_rate(step.rate, f64::MAX)?;
-    if !(step.limit > 0.0) {
+    if step.limit.is_nan() || step.limit <= 0.0 {
         return Err(Error::parameter("limit", step.limit, "above zero"));
     }
     if x.nrows() == 0 {
@@ -184,7 +189,7 @@ pub(super) fn check_rate(rate: f64, limit: f64) -> Result<()> {
 
 fn check_method(method: &BornMethod) -> Result<()> {
     match method {
-        BornMethod::TwoSite { truncation, significance, step } => {
+        BornMethod::TwoSite { truncation, significance, step, .. } => {
             truncation.check()?;
             if !(*significance >= 0.0 && significance.is_finite()) {
                 return Err(Error::parameter("significance", significance, "finite and not negative"));
@@ -310,8 +315,8 @@ impl Trainer for BornTrainer {
         match (&mut self.state, &self.method) {
             (State::Sweeps(amplitude), method) => {
                 let (truncation, significance, step, sites) = match method {
-                    BornMethod::TwoSite { truncation, significance, step } => {
-                        (*truncation, *significance, step, Sites::Two)
+                    BornMethod::TwoSite { truncation, significance, explore, step } => {
+                        (*truncation, if round < *explore { 0.0 } else { *significance }, step, Sites::Two)
                     }
                     BornMethod::OneSite { step } => (Truncation::default(), 0.0, step, Sites::One),
                     _ => unreachable!("sweeps belong to two methods"),
@@ -322,7 +327,8 @@ impl Trainer for BornTrainer {
                 let mut batch = Batch::new(part.x(), &part.weights().to_vec(), bond.max(truncation.max_bond.min(256)))?;
                 let rate = step.rate / (1.0 + round as f64 / step.slowing);
                 let step = Step::Likelihood { iterations: step.iterations, rate };
-                let cut = Cut { truncation, noise: significance * rate / (4.0 * part.effective()) };
+                let averaged = if drawn.is_some() { rate } else { 1.0 };
+                let cut = Cut { truncation, noise: significance * averaged / (4.0 * part.effective()) };
                 let report = amplitude.sweep(&mut batch, &step, sites, &cut)?;
                 Ok(Progress { train_nll: -report.log_likelihood, discarded: report.discarded, zeros: report.zeros })
             }

@@ -1,6 +1,6 @@
 //! Samples to learn from: checked once, with weights that sum to one.
 
-use ndarray::{Array1, Array2, ArrayView1, Axis};
+use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use rand::RngExt;
 
 use crate::configs::match_dims;
@@ -56,9 +56,7 @@ impl Data {
         if let Some(row) = rows.iter().position(|r| r.len() != sites) {
             return Err(Error::RowLength { row, expected: sites, got: rows[row].len() });
         }
-        let flat: Vec<u8> = rows.iter().flatten().copied().collect();
-        let x = Array2::from_shape_vec((rows.len(), sites), flat).expect("rows of equal length");
-        Data::new(x, dims)
+        Data::new(Array2::from_shape_fn((rows.len(), sites), |(i, j)| rows[i][j]), dims)
     }
 
     /// The same samples with other weights, shape `(samples,)`, which need not sum to one: importance weights, multiplicities.
@@ -133,14 +131,13 @@ impl Data {
     /// As [`Symmetry::apply`].
     pub fn augmented(&self, symmetries: &[Symmetry]) -> Result<Data> {
         let copies = (symmetries.len() + 1) as f64;
-        let mut all = self.clone();
-        for symmetry in symmetries {
-            let image = symmetry.apply(self.x.view(), &self.dims)?;
-            all.x.append(Axis(0), image.view()).expect("images have the shape of the samples");
-            all.weights.append(Axis(0), self.weights.view()).expect("one axis");
+        let (n, mut x) = (self.len(), Array2::zeros((self.len() * (symmetries.len() + 1), self.dims.len())));
+        x.slice_mut(s![..n, ..]).assign(&self.x);
+        for (k, symmetry) in symmetries.iter().enumerate() {
+            x.slice_mut(s![(k + 1) * n..(k + 2) * n, ..]).assign(&symmetry.apply(self.x.view(), &self.dims)?);
         }
-        all.weights /= copies;
-        Ok(all)
+        let weights = (0..x.nrows()).map(|i| self.weights[i % n] / copies).collect();
+        Ok(Data { x, dims: self.dims.clone(), weights })
     }
 
     /// The listed rows; weights are normalised again.

@@ -113,6 +113,11 @@ impl History {
         };
         self.rounds.iter().enumerate().fold(None, better)
     }
+
+    /// Whether the last `patience` rounds brought no better model.
+    fn is_over(&self, patience: usize) -> bool {
+        self.best().is_some_and(|best| self.rounds.len() - best > patience)
+    }
 }
 
 /// Why learning ended.
@@ -190,7 +195,7 @@ pub(crate) fn fit<T: Trainer>(
     }
     let stopped = loop {
         let done = run.history.rounds.len();
-        if run.history.best().is_some_and(|best| done - best > training.patience) {
+        if run.history.is_over(training.patience) {
             break Stop::Patience;
         }
         if done >= training.rounds {
@@ -218,10 +223,12 @@ pub(crate) fn fit<T: Trainer>(
             run.best = tensors;
         }
         progress(&Event { round: &run.history.rounds[done], index: done, improved });
-        if let Some(checkpoint) = &training.checkpoint {
-            if (done + 1) % checkpoint.every == 0 || done + 1 == training.rounds {
-                run.save(&trainer).write(&checkpoint.path)?;
-            }
+        if let Some(checkpoint) = &training.checkpoint
+            && ((done + 1).is_multiple_of(checkpoint.every)
+                || done + 1 == training.rounds
+                || run.history.is_over(training.patience))
+        {
+            run.save(&trainer).write(&checkpoint.path)?;
         }
     };
     let best = run.history.best().unwrap_or(0);

@@ -145,7 +145,7 @@ fn line_search(batch: &Batch, psi: &PerSample, change: &PerSample, overlap: f64,
         2.0 * t * overlap + t * t * square - 2.0 * logs
     };
     let (mut t, mut best) = (1.0, rise(1.0));
-    let factor = if rise(0.5) < best { 0.5 } else { 2.0 };
+    let factor = if best < 0.0 && rise(2.0) < best { 2.0 } else { 0.5 };
     for _ in 0..12 {
         let next = rise(factor * t);
         if next >= best && best < 0.0 {

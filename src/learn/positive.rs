@@ -70,7 +70,7 @@ impl Default for PositiveOptions {
 ///
 /// # Errors
 /// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states, or under which a sample is impossible
-/// ([`Error::ZeroEvidence`]); [`Error::File`] and [`Error::Format`] of the checkpoint.
+/// ([`Error::ZeroEvidence`] with its row among the training samples); [`Error::File`] and [`Error::Format`] of the checkpoint.
 ///
 /// # Examples
 /// ```

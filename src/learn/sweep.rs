@@ -37,7 +37,8 @@ pub(crate) struct SweepReport {
 
 /// What an SVD may discard.
 ///
-/// Under the law itself the components of `G` in the orthonormal basis of `M` scatter with variance `1/n` around those of `M`, and an
+/// Under the law itself the components of `G` in the orthonormal basis of `M` scatter with variance `1/n` around those of `M`, which moves the
+/// fixed point `M = G` by half of that (its Hessian is twice the identity): variance `1/4n`. A
 /// `p × q` matrix of independent entries of variance `v` has no singular value much above `√v (√p + √q)`: squares below
 /// `noise (√p + √q)²` say nothing about the law.
 #[derive(Debug, Clone, Copy)]

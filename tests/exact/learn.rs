@@ -23,7 +23,12 @@ pub fn weighted_table(dims: &[usize], seed: u64) -> (Data, Vec<f64>, f64) {
 /// Two-site sweeps that discard nothing.
 pub fn untruncated(iterations: usize, rate: f64) -> BornMethod {
     let step = SweepStep { iterations, rate, slowing: f64::INFINITY };
-    BornMethod::TwoSite { truncation: Truncation { max_bond: usize::MAX, cutoff: 0.0 }, significance: 0.0, step }
+    BornMethod::TwoSite {
+        truncation: Truncation { max_bond: usize::MAX, cutoff: 0.0 },
+        significance: 0.0,
+        explore: 0,
+        step,
+    }
 }
 
 pub fn without_validation(method: BornMethod, bond: usize, rounds: usize) -> BornOptions {
