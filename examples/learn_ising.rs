@@ -41,19 +41,19 @@ struct Options {
     #[arg(long)]
     chi: Option<usize>,
     /// Draws of the model a round; chains visit half as many configurations
-    #[arg(long, default_value_t = 100_000)]
+    #[arg(long, default_value_t = 65_536)]
     draws: usize,
     /// Rounds of learning at β with all bonds
-    #[arg(long, default_value_t = 24)]
+    #[arg(long, default_value_t = 20)]
     rounds: usize,
     /// Rate of the first round at β with all bonds
     #[arg(long, default_value_t = 0.25)]
     rate: f64,
     /// Rounds after which the rate has halved
-    #[arg(long, default_value_t = 8.0)]
+    #[arg(long, default_value_t = 4.0)]
     slowing: f64,
     /// Noise threshold of bonds
-    #[arg(long, default_value_t = 0.05)]
+    #[arg(long, default_value_t = 0.03)]
     significance: f64,
     /// Learn by the divergence instead of the overlap
     #[arg(long)]
@@ -67,6 +67,9 @@ struct Options {
     /// Folder for the pictures of the grid
     #[arg(long, default_value = "out/learn_ising")]
     out: PathBuf,
+    /// Measure the optimal truncation too
+    #[arg(long)]
+    optimal: bool,
     /// Print one JSON object
     #[arg(long)]
     json: bool,
@@ -105,6 +108,10 @@ fn run() -> Result<(), Failure> {
         options.cols.unwrap_or(8),
         options.beta.unwrap_or_else(learn::critical),
     )?;
-    let (report, _) = learn::learn(&ising, options.chi.unwrap_or(32), &budget)?;
+    let chi = options.chi.unwrap_or(32);
+    let (mut report, _) = learn::learn(&ising, chi, &budget)?;
+    if options.optimal {
+        report.optimal_acceptance = Some(learn::optimal(&ising, chi, budget.seed)?.acceptance.mean);
+    }
     print(&if options.json { format!("{}\n", serde_json::to_string(&report)?) } else { report.text() })
 }

@@ -4,11 +4,10 @@ use std::ops::ControlFlow;
 use std::time::Instant;
 
 use cpu_time::ProcessTime;
-use ndarray::Array1;
 use serde::Serialize;
 use tensorjump::lattice::square::{SpinSweep, Wolff};
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
-use tensorjump::learn::{LoopOptions, LoopRound, Stage, Symmetry, Toward, assess, in_the_loop};
+use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
+use tensorjump::learn::{Assessment, LoopOptions, LoopRound, Stage, Symmetry, Toward, assess, in_the_loop};
 use tensorjump::mcmc::{Cycle, Move};
 use tensorjump::model::{BornMps, Permuted};
 use tensorjump::{Streams, Target};
@@ -43,6 +42,8 @@ pub struct Report {
     pub chi: usize,
     pub acceptance: f64,
     pub acceptance_stderr: f64,
+    /// Of the optimal truncation, where asked for.
+    pub optimal_acceptance: Option<f64>,
     pub importance_ess_fraction: f64,
     pub max_log_weight: f64,
     pub kl_per_site: f64,
@@ -56,8 +57,9 @@ pub struct Report {
 
 impl Report {
     pub fn text(&self) -> String {
+        let optimal = self.optimal_acceptance.map_or(String::new(), |a| format!("optimal truncation: {a:.4}\n"));
         format!(
-            "cylinder of {} rows and {} columns, β = {:.6}, χ = {}\n\
+            "{optimal}cylinder of {} rows and {} columns, β = {:.6}, χ = {}\n\
              acceptance of the disconnected move  {:.4} ± {:.4}  (last round of the chains: {:.4})\n\
              importance ESS/n                     {:.4}\n\
              largest log w/w̄                      {:.2}\n\
@@ -167,6 +169,7 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
         chi,
         acceptance: found.acceptance.mean,
         acceptance_stderr: found.acceptance.error,
+        optimal_acceptance: None,
         importance_ess_fraction: found.ess_fraction,
         max_log_weight: found.max_log_weight,
         kl_per_site: found.kl() / square.sites() as f64,
@@ -178,6 +181,11 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
         cpu_seconds: cpu.elapsed().as_secs_f64(),
     };
     Ok((report, learned.model))
+}
+
+/// The optimal truncation of the same amplitude, measured alike.
+pub fn optimal(ising: &Ising, chi: usize, seed: u64) -> Result<Assessment, Failure> {
+    Ok(assess(ising, &SnakeMps::new(ising, chi)?, MEASURED, &Streams::new(seed).domain("optimal"))?)
 }
 
 fn tell(round: &LoopRound, cpu: f64) {
@@ -195,12 +203,4 @@ fn tell(round: &LoopRound, cpu: f64) {
         round.autocorrelation.tau,
         round.discarded,
     );
-}
-
-/// `|m|` of configurations, for autocorrelations.
-pub fn abs_m(ising: &Ising, x: tensorjump::Configs<'_>) -> Array1<f64> {
-    match ising.magnetisation(x) {
-        Ok(m) => m.mapv(f64::abs),
-        Err(_) => Array1::from_elem(x.nrows(), f64::NAN), // refused by `run`
-    }
 }

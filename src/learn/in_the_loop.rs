@@ -278,6 +278,7 @@ impl State {
             method: BornMethod::TwoSite {
                 truncation: Truncation { max_bond: bond.min(stage.max_bond), cutoff: options.cutoff },
                 significance: 1.0,
+                explore: 0,
                 step: SweepStep::default(),
             },
             start: Start::Random { bond: bond.min(stage.max_bond).min(4) },
