@@ -225,7 +225,7 @@ fn check(stages: &[Stage<'_>], options: &LoopOptions) -> Result<Vec<usize>> {
             return Err(Error::parameter(name, value, "at least 1 (2 draws)"));
         }
     }
-    if !(options.slowing > 0.0) {
+    if options.slowing.is_nan() || options.slowing <= 0.0 {
         return Err(Error::parameter("slowing", options.slowing, "above zero"));
     }
     for symmetry in &options.symmetries {
