@@ -99,6 +99,13 @@ impl Batch {
         Ok(Batch { blocks: (0..n).step_by(BLOCK).map(block).collect(), total: weights.iter().sum() })
     }
 
+    /// Multiplies the left end of sample `i` by `e^{logs[i]}`, and with it every amplitude of the sample.
+    pub(crate) fn scale(&mut self, logs: &[f64]) {
+        for (block, logs) in self.blocks.iter_mut().zip(logs.chunks(BLOCK)) {
+            block.slots[0].log.copy_from_slice(logs);
+        }
+    }
+
     /// Whether all samples fit one block, which one thread works through.
     pub(crate) fn is_one_block(&self) -> bool {
         self.blocks.len() == 1

@@ -15,6 +15,7 @@
 //! Two-site learning: Han, Wang, Fan, Wang, Zhang, arXiv 1709.01662.
 
 use super::batch::{Batch, PerSample, dot};
+use super::towards::Toward;
 use crate::error::{Error, Result};
 
 /// How a merged tensor is changed.
@@ -25,15 +26,24 @@ pub(crate) enum Step {
     Likelihood { iterations: usize, rate: f64 },
     /// The natural gradient of `Σ_i w_i log P(x_i)` with weights of any sign, times `rate`, at most of norm `limit`.
     Signed { rate: f64, limit: f64 },
+    /// Towards amplitudes that are known ([`super::towards`]): the weights of the batch are these, its amplitudes scaled alike.
+    /// Squares of singular values below `significance` times the edge of the noise of the samples are discarded.
+    Towards { toward: Toward, rate: f64, limit: f64, significance: f64 },
 }
 
 /// Amplitudes count as at least this fraction of the largest value that they could have (environments and `M` have norm one): the gradient
 /// of a sample with `ψ = 0` is finite and points away from zero.
 const FLOOR: f64 = 1e-8;
 
-/// Changes `m` (norm one, shape `[s][χ_l][χ_r]`) in the focus of the batch; the result has norm one.
-pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<()> {
+/// Changes `m` (norm one, shape `[s][χ_l][χ_r]`) in the focus of the batch; the result has norm one. Returns the variance of an entry that
+/// counts as noise of this step.
+pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<f64> {
     let raw = batch.amplitudes(m);
+    if let Step::Towards { toward, rate, limit, significance } = *step {
+        let length = towards(batch, m, &raw, (toward, rate, limit));
+        normalise(m)?;
+        return Ok(significance * length);
+    }
     // An environment of logarithm −∞ is a zero vector: nothing at this place can help the sample.
     let psi = batch.map(&raw, |_, v, log| if log == f64::NEG_INFINITY { f64::INFINITY } else { away_from_zero(v) });
     let pull = batch.accumulate(&batch.map(&psi, |w, v, _| w / v), m.len());
@@ -50,9 +60,24 @@ pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<(
             let norm = 0.5 * rate * dot(&direction, &direction).sqrt();
             (direction, 0.5 * rate * if norm > limit { limit / norm } else { 1.0 })
         }
+        Step::Towards { .. } => unreachable!("left above"),
     };
     m.iter_mut().zip(direction).for_each(|(m, d)| *m += length * d);
-    normalise(m)
+    normalise(m)?;
+    Ok(0.0)
+}
+
+/// A step towards known amplitudes. Environments have norm one, so the noise of `d = Σ c_i φ_i` has the mean square `Σ c_i²`. Returns the
+/// variance of an entry that many such steps leave.
+fn towards(batch: &mut Batch, m: &mut [f64], raw: &PerSample, (toward, rate, limit): (Toward, f64, f64)) -> f64 {
+    let c = batch.map(raw, |t, v, log| toward.coefficient(t, v, log));
+    let direction = batch.accumulate(&c, m.len());
+    let noise: f64 = c.iter().flatten().map(|c| c * c).sum();
+    let square = dot(&direction, &direction);
+    let length = rate.min(limit / square.sqrt().max(f64::MIN_POSITIVE));
+    let size = m.len() as f64;
+    m.iter_mut().zip(direction).for_each(|(m, d)| *m += length * d);
+    length * noise / size
 }
 
 /// The amplitude, moved away from zero with its sign kept.

@@ -20,20 +20,26 @@
 //!
 //! Results depend on data, options and seed, not on the number of threads.
 
+mod assess;
 mod batch;
 mod born;
 mod data;
 mod fit;
 mod gradient;
+mod in_the_loop;
 mod local;
 mod optimise;
 mod positive;
 mod store;
 mod sweep;
+mod towards;
 
+pub use assess::{Assessment, assess};
 pub use born::{BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep};
 pub use data::{Data, Symmetry};
 pub use fit::{Checkpoint, Event, Fit, History, Round, Stop, Training, Validation};
 pub use gradient::{Gradient, born_gradient, positive_gradient};
+pub use in_the_loop::{Learned, LoopOptions, LoopRound, LoopStop, Stage, in_the_loop};
 pub use positive::{PositiveMethod, PositiveOptions, positive};
 pub use store::{read_born, read_positive, read_samples, write_born, write_positive, write_samples};
+pub use towards::{Toward, TowardsStep, born_kl_gradient, born_towards, bridge};

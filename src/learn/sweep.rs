@@ -180,7 +180,8 @@ impl Amplitude {
             let (i, a, b, k) = (row / d, row % d, col / r, col % r);
             m[((a * e + b) * l + i) * r + k] = v;
         }
-        improve(batch, &mut m, step)?;
+        let noise = improve(batch, &mut m, step)?;
+        let cut = &Cut { noise: cut.noise.max(noise), ..*cut };
         let improved = Array2::from_shape_fn((l * d, e * r), |(row, col)| {
             let (i, a, b, k) = (row / d, row % d, col / r, col % r);
             m[((a * e + b) * l + i) * r + k]

@@ -1,0 +1,208 @@
+//! The stochastic Fredkin chain: a Born MPS learned from the log-weight alone by Monte Carlo in the loop (arXiv 2407.11133).
+//!
+//! ```text
+//! cargo run --release --example learn_fredkin                                                  # the grid over c
+//! cargo run --release --example learn_fredkin -- --sites 40 --c 0.5 --chi 11 --json            # one model, one JSON object on stdout
+//! ```
+//!
+//! Learning starts from the flat path `1010…` at small c, where paths stay low, and c is raised with model and chains carried along. Exact
+//! draws serve to measure the final model only (missing mass, exact area).
+
+mod common;
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use clap::Parser;
+use cpu_time::ProcessTime;
+use ndarray::Array1;
+use serde::Serialize;
+use tensorjump::lattice::{Fredkin, FredkinModel, square::fast_rng};
+use tensorjump::learn::{LoopOptions, LoopRound, Stage, assess, in_the_loop};
+use tensorjump::mcmc::{Local, Move, importance_mean, log_importance_weights, missing_mass};
+use tensorjump::{Model, SiteWeights, Stream, Streams};
+
+use common::output::print;
+use common::table::{number, render};
+use common::{Failure, options};
+
+/// Independent draws by which the final model is measured.
+const MEASURED: usize = 100_000;
+
+/// Options; giving one of --sites, --c, --chi or --json learns one model, else the grid over c is run.
+#[derive(Debug, Parser)]
+#[command(about = "Fredkin chain: a Born MPS learned from the log-weight alone", allow_negative_numbers = true)]
+struct Options {
+    /// Sites of the chain, even (default 40)
+    #[arg(long)]
+    sites: Option<usize>,
+    /// Parameter of the chain, between 0 and 1; above 1/2 the phase of large area (default 0.5)
+    #[arg(long)]
+    c: Option<f64>,
+    /// Largest bond dimension (default: the exact rank)
+    #[arg(long)]
+    chi: Option<usize>,
+    /// Draws of the model a round; chains visit half as many configurations
+    #[arg(long, default_value_t = 65_536)]
+    draws: usize,
+    /// Rounds of learning at c
+    #[arg(long, default_value_t = 24)]
+    rounds: usize,
+    /// Seed of all draws
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Threads (default: one a core); results do not depend on them
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Tell each round on stderr
+    #[arg(long)]
+    verbose: bool,
+}
+
+/// The report of `--json`; what is not a finite number is null.
+#[derive(Debug, Serialize)]
+struct Report {
+    sites: usize,
+    c: f64,
+    chi: usize,
+    acceptance: f64,
+    acceptance_stderr: f64,
+    importance_ess_fraction: f64,
+    missing_mass: f64,
+    missing_mass_stderr: f64,
+    area_mean: f64,
+    area_stderr: f64,
+    area_mean_exact: f64,
+    rounds: usize,
+    seconds: f64,
+    cpu_seconds: f64,
+}
+
+fn main() -> ExitCode {
+    common::exit(run())
+}
+
+fn run() -> Result<(), Failure> {
+    let options: Options = options::parse()?;
+    options::positive("draws", options.draws)?;
+    options::positive("rounds", options.rounds)?;
+    options::set_threads(options.threads)?;
+    let sites = options.sites.unwrap_or(40);
+    let chi = options.chi.unwrap_or(sites / 4 + 1);
+    if options.json || options.sites.is_some() || options.c.is_some() || options.chi.is_some() {
+        let report = learn(sites, options.c.unwrap_or(0.5), chi, &options)?;
+        let text = if options.json { serde_json::to_string(&report)? + "\n" } else { table(&[report]) };
+        return print(&text);
+    }
+    let mut reports = Vec::new();
+    for c in [0.3, 0.4, 0.5, 0.55, 0.6] {
+        reports.push(learn(sites, c, chi, &options)?);
+    }
+    print(&table(&reports))
+}
+
+fn table(reports: &[Report]) -> String {
+    let header = ["c", "N", "χ", "acceptance", "± σ", "ESS/n", "missing mass", "area", "± σ", "exact", "CPU s"];
+    let cells = |r: &Report| {
+        vec![
+            number(r.c, 3),
+            r.sites.to_string(),
+            r.chi.to_string(),
+            number(r.acceptance, 4),
+            number(r.acceptance_stderr, 1),
+            number(r.importance_ess_fraction, 3),
+            number(r.missing_mass, 2),
+            number(r.area_mean, 6),
+            number(r.area_stderr, 2),
+            number(r.area_mean_exact, 6),
+            number(r.cpu_seconds, 3),
+        ]
+    };
+    render(&header, &reports.iter().map(cells).collect::<Vec<_>>())
+}
+
+/// Learns at `c` and measures.
+fn learn(sites: usize, c: f64, chi: usize, options: &Options) -> Result<Report, Failure> {
+    let (clock, cpu) = (Instant::now(), ProcessTime::now());
+    let way: Vec<f64> =
+        [0.3, 0.4, 0.45, 0.475, 0.49, 0.5, 0.51, 0.53, 0.56, 0.6].into_iter().filter(|&b| b < c).chain([c]).collect();
+    let chains = way.iter().map(|&c| Fredkin::new(sites, c)).collect::<Result<Vec<_>, _>>()?;
+    let moves: Vec<Box<dyn Move + '_>> = chains.iter().map(local).collect();
+    let mut stages = Vec::new();
+    for (k, (target, local)) in chains.iter().zip(&moves).enumerate() {
+        let (rounds, enough) = if k + 1 == way.len() { (options.rounds, (0.999, 0.999)) } else { (10, (0.85, 0.85)) };
+        stages.push(Stage { target, local: local.as_ref(), max_bond: chi, rounds, rate: 0.3, enough });
+    }
+    let updates = 4;
+    let plan = LoopOptions {
+        draws: options.draws,
+        chains: (options.draws / 2 / updates).max(1),
+        updates,
+        first: (8, 8),
+        // The rank is exact: noise vanishes with the error, and rates need not decrease.
+        slowing: 50.0,
+        seed: options.seed,
+        ..LoopOptions::default()
+    };
+    let learned = in_the_loop(&stages, &plan, |round| {
+        if options.verbose {
+            tell(way[round.stage], round, cpu.elapsed().as_secs_f64());
+        }
+        ControlFlow::Continue(())
+    })?;
+    let seconds = (clock.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
+
+    let (chain, streams) = (&chains[chains.len() - 1], Streams::new(options.seed).domain("measure"));
+    let found = assess(chain, &learned.model, MEASURED, &streams)?;
+    let samples = learned.model.sample(&SiteWeights::Uniform, MEASURED, &streams.domain("area"))?;
+    let log_w = log_importance_weights(chain, &samples)?;
+    let area: Array1<f64> = chain.area(samples.x.view())?.mapv(|a| a as f64);
+    let area = importance_mean(log_w.view(), area.view())?;
+    let exact = FredkinModel::new(chain)?.sample(&SiteWeights::Uniform, MEASURED, &streams.domain("exact"))?;
+    let score = learned.model.log_prob(exact.x.view(), &SiteWeights::Uniform)?;
+    let missing = missing_mass(1000f64.ln(), exact.log_prob.view(), score.view())?;
+    Ok(Report {
+        sites,
+        c,
+        chi,
+        acceptance: found.acceptance.mean,
+        acceptance_stderr: found.acceptance.error,
+        importance_ess_fraction: found.ess_fraction,
+        missing_mass: missing.mean,
+        missing_mass_stderr: missing.error,
+        area_mean: area.mean,
+        area_stderr: area.error,
+        area_mean_exact: chain.equilibrium()?.area_mean(),
+        rounds: learned.rounds.len(),
+        seconds: seconds.0,
+        cpu_seconds: seconds.1,
+    })
+}
+
+/// Swaps of neighbours, ten attempts a site.
+fn local(chain: &Fredkin) -> Box<dyn Move + '_> {
+    Box::new(Local::new(move |x: &mut [u8], stream: &mut Stream| {
+        let attempts = 10 * x.len();
+        let accepted = chain.metropolis(x, attempts, &mut fast_rng(stream))?;
+        Ok((attempts, accepted as usize))
+    }))
+}
+
+fn tell(c: f64, round: &LoopRound, cpu: f64) {
+    eprintln!(
+        "c {c:.3} {:2}  χ {:3}  acceptance {:.4}  ESS {:.4}  outside {:.4}  KL chains {:.4}  chains {:.3}  τ {:.1}  cut {:.1e}  {cpu:.1} s",
+        round.round,
+        round.bonds.iter().max().unwrap_or(&1),
+        round.model.acceptance.mean,
+        round.model.ess_fraction,
+        round.model.outside,
+        round.kl_chains,
+        round.chains.parts.first().map_or(f64::NAN, |part| part.acceptance()),
+        round.autocorrelation.tau,
+        round.discarded,
+    );
+}

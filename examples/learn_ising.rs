@@ -1,0 +1,117 @@
+//! The Ising model on the cylinder (arXiv 2407.11133): a Born MPS in snake order, learned from the log-weight alone by Monte Carlo in the
+//! loop.
+//!
+//! ```text
+//! cargo run --release --example learn_ising                                                    # the grid over β and χ, with pictures
+//! cargo run --release --example learn_ising -- --rows 8 --cols 8 --chi 32 --json               # one model, one JSON object on stdout
+//! ```
+//!
+//! The columns wrap around. Learning starts from spins at random, at 0.8 β and a small bond, and ends at β and χ; the local move of the
+//! chains is a heat-bath sweep followed by a Wolff cluster. The grid compares with the optimal truncation (`SnakeMps`).
+
+mod common;
+#[path = "learn_ising/grid.rs"]
+mod grid;
+#[path = "learn_ising/learn.rs"]
+mod learn;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use common::output::print;
+use common::{Failure, options};
+use learn::Budget;
+
+/// Options; giving one of --rows, --cols, --beta, --chi or --json learns one model, else the grid is run.
+#[derive(Debug, Parser)]
+#[command(about = "Ising cylinder: a Born MPS learned from the log-weight alone", allow_negative_numbers = true)]
+struct Options {
+    /// Rows of the cylinder (default 8)
+    #[arg(long)]
+    rows: Option<usize>,
+    /// Columns, which wrap around (default 8)
+    #[arg(long)]
+    cols: Option<usize>,
+    /// Inverse temperature (default: the critical point of the infinite lattice)
+    #[arg(long)]
+    beta: Option<f64>,
+    /// Largest bond dimension (default 32)
+    #[arg(long)]
+    chi: Option<usize>,
+    /// Draws of the model a round; chains visit half as many configurations
+    #[arg(long, default_value_t = 65_536)]
+    draws: usize,
+    /// Rounds of learning at β with all bonds
+    #[arg(long, default_value_t = 20)]
+    rounds: usize,
+    /// Rate of the first round at β with all bonds
+    #[arg(long, default_value_t = 0.25)]
+    rate: f64,
+    /// Rounds after which the rate has halved
+    #[arg(long, default_value_t = 4.0)]
+    slowing: f64,
+    /// Noise threshold of bonds
+    #[arg(long, default_value_t = 0.03)]
+    significance: f64,
+    /// Learn by the divergence instead of the overlap
+    #[arg(long)]
+    divergence: bool,
+    /// Seed of all draws
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// Threads (default: one a core); results do not depend on them
+    #[arg(long)]
+    threads: Option<usize>,
+    /// Folder for the pictures of the grid
+    #[arg(long, default_value = "out/learn_ising")]
+    out: PathBuf,
+    /// Measure the optimal truncation too
+    #[arg(long)]
+    optimal: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    json: bool,
+    /// Tell each round on stderr
+    #[arg(long)]
+    verbose: bool,
+}
+
+fn main() -> ExitCode {
+    common::exit(run())
+}
+
+fn run() -> Result<(), Failure> {
+    let options: Options = options::parse()?;
+    options::set_threads(options.threads)?;
+    let budget = Budget {
+        draws: options::positive("draws", options.draws)?,
+        rounds: options::positive("rounds", options.rounds)?,
+        rate: options.rate,
+        slowing: options.slowing,
+        significance: options.significance,
+        divergence: options.divergence,
+        seed: options.seed,
+        verbose: options.verbose,
+    };
+    let single = options.json
+        || options.rows.is_some()
+        || options.cols.is_some()
+        || options.beta.is_some()
+        || options.chi.is_some();
+    if !single {
+        return grid::run(&options.out, &budget);
+    }
+    let ising = learn::cylinder(
+        options.rows.unwrap_or(8),
+        options.cols.unwrap_or(8),
+        options.beta.unwrap_or_else(learn::critical),
+    )?;
+    let chi = options.chi.unwrap_or(32);
+    let (mut report, _) = learn::learn(&ising, chi, &budget)?;
+    if options.optimal {
+        report.optimal_acceptance = Some(learn::optimal(&ising, chi, budget.seed)?.acceptance.mean);
+    }
+    print(&if options.json { format!("{}\n", serde_json::to_string(&report)?) } else { report.text() })
+}

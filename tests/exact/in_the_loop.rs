@@ -1,0 +1,183 @@
+//! Steps towards a known law by enumeration, the bridge, options that are refused.
+
+use std::ops::ControlFlow;
+
+use ndarray::{Array1, Array2, Axis, array, concatenate};
+use tensorjump::lattice::square::SpinSweep;
+use tensorjump::lattice::{Couplings, Fredkin, Geometry, Ising, Square};
+use tensorjump::learn::{
+    Assessment, LoopOptions, Stage, Toward, TowardsStep, assess, born_kl_gradient, born_towards, bridge, in_the_loop,
+};
+use tensorjump::model::BornMps;
+use tensorjump::tn::{Mps, Truncation};
+use tensorjump::{Error, Model, SiteWeights, Streams};
+
+use super::common::all_configs;
+use super::common::random::random_law;
+use super::laws::stream;
+
+/// `√p` as a matrix product.
+fn root(dims: &[usize], p: &[f64]) -> Mps {
+    let root: Array1<f64> = p.iter().map(|p| p.sqrt()).collect();
+    Mps::from_dense(root.view(), dims, &Truncation::default()).unwrap().0
+}
+
+fn kl(p: &[f64], model: &BornMps, x: &Array2<u8>) -> f64 {
+    let q = model.log_prob(x.view(), &SiteWeights::Uniform).unwrap();
+    p.iter().zip(&q).filter(|(p, _)| **p > 0.0).map(|(p, q)| p * (p.ln() - q)).sum()
+}
+
+/// Draws in which every configuration occurs exactly as often as it should: the estimate is then the gradient itself.
+#[test]
+fn the_gradient_towards_a_log_weight_is_that_of_the_divergence() {
+    let dims = [2, 3, 2];
+    let counts = [1usize, 4, 2, 3, 1, 5, 2, 2, 6, 1, 3, 2];
+    let total = counts.iter().sum::<usize>() as f64;
+    let p: Vec<f64> = counts.iter().map(|&k| k as f64 / total).collect();
+    let target = random_law(&dims, 5).p().to_vec();
+    let all = all_configs(&dims);
+    let rows: Vec<usize> = (0..12).flat_map(|i| vec![i; counts[i]]).collect();
+    let log_w: Array1<f64> = rows.iter().map(|&i| 0.7 + target[i].ln() - p[i].ln()).collect();
+    let psi = root(&dims, &p);
+    let found = born_kl_gradient(&psi, all.select(Axis(0), &rows).view(), log_w.view()).unwrap();
+    // Central differences with h = 1e-4 are good to h² f'''/6 ≈ 1e-8 of derivatives of order one.
+    let h = 1e-4;
+    let mut tensors = psi.tensors().to_vec();
+    for j in 0..dims.len() {
+        for (index, v) in psi.tensors()[j].clone().indexed_iter() {
+            let mut at = |t: f64| {
+                tensors[j][index] = v + t;
+                kl(&target, &BornMps::new(&Mps::new(tensors.clone(), 0.0).unwrap()).unwrap(), &all)
+            };
+            let expected = (at(h) - at(-h)) / (2.0 * h);
+            tensors[j][index] = *v;
+            let got = found.tensors[j][index];
+            assert!((got - expected).abs() < 1e-6, "site {j}, {index:?}: {got} against {expected}");
+        }
+    }
+}
+
+/// Uniform samples, every configuration once: the sums are exact, so sweeps end at the target, zeros of its law included.
+#[test]
+fn sweeps_end_at_the_target() {
+    let dims = [2, 3, 2, 2, 3];
+    let mut p = random_law(&dims, 8).p().to_vec();
+    p.iter_mut().step_by(5).for_each(|p| *p = 0.0);
+    let sum: f64 = p.iter().sum();
+    p.iter_mut().for_each(|p| *p /= sum);
+    let x = all_configs(&dims);
+    let log_target: Array1<f64> = p.iter().map(|p| p.ln()).collect();
+    let log_density = Array1::from_elem(p.len(), -(p.len() as f64).ln());
+    for toward in [Toward::Overlap, Toward::Divergence] {
+        let mut model = BornMps::new(&Mps::random_positive(&dims, 3, &mut stream("towards")).unwrap()).unwrap();
+        let truncation = Truncation { max_bond: 64, cutoff: 0.0 };
+        let step = TowardsStep { toward, rate: 1.0, truncation, significance: 0.0, ..TowardsStep::default() };
+        for _ in 0..60 {
+            model = born_towards(&model, x.view(), log_target.view(), log_density.view(), &step).unwrap().0;
+        }
+        let left = kl(&p, &model, &x);
+        assert!(left < 1e-8, "{toward:?}: KL {left}");
+    }
+}
+
+#[test]
+fn one_site_sweeps_keep_the_bonds() {
+    let dims = [2; 6];
+    let p = random_law(&dims, 3).p().to_vec();
+    let x = all_configs(&dims);
+    let log_target: Array1<f64> = p.iter().map(|p| p.ln()).collect();
+    let log_density = Array1::from_elem(p.len(), -(p.len() as f64).ln());
+    let start = BornMps::new(&Mps::random_positive(&dims, 3, &mut stream("one site")).unwrap()).unwrap();
+    let step = TowardsStep { two_site: false, ..TowardsStep::default() };
+    let mut model = start.clone();
+    for _ in 0..10 {
+        model = born_towards(&model, x.view(), log_target.view(), log_density.view(), &step).unwrap().0;
+    }
+    assert_eq!(model.amplitude().bonds(), start.amplitude().bonds());
+    assert!(kl(&p, &model, &x) < kl(&p, &start, &x));
+}
+
+#[test]
+fn the_bridge_solves_its_equation() {
+    let draws = array![0.3, -1.2, f64::NEG_INFINITY, 0.9];
+    let chains = array![1.1, 0.2, f64::INFINITY];
+    let log_z = bridge(draws.view(), chains.view()).unwrap();
+    let sum: f64 = concatenate![Axis(0), draws, chains].iter().map(|w| 1.0 / (3.0 + 4.0 * (log_z - w).exp())).sum();
+    assert!((sum - 1.0).abs() < 1e-6, "{sum}"); // bisection stops at 1e-7 in log Z
+    // A model that is the target, and draws alone.
+    let same = Array1::from_elem(5, 2.5);
+    assert!((bridge(same.view(), same.view()).unwrap() - 2.5).abs() < 1e-6);
+    let none = Array1::zeros(0);
+    let mean = ((0.3f64.exp() + (-1.2f64).exp() + 0.9f64.exp()) / 4.0).ln();
+    assert!((bridge(draws.view(), none.view()).unwrap() - mean).abs() < 1e-6);
+    // Draws that miss the target altogether.
+    let missed = Array1::from_elem(2, f64::NEG_INFINITY);
+    assert_eq!(bridge(missed.view(), array![1.0, 2.0].view()).unwrap(), 1.5);
+    assert!(matches!(bridge(missed.view(), none.view()), Err(Error::ZeroWeight { .. })));
+    assert!(matches!(bridge(array![f64::NAN].view(), none.view()), Err(Error::LogWeight { row: 0, .. })));
+}
+
+#[test]
+fn a_model_that_is_the_target_is_assessed_as_such() {
+    let dims = [2, 3, 2];
+    let model = BornMps::new(&root(&dims, random_law(&dims, 1).p())).unwrap();
+    let found = assess(&model, &model, 1000, &Streams::new(1)).unwrap();
+    assert!((found.acceptance.mean - 1.0).abs() < 1e-12 && (found.ess_fraction - 1.0).abs() < 1e-12);
+    assert!(found.kl().abs() < 1e-12 && found.outside == 0.0);
+    let nothing = Assessment::from_weights(Array1::from_elem(4, f64::NEG_INFINITY).view()).unwrap();
+    assert_eq!((nothing.acceptance.mean, nothing.outside), (0.0, 1.0));
+    let other = Fredkin::new(4, 0.5).unwrap();
+    assert!(matches!(assess(&other, &model, 10, &Streams::new(1)), Err(Error::SiteCount { .. })));
+}
+
+fn ising() -> Ising {
+    let square = Square::new(3, 4, Geometry::Cylinder).unwrap();
+    Ising::new(Couplings::uniform(square, 1.0).unwrap(), 0.35).unwrap()
+}
+
+#[test]
+fn the_same_seed_learns_the_same_model() {
+    let ising = ising();
+    let sweep = SpinSweep::heat_bath(&ising).unwrap();
+    let stage = Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 3, rate: 0.3, enough: (1.1, 1.1) };
+    let options =
+        LoopOptions { draws: 1500, chains: 128, order: Some(ising.lattice().snake()), ..LoopOptions::default() };
+    let learn = || in_the_loop(&[stage], &options, |_| ControlFlow::Continue(())).unwrap();
+    let (one, two) = (learn(), learn());
+    assert_eq!(one.model.inner().amplitude(), two.model.inner().amplitude());
+    assert_eq!(one.rounds.len(), 4);
+    assert_eq!(one.rounds[0].chains.parts.len(), 2);
+    // Stopping when asked.
+    let asked = in_the_loop(&[stage], &options, |_| ControlFlow::Break(())).unwrap();
+    assert_eq!(asked.rounds.len(), 1);
+}
+
+#[test]
+fn bad_options_are_refused() {
+    let ising = ising();
+    let sweep = SpinSweep::heat_bath(&ising).unwrap();
+    let good = Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 1, rate: 0.3, enough: (0.9, 0.9) };
+    let options = LoopOptions { draws: 200, chains: 16, ..LoopOptions::default() };
+    let refused = |stages: &[Stage<'_>], options: &LoopOptions| {
+        in_the_loop(stages, options, |_| ControlFlow::Continue(())).unwrap_err()
+    };
+    assert!(matches!(refused(&[], &options), Error::Parameter { name: "stages", .. }));
+    let bad = [
+        (Stage { rate: f64::NAN, ..good }, options.clone(), "rate"),
+        (Stage { max_bond: 0, ..good }, options.clone(), "max_bond"),
+        (good, LoopOptions { draws: 1, ..options.clone() }, "draws"),
+        (good, LoopOptions { chains: 0, ..options.clone() }, "chains"),
+        (good, LoopOptions { slowing: 0.0, ..options.clone() }, "slowing"),
+        (good, LoopOptions { significance: f64::INFINITY, ..options.clone() }, "significance"),
+        (good, LoopOptions { order: Some(vec![0; 12]), ..options.clone() }, "site permutation"),
+    ];
+    for (stage, options, field) in bad {
+        let error = refused(&[stage], &options);
+        assert!(matches!(error, Error::Parameter { name, .. } if name == field), "{field}: {error}");
+    }
+    let short = LoopOptions { order: Some(vec![1, 0]), ..options.clone() };
+    assert!(matches!(refused(&[good], &short), Error::SiteCount { .. }));
+    let fredkin = Fredkin::new(8, 0.5).unwrap();
+    let other = Stage { target: &fredkin, ..good };
+    assert!(matches!(refused(&[good, other], &options), Error::SiteCount { .. }));
+}
