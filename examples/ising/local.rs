@@ -94,8 +94,6 @@ impl<'a> Ensemble<'a> {
     /// Warms up, and returns how many updates apart records should be: the slower of energy and |m| then has τ of some ten records. Runs
     /// of 256 records, each twice as long as the one before, make at least 20 τ in all.
     pub fn warm_up(&mut self, limit: usize) -> Result<usize> {
-        /// Records of a trial.
-        const TRIAL: usize = 256;
         /// Largest τ in records.
         const RESOLVED: f64 = 12.0;
         let mut thin = 1;
@@ -104,7 +102,12 @@ impl<'a> Ensemble<'a> {
             // Both halves are compared with the common mean: drift counts as a long time.
             let tau = |values: &Array2<f64>| autocorrelation(values.view()).map(|a| a.tau);
             let slow = tau(&series.values[0])?.max(tau(&series.values[2].mapv(f64::abs))?);
-            if slow <= RESOLVED || 2 * thin > limit {
+            // Chains that do not move at all have no time: a single site, Metropolis at β = 0.
+            let frozen = |values: &Array2<f64>| {
+                values.columns().into_iter().all(|chain| chain.iter().all(|v| v.abs() == chain[0].abs()))
+            };
+            let stuck = frozen(&series.values[0]) && frozen(&series.values[2]);
+            if slow <= RESOLVED || stuck || 2 * thin > limit {
                 return Ok(thin);
             }
             thin *= 2;
@@ -143,13 +146,15 @@ impl<'a> Ensemble<'a> {
 
 /// Site visits that may be spent on one method: some ten seconds.
 const VISITS: usize = 1 << 34;
+/// Records of a trial.
+const TRIAL: usize = 256;
 
 /// Chains of a local or cluster dynamics.
 pub fn chains(method: Method, ising: &Ising, plan: &Plan, bar: &ProgressBar) -> std::result::Result<Measured, Failure> {
     let dynamics = Dynamics::new(method, ising)?;
     let mut ensemble = Ensemble::new(ising, &dynamics, plan.seed)?;
     let sites = ising.lattice().sites();
-    let thin = ensemble.warm_up((VISITS / sites / plan.samples).max(1))?;
+    let thin = ensemble.warm_up((VISITS / sites / plan.samples.max(TRIAL * CHAINS)).max(1))?;
     let records = plan.samples.div_ceil(CHAINS);
     let series = ensemble.record(records, thin, Some(bar))?;
     let visits = (records * thin * CHAINS * sites) as f64;

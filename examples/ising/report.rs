@@ -196,6 +196,9 @@ fn log_z(measured: &[Measured], exact: &[Exact], main: Square) -> String {
             text += &format!(", {floored} choices at the floor");
         }
         text += &format!("; built in {} s\n", number(m.build_seconds, 2));
+        if m.log_z.is_some_and(|z| (z.mean - contraction).abs() > 5.0 * z.error + 1e-6 * contraction.abs()) {
+            text += "  the two differ by more than five standard errors: the draws miss part of the law, or the contraction is not accurate\n";
+        }
     }
     text
 }

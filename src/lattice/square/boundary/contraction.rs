@@ -44,7 +44,11 @@ pub struct Contraction {
     pub chi: usize,
     /// Difference to the value before; zero where nothing was truncated.
     pub change: f64,
-    /// Whether two successive values agreed to the tolerance, or nothing was truncated.
+    /// Largest difference between the values of `log Z` that the states from above and from below give at the rows, in nats: the error of
+    /// first order, which the formula cancels. Large where nothing is truncated, it shows that double precision does not hold the weights.
+    pub spread: f64,
+    /// Whether two successive values agreed to the tolerance, or nothing was truncated; and the spread is below 1e-3 (or the root of a
+    /// larger tolerance), without truncation below rounding.
     pub converged: bool,
     /// Sum of the relative squared weights dropped in the last contraction.
     pub discarded_weight: f64,
@@ -53,7 +57,8 @@ pub struct Contraction {
 /// `log Z` of a model on an open lattice or a cylinder, by boundary states whose bond dimension grows until two successive values agree.
 ///
 /// Agreement of successive values is the customary sign of convergence, not a bound: the truncation error of a contraction has no sign.
-/// Without convergence by `chi_max` the last value is returned with `converged = false`. Cost: `O(sites d⁴χ³)` for the last χ, twice that on a
+/// Without convergence by `chi_max` the last value is returned with `converged = false`. Frustrated couplings of `β|J|` above about 5 are beyond
+/// double precision: row states are accurate relative to their norm, and the configurations that decide may be below that. Cost: `O(sites d⁴χ³)` for the last χ, twice that on a
 /// cylinder; memory that of `2√rows` boundary states, a quarter of it for models invariant under the flip of all spins.
 ///
 /// ```
@@ -69,7 +74,8 @@ pub struct Contraction {
 ///
 /// # Errors
 /// [`Error::Parameter`] for a torus, a bond dimension of zero, `chi > chi_max`, or a tolerance that is negative or NaN;
-/// [`Error::ZeroWeight`] where no configuration is allowed.
+/// [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`] where the value is not positive even at `chi_max`;
+/// [`Error::NotFinite`] for weights beyond `f64`.
 pub fn contract(model: &PairModel, options: &ContractOptions) -> Result<Contraction> {
     let ContractOptions { tolerance, chi, chi_max } = *options;
     if tolerance.is_nan() || tolerance < 0.0 {
@@ -80,27 +86,51 @@ pub fn contract(model: &PairModel, options: &ContractOptions) -> Result<Contract
         return Err(Error::parameter("chi_max", chi_max, "at least the first bond dimension"));
     }
     check_geometry(model)?;
-    let weights = Weights::new(model);
+    let weights = Weights::new(model)?;
     let (mut chi, mut before) = (chi, f64::NAN);
     loop {
-        let Sweep { log_z, discarded_weight, truncated } = both_ways(&weights, model, chi)?;
+        let (Sweep { log_z, discarded_weight, truncated }, spread) = both_ways(&weights, model, chi)?;
         let change = if truncated { (log_z - before).abs() } else { 0.0 };
-        let converged = change <= tolerance && log_z.is_finite();
-        if converged || chi == chi_max {
-            return Ok(Contraction { log_z, chi, change, converged, discarded_weight });
+        // Errors of second order are of the size of the spread squared; without truncation only rounding is left.
+        let allowed = if truncated { tolerance.sqrt().max(SPREAD) } else { ROUNDING * log_z.abs().max(1.0) };
+        let converged = log_z.is_finite() && change <= tolerance && spread <= allowed;
+        if converged || chi == chi_max && log_z.is_finite() {
+            return Ok(Contraction { log_z, chi, change, spread, converged, discarded_weight });
+        }
+        if chi == chi_max {
+            return Err(LOST);
         }
         before = log_z;
         chi = (chi + chi.div_ceil(2)).next_multiple_of(2).min(chi_max);
     }
 }
 
-/// The formula of the [module](self).
-fn both_ways(weights: &Weights, model: &PairModel, chi: usize) -> Result<Sweep> {
+/// Spread of a contraction whose truncation errors are negligible, and of one without truncation relative to `log Z`.
+const SPREAD: f64 = 1e-3;
+pub(super) const ROUNDING: f64 = 1e-7;
+
+/// Strong frustrated couplings: configurations that matter are below the rounding of those that matter row by row.
+pub(super) const LOST: Error = Error::NoConvergence { what: "the boundary contraction in double precision" };
+
+/// `log Z` by states from above only.
+pub(super) fn log_z_from_above(weights: &Weights, chi: usize) -> Result<f64> {
+    let mut state = RowState::from_above(None, weights, 0, chi)?;
+    for r in 1..weights.rows {
+        state = RowState::from_above(Some(&state), weights, r, chi)?;
+    }
+    let (sign, log) = state.log_overlap(&RowState::ones(weights));
+    Ok(if sign > 0.0 { log + weights.log_scale } else { f64::NEG_INFINITY })
+}
+
+/// The formula of the [module](self), and the spread of its terms.
+fn both_ways(weights: &Weights, model: &PairModel, chi: usize) -> Result<(Sweep, f64)> {
     let mut above = Above::new(weights, chi)?;
     let (mut sum, mut positive) = (weights.log_scale, true);
+    let (mut least, mut most) = (f64::INFINITY, f64::NEG_INFINITY);
     let mut add = |factor: f64, (sign, log): (f64, f64)| {
         sum += factor * log;
         positive &= sign > 0.0;
+        (least, most) = (least.min(log), most.max(log));
     };
     let one_way = sweep(weights, model, chi, |r, below| {
         let across = below.exact_row(weights, r);
@@ -110,7 +140,7 @@ fn both_ways(weights: &Weights, model: &PairModel, chi: usize) -> Result<Sweep> 
         add(1.0, if r == 0 { across.log_value() } else { above.state(r - 1)?.log_overlap(&across) });
         Ok(())
     })?;
-    Ok(Sweep { log_z: if positive { sum } else { f64::NEG_INFINITY }, ..one_way })
+    Ok((Sweep { log_z: if positive { sum } else { f64::NEG_INFINITY }, ..one_way }, most - least))
 }
 
 /// The states `Q_r` from above, asked for from the last to the first: one in `√rows` is kept, those between are made again, so that memory is

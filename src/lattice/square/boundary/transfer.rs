@@ -16,7 +16,7 @@ use ndarray::{Array1, Array2, Array3, Axis, array, s};
 
 use super::super::geometry::Bond;
 use super::super::pair::PairModel;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::linalg::{matmul, matmul_into, qr, strip, svd};
 
 /// Singular values below this fraction of the largest are rounding noise and always dropped.
@@ -41,14 +41,19 @@ pub(super) struct Weights {
 
 impl Weights {
     /// Of a model on an open lattice or a cylinder.
-    pub(super) fn new(model: &PairModel) -> Self {
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] where the sum of the largest log-weights is beyond `f64`.
+    pub(super) fn new(model: &PairModel) -> Result<Self> {
         let lattice = model.lattice();
         let (rows, cols) = (lattice.rows(), lattice.cols());
         let mut log_scale = 0.0;
         let mut exp = |log: &[f64]| -> Vec<f64> {
             let max = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             log_scale += max;
-            log.iter().map(|w| (w - max).exp()).collect()
+            // What is allowed stays allowed, however unlikely.
+            let least = |w: f64| if w > f64::NEG_INFINITY { f64::MIN_POSITIVE } else { 0.0 };
+            log.iter().map(|&w| (w - max).exp().max(least(w))).collect()
         };
         let sites: Vec<Vec<f64>> = (0..lattice.sites()).map(|j| exp(model.site_log_weights(j))).collect();
         let mut table = |bond| {
@@ -67,7 +72,10 @@ impl Weights {
             && sites.iter().all(|v| v[0] == v[1])
             && horizontal.iter().flatten().all(even)
             && vertical.iter().all(even);
-        Weights { rows, cols, dims, ring: lattice.wraps_cols(), parity, sites, horizontal, vertical, log_scale }
+        if !log_scale.is_finite() {
+            return Err(Error::NotFinite { field: "sum of the largest log-weights", site: 0, value: log_scale });
+        }
+        Ok(Weights { rows, cols, dims, ring: lattice.wraps_cols(), parity, sites, horizontal, vertical, log_scale })
     }
 
     /// `L_k(a)` and `R_k(b)` of the bond to the right of site `j`; one constant term where there is none.
