@@ -26,6 +26,8 @@
 //! | independent draws and `log Z`, open lattices and cylinders | [`BoundaryMps`], [`contract`] | (d+1)χ² multiply-adds a site and draw |
 //! | Metropolis and heat bath | [`SpinSweep`], [`SiteHeatBath`] | 0.5 ns a site for couplings of equal strength, else 2.4 ns; 20 ns for tables of few states |
 //! | clusters (Wolff, Phys. Rev. Lett. 62, 361) | [`Wolff`] | 6 ns a site of the cluster |
+//! | clusters (Swendsen–Wang), Ising and Potts | [`SwendsenWang`] | some 10 ns a site |
+//! | regions redrawn by boundary states, tori included | [`Windows`] | one contraction a window |
 
 pub mod boundary;
 mod couplings;
@@ -37,7 +39,9 @@ mod pair;
 mod snake;
 mod spins;
 mod sweep;
+mod swendsen_wang;
 mod window;
+mod windows;
 mod wolff;
 mod words;
 
@@ -51,5 +55,7 @@ pub use pair::PairModel;
 pub use snake::SnakeMps;
 pub use spins::{Spins, fast_rng};
 pub use sweep::SpinSweep;
+pub use swendsen_wang::SwendsenWang;
 pub use window::Rectangle;
+pub use windows::{Redrawn, Windows};
 pub use wolff::Wolff;
