@@ -10,6 +10,7 @@ mod chain;
 mod diffusion;
 mod fermions;
 mod fredkin;
+mod hard;
 mod mcmc;
 mod models;
 mod noise;

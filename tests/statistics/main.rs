@@ -8,6 +8,7 @@ mod laws;
 mod boundary;
 mod diffusion;
 mod fredkin;
+mod hard;
 mod mcmc;
 mod models;
 mod noise;
