@@ -9,7 +9,7 @@
 //! ```
 //!
 //! Site weights `v` (fields) are thus exact too, though clusters in strong fields rarely change. For Ising models `w_≠/w_= = e^{−2βJ}`.
-//! Cost: some 10 ns a site; memory 4 bytes a site, with fields `8q` more.
+//! Cost: some 20 ns a site; memory 4 bytes a site, with fields `8q` more.
 
 use rand::{Rng, RngExt};
 
