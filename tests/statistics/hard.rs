@@ -236,7 +236,7 @@ fn exchanges_without_the_rule_are_seen() {
             self.0.initial(stream)
         }
     }
-    let flat = models.each_ref().map(|model| Flat(model));
+    let flat = models.each_ref().map(Flat);
     let found = |wrong: bool| {
         let target = |k: usize| -> &dyn Target { if wrong { &flat[k] } else { &models[k] } };
         let level = |k: usize| Level { parameter: k as f64, target: target(k), dynamics: &sweeps[k] };
