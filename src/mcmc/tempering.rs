@@ -50,17 +50,17 @@ pub struct Level<'a> {
 /// use tensorjump::mcmc::{Level, Tempering};
 ///
 /// let couplings = Couplings::plus_minus(Square::new(6, 6, Geometry::Open)?, 1);
-/// let ladder = [0.5, 1.0, 1.5, 2.0];
+/// let ladder = [0.6, 0.8, 1.0, 1.4, 2.0];
 /// let models = ladder.map(|beta| Ising::new(couplings.clone(), beta).unwrap());
 /// let sweeps = models.each_ref().map(|model| SpinSweep::heat_bath(model).unwrap());
 /// let level = |k: usize| Level { parameter: ladder[k], target: &models[k], dynamics: &sweeps[k] };
-/// let tempering = Tempering::new((0..4).map(level).collect())?.proportional()?;
+/// let tempering = Tempering::new((0..5).map(level).collect())?.proportional()?;
 /// let mut replicas = tempering.start(2, 7)?;
 /// for _ in 0..100 {
 ///     tempering.update(&mut replicas)?;
 /// }
 /// assert!(replicas.swap_rates().iter().all(|&rate| rate > 0.1));
-/// let cold = replicas.level(3)?; // two configurations at β = 2
+/// let cold = replicas.level(4)?; // two configurations at β = 2
 /// assert_eq!(cold.dim(), (2, 36));
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
