@@ -15,6 +15,7 @@
 //! * proposals: [`Disconnected`], [`Connected`], [`SingleSite`], [`Exchange`], [`Mixture`];
 //! * moves (transition kernels that leave the target invariant): [`MetropolisHastings`], [`Local`], [`Mixture`], [`Cycle`],
 //!   [`Repeat`];
+//! * parallel tempering over a ladder of targets: [`Tempering`], [`tune_ladder`];
 //! * estimators: [`series_mean`], [`importance_mean`], [`log_mean_weight`];
 //! * diagnostics: [`autocorrelation`], [`split_r_hat`], [`weight_summary`], [`stationary_acceptance`], [`missing_mass`],
 //!   [`supported_mass`].
@@ -53,6 +54,7 @@ mod importance;
 mod local;
 mod moves;
 mod proposal;
+mod tempering;
 
 pub use chains::{Chains, Progress, Run, RunOptions, run};
 pub use combine::{Cycle, Mixture, Repeat};
@@ -64,3 +66,4 @@ pub use importance::{
 pub use local::{Exchange, SingleSite};
 pub use moves::{Local, MetropolisHastings, Move, MoveReport, acceptance_probability};
 pub use proposal::{Connected, Disconnected, Proposal, Proposed, Triple};
+pub use tempering::{Level, Replicas, Snapshot, Tempering, TunedLadder, Walkers, respaced, tune_ladder};

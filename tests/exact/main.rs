@@ -10,6 +10,7 @@ mod chain;
 mod diffusion;
 mod fermions;
 mod fredkin;
+mod hard;
 mod in_the_loop;
 mod learn;
 mod mcmc;

@@ -8,6 +8,7 @@ mod laws;
 mod boundary;
 mod diffusion;
 mod fredkin;
+mod hard;
 mod in_the_loop;
 mod learn;
 mod mcmc;

@@ -88,14 +88,16 @@ impl BoundaryMps {
     ///
     /// # Errors
     /// [`Error::Parameter`] for a torus or `chi = 0`; [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`] where
-    /// double precision does not hold the weights (frustrated couplings of `β|J|` above about 5): a contraction that is not positive, or two
-    /// without truncation that differ; [`Error::NotFinite`] for weights beyond `f64`.
+    /// double precision does not hold the weights (frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below
+    /// and from above differ; [`Error::NotFinite`] for weights beyond `f64`.
     pub fn new(model: &PairModel, chi: usize) -> Result<Self> {
         let mut new = BoundaryMps::unchecked(model, chi)?;
         let above = log_z_from_above(&Weights::new(model)?, chi)?;
         new.log_z_gap = (new.log_z - above).abs();
         let truncated = new.packed.rows.iter().any(|row| row.bond() >= chi);
-        if !new.log_z_gap.is_finite() || !truncated && new.log_z_gap > ROUNDING * new.log_z.abs().max(1.0) {
+        // A truncated law is what it is: a proposal, judged by its weights. Without truncation the two values must agree.
+        let agree = new.log_z_gap <= ROUNDING * new.log_z.abs().max(1.0) && new.log_z.is_finite();
+        if !truncated && !agree {
             return Err(LOST);
         }
         Ok(new)
@@ -115,9 +117,6 @@ impl BoundaryMps {
         rows.reverse();
         let constrained = model.is_constrained();
         let packed = Packed { rows, cols: weights.cols, d, parity: weights.parity, constrained };
-        if !log_z.is_finite() {
-            return Err(LOST);
-        }
         Ok(BoundaryMps { model: model.clone(), chi, log_z, log_z_gap: f64::NAN, discarded_weight, packed })
     }
 
@@ -140,13 +139,13 @@ impl BoundaryMps {
     }
 
     /// Difference between `log Z` contracted from below and from above with bonds of the same size, in nats: the size of the truncation errors of
-    /// first order. Compare it, and [`BoundaryMps::log_z`], with the value by importance sampling: a law that misses part of the model's shows there
+    /// first order; not finite where one of them is not positive. Compare it, and [`BoundaryMps::log_z`], with the value by importance sampling: a law that misses part of the model's shows there
     /// and not in acceptance or effective sample size.
     pub fn log_z_gap(&self) -> f64 {
         self.log_z_gap
     }
 
-    /// `log Z` of the model by this contraction, in nats. See [`contract`] for a
+    /// `log Z` of the model by this contraction, in nats; −∞ if the truncated contraction is not positive. See [`contract`] for a
     /// controlled value, and [`log_mean_weight`](crate::mcmc::log_mean_weight) for an unbiased one.
     pub fn log_z(&self) -> f64 {
         self.log_z
