@@ -147,7 +147,7 @@ impl Walkers {
         Ok(walkers)
     }
 
-    /// Decides whether the levels `pair` and `pair + 1` exchange, `log_ratio` the logarithm in the rule of the [module](self) and `u` uniform in
+    /// Decides whether the levels `pair` and `pair + 1` exchange, `log_ratio` the logarithm in the rule of the module and `u` uniform in
     /// `[0, 1)`, and books it.
     ///
     /// # Errors
@@ -475,7 +475,7 @@ fn check_ladder(ladder: &[f64]) -> Result<()> {
 /// Rates are taken to lie between these: what a short run can tell.
 const RATES: (f64, f64) = (1e-4, 1.0 - 1e-4);
 
-/// A ladder with the same ends and equal swap rates not below `rate`, judged from the rates measured on this one; see the [module](self).
+/// A ladder with the same ends and equal swap rates not below `rate`, judged from the rates measured on this one; see the module.
 ///
 /// Rates near 0 and 1 are poorly known: repeat with what the new ladder gives ([`tune_ladder`]).
 ///
