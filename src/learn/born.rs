@@ -3,11 +3,11 @@
 use ndarray::{Array3, ArrayView1};
 
 use super::batch::Batch;
-use super::data::{Data, permutation};
+use super::data::Data;
+use super::descent::{Descent, Flat, downhill};
 use super::fit::{Event, Fit, Progress, Trainer, Training, draw_batch, fit, hash_numbers, marginals};
-use super::gradient::{Gradient, born_batch, check_weights};
+use super::gradient::{born_batch, check_weights};
 use super::local::Step;
-use super::optimise::{Adam, Lbfgs};
 use super::store::Store;
 use super::sweep::{Amplitude, Cut, Sites};
 use crate::configs::match_dims;
@@ -222,64 +222,7 @@ struct BornTrainer {
 
 enum State {
     Sweeps(Amplitude),
-    Adam(Flat, Adam),
-    Lbfgs(Flat, Lbfgs),
-}
-
-/// All tensors as one list of numbers.
-#[derive(Debug, Clone)]
-pub(super) struct Flat {
-    shapes: Vec<(usize, usize, usize)>,
-    pub(super) values: Vec<f64>,
-}
-
-impl Flat {
-    pub(super) fn new(tensors: &[Array3<f64>]) -> Self {
-        let values = tensors.iter().flat_map(|a| a.iter().copied()).collect();
-        Flat { shapes: tensors.iter().map(Array3::dim).collect(), values }
-    }
-
-    pub(super) fn tensors(&self) -> Vec<Array3<f64>> {
-        self.unflatten(&self.values)
-    }
-
-    pub(super) fn unflatten(&self, values: &[f64]) -> Vec<Array3<f64>> {
-        let mut first = 0;
-        let tensor = |&(l, d, r): &(usize, usize, usize)| {
-            let part = values[first..first + l * d * r].to_vec();
-            first += l * d * r;
-            Array3::from_shape_vec((l, d, r), part).expect("the shapes of the list")
-        };
-        self.shapes.iter().map(tensor).collect()
-    }
-}
-
-/// Value and gradient of the *negative* log-likelihood as lists.
-pub(super) fn downhill(gradient: Gradient) -> (f64, Vec<f64>) {
-    let list = gradient.tensors.iter().flat_map(|g| g.iter().map(|v| -v)).collect();
-    (-gradient.value, list)
-}
-
-/// One pass of Adam through the data; returns the mean NLL before the steps and samples of probability zero.
-pub(super) fn adam_pass(
-    (train, batch, streams): (&Data, usize, &Streams),
-    (flat, adam, rate): (&mut Flat, &mut Adam, f64),
-    mut evaluate: impl FnMut(&Flat, &[f64], &Data) -> Result<(f64, Vec<f64>)>,
-) -> Result<Progress> {
-    let order = permutation(train.len(), &streams.domain("batch"));
-    let mut mean = 0.0;
-    let batches = train.len().div_ceil(batch);
-    let size = train.len().div_ceil(batches);
-    for rows in order.chunks(size) {
-        let part = if batches == 1 { None } else { Some(train.select(rows)?) };
-        let part = part.as_ref().unwrap_or(train);
-        let (value, gradient) = evaluate(flat, &flat.values, part)?;
-        mean += value * rows.len() as f64 / train.len() as f64;
-        if gradient.iter().all(|g| g.is_finite()) {
-            adam.step(&mut flat.values, &gradient, rate);
-        }
-    }
-    Ok(Progress { train_nll: mean, ..Progress::default() })
+    Descent(Descent),
 }
 
 fn evaluate(flat: &Flat, values: &[f64], data: &Data) -> Result<(f64, Vec<f64>)> {
@@ -300,8 +243,8 @@ impl BornTrainer {
         };
         let flat = || Flat::new(amplitude.tensors());
         let state = match options.method {
-            BornMethod::Adam { .. } => State::Adam(flat(), Adam::default()),
-            BornMethod::Lbfgs { .. } => State::Lbfgs(flat(), Lbfgs::default()),
+            BornMethod::Adam { rate } => State::Descent(Descent::adam(flat(), rate)),
+            BornMethod::Lbfgs { memory } => State::Descent(Descent::lbfgs(flat(), memory)),
             _ => State::Sweeps(amplitude),
         };
         Ok(BornTrainer { method: options.method, state })
@@ -332,22 +275,14 @@ impl Trainer for BornTrainer {
                 let report = amplitude.sweep(&mut batch, &step, sites, &cut)?;
                 Ok(Progress { train_nll: -report.log_likelihood, discarded: report.discarded, zeros: report.zeros })
             }
-            (State::Adam(flat, adam), BornMethod::Adam { rate }) => {
-                adam_pass((train, batch, streams), (flat, adam, *rate), evaluate)
-            }
-            (State::Lbfgs(flat, lbfgs), BornMethod::Lbfgs { memory }) => {
-                let shape = flat.clone();
-                let train_nll = lbfgs.step(&mut flat.values, *memory, |values| evaluate(&shape, values, train))?;
-                Ok(Progress { train_nll, ..Progress::default() })
-            }
-            _ => unreachable!("the state belongs to the method"),
+            (State::Descent(descent), _) => descent.round((train, batch, streams), evaluate),
         }
     }
 
     fn tensors(&self) -> Vec<Array3<f64>> {
         match &self.state {
             State::Sweeps(amplitude) => amplitude.tensors().to_vec(),
-            State::Adam(flat, _) | State::Lbfgs(flat, _) => flat.tensors(),
+            State::Descent(descent) => descent.tensors(),
         }
     }
 
@@ -361,8 +296,7 @@ impl Trainer for BornTrainer {
     fn save(&self, store: &mut Store) {
         match &self.state {
             State::Sweeps(_) => {}
-            State::Adam(_, adam) => adam.save(store),
-            State::Lbfgs(_, lbfgs) => lbfgs.save(store),
+            State::Descent(descent) => descent.save(store),
         }
     }
 
@@ -370,8 +304,7 @@ impl Trainer for BornTrainer {
         let tensors = store.tensors("tensor")?;
         match &mut self.state {
             State::Sweeps(amplitude) => *amplitude = Amplitude::resume(tensors),
-            State::Adam(flat, adam) => (*flat, *adam) = (Flat::new(&tensors), Adam::load(store)?),
-            State::Lbfgs(flat, lbfgs) => (*flat, *lbfgs) = (Flat::new(&tensors), Lbfgs::load(store)?),
+            State::Descent(descent) => descent.load(&tensors, store)?,
         }
         Ok(())
     }

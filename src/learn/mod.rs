@@ -24,6 +24,7 @@ mod assess;
 mod batch;
 mod born;
 mod data;
+mod descent;
 mod fit;
 mod gradient;
 mod in_the_loop;

@@ -13,11 +13,11 @@ use ndarray::Array3;
 use rand::RngExt;
 
 use super::batch::Batch;
-use super::born::{Flat, Start, adam_pass, check_rate, downhill};
+use super::born::{Start, check_rate};
 use super::data::Data;
+use super::descent::{Descent, Flat, downhill};
 use super::fit::{Event, Fit, Progress, Trainer, Training, fit, hash_numbers, marginals};
 use super::gradient::{expected_counts, positive_batch, softmax};
-use super::optimise::{Adam, Lbfgs};
 use super::store::Store;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
@@ -103,12 +103,10 @@ pub fn positive(data: &Data, options: &PositiveOptions, progress: impl FnMut(&Ev
 
 enum State {
     Em(Vec<Array3<f64>>),
-    Adam(Flat, Adam),
-    Lbfgs(Flat, Lbfgs),
+    Descent(Descent),
 }
 
 struct PositiveTrainer {
-    method: PositiveMethod,
     state: State,
 }
 
@@ -164,10 +162,10 @@ impl PositiveTrainer {
         let logits = || Flat::new(&tensors.iter().map(|a| a.mapv(|v| v.max(1e-300).ln())).collect::<Vec<_>>());
         let state = match options.method {
             PositiveMethod::Em => State::Em(tensors),
-            PositiveMethod::Adam { .. } => State::Adam(logits(), Adam::default()),
-            PositiveMethod::Lbfgs { .. } => State::Lbfgs(logits(), Lbfgs::default()),
+            PositiveMethod::Adam { rate } => State::Descent(Descent::adam(logits(), rate)),
+            PositiveMethod::Lbfgs { memory } => State::Descent(Descent::lbfgs(logits(), memory)),
         };
-        Ok(PositiveTrainer { method: options.method, state })
+        Ok(PositiveTrainer { state })
     }
 }
 
@@ -175,8 +173,8 @@ impl Trainer for PositiveTrainer {
     type Model = PositiveMps;
 
     fn round(&mut self, train: &Data, batch: usize, _: usize, streams: &Streams) -> Result<Progress> {
-        match (&mut self.state, &self.method) {
-            (State::Em(tensors), _) => {
+        match &mut self.state {
+            State::Em(tensors) => {
                 let mut samples = batch_of(tensors, train)?;
                 let counts = expected_counts(tensors, &mut samples);
                 if counts.value == f64::NEG_INFINITY {
@@ -187,22 +185,14 @@ impl Trainer for PositiveTrainer {
                 let train_nll = -samples.log_sum_of(tensors);
                 Ok(Progress { train_nll, ..Progress::default() })
             }
-            (State::Adam(flat, adam), PositiveMethod::Adam { rate }) => {
-                adam_pass((train, batch, streams), (flat, adam, *rate), evaluate)
-            }
-            (State::Lbfgs(flat, lbfgs), PositiveMethod::Lbfgs { memory }) => {
-                let shape = flat.clone();
-                let train_nll = lbfgs.step(&mut flat.values, *memory, |values| evaluate(&shape, values, train))?;
-                Ok(Progress { train_nll, ..Progress::default() })
-            }
-            _ => unreachable!("the state belongs to the method"),
+            State::Descent(descent) => descent.round((train, batch, streams), evaluate),
         }
     }
 
     fn tensors(&self) -> Vec<Array3<f64>> {
         match &self.state {
             State::Em(tensors) => tensors.clone(),
-            State::Adam(flat, _) | State::Lbfgs(flat, _) => flat.tensors(),
+            State::Descent(descent) => descent.tensors(),
         }
     }
 
@@ -217,8 +207,7 @@ impl Trainer for PositiveTrainer {
     fn save(&self, store: &mut Store) {
         match &self.state {
             State::Em(_) => {}
-            State::Adam(_, adam) => adam.save(store),
-            State::Lbfgs(_, lbfgs) => lbfgs.save(store),
+            State::Descent(descent) => descent.save(store),
         }
     }
 
@@ -226,8 +215,7 @@ impl Trainer for PositiveTrainer {
         let tensors = store.tensors("tensor")?;
         match &mut self.state {
             State::Em(state) => *state = tensors,
-            State::Adam(flat, adam) => (*flat, *adam) = (Flat::new(&tensors), Adam::load(store)?),
-            State::Lbfgs(flat, lbfgs) => (*flat, *lbfgs) = (Flat::new(&tensors), Lbfgs::load(store)?),
+            State::Descent(descent) => descent.load(&tensors, store)?,
         }
         Ok(())
     }

@@ -6,6 +6,7 @@ pub mod random;
 pub mod reference;
 
 use ndarray::Array2;
+use tensorjump::Target;
 
 /// False-alarm rate of every statistical test.
 pub const ALPHA: f64 = 1e-6;
@@ -22,6 +23,15 @@ pub fn all_configs(dims: &[usize]) -> Array2<u8> {
         }
     }
     x
+}
+
+/// The law of a target over all configurations, normalised.
+pub fn law(target: &dyn Target) -> Vec<f64> {
+    let w = target.log_weight(all_configs(target.dims()).view()).unwrap();
+    let max = w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let w = w.mapv(|w| (w - max).exp());
+    let z = w.sum();
+    w.iter().map(|w| w / z).collect()
 }
 
 /// Index of a configuration in the order of [`all_configs`].

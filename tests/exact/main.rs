@@ -7,6 +7,8 @@ mod laws;
 
 mod boundary;
 mod chain;
+mod dense;
+mod diagnostics;
 mod diffusion;
 mod fermions;
 mod fredkin;

@@ -9,7 +9,7 @@ use tensorjump::model::{BornMps, Permuted};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Error, ExactModel, Model, SiteWeights, Stream, Streams, Target};
 
-use crate::common::all_configs;
+use crate::common::{all_configs, law};
 use crate::laws::{Weights, every_form, repeated, tilted_law};
 
 fn rng(name: &str) -> Stream {
@@ -22,13 +22,6 @@ fn glass(rows: usize, cols: usize, geometry: Geometry, beta: f64) -> Ising {
     let mut rng = rng("field");
     let field = (0..lattice.sites()).map(|_| rng.random::<f64>() - 0.5).collect();
     Ising::new(Couplings::plus_minus(lattice, 4).with_field(field).unwrap(), beta).unwrap()
-}
-
-/// Normalised law over all configurations.
-fn law(target: &dyn Target) -> Vec<f64> {
-    let w = target.log_weight(all_configs(target.dims()).view()).unwrap().mapv(f64::exp);
-    let z = w.sum();
-    w.iter().map(|w| w / z).collect()
 }
 
 /// Largest difference of the amplitudes `√P`. Rounding adds about 10⁻¹⁶ of the norm a site and tensor, far below 10⁻¹³ for 16 sites; the

@@ -7,17 +7,9 @@ use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 use tensorjump::mcmc::{Chains, Level, Local, Move, Tempering};
 use tensorjump::{Model, SiteWeights, Stream, Streams, Target};
 
-use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts};
+use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts, law};
 
 const CHAINS: usize = 20_000;
-
-fn law(target: &dyn Target) -> Vec<f64> {
-    let w = target.log_weight(all_configs(target.dims()).view()).unwrap();
-    let max = w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let w = w.mapv(|w| (w - max).exp());
-    let z = w.sum();
-    w.iter().map(|w| w / z).collect()
-}
 
 /// Couplings between 0 and 1 in size, signs random or positive; fields of the size of `h`.
 fn couplings(lattice: Square, ferromagnet: bool, h: f64) -> Couplings {

@@ -9,7 +9,7 @@ use tensorjump::mcmc::{
 use tensorjump::model::Permuted;
 use tensorjump::{Model, Samples, SiteWeights, Streams, Target};
 
-use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts};
+use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts, law};
 
 /// Draws of each test of a law or an average.
 const DRAWS: usize = 200_000;
@@ -33,12 +33,6 @@ fn glass(beta: f64) -> Ising {
 fn probabilities(model: &dyn Model) -> Vec<f64> {
     let log = model.log_prob(all_configs(model.dims()).view(), &SiteWeights::Uniform).unwrap();
     log.mapv(f64::exp).to_vec()
-}
-
-fn law(target: &dyn Target) -> Vec<f64> {
-    let w = target.log_weight(all_configs(target.dims()).view()).unwrap().mapv(f64::exp);
-    let z = w.sum();
-    w.iter().map(|w| w / z).collect()
 }
 
 fn draws(model: &dyn Model, n: usize) -> Samples {

@@ -8,15 +8,9 @@ use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 use tensorjump::mcmc::{Chains, Cycle, Mixture, Move, RunOptions, run};
 use tensorjump::{Configs, Streams, Target};
 
-use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts};
+use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts, law};
 
 const CHAINS: usize = 20_000;
-
-fn law(target: &dyn Target) -> Vec<f64> {
-    let w = target.log_weight(all_configs(target.dims()).view()).unwrap().mapv(f64::exp);
-    let z = w.sum();
-    w.iter().map(|w| w / z).collect()
-}
 
 /// Couplings and fields between 0 and 1 in size, signs random or positive, fields zero for ferromagnets.
 fn ising(rows: usize, cols: usize, geometry: Geometry, ferromagnet: bool) -> Ising {

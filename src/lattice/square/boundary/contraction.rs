@@ -12,7 +12,8 @@
 
 use super::super::geometry::Geometry;
 use super::super::pair::PairModel;
-use super::transfer::{RowState, Weights};
+use super::transfer::RowState;
+use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::model::Target;
 use crate::rng::Streams;

@@ -25,14 +25,17 @@
 //! Frías-Pérez, Mariën, Pérez-García, Bañuls, Iblisdir, SciPost Phys. 14, 123.
 
 mod block;
+mod blocks;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod choice;
 mod contraction;
-#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod lanes;
 mod pack;
+#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
+mod products;
 mod transfer;
 mod vectors;
+mod weights;
 
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
@@ -40,7 +43,7 @@ use rayon::prelude::*;
 use self::block::{Answer, Packed, Work};
 use self::contraction::{LOST, ROUNDING, Sweep, check_chi, check_geometry, log_z_from_above, sweep};
 use self::pack::PackedRow;
-use self::transfer::Weights;
+use self::weights::Weights;
 use super::ising::Ising;
 use super::pair::PairModel;
 use crate::error::{Error, Result};

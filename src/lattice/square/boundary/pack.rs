@@ -2,7 +2,8 @@
 
 use ndarray::Array2;
 
-use super::transfer::{RowState, Weights};
+use super::transfer::RowState;
+use super::weights::Weights;
 
 /// Edge of a tile: bonds are padded to multiples of it.
 pub(super) const T: usize = 4;

@@ -1,0 +1,96 @@
+//! Decompositions of matrices whose rows and columns carry parities: block by block.
+
+use ndarray::{Array2, s};
+
+use crate::error::Result;
+use crate::linalg::{qr, svd};
+
+/// Singular values below this fraction of the largest are rounding noise and always dropped.
+const NOISE: f64 = 1e-15;
+
+/// A matrix as `left · right`, with the parity of each term.
+pub(super) struct Split {
+    pub left: Array2<f64>,
+    pub right: Array2<f64>,
+    pub parity: Vec<u8>,
+}
+
+/// The rows and the columns of each parity, where there are both.
+fn sectors(rows: &[u8], columns: &[u8]) -> Vec<(u8, Vec<usize>, Vec<usize>)> {
+    let of = |p: &[u8], q: u8| (0..p.len()).filter(|&i| p[i] == q).collect::<Vec<usize>>();
+    let all = (0..2).map(|q| (q, of(rows, q), of(columns, q)));
+    all.filter(|(_, r, c)| !r.is_empty() && !c.is_empty()).collect()
+}
+
+fn block(m: &Array2<f64>, rows: &[usize], columns: &[usize]) -> Array2<f64> {
+    Array2::from_shape_fn((rows.len(), columns.len()), |(i, j)| m[[rows[i], columns[j]]])
+}
+
+/// Puts the blocks `(parity, rows, columns, left, right)` together.
+fn join(shape: (usize, usize), parts: &[Sector]) -> Split {
+    let k = parts.iter().map(|p| p.left.ncols()).sum();
+    let (mut left, mut right) = (Array2::zeros((shape.0, k)), Array2::zeros((k, shape.1)));
+    let (mut parity, mut first) = (Vec::with_capacity(k), 0);
+    for part in parts {
+        let terms = part.left.ncols();
+        for (i, &row) in part.rows.iter().enumerate() {
+            left.slice_mut(s![row, first..first + terms]).assign(&part.left.row(i));
+        }
+        for (j, &column) in part.columns.iter().enumerate() {
+            right.slice_mut(s![first..first + terms, column]).assign(&part.right.column(j));
+        }
+        parity.extend(std::iter::repeat_n(part.parity, terms));
+        first += terms;
+    }
+    Split { left, right, parity }
+}
+
+/// A decomposed block.
+struct Sector {
+    parity: u8,
+    rows: Vec<usize>,
+    columns: Vec<usize>,
+    left: Array2<f64>,
+    right: Array2<f64>,
+}
+
+/// QR decomposition, block by block.
+pub(super) fn orthogonal(m: &Array2<f64>, rows: &[u8], columns: &[u8]) -> Result<Split> {
+    let mut parts = Vec::new();
+    for (parity, rows, columns) in sectors(rows, columns) {
+        let (left, right) = qr(block(m, &rows, &columns).view())?;
+        parts.push(Sector { parity, rows, columns, left, right });
+    }
+    Ok(join(m.dim(), &parts))
+}
+
+/// Singular value decomposition, block by block, of which the `chi` largest values are kept, `left` with the values; and the relative
+/// squared weight of the others.
+pub(super) fn truncated(m: &Array2<f64>, rows: &[u8], columns: &[u8], chi: usize) -> Result<(Split, f64)> {
+    let mut found = Vec::new();
+    for (parity, rows, columns) in sectors(rows, columns) {
+        let svd = svd(block(m, &rows, &columns).view())?;
+        found.push((parity, rows, columns, svd));
+    }
+    let mut values: Vec<f64> = found.iter().flat_map(|f| f.3.s.iter().copied()).collect();
+    values.sort_unstable_by(|a, b| b.total_cmp(a));
+    let largest = values.first().copied().unwrap_or(0.0);
+    let kept = values.iter().take(chi).filter(|&&s| s > NOISE * largest).count().max(1);
+    let total: f64 = values.iter().map(|s| s * s).sum();
+    let dropped: f64 = values[kept.min(values.len())..].iter().map(|s| s * s).sum();
+    // Of equal values those of even parity come first.
+    let least = values.get(kept - 1).copied().unwrap_or(0.0);
+    let mut ties = values[..kept.min(values.len())].iter().filter(|&&s| s == least).count();
+    let parts: Vec<Sector> = found
+        .into_iter()
+        .map(|(parity, rows, columns, svd)| {
+            let above = svd.s.iter().filter(|&&s| s > least).count();
+            let equal = svd.s.iter().filter(|&&s| s == least).count().min(ties);
+            ties -= equal;
+            let k = above + equal;
+            let left = &svd.u.slice(s![.., ..k]) * &svd.s.slice(s![..k]);
+            Sector { parity, rows, columns, left, right: svd.vt.slice(s![..k, ..]).to_owned() }
+        })
+        .collect();
+    Ok((join(m.dim(), &parts), if total > 0.0 { dropped / total } else { 0.0 }))
+}

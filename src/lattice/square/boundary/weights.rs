@@ -1,0 +1,98 @@
+//! The weights of a lattice model as tables with their scales apart, and the two factors of a horizontal bond.
+
+use ndarray::{Array2, array};
+
+use super::super::geometry::Bond;
+use super::super::pair::PairModel;
+use crate::error::{Error, Result};
+
+/// The weights of a model, each table scaled to largest entry one, with the logarithms of the scales added up.
+pub(super) struct Weights {
+    pub rows: usize,
+    pub cols: usize,
+    pub dims: Vec<usize>,
+    pub ring: bool,
+    /// Invariant under the exchange of the two states of all sites.
+    pub parity: bool,
+    /// `sites[j][a]`.
+    pub sites: Vec<Vec<f64>>,
+    /// Of bond `(r, c)–(r, c+1)` by `r·cols + c`; absent at an open edge.
+    pub horizontal: Vec<Option<Array2<f64>>>,
+    /// Of bond `(r−1, c)–(r, c)` by `(r−1)·cols + c`.
+    pub vertical: Vec<Array2<f64>>,
+    pub log_scale: f64,
+}
+
+impl Weights {
+    /// Of a model on an open lattice or a cylinder.
+    ///
+    /// # Errors
+    /// [`Error::NotFinite`] where the sum of the largest log-weights is beyond `f64`.
+    pub(super) fn new(model: &PairModel) -> Result<Self> {
+        let lattice = model.lattice();
+        let (rows, cols) = (lattice.rows(), lattice.cols());
+        let mut log_scale = 0.0;
+        let mut exp = |log: &[f64]| -> Vec<f64> {
+            let max = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            log_scale += max;
+            // What is allowed stays allowed, however unlikely.
+            let least = |w: f64| if w > f64::NEG_INFINITY { f64::MIN_POSITIVE } else { 0.0 };
+            log.iter().map(|&w| (w - max).exp().max(least(w))).collect()
+        };
+        let sites: Vec<Vec<f64>> = (0..lattice.sites()).map(|j| exp(model.site_log_weights(j))).collect();
+        let mut table = |bond| {
+            let log = model.bond_log_weights(bond);
+            let flat: Vec<f64> = log.iter().copied().collect();
+            Array2::from_shape_vec(log.dim(), exp(&flat)).expect("as many entries as before")
+        };
+        let across = lattice.horizontal_cols();
+        let horizontal: Vec<_> = (0..rows * cols)
+            .map(|j| (j % cols < across).then(|| table(Bond::Horizontal(j / cols * across + j % cols))))
+            .collect();
+        let vertical: Vec<_> = (0..lattice.vertical_bonds()).map(|i| table(Bond::Vertical(i))).collect();
+        let dims: Vec<usize> = sites.iter().map(Vec::len).collect();
+        let even = |t: &Array2<f64>| t[[0, 0]] == t[[1, 1]] && t[[0, 1]] == t[[1, 0]];
+        let parity = dims.iter().all(|&d| d == 2)
+            && sites.iter().all(|v| v[0] == v[1])
+            && horizontal.iter().flatten().all(even)
+            && vertical.iter().all(even);
+        if !log_scale.is_finite() {
+            return Err(Error::NotFinite { field: "sum of the largest log-weights", site: 0, value: log_scale });
+        }
+        Ok(Weights { rows, cols, dims, ring: lattice.wraps_cols(), parity, sites, horizontal, vertical, log_scale })
+    }
+
+    /// `L_k(a)` and `R_k(b)` of the bond to the right of site `j`; one constant term where there is none.
+    pub(super) fn factors(&self, j: usize) -> Factors {
+        match &self.horizontal[j] {
+            None => Factors::constant(self.dims[j]),
+            Some(h) if self.parity => {
+                let (even, odd) = ((h[[1, 1]] + h[[1, 0]]) / 2.0, (h[[1, 1]] - h[[1, 0]]) / 2.0);
+                let left = array![[even, -odd], [even, odd]];
+                Factors { left, right: array![[1.0, -1.0], [1.0, 1.0]], parity: vec![0, 1] }
+            }
+            Some(h) => {
+                let d = h.nrows();
+                Factors { left: Array2::eye(d), right: h.t().to_owned(), parity: vec![0; d] }
+            }
+        }
+    }
+}
+
+/// `H(a, b) = Σ_k left[a, k] right[b, k]`, with the parity of each term.
+pub(super) struct Factors {
+    pub left: Array2<f64>,
+    pub right: Array2<f64>,
+    pub parity: Vec<u8>,
+}
+
+impl Factors {
+    /// No bond: a single term, one for each of `d` states.
+    pub(super) fn constant(d: usize) -> Self {
+        Factors { left: Array2::ones((d, 1)), right: Array2::ones((d, 1)), parity: vec![0] }
+    }
+
+    pub(super) fn terms(&self) -> usize {
+        self.parity.len()
+    }
+}
