@@ -34,8 +34,10 @@
 
 mod bridge;
 mod denoise;
+mod denoiser;
 pub mod scores;
 
 pub use bridge::Bridge;
 pub use denoise::{Denoise, ExactDiffusion, Trajectory, noised_law};
+pub use denoiser::{Denoiser, ExactDenoiser, Face, GivenDenoiser};
 pub use scores::Scores;

@@ -7,7 +7,7 @@ use tensorjump::mcmc::{
     Estimate, importance_mean, log_importance_weights, log_mean_weight, stationary_acceptance, weight_summary,
 };
 use tensorjump::model::Permuted;
-use tensorjump::{Model, Samples, SiteWeights, Streams, Target};
+use tensorjump::{Model, Samples, SiteWeights, Streams};
 
 use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts, law};
 

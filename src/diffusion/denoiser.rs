@@ -1,0 +1,157 @@
+//! What a reverse process asks of a law: the conditional marginals of its noised configurations at any time, exact, learned or given.
+//!
+//! ```text
+//! p_j(b) = P_t(y_j = b | y_{−j})          conditional marginals, what every denoiser gives
+//! c_j(a) = P(x_0^j = a | y_{−j})          cavities: c K = p, from the denoiser itself where it knows them
+//! β(t) Q_j(b → y_j) p_j(b) / p_j(y_j)     rates of the reverse process from y to y^{j→b}
+//! ```
+//!
+//! All samplers, bounds and losses take a [`Denoiser`], so that exact, learned and user-given ones run through the same code and are
+//! measured by the same rule.
+
+use ndarray::Array3;
+
+use super::ExactDiffusion;
+use super::scores::{Scores, conditionals_from_ratios};
+use super::scores::{cavities_from_conditionals, conditionals_from_cavities, ratios_from_conditionals, reverse_rates};
+use crate::configs::match_dims;
+use crate::error::{Error, Result};
+use crate::model::{Configs, ExactModel};
+use crate::noise::{Kernel, Noise};
+
+/// Conditional marginals of the noised law at any time.
+pub trait Denoiser: Send + Sync {
+    /// The noise that the denoiser undoes.
+    fn noise(&self) -> &Noise;
+
+    /// `p_j(b) = P_t(y_j = b | y_{−j})` for each row of `y`, a configuration at time `t > 0`: shape `(samples, sites, d_out_max)`,
+    /// normalised over `b`, padding zero. Site `j` must not read `y_j`.
+    ///
+    /// # Errors
+    /// Configurations of the wrong shape or out of range; a time out of range; rows of probability zero, where the denoiser knows them.
+    fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>>;
+
+    /// Cavities `c_j(a) = P(x_0^j = a | y_{−j})`, shape `(samples, sites, d_in_max)`. By default the solution of `c K = p`; its error
+    /// grows as the condition of the kernel.
+    ///
+    /// # Errors
+    /// As [`Denoiser::conditional_marginals`]; [`Error::NotInvertible`] where the default has to undo a singular kernel.
+    fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        let kernel = self.noise().kernel(0.0, t)?;
+        cavities_from_conditionals(&kernel, y, self.conditional_marginals(t, y)?.view())
+    }
+
+    /// Rates of the reverse process at time `t` out of each row of `y`, `(samples, sites, d_out_max)` in inverse time, zero at `y_j`.
+    ///
+    /// # Errors
+    /// As [`Denoiser::conditional_marginals`]; [`Error::ZeroEvidence`] for a row with `p_j(y_j) = 0`.
+    fn reverse_rates(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        let kernel = self.noise().kernel(0.0, t)?;
+        let ratios = ratios_from_conditionals(&kernel, y, self.conditional_marginals(t, y)?.view())?;
+        reverse_rates(self.noise(), t, y, ratios.view())
+    }
+}
+
+/// The exact denoiser of a model: one left and one right pass an evaluation.
+#[derive(Debug, Clone, Copy)]
+pub struct ExactDenoiser<'a, M: ?Sized> {
+    model: &'a M,
+    noise: &'a Noise,
+}
+
+impl<'a, M: ExactModel + ?Sized> ExactDenoiser<'a, M> {
+    /// The denoiser of `model` under `noise`.
+    ///
+    /// # Errors
+    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the noise does not fit the model.
+    pub fn new(model: &'a M, noise: &'a Noise) -> Result<Self> {
+        match_dims(model.dims(), noise.dims_in())?;
+        Ok(ExactDenoiser { model, noise })
+    }
+
+    /// The law behind the denoiser.
+    pub fn model(&self) -> &'a M {
+        self.model
+    }
+}
+
+impl<M: ExactModel + ?Sized> Denoiser for ExactDenoiser<'_, M> {
+    fn noise(&self) -> &Noise {
+        self.noise
+    }
+
+    fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        let kernel = self.noise.kernel(0.0, t)?;
+        self.model.scores(&kernel, y)?.conditional_marginals()
+    }
+
+    fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        let kernel = self.noise.kernel(0.0, t)?;
+        Ok(self.model.scores(&kernel, y)?.cavities().to_owned())
+    }
+}
+
+/// Which of the faces of the law a user's function returns; shapes as in [`Denoiser`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Face {
+    /// Cavities `P(x_0^j = a | y_{−j})`, normalised or not.
+    Cavities,
+    /// Denoiser marginals `P(x_0^j = a | y)`: what most networks are trained to give. They determine the cavities only where
+    /// `K_j(a → y_j) > 0`.
+    DenoiserMarginals,
+    /// Conditional marginals `P_t(y_j = b | y_{−j})`.
+    ConditionalMarginals,
+    /// Score ratios `P_t(y^{j→b}) / P_t(y)`.
+    ScoreRatios,
+}
+
+/// A denoiser from a function of time and configurations, `f(t, y)`.
+pub struct GivenDenoiser<F> {
+    noise: Noise,
+    face: Face,
+    f: F,
+}
+
+impl<F: Fn(f64, Configs<'_>) -> Result<Array3<f64>> + Send + Sync> GivenDenoiser<F> {
+    /// A denoiser under `noise` whose function returns `face`.
+    pub fn new(noise: Noise, face: Face, f: F) -> Self {
+        GivenDenoiser { noise, face, f }
+    }
+
+    /// The function's answer as cavities of the kernel.
+    fn scores<'a>(&self, kernel: &'a Kernel, t: f64, y: Configs<'a>) -> Result<Scores<'a>> {
+        let answer = (self.f)(t, y)?;
+        match self.face {
+            Face::Cavities => Scores::from_cavities(kernel, y, answer),
+            Face::DenoiserMarginals => Scores::from_denoiser_marginals(kernel, y, answer.view()),
+            Face::ConditionalMarginals | Face::ScoreRatios => {
+                Scores::from_conditional_marginals(kernel, y, answer.view())
+            }
+        }
+    }
+}
+
+impl<F: Fn(f64, Configs<'_>) -> Result<Array3<f64>> + Send + Sync> Denoiser for GivenDenoiser<F> {
+    fn noise(&self) -> &Noise {
+        &self.noise
+    }
+
+    fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        let kernel = self.noise.kernel(0.0, t)?;
+        match self.face {
+            Face::ConditionalMarginals | Face::ScoreRatios => {
+                let answer = (self.f)(t, y)?;
+                if let Some(((_, site, _), &value)) = answer.indexed_iter().find(|(_, v)| **v < 0.0) {
+                    return Err(Error::Negative { field: "conditional marginals", site, value });
+                }
+                conditionals_from_ratios(&kernel, y, answer.view())
+            }
+            _ => conditionals_from_cavities(&kernel, y, self.scores(&kernel, t, y)?.cavities()),
+        }
+    }
+
+    fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        let kernel = self.noise.kernel(0.0, t)?;
+        Ok(self.scores(&kernel, t, y)?.cavities().to_owned())
+    }
+}
