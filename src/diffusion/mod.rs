@@ -35,9 +35,13 @@
 mod bridge;
 mod denoise;
 mod denoiser;
+mod guidance;
 pub mod scores;
+mod smoothing;
 
 pub use bridge::Bridge;
 pub use denoise::{Denoise, ExactDiffusion, Trajectory, noised_law};
 pub use denoiser::{Denoiser, ExactDenoiser, Face, GivenDenoiser};
+pub use guidance::{Classified, Guided, GuidedSamples, Scheme};
 pub use scores::Scores;
+pub use smoothing::{Bandwidth, LeaveOneOut, SiteRates, Smoothing, smoothed};

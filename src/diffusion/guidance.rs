@@ -1,0 +1,343 @@
+//! Guidance: a reverse process pulled towards a label `y` with strength γ, in two schemes (arXiv 2412.10193),
+//!
+//! ```text
+//! classifier-free     p^γ(z_s^j | z_t) ∝ p(z_s^j | z_t, y)^γ p(z_s^j | z_t)^{1−γ}
+//! classifier-based    p^γ(z_s^j | z_t) ∝ p(z_s^j | z_t) p(y | z_t^{j→a})^γ,      a = z_s^j,
+//! ```
+//!
+//! all sites at once, where `p(z_s^j = b | z_t) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → z_t^j)` comes from the cavities. The classifier needs
+//! no evaluation of neighbours: up to a constant `p(y | z_t^{j→a})` is the ratio of two conditional marginals,
+//! `p_j(a | z_t^{−j}, y) / p_j(a | z_t^{−j})`.
+//!
+//! As the steps shrink, without masks, both become the jump process with the rates `R_y^γ R^{1−γ}`, those of the [`Denoiser`] that
+//! [`Guided`] is: so it runs in every sampler. At γ = 1 that is the conditional process, reached with order Δ. **At γ ≠ 1 the law is not
+//! `P(x) p(y|x)^γ`**, however small the steps: the marginal laws of the guided process at intermediate times are not those of noised
+//! data. Where the truth is wanted, condition exactly: [`PositiveMps::constrained`](crate::model::PositiveMps::constrained),
+//! [`LabelLeg::class`](crate::model::LabelLeg::class), site weights. Cost of a step: two evaluations of denoisers (three with a
+//! classifier).
+
+use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, s};
+use rand::RngExt;
+
+use super::Denoiser;
+use crate::configs::match_dims;
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
+use crate::noise::Noise;
+use crate::rng::Streams;
+
+/// How label and model are combined in a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Scheme {
+    /// The steps with and without the label.
+    ClassifierFree,
+    /// The step without the label and the classifier of noised configurations.
+    ClassifierBased,
+}
+
+/// Two denoisers under the same noise, with the label and without, combined with strength γ.
+///
+/// As a [`Denoiser`] its conditional marginals are `∝ p_j(b | y_{−j}, label)^γ p_j(b | y_{−j})^{1−γ}`, so that reverse rates are
+/// `R_label^γ R^{1−γ}` in either scheme. Its cavities are the same geometric mean of cavities, a law but, at γ ∉ {0, 1}, not the one whose
+/// noised marginals these are: an analytical sampler that reads cavities guides the clean configuration that it predicts.
+#[derive(Clone, Copy)]
+pub struct Guided<'a> {
+    conditional: &'a dyn Denoiser,
+    unconditional: &'a dyn Denoiser,
+    scheme: Scheme,
+    gamma: f64,
+}
+
+/// Draws of a guided process.
+#[derive(Debug, Clone, PartialEq)]
+pub struct GuidedSamples {
+    /// Configurations at the last time, shape `(samples, sites)`.
+    pub x: Array2<u8>,
+    /// Rows that reached a configuration impossible under the label (only where noise leaves zeros, as masks do) and stopped there; at
+    /// time zero they may still hold masks.
+    pub stranded: Vec<usize>,
+    /// Evaluations of the pair of denoisers on a batch or a part of it.
+    pub evaluations: usize,
+}
+
+impl<'a> Guided<'a> {
+    /// Guidance of `unconditional` towards the label of `conditional`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for γ negative or not finite; [`Error::SiteCount`], [`Error::LocalDimension`] where the two disagree.
+    ///
+    /// # Examples
+    /// ```
+    /// use tensorjump::diffusion::{ExactDenoiser, Guided, Scheme};
+    /// use tensorjump::model::{Boundary, LabelLeg, PositiveMps};
+    /// use tensorjump::noise::{Noise, Rates, Schedule};
+    /// use tensorjump::Streams;
+    ///
+    /// let ring = PositiveMps::ising(0.3, &[1.0; 6], &[0.0; 6], Boundary::Ring)?;
+    /// let leg = LabelLeg::by_sum(&ring, &vec![vec![-1, 1]; 6], &[-6..=0, 1..=6])?; // label 1: more up than down
+    /// let noise = Noise::new(Rates::binary_flip(6, 1.0, 1.0)?, Schedule::default());
+    /// let (up, all) = (leg.class(1)?, leg.marginal());
+    /// let (up, all) = (ExactDenoiser::new(&up, &noise)?, ExactDenoiser::new(&all, &noise)?);
+    /// let guided = Guided::new(&up, &all, Scheme::ClassifierFree, 1.0)?;
+    /// let start = ndarray::Array2::from_shape_fn((10, 6), |(i, j)| ((i + j) % 2) as u8);
+    /// let draws = guided.sample(&[1.0, 0.5, 0.2, 0.0], start.view(), &Streams::new(1))?;
+    /// assert_eq!(draws.x.dim(), (10, 6));
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn new(
+        conditional: &'a dyn Denoiser,
+        unconditional: &'a dyn Denoiser,
+        scheme: Scheme,
+        gamma: f64,
+    ) -> Result<Self> {
+        if !(gamma >= 0.0 && gamma.is_finite()) {
+            return Err(Error::parameter("gamma", gamma, "finite and not negative"));
+        }
+        match_dims(unconditional.noise().dims_in(), conditional.noise().dims_in())?;
+        match_dims(unconditional.noise().dims_out(), conditional.noise().dims_out())?;
+        Ok(Guided { conditional, unconditional, scheme, gamma })
+    }
+
+    /// The strength γ.
+    pub fn gamma(&self) -> f64 {
+        self.gamma
+    }
+
+    /// The law of one step from `y` at `t` to `s < t`, a product over the sites: shape `(samples, sites, d_out_max)`, padding (and at
+    /// `s = 0` the mask) zero.
+    ///
+    /// # Errors
+    /// [`Error::TimeOrder`], [`Error::Parameter`] for times; as [`Denoiser::cavities`]; [`Error::ZeroEvidence`] for a row from which the
+    /// label cannot be reached.
+    pub fn step_law(&self, s: f64, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        check_configs(y, self.noise().dims_out())?;
+        let plain = |denoiser: &dyn Denoiser| analytical(denoiser, s, t, y);
+        match self.scheme {
+            Scheme::ClassifierFree if self.gamma == 0.0 => plain(self.unconditional),
+            Scheme::ClassifierFree if self.gamma == 1.0 => plain(self.conditional),
+            Scheme::ClassifierFree => {
+                let without = plain(self.unconditional)?;
+                pulled(without.clone(), &plain(self.conditional)?, &without, self.gamma)
+            }
+            Scheme::ClassifierBased => {
+                let with = self.conditional.conditional_marginals(t, y)?;
+                let without = self.unconditional.conditional_marginals(t, y)?;
+                pulled(plain(self.unconditional)?, &with, &without, self.gamma)
+            }
+        }
+    }
+
+    /// Runs the process through descending times from `start` at the first of them, with one step law between each two.
+    ///
+    /// Row `i` uses stream `i` of step `k` of the domain `"guidance"`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for fewer than two times, or one that is negative or NaN; [`Error::TimeOrder`]; configurations of the wrong
+    /// shape or out of range; errors of the denoisers, but for [`Error::ZeroEvidence`]: such rows are reported in
+    /// [`GuidedSamples::stranded`].
+    pub fn sample(&self, times: &[f64], start: Configs<'_>, streams: &Streams) -> Result<GuidedSamples> {
+        if times.len() < 2 {
+            return Err(Error::parameter("number of times", times.len(), "at least two"));
+        }
+        for pair in times.windows(2) {
+            self.noise().schedule().elapsed(pair[1], pair[0])?;
+            if pair[1] == pair[0] {
+                return Err(Error::TimeOrder { s: pair[1], t: pair[0] });
+            }
+        }
+        check_configs(start, self.noise().dims_out())?;
+        let streams = streams.domain("guidance");
+        let mut run = GuidedSamples { x: start.to_owned(), stranded: Vec::new(), evaluations: 0 };
+        let mut rows: Vec<usize> = (0..start.nrows()).collect();
+        for (k, pair) in times.windows(2).enumerate() {
+            let streams = streams.step(k as u64);
+            let mut alive = Vec::with_capacity(rows.len());
+            self.advance((pair[1], pair[0]), &rows, &streams, &mut run, &mut alive)?;
+            rows = alive;
+        }
+        run.stranded.sort_unstable();
+        Ok(run)
+    }
+
+    /// One step of the listed rows; halves the list where a row has no evidence.
+    fn advance(
+        &self,
+        (s, t): (f64, f64),
+        rows: &[usize],
+        streams: &Streams,
+        run: &mut GuidedSamples,
+        alive: &mut Vec<usize>,
+    ) -> Result<()> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        run.evaluations += 1;
+        match self.step_law(s, t, run.x.select(Axis(0), rows).view()) {
+            Ok(laws) => {
+                for (law, &row) in laws.outer_iter().zip(rows) {
+                    let mut stream = streams.stream(row);
+                    let mut x = run.x.row_mut(row);
+                    x.iter_mut().zip(law.outer_iter()).for_each(|(x, law)| *x = draw(law, stream.random()));
+                }
+                alive.extend_from_slice(rows);
+            }
+            Err(Error::ZeroEvidence { .. }) if rows.len() == 1 => run.stranded.push(rows[0]),
+            Err(Error::ZeroEvidence { .. }) => {
+                let (left, right) = rows.split_at(rows.len() / 2);
+                self.advance((s, t), left, streams, run, alive)?;
+                self.advance((s, t), right, streams, run, alive)?;
+            }
+            Err(other) => return Err(other),
+        }
+        Ok(())
+    }
+}
+
+impl Denoiser for Guided<'_> {
+    fn noise(&self) -> &Noise {
+        self.unconditional.noise()
+    }
+
+    fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        self.combined(|denoiser| denoiser.conditional_marginals(t, y))
+    }
+
+    fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        self.combined(|denoiser| denoiser.cavities(t, y))
+    }
+}
+
+impl Guided<'_> {
+    fn combined(&self, of: impl Fn(&dyn Denoiser) -> Result<Array3<f64>>) -> Result<Array3<f64>> {
+        match self.gamma {
+            0.0 => of(self.unconditional),
+            1.0 => of(self.conditional),
+            gamma => {
+                let without = of(self.unconditional)?;
+                pulled(without.clone(), &of(self.conditional)?, &without, gamma)
+            }
+        }
+    }
+}
+
+/// The conditional denoiser of a classifier: `p_j(b | y_{−j}, label) ∝ p_j(b | y_{−j}) p(label | y^{j→b})`, the neighbours evaluated one by
+/// one: `N d` configurations a row. For learned classifiers; an exact one is cheaper as the denoiser of a
+/// [`LabelLeg::class`](crate::model::LabelLeg::class).
+pub struct Classified<'a, F> {
+    unconditional: &'a dyn Denoiser,
+    log_likelihood: F,
+}
+
+impl<'a, F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Classified<'a, F> {
+    /// From `log_likelihood(t, y) = log p(label | y)` in nats of noised configurations at time `t`, shape `(samples,)`; −∞ allowed.
+    pub fn new(unconditional: &'a dyn Denoiser, log_likelihood: F) -> Self {
+        Classified { unconditional, log_likelihood }
+    }
+}
+
+impl<F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Denoiser for Classified<'_, F> {
+    fn noise(&self) -> &Noise {
+        self.unconditional.noise()
+    }
+
+    fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        let mut law = self.unconditional.conditional_marginals(t, y)?;
+        let dims = self.noise().dims_out();
+        let mut neighbours = y.to_owned();
+        for (j, &d) in dims.iter().enumerate() {
+            let mut logs = Array2::from_elem((y.nrows(), d), f64::NEG_INFINITY);
+            for b in 0..d {
+                neighbours.column_mut(j).fill(b as u8);
+                let log = (self.log_likelihood)(t, neighbours.view())?;
+                if log.len() != y.nrows() {
+                    return Err(Error::SampleCount { expected: y.nrows(), got: log.len() });
+                }
+                if let Some(row) = log.iter().position(|v| v.is_nan() || *v == f64::INFINITY) {
+                    return Err(Error::LogWeight { row, value: log[row] });
+                }
+                logs.column_mut(b).assign(&log);
+            }
+            neighbours.column_mut(j).assign(&y.column(j));
+            for (mut law, logs) in law.slice_mut(s![.., j, ..d]).outer_iter_mut().zip(logs.outer_iter()) {
+                let max = logs.fold(f64::NEG_INFINITY, |m, &v| m.max(v));
+                law.zip_mut_with(&logs, |p, &v| *p *= if max > f64::NEG_INFINITY { (v - max).exp() } else { 0.0 });
+            }
+        }
+        normalised(law)
+    }
+}
+
+/// `p(z_s^j | z_t)` of every site from the cavities.
+fn analytical(denoiser: &dyn Denoiser, s: f64, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+    let noise = denoiser.noise();
+    let (to_s, s_to_t) = (noise.kernel(0.0, s)?, noise.kernel_between(s, t)?);
+    let cavities = denoiser.cavities(t, y)?;
+    let (sites, d_in, d_out) = to_s.tables().dim();
+    if cavities.dim() != (y.nrows(), sites, d_in) {
+        let expected = vec![y.nrows(), sites, d_in];
+        return Err(Error::Shape { field: "cavities", expected, got: cavities.shape().to_vec() });
+    }
+    let mut laws = Array3::zeros((y.nrows(), sites, d_out));
+    for j in 0..sites {
+        let (table, back) = (to_s.table(j), s_to_t.table(j));
+        let product = cavities.slice(s![.., j, ..table.nrows()]).dot(&table);
+        for (row, law) in product.outer_iter().enumerate() {
+            let likelihood = back.column(y[[row, j]].into());
+            laws.slice_mut(s![row, j, ..law.len()]).assign(&(&law * &likelihood));
+        }
+    }
+    normalised(laws)
+}
+
+/// `∝ law (with/without)^γ` of every row and site; zero where the law or, at γ > 0, the label excludes the state.
+fn pulled(mut law: Array3<f64>, with: &Array3<f64>, without: &Array3<f64>, gamma: f64) -> Result<Array3<f64>> {
+    if gamma == 0.0 {
+        return Ok(law);
+    }
+    ndarray::Zip::from(law.lanes_mut(Axis(2))).and(with.lanes(Axis(2))).and(without.lanes(Axis(2))).for_each(
+        |mut law, with, without| {
+            // In logarithms: powers of small ratios would overflow.
+            let log = |p: f64, with: f64, without: f64| match p > 0.0 && with > 0.0 && without > 0.0 {
+                true => p.ln() + gamma * (with.ln() - without.ln()),
+                false => f64::NEG_INFINITY,
+            };
+            ndarray::Zip::from(&mut law).and(with).and(without).for_each(|p, &v, &u| *p = log(*p, v, u));
+            let max = law.fold(f64::NEG_INFINITY, |m, &v| m.max(v));
+            law.mapv_inplace(|v| if max > f64::NEG_INFINITY { (v - max).exp() } else { 0.0 });
+        },
+    );
+    normalised(law)
+}
+
+/// Laws that sum to one; zero evidence names the row.
+fn normalised(mut laws: Array3<f64>) -> Result<Array3<f64>> {
+    for (row, mut sites) in laws.outer_iter_mut().enumerate() {
+        for (site, mut law) in sites.outer_iter_mut().enumerate() {
+            let total = law.sum();
+            if total == 0.0 {
+                return Err(Error::ZeroEvidence { row });
+            }
+            if !total.is_finite() {
+                return Err(Error::NotFinite { field: "guided law", site, value: total });
+            }
+            if let Some(&value) = law.iter().find(|p| **p < 0.0) {
+                return Err(Error::Negative { field: "guided law", site, value });
+            }
+            law /= total;
+        }
+    }
+    Ok(laws)
+}
+
+/// The state at which the running sum passes `u`: never one of probability zero.
+fn draw(law: ArrayView1<'_, f64>, u: f64) -> u8 {
+    let (mut sum, mut last) = (0.0, 0);
+    for (b, &p) in law.iter().enumerate().filter(|(_, p)| **p > 0.0) {
+        sum += p;
+        last = b as u8;
+        if u < sum {
+            break;
+        }
+    }
+    last
+}
