@@ -294,6 +294,11 @@ fn pulled(mut law: Array3<f64>, with: &Array3<f64>, without: &Array3<f64>, gamma
     if gamma == 0.0 {
         return Ok(law);
     }
+    for laws in [&law, with, without] {
+        if let Some(((_, site, _), &value)) = laws.indexed_iter().find(|(_, p)| **p < 0.0) {
+            return Err(Error::Negative { field: "law to be guided", site, value });
+        }
+    }
     ndarray::Zip::from(law.lanes_mut(Axis(2))).and(with.lanes(Axis(2))).and(without.lanes(Axis(2))).for_each(
         |mut law, with, without| {
             // In logarithms: powers of small ratios would overflow.

@@ -2,6 +2,7 @@
 #![allow(dead_code)] // each test binary uses its own part
 
 pub mod ddm;
+pub mod guidance;
 pub mod random;
 pub mod reference;
 

@@ -28,7 +28,7 @@ fn compare_scores(got: &Array1<f64>, law: &[f64], condition: &[f64], tolerance: 
 }
 
 /// Scores, evidence and cavities of a model with table `p`; `condition` is one a configuration (1 for linear laws).
-fn check_against_table<M: ExactModel>(model: &M, p: &[f64], condition: &[f64], name: &str) {
+pub fn check_against_table<M: ExactModel>(model: &M, p: &[f64], condition: &[f64], name: &str) {
     let dims = model.dims().to_vec();
     let (x, sum) = (all_configs(&dims), p.iter().sum::<f64>());
     let p: Vec<f64> = p.iter().map(|p| p / sum).collect();
@@ -60,7 +60,7 @@ fn check_against_table<M: ExactModel>(model: &M, p: &[f64], condition: &[f64], n
 }
 
 /// Draws carry their own score bit for bit, whatever the batch; redraw is sample and score under one roof.
-fn check_bits<M: Model>(model: &M, name: &str) {
+pub fn check_bits<M: Model>(model: &M, name: &str) {
     let (n, streams) = (77, Streams::new(5).domain(name));
     for w in every_form(model.dims(), n, n, &mut stream(name)) {
         let w = w.get();
