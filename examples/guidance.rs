@@ -33,10 +33,10 @@ use common::table::{number, render};
 use common::{Failure, options};
 
 /// Noise time of the start, in inverse flip rates: correlations have decayed by e^{−2T} a site.
-pub const T: f64 = 2.0;
+const T: f64 = 2.0;
 
 /// Strengths of the sweep.
-pub const GAMMAS: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0];
+const GAMMAS: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0];
 
 /// Options.
 #[derive(Debug, Parser)]
@@ -125,12 +125,12 @@ fn run() -> Result<(), Failure> {
 }
 
 /// Uniform noise on two-state sites, flips at rate one.
-pub fn flips(sites: usize) -> Result<Noise, Failure> {
+fn flips(sites: usize) -> Result<Noise, Failure> {
     Ok(Noise::new(Rates::binary_flip(sites, 1.0, 1.0)?, Schedule::default()))
 }
 
 /// Times from T to zero, finer towards the end.
-pub fn times(steps: usize) -> Vec<f64> {
+fn times(steps: usize) -> Vec<f64> {
     (0..=steps).rev().map(|k| T * (k as f64 / steps as f64).powi(2)).collect()
 }
 
@@ -148,7 +148,8 @@ fn divergence(p: &[f64], q: &[f64]) -> Option<f64> {
 fn measure(case: &Case, options: &Options) -> Result<Vec<Row>, Failure> {
     let (class, all) = (case.leg.class(case.label)?, case.leg.marginal());
     let (conditional, plain) = (DenseLaw::of(&class)?, DenseLaw::of(&all)?);
-    let outside = |p: &[f64]| p.iter().zip(conditional.p()).filter(|(_, c)| **c == 0.0).fold(0.0, |sum, (p, _)| sum + p);
+    let outside =
+        |p: &[f64]| p.iter().zip(conditional.p()).filter(|(_, c)| **c == 0.0).fold(0.0, |sum, (p, _)| sum + p);
     // P(x) p(y|x)^γ ∝ P(x) (P(x|y)/P(x))^γ.
     let tilted = |gamma: f64| {
         let weights = plain.p().iter().zip(conditional.p()).map(|(p, c)| match (gamma, *c) {

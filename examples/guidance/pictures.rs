@@ -63,7 +63,8 @@ pub fn sweep(rows: &[Row]) -> Result<String, Failure> {
     let panel = |(i, model): (usize, &&str)| Panel {
         title: format!("{model}: distance of the guided law, {most} steps"),
         x: Axis { label: if i + 1 == models.len() { "strength γ" } else { "" }, ..Axis::default() },
-        y: Axis { label: "total variation", log: true, cover: None },
+        // Room for the legend.
+        y: Axis { label: "total variation", log: true, cover: (i == 0).then_some((5e-3, 30.0)) },
         series: series(model, i == 0),
         height: 280,
         legend: SeriesLabelPosition::UpperRight,
@@ -75,7 +76,7 @@ fn ink(x: &Array2<u8>) -> Vec<Vec<RGBColor>> {
     x.outer_iter().map(|x| x.iter().map(|&a| if a == 1 { INK } else { WHITE }).collect()).collect()
 }
 
-/// Draws of a ring, plain and at fixed magnetisation: exact, guided, guided too strongly.
+/// Draws of a ring, plain and at fixed magnetisation: exact, guided weakly and guided; other magnetisations in orange.
 pub fn magnetisation(seed: u64) -> Result<String, Failure> {
     const DRAWS: usize = 32;
     let (leg, spins) = magnetised_ring(24, 8)?;
@@ -83,14 +84,23 @@ pub fn magnetisation(seed: u64) -> Result<String, Failure> {
     let plain = leg.marginal().sample(&SiteWeights::Uniform, DRAWS, &streams)?.x;
     let exact = leg.class(0)?.sample(&SiteWeights::Uniform, DRAWS, &streams)?.x;
     let guided = |gamma| guided_ring(&leg, Scheme::ClassifierFree, gamma, 64, DRAWS, seed);
-    let (one, three) = (guided(1.0)?, guided(3.0)?);
-    let titles = ["plain", "exactly conditioned", "guided, γ = 1", "guided, γ = 3"];
-    let images = titles.iter().zip([plain, exact, one, three]).map(|(title, x)| Image {
+    let (half, one) = (guided(0.5)?, guided(1.0)?);
+    let titles = ["plain", "exactly conditioned", "guided, γ = 0.5", "guided, γ = 1"];
+    let marked = |x: &Array2<u8>| {
+        let mut cells = ink(x);
+        for (row, x) in cells.iter_mut().zip(x.outer_iter()) {
+            if x.iter().map(|&a| 2 * i64::from(a) - 1).sum::<i64>() != spins {
+                row.iter_mut().filter(|c| **c == INK).for_each(|c| *c = ORANGE);
+            }
+        }
+        cells
+    };
+    let images = titles.iter().zip([plain, exact, half, one]).map(|(title, x)| Image {
         title,
-        cells: ink(&x),
+        cells: marked(&x),
         x_label: "site",
         x_ticks: vec![(0.0, "0".into()), (1.0, x.ncols().to_string())],
-        key: vec![(INK, "up".into()), (WHITE, "down".into())],
+        key: vec![(INK, format!("up, M = {spins}")), (ORANGE, format!("up, M ≠ {spins}"))],
     });
     let y_ticks = [(0.0, "0".into()), (1.0, DRAWS.to_string())];
     let label = format!("draw (asked for M = {spins})");
@@ -105,7 +115,7 @@ pub fn area(seed: u64) -> Result<String, Failure> {
     for (area, colour) in [(20, GREEN), (60, BLUE), (110, ORANGE)] {
         let (model, labels) = fredkin_by_area(SITES, 0.5, area)?;
         let leg = LabelLeg::by_automaton(&model, &labels)?;
-        let paths = leg.class(1)?.sample(&SiteWeights::Uniform, 6, &Streams::new(seed))?.x;
+        let paths = leg.class(1)?.sample(&SiteWeights::Uniform, 2, &Streams::new(seed))?.x;
         for (i, heights) in chain.heights(paths.view())?.outer_iter().enumerate() {
             let mut values = vec![(0.0, 0.0, 0.0)];
             values.extend(heights.iter().enumerate().map(|(j, &h)| ((j + 1) as f64, f64::from(h), 0.0)));

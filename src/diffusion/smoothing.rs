@@ -312,17 +312,11 @@ fn maximised(
     const GOLDEN: f64 = 0.618_033_988_749_894_9;
     let values = |logs: &[f64]| -> Result<Vec<f64>> {
         let kernel = kernel(&logs.iter().map(|v| v.exp()).collect::<Vec<_>>())?;
-        let site = |j: usize| {
-            let terms = kernel
-                .table(j)
-                .indexed_iter()
-                .map(|((a, b), k)| match counts[[j, a, b]] {
-                    0.0 => 0.0,
-                    r => r * k.ln(),
-                })
-                .sum();
-            terms
+        let term = |j: usize, a: usize, b: usize, k: f64| match counts[[j, a, b]] {
+            0.0 => 0.0,
+            r => r * k.ln(),
         };
+        let site = |j: usize| kernel.table(j).indexed_iter().map(|((a, b), &k)| term(j, a, b, k)).sum();
         Ok((0..rates.sites()).map(site).collect())
     };
     let start: Vec<f64> = factors.iter().map(|f| f.ln()).collect();

@@ -28,11 +28,26 @@ impl KernelMixture {
     /// The law as a non-negative matrix product with one bond state a component: exact, and drawn from in `O(N n²)` a sample, so a matter
     /// of few components. Cost `O(N d n²)`.
     ///
-    /// For many, learn a small one from draws of the mixture ([`crate::learn::positive`]): non-negative at any bond dimension, which a
-    /// truncation is not.
+    /// For many, learn a small one from draws of the mixture: non-negative at any bond dimension, which a truncation is not.
     ///
     /// # Errors
     /// [`Error::TooLarge`] beyond 2²⁷ numbers.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::learn::{self, Data, PositiveOptions, Start};
+    /// # use tensorjump::model::KernelMixture;
+    /// # use tensorjump::{Model, SiteWeights, Streams};
+    /// let flip = ndarray::array![[0.9, 0.1], [0.1, 0.9]];
+    /// let x = ndarray::array![[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0]];
+    /// let law = KernelMixture::new(x.view(), None, &vec![flip; 4])?;
+    /// assert_eq!(law.to_positive()?.as_mps().max_bond(), 4);
+    /// let draws = law.sample(&SiteWeights::Uniform, 1000, &Streams::new(1))?.x;
+    /// let options = PositiveOptions { start: Start::Random { bond: 2 }, ..PositiveOptions::default() };
+    /// let small = learn::positive(&Data::new(draws, &[2; 4])?, &options, |_| ())?.model;
+    /// assert_eq!(small.as_mps().max_bond(), 2);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
     pub fn to_positive(&self) -> Result<PositiveMps> {
         PositiveMps::new(&self.sum_of(0, self.weights.len())?)
     }
