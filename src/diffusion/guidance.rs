@@ -113,7 +113,7 @@ impl<'a> Guided<'a> {
         check_configs(y, self.noise().dims_out())?;
         let plain = |denoiser: &dyn Denoiser| analytical(denoiser, s, t, y);
         match self.scheme {
-            Scheme::ClassifierFree if self.gamma == 0.0 => plain(self.unconditional),
+            _ if self.gamma == 0.0 => plain(self.unconditional),
             Scheme::ClassifierFree if self.gamma == 1.0 => plain(self.conditional),
             Scheme::ClassifierFree => {
                 let without = plain(self.unconditional)?;

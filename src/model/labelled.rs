@@ -174,8 +174,19 @@ impl<M: ExactModel> LabelLeg<M> {
     /// # Errors
     /// As [`ExactModel::cavities`].
     pub fn label_posterior(&self, w: &SiteWeights<'_>) -> Result<Array2<f64>> {
-        let cavities = self.marginal().extended(w, |w| self.joint.cavities(w))??;
-        Ok(cavities.slice_move(s![.., self.sites(), ..self.labels()]))
+        Ok(self.label_and_cavities(w)?.0)
+    }
+
+    /// `P(l | w)` and the cavities of all other sites with the label left free, shape `(samples, sites, d_max)`, from one sweep.
+    ///
+    /// # Errors
+    /// As [`ExactModel::cavities`].
+    pub fn label_and_cavities(&self, w: &SiteWeights<'_>) -> Result<(Array2<f64>, Array3<f64>)> {
+        let marginal = self.marginal();
+        let d = marginal.dims().iter().copied().max().unwrap_or(1);
+        let all = marginal.extended(w, |w| self.joint.cavities(w))??;
+        let label = all.slice(s![.., self.sites(), ..self.labels()]).to_owned();
+        Ok((label, all.slice_move(s![.., ..self.sites(), ..d])))
     }
 }
 

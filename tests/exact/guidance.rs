@@ -180,7 +180,8 @@ fn labels_agree_with_enumeration() {
         let noise = Noise::new(Rates::new(random_rates(&dims, 4)).unwrap(), Schedule::default());
         let kernel = noise.kernel(0.0, 0.3).unwrap();
         let y = all_configs(&dims);
-        let posterior = leg.label_posterior(&kernel.likelihood(y.view())).unwrap();
+        let (posterior, cavities) = leg.label_and_cavities(&kernel.likelihood(y.view())).unwrap();
+        assert_eq!(cavities, leg.marginal().cavities(&kernel.likelihood(y.view())).unwrap());
         let noised: Vec<Vec<f64>> = joint
             .iter()
             .map(|p| {
