@@ -9,7 +9,7 @@
 //! no evaluation of neighbours: up to a constant `p(y | z_t^{j→a})` is the ratio of two conditional marginals,
 //! `p_j(a | z_t^{−j}, y) / p_j(a | z_t^{−j})`.
 //!
-//! As the steps shrink, without masks, both become the jump process with the rates `R_y^γ R^{1−γ}`, those of the [`Denoiser`] that
+//! As the steps shrink both become the jump process with the rates `R_y^γ R^{1−γ}`, those of the [`Denoiser`] that
 //! [`Guided`] is: so it runs in every sampler. At γ = 1 that is the conditional process, reached with order Δ. **At γ ≠ 1 the law is not
 //! `P(x) p(y|x)^γ`**, however small the steps: the marginal laws of the guided process at intermediate times are not those of noised
 //! data. Where the truth is wanted, condition exactly: [`PositiveMps::constrained`](crate::model::PositiveMps::constrained),
