@@ -190,7 +190,7 @@ impl<'a> Smoothing<'a> {
     }
 
     /// The time of the largest leave-one-out likelihood between `low` and `high`: the best of a grid, 25 points even in `log t`, then the
-    /// zero of the derivative beside it.
+    /// zero of the derivative beside it. Cost: some 35 evaluations of the likelihood.
     ///
     /// # Errors
     /// [`Error::Parameter`] for times that are not positive and finite; [`Error::TimeOrder`]; [`Error::ZeroWeight`] where the noise

@@ -32,11 +32,11 @@ const NONE: usize = usize::MAX;
 
 /// A deterministic automaton with non-negative weights.
 ///
-/// Invariant: every state lies on a path from the start to acceptance; `steps[j][[s, a]]` is the next state and the weight, the latter
-/// zero (and the former [`NONE`]) where there is none; a single state before the first and after the last site.
+/// Invariant: every state lies on a path from the start to acceptance; a single state before the first and after the last site.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Automaton {
     dims: Vec<usize>,
+    /// `[[s, a]]` of each site: the next state and the weight; `(NONE, 0)` where there is none.
     steps: Vec<Array2<(usize, f64)>>,
 }
 

@@ -3,7 +3,7 @@
 use ndarray::{Array1, Array2, ArrayView1, array, s};
 use rand::RngExt;
 use tensorjump::dense::DenseLaw;
-use tensorjump::diffusion::{Classified, Denoiser, ExactDenoiser, Guided, Scheme};
+use tensorjump::diffusion::{Classified, Denoise, Denoiser, ExactDenoiser, Guided, Scheme};
 use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::model::{Automaton, BornMps, Boundary, KernelMixture, LabelLeg, PositiveMps, pinned};
 use tensorjump::noise::{Noise, Rates, Schedule};
@@ -149,6 +149,25 @@ fn impossible_constraints_are_typed_errors() {
     let pins = pinned(&[2; 4], &[(0, 1)]).unwrap();
     let filled = always_down.sample(&SiteWeights::Shared(pins.view()), 3, &Streams::new(1));
     assert_eq!(filled.unwrap_err(), Error::ZeroEvidence { row: 0 });
+}
+
+/// Masking a region and denoising it is the law under pins of all other sites, up to the weight of the masks.
+#[test]
+fn infilling_by_masks_and_by_pins() {
+    let dims = [2, 3, 2, 4];
+    let model = PositiveMps::random(&dims, 3, &mut stream("infilling")).unwrap();
+    let region = Rates::mask(&dims, 1.0).unwrap().on_sites(&[1, 3]).unwrap();
+    let kernel = Noise::new(region, Schedule::default()).kernel(0.0, f64::INFINITY).unwrap();
+    let y = array![[1, 3, 0, 4]];
+    let x = all_configs(&dims);
+    let repeated = Array2::from_shape_fn((x.nrows(), 4), |(_, j)| y[[0, j]]);
+    let masked = model.denoise_log_prob(&kernel, x.view(), repeated.view()).unwrap();
+    let pins = pinned(&dims, &[(0, 1), (2, 0)]).unwrap();
+    let by_pins = model.log_prob(x.view(), &SiteWeights::Shared(pins.view())).unwrap();
+    let (law, _) = conditioned(&probabilities(&model), &dims, |x| f64::from(x[0] == 1 && x[2] == 0));
+    for ((a, b), p) in masked.iter().zip(&by_pins).zip(&law) {
+        assert!((a.exp() - p).abs() < 1e-12 && (b.exp() - p).abs() < 1e-12);
+    }
 }
 
 /// A leg of random classes of different bond dimensions, one without probability.
