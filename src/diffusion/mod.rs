@@ -35,6 +35,7 @@
 mod bridge;
 mod denoise;
 mod denoiser;
+pub mod reverse;
 pub mod scores;
 
 pub use bridge::Bridge;

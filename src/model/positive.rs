@@ -291,7 +291,7 @@ impl ExactModel for PositiveMps {
 
     fn cavities(&self, w: &SiteWeights<'_>) -> Result<Array3<f64>> {
         let parts = self.under_weights(w, |tilt, right, first, rows| self.packed.cavities(tilt, right, first, rows))?;
-        let flat: Vec<f64> = parts.into_iter().flatten().collect();
+        let flat = parts.concat();
         let (n, d) = (self.dims().len(), self.dims().iter().copied().max().unwrap_or(1));
         let shape = (flat.len() / (n * d), n, d);
         Ok(Array3::from_shape_vec(shape, flat).expect("one cavity law a row and site"))
