@@ -11,7 +11,7 @@ use tensorjump::{Result, Streams};
 use super::common::Failure;
 
 /// Sites, bond dimension, samples.
-const CASE: (usize, usize, usize) = (64, 16, 1024);
+pub const CASE: (usize, usize, usize) = (64, 16, 1024);
 
 /// Median CPU seconds of `(all N(d−1) rates, a tilted draw)`, of so many repetitions each.
 pub fn measure(repetitions: usize) -> std::result::Result<(f64, f64), Failure> {

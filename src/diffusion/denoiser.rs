@@ -130,7 +130,7 @@ impl<M: ExactModel + ?Sized> Denoiser for ExactDenoiser<'_, M> {
     fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         let kernel = self.noise.kernel(0.0, t)?;
         // Normalised by the contract of the model: no copy is made to check it.
-        Ok(through_kernel(&kernel, self.model.cavities(&kernel.likelihood(y))?.view()))
+        Ok(through_kernel(&kernel, self.model.cavities(&kernel.likelihood(y))?))
     }
 
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
@@ -151,9 +151,8 @@ impl<M: ExactModel + ?Sized> Denoiser for ExactDenoiser<'_, M> {
         let cavities = self.model.cavities(&SiteWeights::PerRow(weights.view()))?;
         let mut marginals = Array3::zeros((y.nrows(), y.ncols(), d_out));
         for (row, kernel) in kernels.iter().enumerate() {
-            marginals
-                .slice_mut(s![row..row + 1, .., ..])
-                .assign(&through_kernel(kernel, cavities.slice(s![row..row + 1, .., ..])));
+            let row = s![row..row + 1, .., ..];
+            marginals.slice_mut(row).assign(&through_kernel(kernel, cavities.slice(row).to_owned()));
         }
         Ok(marginals)
     }

@@ -222,27 +222,41 @@ pub fn conditionals_from_cavities(
     cavities: ArrayView3<'_, f64>,
 ) -> Result<Array3<f64>> {
     check(kernel, y, cavities, "cavities", Side::Clean)?;
-    Ok(through_kernel(kernel, cavities))
+    Ok(through_kernel(kernel, cavities.to_owned()))
 }
 
-/// `Σ_a c_j(a) K_j(a → b)` of checked cavities.
-pub(super) fn through_kernel(kernel: &Kernel, cavities: ArrayView3<'_, f64>) -> Array3<f64> {
+/// `Σ_a c_j(a) K_j(a → b)` of checked cavities, in their place where the alphabets are of one size.
+pub(super) fn through_kernel(kernel: &Kernel, cavities: Array3<f64>) -> Array3<f64> {
     let (sites, d_in, d_out) = kernel.tables().dim();
-    let mut marginals = Array3::zeros((cavities.dim().0, sites, d_out));
-    let (cavities, tables) = (cavities.as_standard_layout(), kernel.tables());
-    let (cavities, tables) = (cavities.as_slice().unwrap_or(&[]), tables.as_slice().unwrap_or(&[]));
-    let work = |(row, p): (usize, &mut [f64])| {
-        let c = cavities[row * sites * d_in..].chunks_exact(d_in);
-        for ((p, c), table) in p.chunks_exact_mut(d_out).zip(c).zip(tables.chunks_exact(d_in * d_out)) {
-            // Padding of cavities and tables is zero.
-            for (&c, law) in c.iter().zip(table.chunks_exact(d_out)) {
-                p.iter_mut().zip(law).for_each(|(p, &k)| *p += c * k);
+    let d = d_in.max(d_out);
+    let mut table = if d == d_in { cavities } else { widened(cavities.view(), d) };
+    if !table.is_standard_layout() {
+        table = table.as_standard_layout().into_owned();
+    }
+    let tables = kernel.tables();
+    let kernels = tables.as_slice().expect("tables of kernels are contiguous");
+    let work = |laws: &mut [f64]| {
+        let mut c = [0.0; 256];
+        for (law, kernel) in laws.chunks_exact_mut(d).zip(kernels.chunks_exact(d_in * d_out)) {
+            // Padding of cavities and kernels is zero.
+            let c = &mut c[..d_in];
+            c.copy_from_slice(&law[..d_in]);
+            law.fill(0.0);
+            for (&c, kernel) in c.iter().zip(kernel.chunks_exact(d_out)) {
+                law.iter_mut().zip(kernel).for_each(|(p, &k)| *p += c * k);
             }
         }
     };
-    let rows = marginals.as_slice_mut().expect("a fresh array is contiguous").par_chunks_mut(sites * d_out);
-    rows.enumerate().with_min_len(SITES_PER_TASK.div_ceil(sites)).for_each(work);
-    marginals
+    let all = table.as_slice_mut().expect("standard layout").par_chunks_mut((sites * d).max(1));
+    all.with_min_len(SITES_PER_TASK.div_ceil(sites)).for_each(work);
+    if d == d_out { table } else { table.slice(s![.., .., ..d_out]).to_owned() }
+}
+
+/// The same laws with the last axis padded to `d`.
+fn widened(laws: ArrayView3<'_, f64>, d: usize) -> Array3<f64> {
+    let mut wide = Array3::zeros((laws.dim().0, laws.dim().1, d));
+    wide.slice_mut(s![.., .., ..laws.dim().2]).assign(&laws);
+    wide
 }
 
 /// Cavities from conditional marginals (or score ratios): the solution of `c_j K_j = p_j`, normalised.

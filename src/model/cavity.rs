@@ -20,10 +20,22 @@ use crate::error::{Error, Result};
 const CHUNK: usize = 4;
 
 impl<T: Real> Linear<T> {
-    /// Cavity weights of a block, `(rows, sites, d_max)` flattened, each site's normalised; the weights of the site itself left out.
-    pub(crate) fn cavities(&self, tilt: &Tilt<'_, T>, right: &Right<T>, first: usize, rows: usize) -> Result<Vec<f64>> {
+    /// Rows of a block that leave its right vectors in the second-level cache where the bond is small.
+    pub(crate) fn cavity_block(&self) -> usize {
+        let row = (self.sites.len() + 1) * self.ld * size_of::<T>();
+        ((1 << 20) / row).clamp(96, 256).min(self.tilted_block())
+    }
+
+    /// Writes the cavities of a block, zeros at first, `(rows, sites, d_max)`, normalised; the weights of the site itself are left out.
+    pub(crate) fn cavities(
+        &self,
+        tilt: &Tilt<'_, T>,
+        right: &Right<T>,
+        first: usize,
+        cavities: &mut [f64],
+    ) -> Result<()> {
         let (ld, n, d_max) = (self.ld, self.sites.len(), self.d_max);
-        let mut cavities = vec![0.0; rows * n * d_max];
+        let rows = cavities.len() / (n * d_max);
         let (mut v, mut next) = (Aligned::<T>::zeros(rows * ld), Aligned::<T>::zeros(rows * ld));
         (0..rows).for_each(|row| v[row * ld] = T::ONE);
         let mut scale = vec![T::ONE; rows];
@@ -58,10 +70,10 @@ impl<T: Real> Linear<T> {
             }
             std::mem::swap(&mut v, &mut next);
             if (j + 1).is_multiple_of(CHUNK) || j + 1 == n {
-                self.write(&dots, j - j % CHUNK..j + 1, rows, &mut cavities);
+                self.write(&dots, j - j % CHUNK..j + 1, rows, cavities);
             }
         }
-        Ok(cavities)
+        Ok(())
     }
 
     /// Normalises the weights of some sites, `(rows, d)` each, into the table of the block.

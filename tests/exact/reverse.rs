@@ -30,7 +30,7 @@ fn systems() -> Vec<(DenseLaw, Noise)> {
 }
 
 /// The trap of METHODS.md §0: denoiser marginals where cavities belong.
-fn mistaken<'a>(model: &'a DenseLaw, noise: &'a Noise) -> impl Denoiser + 'a {
+fn mistaken<'a>(model: &'a PositiveMps, noise: &'a Noise) -> impl Denoiser + 'a {
     GivenDenoiser::new(noise.clone(), Face::Cavities, |t, y: Configs<'_>| -> Result<Array3<f64>> {
         let kernel = noise.kernel(0.0, t)?;
         model.scores(&kernel, y)?.denoiser_marginals()
@@ -89,8 +89,9 @@ fn error_of(law: &DenseLaw, denoiser: &dyn Denoiser, steps: usize, step: Step, c
 fn first_order() {
     let corrector = Some(Corrector { rounds: 1, size: 0.5 });
     for (law, noise) in systems() {
-        let exact = ExactDenoiser::new(&law, &noise).unwrap();
-        let twin = mistaken(&law, &noise);
+        let model = PositiveMps::from_table(law.dims(), law.p()).unwrap();
+        let exact = ExactDenoiser::new(&model, &noise).unwrap();
+        let twin = mistaken(&model, &noise);
         for (step, corrector) in STEPS.map(|step| (step, None)).into_iter().chain([(Step::Euler, corrector)]) {
             let errors = [64, 128, 256].map(|steps| error_of(&law, &exact, steps, step, corrector));
             for pair in errors.windows(2) {

@@ -147,24 +147,39 @@ pub fn reverse<D: Denoiser + ?Sized>(
 
 /// The last draw, from `t = δ`, of all rows that are not lost.
 fn last_draw<D: Denoiser + ?Sized>(denoiser: &D, t: f64, outcome: &mut Outcome, streams: &Streams) -> Result<()> {
-    let alive: Vec<usize> = (0..outcome.x.nrows()).filter(|row| !outcome.lost.contains(row)).collect();
-    // All rows are drawn, the lost ones from another row's place, so that row i uses stream i.
-    let mut y = outcome.x.clone();
-    let Some(&first) = alive.first() else { return Ok(()) };
-    outcome.lost.iter().for_each(|&row| y.row_mut(row).assign(&outcome.x.row(first)));
-    let (x, finish) = match denoiser.draw_clean(t, y.view(), streams)? {
-        Some(x) => (x, Finish::Joint),
-        None => {
-            let law = Step::Analytical.law(denoiser, (0.0, t), y.view())?;
-            let rows: Vec<usize> = (0..y.nrows()).collect();
-            (law.draw(Step::Analytical, y.view(), &rows, &streams.domain("last")).x, Finish::Product)
+    let rows: Vec<usize> = (0..outcome.x.nrows()).collect();
+    loop {
+        let alive: Vec<usize> = rows.iter().copied().filter(|row| outcome.lost.binary_search(row).is_err()).collect();
+        let Some(&first) = alive.first() else { return Ok(()) };
+        // All rows are drawn, lost ones as if they were another, so that row i uses stream i.
+        let mut y = outcome.x.clone();
+        outcome.lost.iter().for_each(|&row| y.row_mut(row).assign(&outcome.x.row(first)));
+        let drawn = match denoiser.draw_clean(t, y.view(), streams) {
+            Ok(Some(x)) => Ok((x, Finish::Joint)),
+            Ok(None) => Step::Analytical
+                .law(denoiser, (0.0, t), y.view())
+                .map(|law| (law.draw(Step::Analytical, y.view(), &rows, &streams.domain("last")).x, Finish::Product)),
+            Err(error) => Err(error),
+        };
+        match drawn {
+            Ok((x, finish)) => {
+                alive.iter().for_each(|&row| outcome.x.row_mut(row).assign(&x.row(row)));
+                outcome.finish = finish;
+                return Ok(());
+            }
+            // Rows that the last step has led out of the support.
+            Err(Error::ZeroEvidence { row }) => {
+                let possible = denoiser.possible(t, y.view())?;
+                if possible.iter().all(|ok| *ok) {
+                    return Err(Error::ZeroEvidence { row });
+                }
+                outcome.lost.extend(possible.iter().zip(&rows).filter(|(ok, _)| !**ok).map(|(_, &row)| row));
+                outcome.lost.sort_unstable();
+                outcome.lost.dedup();
+            }
+            Err(error) => return Err(error),
         }
-    };
-    for row in alive {
-        outcome.x.row_mut(row).assign(&x.row(row));
     }
-    outcome.finish = finish;
-    Ok(())
 }
 
 fn leaps<D: Denoiser + ?Sized>(

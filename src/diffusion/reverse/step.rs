@@ -126,8 +126,7 @@ pub(super) fn unit_rates<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<
 fn analytical<D: Denoiser + ?Sized>(denoiser: &D, (s, t): (f64, f64), y: Configs<'_>) -> Result<StepLaw> {
     let noise: &Noise = denoiser.noise();
     let (to_s, s_to_t) = (noise.kernel(0.0, s)?, noise.kernel_between(s, t)?);
-    let cavities = denoiser.cavities(t, y)?;
-    let mut law = through_kernel(&to_s, cavities.view());
+    let mut law = through_kernel(&to_s, denoiser.cavities(t, y)?);
     for (row, y) in y.outer_iter().enumerate() {
         for (j, &b) in y.iter().enumerate() {
             let d = to_s.dims_out()[j];
