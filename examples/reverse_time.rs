@@ -86,7 +86,7 @@ fn run() -> Result<(), Failure> {
     for place in folder.write(&pictures::all(&systems, &rows)?)? {
         eprintln!("wrote {}", place.display());
     }
-    if o.json { print(&format!("{}\n", json!({ "rows": rows }))) } else { print(&table(&rows)) }
+    if o.json { print(&format!("{}\n", json!({ "rows": rows }))) } else { print(&table(&rows, &plan.steps)) }
 }
 
 /// What can be wrong with the options.
@@ -123,34 +123,32 @@ fn report_ratio(json: bool) -> Result<(), Failure> {
     ))
 }
 
-fn table(rows: &[Row]) -> String {
-    let header = [
-        "model",
-        "method",
-        "start",
-        "steps",
-        "total variation",
-        "KL (nats)",
-        "order",
-        "evaluations",
-        "s/sample",
-        "sampled TV (exact draws)",
-    ];
-    let cell = |value: Option<f64>, digits| number(value.unwrap_or(f64::NAN), digits);
-    let line = |row: &Row| {
-        let sampled = row.sampled.map_or("–".into(), |(seen, floor)| format!("{seen:.4} ({floor:.4})"));
-        vec![
-            row.model.clone(),
-            row.method.clone(),
-            row.start.into(),
-            row.steps.to_string(),
-            number(row.total_variation, 3),
-            cell(row.kl, 3),
-            cell(row.order, 3),
-            number(row.evaluations, 3),
-            number(row.seconds, 2),
-            sampled,
-        ]
-    };
-    render(&header, &rows.iter().map(line).collect::<Vec<_>>())
+/// One line a model, method and start: total variation by number of steps, the rest at the largest number.
+fn table(rows: &[Row], steps: &[usize]) -> String {
+    let counts: Vec<String> = steps.iter().map(|k| format!("TV, {k} steps")).collect();
+    let header: Vec<&str> = ["method", "start"].into_iter().chain(counts.iter().map(String::as_str)).collect();
+    let header = [header, vec!["order", "KL (nats)", "evaluations", "s/sample"]].concat();
+    let mut text = String::new();
+    for of_model in rows.chunk_by(|a, b| a.model == b.model) {
+        let mut lines = Vec::new();
+        for group in of_model.chunk_by(|a, b| (&a.method, a.start) == (&b.method, b.start)) {
+            let last = &group[group.len() - 1];
+            let mut line = vec![last.method.clone(), last.start.into()];
+            line.extend(match last.sampled {
+                Some((seen, floor)) => {
+                    let note = format!("{} drawn, {} if exact", number(seen, 3), number(floor, 3));
+                    [vec![String::new(); steps.len() - 1], vec![note]].concat()
+                }
+                None if group.len() < steps.len() => {
+                    [vec![String::new(); steps.len() - 1], vec![number(last.total_variation, 3)]].concat()
+                }
+                None => group.iter().map(|row| number(row.total_variation, 3)).collect(),
+            });
+            let cell = |value: Option<f64>| number(value.unwrap_or(f64::NAN), 3);
+            line.extend([cell(last.order), cell(last.kl), number(last.evaluations, 3), number(last.seconds, 2)]);
+            lines.push(line);
+        }
+        text += &format!("{}\n{}\n", of_model[0].model, render(&header, &lines));
+    }
+    text
 }

@@ -27,7 +27,7 @@ pub enum Bound {
 }
 
 /// Pieces of an interval where the bound of general rates is looked for: it is loose by some `e^{2qh}`.
-const PIECES: usize = 64;
+const PIECES: usize = 32;
 
 /// Bounds `g_j(y)` over each interval of the grid, shape `(sites, d_out_max)`; zero for states that no clean state leads to.
 pub(super) fn site_bounds(noise: &Noise, grid: &TimeGrid) -> Result<Vec<Array2<f64>>> {

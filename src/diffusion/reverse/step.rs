@@ -10,7 +10,7 @@
 //!
 //! With exact scores all are of first order. One evaluation of the denoiser a step for all rows; `O(N d²)` a row besides.
 
-use ndarray::{Array1, Array2, Array3, ArrayView3, Axis};
+use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension};
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -98,24 +98,30 @@ impl Step {
     /// Turns rates, zero at `y_j`, into the law of a step of length `elapsed`.
     fn from_rates(self, mut rates: Array3<f64>, elapsed: f64, y: Configs<'_>) -> StepLaw {
         let mut excess = Array2::zeros(y.dim());
-        for ((row, j), excess) in excess.indexed_iter_mut() {
-            let mut law = rates.slice_mut(ndarray::s![row, j, ..]);
-            law *= elapsed;
-            let mean = law.sum();
-            let (scale, stay) = match self {
-                Step::TauLeaping => ((-mean).exp(), 1.0 - mean * (-mean).exp()),
-                _ => (1.0 / mean.max(1.0), (1.0 - mean).max(0.0)),
-            };
-            *excess = match self {
-                // 1 − e^{−λ}(1 + λ), without cancellation for small means.
-                Step::TauLeaping => -(-mean).exp_m1() - mean * scale,
-                _ => (mean - 1.0).max(0.0),
-            };
-            law *= scale;
-            law[usize::from(y[[row, j]])] = stay;
-        }
+        rows_of(&mut rates).zip(rows_of(&mut excess)).enumerate().for_each(|(row, (laws, excess))| {
+            let d = laws.len() / excess.len();
+            for ((law, excess), &stay) in laws.chunks_exact_mut(d).zip(excess).zip(y.row(row)) {
+                law.iter_mut().for_each(|rate| *rate *= elapsed);
+                let mean: f64 = law.iter().sum();
+                let none = (-mean).exp();
+                let (scale, kept, over) = match self {
+                    // 1 − e^{−λ}(1 + λ) without cancellation for small means.
+                    Step::TauLeaping => (none, 1.0 - mean * none, -(-mean).exp_m1() - mean * none),
+                    _ => (1.0 / mean.max(1.0), (1.0 - mean).max(0.0), (mean - 1.0).max(0.0)),
+                };
+                law.iter_mut().for_each(|p| *p *= scale);
+                law[usize::from(stay)] = kept;
+                *excess = over;
+            }
+        });
         StepLaw { marginals: rates, excess }
     }
+}
+
+/// The rows of a fresh table, for work in parallel.
+fn rows_of<D: Dimension>(table: &mut Array<f64, D>) -> impl IndexedParallelIterator<Item = &mut [f64]> {
+    let width = table.shape()[1..].iter().product::<usize>().max(1);
+    table.as_slice_mut().expect("a table in standard layout").par_chunks_mut(width).with_min_len(16)
 }
 
 /// Reverse rates in the time `τ`: `Q_j(b → y_j) p_j(b) / p_j(y_j)`.
@@ -126,23 +132,27 @@ pub(super) fn unit_rates<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<
 fn analytical<D: Denoiser + ?Sized>(denoiser: &D, (s, t): (f64, f64), y: Configs<'_>) -> Result<StepLaw> {
     let noise: &Noise = denoiser.noise();
     let (to_s, s_to_t) = (noise.kernel(0.0, s)?, noise.kernel_between(s, t)?);
-    let mut law = through_kernel(&to_s, denoiser.cavities(t, y)?);
-    for (row, y) in y.outer_iter().enumerate() {
-        for (j, &b) in y.iter().enumerate() {
-            let d = to_s.dims_out()[j];
-            let mut law = law.slice_mut(ndarray::s![row, j, ..d]);
-            law *= &s_to_t.table(j).column(b.into());
-            let sum = law.sum();
+    let mut laws = through_kernel(&to_s, denoiser.cavities(t, y)?);
+    let (tables, d) = (s_to_t.tables(), to_s.tables().dim().2);
+    let work = |(row, laws): (usize, &mut [f64])| {
+        for ((site, law), &to) in laws.chunks_exact_mut(d).enumerate().zip(y.row(row)) {
+            let transition = tables.slice(ndarray::s![site, .., usize::from(to)]);
+            law.iter_mut().zip(transition).for_each(|(p, k)| *p *= k);
+            let sum: f64 = law.iter().sum();
             if sum.is_nan() || sum <= 0.0 {
-                return Err(Error::ZeroEvidence { row });
+                return Some(Error::ZeroEvidence { row });
             }
             if let Some(&value) = law.iter().find(|p| **p < 0.0) {
-                return Err(Error::Negative { field: "law of an analytical step", site: j, value });
+                return Some(Error::Negative { field: "law of an analytical step", site, value });
             }
-            law /= sum;
+            law.iter_mut().for_each(|p| *p /= sum);
         }
+        None
+    };
+    match rows_of(&mut laws).enumerate().filter_map(work).find_first(|_| true) {
+        Some(error) => Err(error),
+        None => Ok(StepLaw { marginals: laws, excess: Array2::zeros(y.dim()) }),
     }
-    Ok(StepLaw { marginals: law, excess: Array2::zeros(y.dim()) })
 }
 
 /// New configurations with the number of sites that changed and of sites where the method failed, by row.
@@ -155,6 +165,8 @@ pub(super) struct Draw {
 impl StepLaw {
     /// Draws the step; row `i` uses stream `rows[i]`.
     pub(super) fn draw(&self, step: Step, y: Configs<'_>, rows: &[usize], streams: &Streams) -> Draw {
+        let (laws, d) = (self.marginals.as_standard_layout(), self.marginals.dim().2);
+        let laws = laws.as_slice().expect("standard layout");
         let one = |i: usize| {
             let mut rng = streams.stream(rows[i]);
             let (mut x, mut jumps, mut excesses) = (y.row(i).to_vec(), 0, 0);
@@ -162,7 +174,7 @@ impl StepLaw {
                 let (u, excess) = (rng.random::<f64>(), self.excess[[i, j]]);
                 // The end of the unit interval belongs to rejections.
                 excesses += u64::from(if step == Step::TauLeaping { u >= 1.0 - excess } else { excess > 0.0 });
-                let to = pick(self.marginals.view(), (i, j), *x, u);
+                let to = pick(&laws[(i * y.ncols() + j) * d..][..d], *x, u);
                 jumps += u64::from(to != *x);
                 *x = to;
             }
@@ -179,17 +191,13 @@ impl StepLaw {
 }
 
 /// The state at which the running sum passes `u`, the present state last; never one of probability zero.
-fn pick(marginals: ArrayView3<'_, f64>, (row, site): (usize, usize), stay: u8, u: f64) -> u8 {
+fn pick(law: &[f64], stay: u8, u: f64) -> u8 {
     let (mut sum, mut last) = (0.0, stay);
-    let can_stay = marginals[[row, site, stay.into()]] > 0.0;
-    for b in 0..marginals.dim().2 {
-        let p = marginals[[row, site, b]];
-        if b != usize::from(stay) && p > 0.0 {
-            (sum, last) = (sum + p, b as u8);
-            if u < sum {
-                return last;
-            }
+    for (b, &p) in law.iter().enumerate().filter(|&(b, &p)| b != usize::from(stay) && p > 0.0) {
+        (sum, last) = (sum + p, b as u8);
+        if u < sum {
+            return last;
         }
     }
-    if can_stay { stay } else { last }
+    if law[usize::from(stay)] > 0.0 { stay } else { last }
 }
