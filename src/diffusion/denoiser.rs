@@ -138,21 +138,30 @@ impl<M: ExactModel + ?Sized> Denoiser for ExactDenoiser<'_, M> {
         self.model.cavities(&kernel.likelihood(y))
     }
 
-    /// All rows in one pass of the model, each under its own weights.
+    /// All rows in one pass of the model, each under its own weights: `O(d³)` a row and distinct rate matrix besides.
     fn conditional_marginals_at(&self, times: &[f64], y: Configs<'_>) -> Result<Array3<f64>> {
         check_configs(y, self.noise.dims_out())?;
         if times.len() != y.nrows() {
             return Err(Error::SampleCount { expected: y.nrows(), got: times.len() });
         }
-        let kernels: Vec<Kernel> = times.par_iter().map(|&t| self.noise.kernel(0.0, t)).collect::<Result<_>>()?;
-        let (d_in, d_out) = kernels.first().map_or((1, 1), |k| (k.tables().dim().1, k.tables().dim().2));
-        let weight = |(row, j, a): (usize, usize, usize)| kernels[row].tables()[[j, a, y[[row, j]].into()]];
-        let weights = Array3::from_shape_fn((y.nrows(), y.ncols(), d_in), weight);
+        // One table a distinct rate matrix and row: whole kernels would cost more than the model.
+        let tables = |t: &f64| self.noise.class_tables(0.0, *t, true);
+        let tables: Vec<_> = times.par_iter().with_min_len(16).map(tables).collect::<Result<_>>()?;
+        let width = |dims: &[usize]| dims.iter().copied().max().unwrap_or(0);
+        let (d_in, d_out) = (width(self.noise.dims_in()), width(self.noise.dims_out()));
+        let mut weights = Array3::zeros((y.nrows(), y.ncols(), d_in));
+        for ((row, j, a), weight) in weights.indexed_iter_mut() {
+            let (tables, class_of) = &tables[row];
+            *weight = tables[class_of[j]].get((a, y[[row, j]].into())).copied().unwrap_or(0.0);
+        }
         let cavities = self.model.cavities(&SiteWeights::PerRow(weights.view()))?;
         let mut marginals = Array3::zeros((y.nrows(), y.ncols(), d_out));
-        for (row, kernel) in kernels.iter().enumerate() {
-            let row = s![row..row + 1, .., ..];
-            marginals.slice_mut(row).assign(&through_kernel(kernel, cavities.slice(row).to_owned()));
+        for ((row, j, b), p) in marginals.indexed_iter_mut() {
+            let (tables, class_of) = &tables[row];
+            let table = &tables[class_of[j]];
+            if b < table.ncols() {
+                *p = (0..table.nrows()).map(|a| cavities[[row, j, a]] * table[[a, b]]).sum();
+            }
         }
         Ok(marginals)
     }
