@@ -150,6 +150,7 @@ impl<T: Real> Step<'_, T> {
     }
 
     /// All rows and symbols, `NV` vectors of columns from vector `column` of a panel that is `width` wide.
+    #[allow(clippy::needless_range_loop)] // constant bounds keep the accumulators in registers
     #[inline(always)]
     fn columns<S: Simd, const MR: usize, const NV: usize>(
         &mut self,
@@ -168,7 +169,6 @@ impl<T: Real> Step<'_, T> {
             for (a, matrix) in self.matrices.iter().enumerate() {
                 let matrix = &T::vectors::<S>(&matrix[start * k..][..width * lanes * k])[column..];
                 let mut acc = [[zero; NV]; MR];
-                #[allow(clippy::needless_range_loop)] // l runs along several arrays
                 for l in 0..k {
                     let b = &matrix[l * width..][..NV];
                     for i in 0..MR {

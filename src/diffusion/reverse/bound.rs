@@ -15,7 +15,7 @@ use ndarray::{Array2, ArrayView2};
 
 use super::grid::TimeGrid;
 use crate::error::{Error, Result};
-use crate::noise::{Noise, Schedule};
+use crate::noise::{Kernel, Noise, Schedule};
 
 /// The bound `Λ_k` on the total reverse rate over each interval of the grid, in units of `β(t)`: a bound on rate/β.
 #[derive(Debug, Clone, PartialEq)]
@@ -34,6 +34,9 @@ pub(super) fn site_bounds(noise: &Noise, grid: &TimeGrid) -> Result<Vec<Array2<f
     grid.pairs()
         .map(|(s, t)| {
             let (low, high) = (noise.schedule().integral(s)?, noise.schedule().integral(t)?);
+            if high.is_infinite() {
+                return Err(Error::parameter("first time", t, "of a finite noise for jumps by rates"));
+            }
             let bounds = over_interval(noise, low, high)?;
             match bounds.iter().all(|g| g.is_finite()) {
                 true => Ok(bounds),
@@ -57,29 +60,13 @@ fn over_interval(noise: &Noise, low: f64, high: f64) -> Result<Array2<f64>> {
         let share = k as f64 / pieces as f64;
         ends.push(if high < 2.0 * low { low + (high - low) * share } else { low * (high / low).powf(share) });
     }
-    let mut before = clock.kernel(0.0, low)?;
-    for j in 0..noise.sites() {
-        quotients(
-            rates[j].view(),
-            before.table(j),
-            before.table(j),
-            0.0,
-            bounds.row_mut(j).into_slice().unwrap_or(&mut []),
-        );
-    }
-    for pair in ends.windows(2) {
-        let after = clock.kernel(0.0, pair[1])?;
-        for j in (0..noise.sites()).filter(|&j| !falling[j]) {
-            let step = pair[1] - pair[0];
-            quotients(
-                rates[j].view(),
-                before.table(j),
-                after.table(j),
-                step,
-                bounds.row_mut(j).into_slice().unwrap_or(&mut []),
-            );
+    let kernels: Vec<Kernel> = ends.iter().map(|&tau| clock.kernel(0.0, tau)).collect::<Result<_>>()?;
+    for (j, (q, mut bounds)) in rates.iter().zip(bounds.outer_iter_mut()).enumerate() {
+        let bounds = bounds.as_slice_mut().expect("a fresh array is contiguous");
+        quotients(q.view(), kernels[0].table(j), kernels[0].table(j), 0.0, bounds);
+        for k in if falling[j] { 0..0 } else { 1..ends.len() } {
+            quotients(q.view(), kernels[k - 1].table(j), kernels[k].table(j), ends[k] - ends[k - 1], bounds);
         }
-        before = after;
     }
     Ok(bounds)
 }

@@ -67,7 +67,7 @@ impl Step {
             return Err(Error::parameter("first time", t, "of a finite noise for steps by rates"));
         }
         let rates = unit_rates(denoiser, t, y)?;
-        Ok(self.from_rates(rates, elapsed, y))
+        Ok(self.of_rates(rates, elapsed, y))
     }
 
     /// The law of one corrector step at time `s` of length `size` in `τ`; the analytical step is corrected by Euler's.
@@ -92,11 +92,11 @@ impl Step {
                 rates.iter_mut().zip(q.row(usize::from(*y))).for_each(|(rate, forward)| *rate += forward);
             }
         }
-        Ok(self.from_rates(rates, size, y))
+        Ok(self.of_rates(rates, size, y))
     }
 
     /// Turns rates, zero at `y_j`, into the law of a step of length `elapsed`.
-    fn from_rates(self, mut rates: Array3<f64>, elapsed: f64, y: Configs<'_>) -> StepLaw {
+    fn of_rates(self, mut rates: Array3<f64>, elapsed: f64, y: Configs<'_>) -> StepLaw {
         let mut excess = Array2::zeros(y.dim());
         rows_of(&mut rates).zip(rows_of(&mut excess)).enumerate().for_each(|(row, (laws, excess))| {
             let d = laws.len() / excess.len();
