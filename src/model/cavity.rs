@@ -16,6 +16,9 @@ use super::tilt::Tilt;
 use super::tilted::Right;
 use crate::error::{Error, Result};
 
+/// Tiles of rows that take turns with the symbols.
+const GROUP: usize = 4;
+
 /// Sites whose cavities are collected before they are written: a whole cache line a row for two states.
 const CHUNK: usize = 4;
 
@@ -23,7 +26,11 @@ impl<T: Real> Linear<T> {
     /// Rows of a block that leave its right vectors in the second-level cache where the bond is small.
     pub(crate) fn cavity_block(&self) -> usize {
         let row = (self.sites.len() + 1) * self.ld * size_of::<T>();
-        ((1 << 20) / row).clamp(96, 256).min(self.tilted_block())
+        match (1 << 20) / row {
+            // Right vectors are out of reach of the cache: matrices should at least be read seldom.
+            0..64 => self.tilted_block(),
+            rows => rows.min(self.tilted_block()),
+        }
     }
 
     /// Writes the cavities of a block, zeros at first, `(rows, sites, d_max)`, normalised; the weights of the site itself are left out.
@@ -160,49 +167,48 @@ impl<T: Real> Step<'_, T> {
         let lanes = size_of::<T::Vector<S>>() / size_of::<T>();
         let (k, ld, n, d) = (self.k, self.ld, self.n, self.matrices.len());
         let first = start / lanes + column;
-        let zero = T::splat(simd, T::default());
-        for top in (0..self.rows).step_by(MR) {
-            // A short last tile repeats a row and does not store the copies.
-            let live = MR.min(self.rows - top);
-            let v: [&[T]; MR] = std::array::from_fn(|i| &self.v[(top + i.min(live - 1)) * ld..][..k]);
-            let mut next = [[zero; NV]; MR];
+        let (zero, last) = (T::splat(simd, T::default()), d - 1);
+        // Few rows at a time, so that they stay in the first-level cache while the symbols take turns.
+        for group in (0..self.rows).step_by(GROUP * MR) {
             for (a, matrix) in self.matrices.iter().enumerate() {
                 let matrix = &T::vectors::<S>(&matrix[start * k..][..width * lanes * k])[column..];
-                let mut acc = [[zero; NV]; MR];
-                for l in 0..k {
-                    let b = &matrix[l * width..][..NV];
+                for top in (group..self.rows.min(group + GROUP * MR)).step_by(MR) {
+                    // A short last tile repeats a row and does not store the copies.
+                    let live = MR.min(self.rows - top);
+                    let v: [&[T]; MR] = std::array::from_fn(|i| &self.v[(top + i.min(live - 1)) * ld..][..k]);
+                    let mut acc = [[zero; NV]; MR];
+                    for l in 0..k {
+                        let b = &matrix[l * width..][..NV];
+                        for i in 0..MR {
+                            let x = T::splat(simd, v[i][l]);
+                            for c in 0..NV {
+                                acc[i][c] = T::mul_add(simd, x, b[c], acc[i][c]);
+                            }
+                        }
+                    }
                     for i in 0..MR {
-                        let x = T::splat(simd, v[i][l]);
+                        if i == live {
+                            break;
+                        }
+                        let row = top + i;
+                        let (scale, w) = (T::splat(simd, self.scale[row]), T::splat(simd, self.weights[row * d + a]));
+                        let right = &T::vectors::<S>(&self.right[row * ld..][..n])[first..][..NV];
+                        let next = &mut T::vectors_mut::<S>(&mut self.next[row * ld..][..n])[first..][..NV];
+                        let (mut dot, mut sum) = (zero, zero);
                         for c in 0..NV {
-                            acc[i][c] = T::mul_add(simd, x, b[c], acc[i][c]);
+                            let x = T::mul_vectors(simd, scale, acc[i][c]);
+                            dot = T::mul_add(simd, x, right[c], dot);
+                            next[c] = if a == 0 { T::mul_vectors(simd, w, x) } else { T::mul_add(simd, w, x, next[c]) };
+                            sum = T::add_vectors(simd, sum, next[c]);
+                        }
+                        let (dot, to) = (T::sum(simd, dot), &mut self.dots[row * d + a]);
+                        *to = if first == 0 { dot } else { *to + dot };
+                        if a == last {
+                            let sum = T::sum(simd, sum);
+                            self.sums[row] = if first == 0 { sum } else { self.sums[row] + sum };
                         }
                     }
                 }
-                for i in 0..MR {
-                    if i == live {
-                        break;
-                    }
-                    let row = top + i;
-                    let (scale, w) = (T::splat(simd, self.scale[row]), T::splat(simd, self.weights[row * d + a]));
-                    let right = &T::vectors::<S>(&self.right[row * ld..][..n])[first..][..NV];
-                    let mut dot = zero;
-                    for c in 0..NV {
-                        let x = T::mul_vectors(simd, scale, acc[i][c]);
-                        dot = T::mul_add(simd, x, right[c], dot);
-                        next[i][c] = T::mul_add(simd, w, x, next[i][c]);
-                    }
-                    let (dot, to) = (T::sum(simd, dot), &mut self.dots[row * d + a]);
-                    *to = if first == 0 { dot } else { *to + dot };
-                }
-            }
-            for i in 0..MR {
-                if i == live {
-                    break;
-                }
-                let row = top + i;
-                T::vectors_mut::<S>(&mut self.next[row * ld..][..n])[first..][..NV].copy_from_slice(&next[i]);
-                let sum = T::sum(simd, next[i].iter().fold(zero, |sum, &x| T::add_vectors(simd, sum, x)));
-                self.sums[row] = if first == 0 { sum } else { self.sums[row] + sum };
             }
         }
     }
