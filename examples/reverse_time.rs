@@ -38,7 +38,7 @@ struct Options {
     #[arg(long, value_delimiter = ',', default_values_t = [4, 8, 16, 32, 64, 128])]
     steps: Vec<usize>,
     /// Time at which the reverse processes start
-    #[arg(long, default_value_t = 1.5)]
+    #[arg(long, default_value_t = 1.0)]
     horizon: f64,
     /// Time at which uniformization and thinning stop for the last draw
     #[arg(long, default_value_t = 0.05)]

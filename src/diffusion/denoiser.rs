@@ -12,8 +12,9 @@
 use ndarray::{Array2, Array3, Axis, s};
 use rayon::prelude::*;
 
+use super::rates::rates_in_place;
+use super::scores::through_kernel;
 use super::scores::{Scores, cavities_from_conditionals, conditionals_from_cavities, conditionals_from_ratios};
-use super::scores::{rates_in_place, through_kernel};
 use super::{Denoise, ExactDiffusion};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};

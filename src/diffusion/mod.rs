@@ -35,6 +35,7 @@
 mod bridge;
 mod denoise;
 mod denoiser;
+mod rates;
 pub mod reverse;
 pub mod scores;
 

@@ -7,12 +7,14 @@ use tensorjump::diffusion::reverse::{
     prior_start, reverse,
 };
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser};
-use tensorjump::model::PositiveMps;
+use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
+use tensorjump::tn::Mps;
 use tensorjump::{Configs, Error, Result, Streams, Target};
 
 use crate::common::all_configs;
 use crate::common::random::{random_law, random_rates};
+use crate::laws::stream;
 
 /// Probabilities: some 10³ roundings of 2⁻⁵³, with a factor ten in hand.
 const TOLERANCE: f64 = 1e-12;
@@ -281,6 +283,15 @@ fn rows_at_their_own_times() {
         let (one, other) =
             (exact.conditional_marginals_at(&times, y.view()), given.conditional_marginals_at(&times, y.view()));
         assert!((one.unwrap() - other.unwrap()).iter().all(|difference| difference.abs() < TOLERANCE));
+        let psi = Mps::random_real(law.dims(), 3, &mut stream("own times")).unwrap();
+        let born = BornMps::new(&psi).unwrap();
+        let exact_born = ExactDenoiser::new(&born, &noise).unwrap();
+        let given = GivenDenoiser::new(noise.clone(), Face::ConditionalMarginals, |t, y: Configs<'_>| {
+            exact_born.conditional_marginals(t, y)
+        });
+        let difference = exact_born.conditional_marginals_at(&times, y.view()).unwrap()
+            - given.conditional_marginals_at(&times, y.view()).unwrap();
+        assert!(difference.iter().all(|difference| difference.abs() < TOLERANCE));
         let rates = exact.reverse_rates(0.4, y.view()).unwrap();
         let kernel = noise.kernel(0.0, 0.4).unwrap();
         let other = model.scores(&kernel, y.view()).unwrap().reverse_rates(&noise, 0.4).unwrap();

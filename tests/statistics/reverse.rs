@@ -3,7 +3,8 @@
 use ndarray::{Array1, Array2, Array3, ArrayView1};
 use tensorjump::dense::DenseLaw;
 use tensorjump::diffusion::reverse::{
-    Bound, Finish, Method, Outcome, Step, TimeGrid, exact_paths, exact_start, prior_start, reverse, state_at,
+    Bound, Corrector, Finish, Method, Outcome, Step, TimeGrid, exact_paths, exact_start, leap_law, prior_start,
+    reverse, state_at,
 };
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser};
 use tensorjump::model::PositiveMps;
@@ -11,7 +12,7 @@ use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Result, Streams, Target};
 
 use crate::common::random::{random_law, random_rates};
-use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts};
+use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts, index_of};
 
 const DRAWS: usize = 12_000;
 
@@ -63,6 +64,31 @@ fn draws_of_one_step() {
                 assert!((seen - expected).abs() < 5.0 * expected.sqrt(), "{seen} rejections, {expected} expected");
             }
         }
+    }
+}
+
+/// A run of several steps with correctors follows the law by enumeration; the twins are the law without correctors and that of the
+/// exact process.
+#[test]
+fn runs_follow_their_enumerated_law() {
+    let (dims, y) = ([3, 2, 2], [2, 0, 1]);
+    let (truth, model, noise) = system(&dims, 80);
+    let denoiser = ExactDenoiser::new(&model, &noise).unwrap();
+    let grid = TimeGrid::uniform(0.8, 0.2, 2).unwrap();
+    let corrector = Some(Corrector { rounds: 2, size: 1.0 });
+    let mut point = vec![0.0; truth.p().len()];
+    point[index_of(&y, &dims)] = 1.0;
+    let start = DenseLaw::new(&dims, &point).unwrap();
+    let (to_s, s_to_t) = (noise.kernel(0.0, 0.2).unwrap(), noise.kernel_between(0.2, 0.8).unwrap());
+    let between = truth.posterior_between(&to_s, &s_to_t, &y).unwrap();
+    for step in [Step::Euler, Step::TauLeaping, Step::Analytical] {
+        let method = Method::Leap { step, corrector };
+        let out = reverse(&denoiser, repeat(&y).view(), &grid, &method, false, &Streams::new(80)).unwrap();
+        assert_eq!((out.calls, out.evaluations[0]), (6, 6));
+        let law = leap_law(&denoiser, &start, &grid, step, corrector).unwrap().law;
+        let plain = leap_law(&denoiser, &start, &grid, step, None).unwrap().law;
+        assert_law(&counts(&out.x, &dims), law.p(), plain.p());
+        assert_law(&counts(&out.x, &dims), law.p(), between.p());
     }
 }
 

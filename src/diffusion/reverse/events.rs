@@ -16,7 +16,7 @@ use super::bound::{Bound, site_bounds};
 use super::grid::TimeGrid;
 use super::run::Outcome;
 use crate::diffusion::denoiser::Denoiser;
-use crate::diffusion::scores::rates_in_place;
+use crate::diffusion::rates::rates_in_place;
 use crate::error::{Error, Result};
 use crate::model::Configs;
 use crate::noise::Noise;

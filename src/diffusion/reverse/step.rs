@@ -15,7 +15,8 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::diffusion::denoiser::Denoiser;
-use crate::diffusion::scores::{rates_in_place, through_kernel};
+use crate::diffusion::rates::rates_in_place;
+use crate::diffusion::scores::through_kernel;
 use crate::error::{Error, Result};
 use crate::model::Configs;
 use crate::noise::Noise;
