@@ -91,7 +91,8 @@ pub trait Denoiser: Send + Sync {
         Ok(None)
     }
 
-    /// Which rows of `y` have a positive probability at time `t`: by default all of them.
+    /// Which rows of `y` have a positive probability at time `t`: by default all of them. Samplers set aside the rows that have none, where
+    /// otherwise one row without evidence would be the error of its whole batch.
     ///
     /// # Errors
     /// As [`Denoiser::conditional_marginals`].
