@@ -111,7 +111,7 @@ fn check(o: &Options) -> Result<Plan, Failure> {
 
 /// The cost of all reverse rates: the first case as JSON, all as text.
 fn report_ratio(json: bool) -> Result<(), Failure> {
-    const REPETITIONS: usize = 101;
+    const REPETITIONS: usize = 200;
     for case in ratio::CASES {
         let (sites, bond, batch) = case;
         let (rates, draw) = ratio::measure(case, REPETITIONS)?;

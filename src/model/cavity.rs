@@ -26,9 +26,9 @@ impl<T: Real> Linear<T> {
     /// Rows of a block that leave its right vectors in the second-level cache where the bond is small.
     pub(crate) fn cavity_block(&self) -> usize {
         let row = (self.sites.len() + 1) * self.ld * size_of::<T>();
-        match (1 << 20) / row {
+        match (1 << 19) / row {
             // Right vectors are out of reach of the cache: matrices should at least be read seldom.
-            0..64 => self.tilted_block(),
+            0..48 => self.tilted_block(),
             rows => rows.min(self.tilted_block()),
         }
     }
