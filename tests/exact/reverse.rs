@@ -228,7 +228,8 @@ fn masks() {
         let grid = TimeGrid::uniform(1.0, 0.0, 4).unwrap();
         reverse(&denoiser, y.view(), &grid, method, true, &Streams::new(2)).unwrap_err()
     };
-    for method in [Step::Euler.into(), Step::TauLeaping.into(), Method::Thinning] {
+    let given = Method::Uniformization(Bound::Given(vec![100.0; 4]));
+    for method in [Step::Euler.into(), Step::TauLeaping.into(), Method::Thinning, given] {
         assert!(matches!(to_zero(&method), Error::Parameter { name: "last time", .. }), "{method:?}");
     }
     // With a last draw all of them end clean.

@@ -124,14 +124,12 @@ pub fn reverse<D: Denoiser + ?Sized>(
     let noise = denoiser.noise();
     check_configs(y, noise.dims_out())?;
     let streams = streams.domain("reverse");
+    let by_rates = !matches!(method, Method::Leap { step: Step::Analytical, .. });
+    if by_rates && grid.to() == 0.0 && noise.dims_in() != noise.dims_out() {
+        return Err(Error::parameter("last time", 0.0, "positive for masks: steps by rates may leave some"));
+    }
     let mut outcome = match method {
-        Method::Leap { step, corrector } => {
-            let masks = noise.dims_in() != noise.dims_out();
-            if masks && grid.to() == 0.0 && *step != Step::Analytical {
-                return Err(Error::parameter("last time", 0.0, "positive for masks: steps by rates may leave some"));
-            }
-            leaps(denoiser, y, grid, (*step, *corrector), &streams)?
-        }
+        Method::Leap { step, corrector } => leaps(denoiser, y, grid, (*step, *corrector), &streams)?,
         Method::Uniformization(bound) => {
             jump_by_jump(denoiser, y, grid, &Thinner::uniform(noise, grid, bound)?, &streams)?
         }
