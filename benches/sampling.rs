@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array2;
+use tensorjump::diffusion::{Denoiser, ExactDenoiser};
 use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::model::{BornMps, Model, PositiveMps, SiteWeights};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
@@ -53,6 +54,21 @@ fn cases(c: &mut Criterion) -> Result<()> {
     draws(c, "linear f32 100x64", &single, None, BATCH)?;
     draws(c, "born 100x64", &born, None, BATCH)?;
     draws(c, "linear tilted 100x64", &linear, Some(&kernel), BATCH)?;
+
+    // All N(d − 1) reverse rates against a tilted draw: `cargo run --release --example reverse_time -- --ratio` prints the ratio.
+    let small = PositiveMps::random(&[2; 64], 16, &mut stream)?;
+    let noise = Noise::new(Rates::binary_flip(64, 1.0, 1.0)?, Schedule::constant(1.0)?);
+    let t = 0.5 * 1.25f64.ln();
+    let kernel_64 = noise.kernel(0.0, t)?;
+    draws(c, "linear tilted 64x16", &small, Some(&kernel_64), BATCH)?;
+    let denoiser = ExactDenoiser::new(&small, &noise)?;
+    let y =
+        kernel_64.sample(small.sample(&SiteWeights::Uniform, BATCH, &Streams::new(1))?.x.view(), &Streams::new(1))?;
+    c.benchmark_group("sampling")
+        .throughput(Throughput::Elements(BATCH as u64))
+        .bench_function("reverse rates 64x16", |b| {
+            b.iter(|| black_box(denoiser.reverse_rates(t, black_box(y.view()))))
+        });
 
     let fredkin = FredkinModel::new(&Fredkin::new(SITES, 0.5)?)?;
     draws(c, "fredkin 100", &fredkin, None, BATCH)?;

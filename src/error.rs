@@ -149,6 +149,18 @@ pub enum Error {
         /// Site.
         site: usize,
     },
+    /// A rate of a jump process above the bound under which it was to be simulated.
+    #[error("rate {rate} of row {row} at time {time} exceeds its bound {bound}")]
+    RateBound {
+        /// Row of the batch.
+        row: usize,
+        /// Time.
+        time: f64,
+        /// Total rate, over the schedule's factor.
+        rate: f64,
+        /// The bound.
+        bound: f64,
+    },
     /// An entry of a lattice table is not allowed; the place is named as in a coupling file.
     #[error("{place} = {value} is not allowed: {expected}")]
     Entry {

@@ -9,15 +9,18 @@
 //! All samplers, bounds and losses take a [`Denoiser`], so that exact, learned and user-given ones run through the same code and are
 //! measured by the same rule.
 
-use ndarray::Array3;
+use ndarray::{Array2, Array3, Axis, s};
+use rayon::prelude::*;
 
-use super::ExactDiffusion;
-use super::scores::{Scores, conditionals_from_ratios};
-use super::scores::{cavities_from_conditionals, conditionals_from_cavities, ratios_from_conditionals, reverse_rates};
+use super::rates::rates_in_place;
+use super::scores::through_kernel;
+use super::scores::{Scores, cavities_from_conditionals, conditionals_from_cavities, conditionals_from_ratios};
+use super::{Denoise, ExactDiffusion};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
-use crate::model::{Configs, ExactModel};
+use crate::model::{Configs, ExactModel, SiteWeights, check_configs};
 use crate::noise::{Kernel, Noise};
+use crate::rng::Streams;
 
 /// Conditional marginals of the noised law at any time.
 pub trait Denoiser: Send + Sync {
@@ -46,9 +49,55 @@ pub trait Denoiser: Send + Sync {
     /// # Errors
     /// As [`Denoiser::conditional_marginals`]; [`Error::ZeroEvidence`] for a row with `p_j(y_j) = 0`.
     fn reverse_rates(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        let kernel = self.noise().kernel(0.0, t)?;
-        let ratios = ratios_from_conditionals(&kernel, y, self.conditional_marginals(t, y)?.view())?;
-        reverse_rates(self.noise(), t, y, ratios.view())
+        let beta = self.noise().schedule().rate(t)?;
+        rates_in_place(self.noise(), beta, y, self.conditional_marginals(t, y)?)
+    }
+
+    /// [`Denoiser::conditional_marginals`] with a time of its own for each row. By default row by row, in parallel.
+    ///
+    /// # Errors
+    /// As [`Denoiser::conditional_marginals`]; [`Error::SampleCount`] for a wrong number of times.
+    fn conditional_marginals_at(&self, times: &[f64], y: Configs<'_>) -> Result<Array3<f64>> {
+        if times.len() != y.nrows() {
+            return Err(Error::SampleCount { expected: y.nrows(), got: times.len() });
+        }
+        let one = |(row, &t): (usize, &f64)| {
+            let marginals = self.conditional_marginals(t, y.slice(s![row..row + 1, ..]));
+            marginals.map_err(|error| match error {
+                Error::ZeroEvidence { .. } => Error::ZeroEvidence { row },
+                error => error,
+            })
+        };
+        let rows: Vec<_> = times.par_iter().enumerate().map(one).collect::<Result<_>>()?;
+        let d_out = self.noise().dims_out().iter().copied().max().unwrap_or(0);
+        let mut all = Array3::zeros((0, y.ncols(), d_out));
+        for row in &rows {
+            let (sites, d) = (row.dim().1, row.dim().2);
+            let shape = || Error::Shape {
+                field: "conditional marginals",
+                expected: vec![1, y.ncols(), d_out],
+                got: vec![row.dim().0, sites, d],
+            };
+            all.append(Axis(0), row.view()).map_err(|_| shape())?;
+        }
+        Ok(all)
+    }
+
+    /// One joint draw `x_0 ~ P(· | x_t = y)` a row, where the denoiser has a law to draw from; `None` where it has marginals only.
+    ///
+    /// # Errors
+    /// As [`Denoiser::conditional_marginals`].
+    fn draw_clean(&self, _t: f64, _y: Configs<'_>, _streams: &Streams) -> Result<Option<Array2<u8>>> {
+        Ok(None)
+    }
+
+    /// Which rows of `y` have a positive probability at time `t`: by default all of them. Samplers set aside the rows that have none, where
+    /// otherwise one row without evidence would be the error of its whole batch.
+    ///
+    /// # Errors
+    /// As [`Denoiser::conditional_marginals`].
+    fn possible(&self, _t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
+        Ok(vec![true; y.nrows()])
     }
 }
 
@@ -82,12 +131,50 @@ impl<M: ExactModel + ?Sized> Denoiser for ExactDenoiser<'_, M> {
 
     fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         let kernel = self.noise.kernel(0.0, t)?;
-        self.model.scores(&kernel, y)?.conditional_marginals()
+        // Normalised by the contract of the model: no copy is made to check it.
+        Ok(through_kernel(&kernel, self.model.cavities(&kernel.likelihood(y))?))
     }
 
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         let kernel = self.noise.kernel(0.0, t)?;
-        Ok(self.model.scores(&kernel, y)?.cavities().to_owned())
+        self.model.cavities(&kernel.likelihood(y))
+    }
+
+    /// All rows in one pass of the model, each under its own weights: `O(d³)` a row and distinct rate matrix besides.
+    fn conditional_marginals_at(&self, times: &[f64], y: Configs<'_>) -> Result<Array3<f64>> {
+        check_configs(y, self.noise.dims_out())?;
+        if times.len() != y.nrows() {
+            return Err(Error::SampleCount { expected: y.nrows(), got: times.len() });
+        }
+        // One table a distinct rate matrix and row: whole kernels would cost more than the model.
+        let tables = |t: &f64| self.noise.class_tables(0.0, *t, true);
+        let tables: Vec<_> = times.par_iter().with_min_len(16).map(tables).collect::<Result<_>>()?;
+        let width = |dims: &[usize]| dims.iter().copied().max().unwrap_or(0);
+        let (d_in, d_out) = (width(self.noise.dims_in()), width(self.noise.dims_out()));
+        let mut weights = Array3::zeros((y.nrows(), y.ncols(), d_in));
+        for ((row, j, a), weight) in weights.indexed_iter_mut() {
+            let (tables, class_of) = &tables[row];
+            *weight = tables[class_of[j]].get((a, y[[row, j]].into())).copied().unwrap_or(0.0);
+        }
+        let cavities = self.model.cavities(&SiteWeights::PerRow(weights.view()))?;
+        let mut marginals = Array3::zeros((y.nrows(), y.ncols(), d_out));
+        for ((row, j, b), p) in marginals.indexed_iter_mut() {
+            let (tables, class_of) = &tables[row];
+            let table = &tables[class_of[j]];
+            if b < table.ncols() {
+                *p = (0..table.nrows()).map(|a| cavities[[row, j, a]] * table[[a, b]]).sum();
+            }
+        }
+        Ok(marginals)
+    }
+
+    fn draw_clean(&self, t: f64, y: Configs<'_>, streams: &Streams) -> Result<Option<Array2<u8>>> {
+        Ok(Some(self.model.denoise(&self.noise.kernel(0.0, t)?, y, streams)?.x))
+    }
+
+    fn possible(&self, t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
+        let log_p = self.model.noised_log_prob(&self.noise.kernel(0.0, t)?, y)?;
+        Ok(log_p.iter().map(|&log| log > f64::NEG_INFINITY).collect())
     }
 }
 

@@ -36,6 +36,8 @@ mod bridge;
 mod denoise;
 mod denoiser;
 mod guidance;
+mod rates;
+pub mod reverse;
 pub mod scores;
 mod smoothing;
 

@@ -18,10 +18,14 @@
 
 use nalgebra::{DMatrix, DVector};
 use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, s};
+use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
 use crate::noise::{Kernel, Noise};
+
+/// Sites below which a batch is not worth another thread.
+pub(super) const SITES_PER_TASK: usize = 1 << 13;
 
 /// The cavities of a batch of noised configurations, and what follows from them.
 #[derive(Debug, Clone, PartialEq)]
@@ -127,6 +131,9 @@ fn check(kernel: &Kernel, y: Configs<'_>, table: ArrayView3<'_, f64>, field: &'s
 }
 
 fn check_finite(table: ArrayView3<'_, f64>, field: &'static str) -> Result<()> {
+    if table.iter().all(|v| v.is_finite()) {
+        return Ok(()); // several times faster than the search that names the site
+    }
     match table.indexed_iter().find(|(_, v)| !v.is_finite()) {
         Some(((_, site, _), &value)) => Err(Error::NotFinite { field, site, value }),
         None => Ok(()),
@@ -134,6 +141,9 @@ fn check_finite(table: ArrayView3<'_, f64>, field: &'static str) -> Result<()> {
 }
 
 fn check_sign(table: ArrayView3<'_, f64>, field: &'static str) -> Result<()> {
+    if table.iter().all(|v| *v >= 0.0) {
+        return Ok(());
+    }
     match table.indexed_iter().find(|(_, v)| **v < 0.0) {
         Some(((_, site, _), &value)) => Err(Error::Negative { field, site, value }),
         None => Ok(()),
@@ -212,14 +222,41 @@ pub fn conditionals_from_cavities(
     cavities: ArrayView3<'_, f64>,
 ) -> Result<Array3<f64>> {
     check(kernel, y, cavities, "cavities", Side::Clean)?;
-    let (sites, _, d_out) = kernel.tables().dim();
-    let mut marginals = Array3::zeros((y.nrows(), sites, d_out));
-    for j in 0..sites {
-        let (d_in, d_out) = (kernel.dims_in()[j], kernel.dims_out()[j]);
-        let product = cavities.slice(s![.., j, ..d_in]).dot(&kernel.table(j));
-        marginals.slice_mut(s![.., j, ..d_out]).assign(&product);
+    Ok(through_kernel(kernel, cavities.to_owned()))
+}
+
+/// `Σ_a c_j(a) K_j(a → b)` of checked cavities, in their place where the alphabets are of one size.
+pub(super) fn through_kernel(kernel: &Kernel, cavities: Array3<f64>) -> Array3<f64> {
+    let (sites, d_in, d_out) = kernel.tables().dim();
+    let d = d_in.max(d_out);
+    let mut table = if d == d_in { cavities } else { widened(cavities.view(), d) };
+    if !table.is_standard_layout() {
+        table = table.as_standard_layout().into_owned();
     }
-    Ok(marginals)
+    let tables = kernel.tables();
+    let kernels = tables.as_slice().expect("tables of kernels are contiguous");
+    let work = |laws: &mut [f64]| {
+        let mut c = [0.0; 256];
+        for (law, kernel) in laws.chunks_exact_mut(d).zip(kernels.chunks_exact(d_in * d_out)) {
+            // Padding of cavities and kernels is zero.
+            let c = &mut c[..d_in];
+            c.copy_from_slice(&law[..d_in]);
+            law.fill(0.0);
+            for (&c, kernel) in c.iter().zip(kernel.chunks_exact(d_out)) {
+                law.iter_mut().zip(kernel).for_each(|(p, &k)| *p += c * k);
+            }
+        }
+    };
+    let all = table.as_slice_mut().expect("standard layout").par_chunks_mut((sites * d).max(1));
+    all.with_min_len(SITES_PER_TASK.div_ceil(sites)).for_each(work);
+    if d == d_out { table } else { table.slice(s![.., .., ..d_out]).to_owned() }
+}
+
+/// The same laws with the last axis padded to `d`.
+fn widened(laws: ArrayView3<'_, f64>, d: usize) -> Array3<f64> {
+    let mut wide = Array3::zeros((laws.dim().0, laws.dim().1, d));
+    wide.slice_mut(s![.., .., ..laws.dim().2]).assign(&laws);
+    wide
 }
 
 /// Cavities from conditional marginals (or score ratios): the solution of `c_j K_j = p_j`, normalised.

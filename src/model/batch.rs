@@ -50,6 +50,21 @@ pub(crate) fn over_blocks<B: Default, R: Send>(
     parts.into_iter().collect()
 }
 
+/// As [`over_blocks`], each block filling its part of a table of `width` numbers a row.
+pub(crate) fn fill_blocks<B: Default>(
+    n: usize,
+    width: usize,
+    limit: usize,
+    work: impl Fn(&mut B, usize, &mut [f64]) -> Result<()> + Send + Sync,
+) -> Result<Vec<f64>> {
+    let (size, mut table) = (block_size(n, limit), vec![0.0; n * width]);
+    let blocks = table.par_chunks_mut((size * width).max(1)).enumerate();
+    let parts: Vec<Result<()>> =
+        blocks.map_init(B::default, |buffers, (block, part)| work(buffers, block * size, part)).collect();
+    parts.into_iter().collect::<Result<()>>()?;
+    Ok(table)
+}
+
 /// Draws and scores under weights that have been checked; `prior[j][a]` orders the symbols.
 pub(crate) fn run<T: Real>(
     law: &Linear<T>,

@@ -11,6 +11,7 @@
 
 mod batch;
 mod born;
+mod cavity;
 mod chain;
 mod constraint;
 mod labelled;

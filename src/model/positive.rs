@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array3, ArrayView2, Axis, s};
 
-use super::batch::{Reply, Request, over_blocks, run};
+use super::batch::{Reply, Request, fill_blocks, over_blocks, run};
 use super::linear::Linear;
 use super::real::Real;
 use super::tilt::Tilt;
@@ -267,33 +267,27 @@ impl<T: Real> Model for PositiveMps<T> {
     }
 }
 
-impl PositiveMps {
-    /// Applies `work` to the right vectors of every block of rows.
-    fn under_weights<R: Send>(
-        &self,
-        w: &SiteWeights<'_>,
-        work: impl Fn(&Tilt<'_, f64>, &Right<f64>, usize, usize) -> Result<R> + Send + Sync,
-    ) -> Result<Vec<R>> {
-        w.check(self.dims(), None)?;
-        let tilt = Tilt::new(&self.packed, w, &self.marginals);
-        over_blocks(w.rows().unwrap_or(1), self.packed.tilted_block(), |right: &mut Right<f64>, first, rows| {
-            self.packed.fill_right(right, &tilt, first, rows);
-            work(&tilt, right, first, rows)
-        })
-    }
-}
-
 impl ExactModel for PositiveMps {
     fn log_evidence(&self, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
-        let parts = self.under_weights(w, |tilt, right, first, _| Ok(self.packed.log_evidence(tilt, right, first)))?;
+        w.check(self.dims(), None)?;
+        let tilt = Tilt::new(&self.packed, w, &self.marginals);
+        let block = |right: &mut Right<f64>, first, rows| {
+            self.packed.fill_right(right, &tilt, first, rows);
+            Ok(self.packed.log_evidence(&tilt, right, first))
+        };
+        let parts = over_blocks(w.rows().unwrap_or(1), self.packed.tilted_block(), block)?;
         Ok(parts.into_iter().flatten().collect())
     }
 
     fn cavities(&self, w: &SiteWeights<'_>) -> Result<Array3<f64>> {
-        let parts = self.under_weights(w, |tilt, right, first, rows| self.packed.cavities(tilt, right, first, rows))?;
-        let flat: Vec<f64> = parts.into_iter().flatten().collect();
+        w.check(self.dims(), None)?;
+        let tilt = Tilt::new(&self.packed, w, &self.marginals);
+        let rows = w.rows().unwrap_or(1);
         let (n, d) = (self.dims().len(), self.dims().iter().copied().max().unwrap_or(1));
-        let shape = (flat.len() / (n * d), n, d);
-        Ok(Array3::from_shape_vec(shape, flat).expect("one cavity law a row and site"))
+        let table = fill_blocks(rows, n * d, self.packed.cavity_block(), |right: &mut Right<f64>, first, part| {
+            self.packed.fill_right(right, &tilt, first, part.len() / (n * d));
+            self.packed.cavities(&tilt, right, first, part)
+        })?;
+        Ok(Array3::from_shape_vec((rows, n, d), table).expect("one cavity law a row and site"))
     }
 }

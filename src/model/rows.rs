@@ -193,7 +193,7 @@ fn dot<T: Real, S: Simd>(simd: S, a: &[T::Vector<S>], b: &[T::Vector<S>]) -> T {
 }
 
 /// Columns of a panel: four cache lines.
-fn panel<T: Real>() -> usize {
+pub(super) fn panel<T: Real>() -> usize {
     4 * T::LANES
 }
 

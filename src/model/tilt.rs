@@ -123,6 +123,12 @@ impl<'a, T: Real> Tilt<'a, T> {
         self.weights[self.index(row, site) * self.d_max + a]
     }
 
+    /// [`Tilt::weight`] of every state, padding included.
+    #[inline(always)]
+    pub(crate) fn weights(&self, row: usize, site: usize) -> &[T] {
+        &self.weights[self.index(row, site) * self.d_max..][..self.d_max]
+    }
+
     pub(crate) fn max(&self, row: usize, site: usize) -> f64 {
         self.max[self.index(row, site)]
     }

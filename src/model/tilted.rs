@@ -1,6 +1,6 @@
-//! Draws, scores, evidence and cavities of a packed linear law under site weights: a right pass, then a left pass.
+//! Draws, scores and evidence of a packed linear law under site weights: a right pass, then a left pass.
 //!
-//! `r_j = Σ_a w_j(a) A_j[a] r_{j+1}` costs χ² a site when the weights are those of an observed symbol, whose matrix is contracted once.
+//! Cavities: cavity.rs. `r_j = Σ_a w_j(a) A_j[a] r_{j+1}` costs χ² a site when the weights are those of an observed symbol, whose matrix is contracted once.
 //! Then `q(a) = w_j(a) (v A_j[a])·r_{j+1} / (v·r_j)`: the likeliest symbol is tried first, the others only when it fails,
 //! `(1 + P(fail))χ²` for two states.
 
@@ -20,6 +20,13 @@ pub(crate) struct Right<T> {
     vectors: Vec<Aligned<T>>,
     /// `r_j = scale_j · Σ_a w_j(a) A_j[a] r_{j+1}`, each `(rows,)`.
     scales: Vec<Vec<T>>,
+}
+
+impl<T> Right<T> {
+    /// `r_j` of all rows.
+    pub(super) fn vectors(&self, j: usize) -> &[T] {
+        &self.vectors[j]
+    }
 }
 
 impl<T: Real> Linear<T> {
@@ -134,55 +141,6 @@ impl<T: Real> Linear<T> {
             undecided: Vec::with_capacity(rows),
         };
         pass.run()
-    }
-
-    /// Cavity weights of a block, `(rows, sites, d_max)` flattened, each site's normalised; the weights of the site itself left out.
-    pub(crate) fn cavities(&self, tilt: &Tilt<'_, T>, right: &Right<T>, first: usize, rows: usize) -> Result<Vec<f64>> {
-        let (ld, n, d_max) = (self.ld, self.sites.len(), self.d_max);
-        let all: Vec<u32> = (0..rows as u32).collect();
-        let mut cavities = vec![0.0; rows * n * d_max];
-        let (mut v, mut out, mut next) =
-            (Aligned::<T>::zeros(rows * ld), Aligned::<T>::zeros(rows * ld), Aligned::<T>::zeros(rows * ld));
-        (0..rows).for_each(|row| v[row * ld] = T::ONE);
-        let (mut dots, mut scale) = (vec![T::default(); rows], vec![T::ONE; rows]);
-        for (j, site) in self.sites.iter().enumerate() {
-            next.fill(T::default());
-            for (a, matrix) in site.forward.iter().enumerate() {
-                RowProduct {
-                    rows: &all,
-                    v: &v,
-                    out: &mut out,
-                    ld,
-                    matrix,
-                    k: site.bond.0,
-                    n: padded::<T>(site.bond.1),
-                    scale: &scale,
-                    accumulate: false,
-                    probe: Probe::Rows(&right.vectors[j + 1]),
-                    dots: &mut dots,
-                }
-                .run();
-                for row in 0..rows {
-                    cavities[(row * n + j) * d_max + a] = dots[row].into();
-                    let w: f64 = tilt.weight(first + row, j, a).into();
-                    for (next, &out) in next[row * ld..][..ld].iter_mut().zip(&out[row * ld..][..ld]) {
-                        *next = T::from_f64((*next).into() + w * out.into());
-                    }
-                }
-            }
-            for row in 0..rows {
-                let cavity = &mut cavities[(row * n + j) * d_max..][..d_max];
-                let total: f64 = cavity.iter().sum();
-                if total <= 0.0 {
-                    return Err(Error::ZeroEvidence { row: first + row });
-                }
-                cavity.iter_mut().for_each(|c| *c /= total);
-                let sum: f64 = next[row * ld..][..ld].iter().map(|&x| x.into()).sum();
-                scale[row] = inverse(sum);
-            }
-            std::mem::swap(&mut v, &mut next);
-        }
-        Ok(cavities)
     }
 }
 

@@ -5,6 +5,7 @@
 //! entries by relative amounts and nothing leaks, however large `τ` is. Cost: about `17 + log₂(λτ)` products of `d × d` matrices.
 
 use ndarray::Array2;
+use ndarray::linalg::general_mat_mul;
 
 use crate::error::{Error, Result};
 
@@ -39,24 +40,45 @@ pub(super) fn exponential(q: &Array2<f64>, elapsed: f64) -> Result<Array2<f64>> 
         (squarings, mean * 0.5 * 2f64.powi(1 - squarings))
     };
     let mut kernel = series(&jump, mean);
+    let mut square = Array2::zeros((d, d));
     for _ in 0..squarings {
-        let mut square = kernel.dot(&kernel);
+        multiply(&kernel, &kernel, &mut square);
         normalise(&mut square);
         if square == kernel {
             break; // stationary: further squares change no bit
         }
-        kernel = square;
+        std::mem::swap(&mut kernel, &mut square);
     }
     Ok(kernel)
+}
+
+/// Largest matrix that is multiplied by plain loops: below it they are faster than a call of a matrix product.
+const SMALL: usize = 12;
+
+/// `out = a b` without a new allocation.
+fn multiply(a: &Array2<f64>, b: &Array2<f64>, out: &mut Array2<f64>) {
+    let d = a.nrows();
+    let (Some(x), Some(y), Some(z), true) = (a.as_slice(), b.as_slice(), out.as_slice_mut(), d <= SMALL) else {
+        general_mat_mul(1.0, a, b, 0.0, out);
+        return;
+    };
+    for (row, z) in x.chunks_exact(d).zip(z.chunks_exact_mut(d)) {
+        z.fill(0.0);
+        for (&x, y) in row.iter().zip(y.chunks_exact(d)) {
+            z.iter_mut().zip(y).for_each(|(z, &y)| *z += x * y);
+        }
+    }
 }
 
 /// `e^{−m} Σ_n mⁿ Uⁿ/n!`, up to the normalisation of the rows.
 fn series(jump: &Array2<f64>, mean: f64) -> Array2<f64> {
     let mut sum = Array2::eye(jump.nrows());
-    let mut term = sum.clone();
+    let (mut term, mut next) = (sum.clone(), sum.clone());
     // At m ≤ 1/2 the terms after n = 16 add less than 2⁻¹⁷/17! ≈ 2e-20 of any row.
     for n in 1..=16 {
-        term = term.dot(jump) * (mean / f64::from(n));
+        multiply(&term, jump, &mut next);
+        next *= mean / f64::from(n);
+        std::mem::swap(&mut term, &mut next);
         sum += &term;
     }
     normalise(&mut sum);

@@ -103,18 +103,19 @@ impl Noise {
     }
 
     fn build(&self, s: f64, t: f64, from_clean: bool) -> Result<Kernel> {
+        let (tables, class_of) = self.class_tables(s, t, from_clean)?;
+        Kernel::from_classes(&tables, class_of)
+    }
+
+    /// The tables of a kernel for each distinct rate matrix, and which of them each site uses.
+    pub(crate) fn class_tables(&self, s: f64, t: f64, from_clean: bool) -> Result<(Vec<Array2<f64>>, &[usize])> {
         let elapsed = self.schedule.elapsed(s, t)?;
-        let tables: Vec<Array2<f64>> = self
-            .rates
-            .classes()
-            .iter()
-            .map(|generator| {
-                let square = generator.exponential(elapsed)?;
-                let rows = if from_clean { generator.dim_in() } else { generator.dim_out() };
-                Ok(square.slice(s![..rows, ..]).to_owned())
-            })
-            .collect::<Result<_>>()?;
-        Kernel::from_classes(&tables, self.rates.class_of())
+        let table = |generator: &rates::Generator| {
+            let square = generator.exponential(elapsed)?;
+            let rows = if from_clean { generator.dim_in() } else { generator.dim_out() };
+            Ok(square.slice(s![..rows, ..]).to_owned())
+        };
+        Ok((self.rates.classes().iter().map(table).collect::<Result<_>>()?, self.rates.class_of()))
     }
 
     /// The rate matrix of a site at time `t`, `β(t) Q_j`, between noised states, in inverse time.

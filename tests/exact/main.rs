@@ -20,6 +20,7 @@ mod mcmc;
 mod mixture;
 mod models;
 mod noise;
+mod reverse;
 mod snake;
 mod square;
 mod tn;

@@ -1,0 +1,34 @@
+//! The reverse process as a jump process, from `T` down to `δ ≥ 0`, with any [`Denoiser`](super::Denoiser).
+//!
+//! Noise with rates `β(t) Q_j` runs backwards at the rates (arXiv 2211.16750)
+//!
+//! ```text
+//! y → y^{j→b}    at    β(t) Q_j(b → y_j) P_t(y^{j→b}) / P_t(y).
+//! ```
+//!
+//! | sampler | error with exact scores | evaluations of the denoiser |
+//! |---|---|---|
+//! | [`Step::Euler`], [`Step::TauLeaping`], [`Step::Analytical`], with or without [`Corrector`] | first order in the step | one a step |
+//! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
+//! | [`exact_paths`], and `x_0` alone by [`Denoise::denoise`](super::Denoise::denoise) | none | one joint draw of the model |
+//!
+//! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given configurations: those of
+//! [`exact_start`] follow `P_T`, those of [`prior_start`] are biased at finite `T`. [`leap_law`] gives the law of the first three by
+//! enumeration. Masks: their rates grow as `1/t`, so steps by rates end at `δ > 0` with a last draw; the analytical step goes down to 0.
+
+mod bound;
+mod enumerate;
+mod events;
+mod grid;
+mod paths;
+mod run;
+mod start;
+mod step;
+
+pub use bound::Bound;
+pub use enumerate::{LeapLaw, distances, leap_law};
+pub use grid::TimeGrid;
+pub use paths::{exact_paths, state_at};
+pub use run::{Finish, Method, Outcome, reverse};
+pub use start::{exact_start, prior_law, prior_start};
+pub use step::{Corrector, Step, StepLaw};

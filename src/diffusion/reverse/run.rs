@@ -1,0 +1,247 @@
+//! Reverse processes from given configurations: leaps along a grid, or jump by jump; what was done is counted and returned.
+
+use ndarray::{Array1, Array2, Axis};
+
+use super::bound::Bound;
+use super::events::{Thinner, jump_by_jump};
+use super::grid::TimeGrid;
+use super::step::{Corrector, Step, StepLaw};
+use crate::diffusion::denoiser::Denoiser;
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
+use crate::rng::Streams;
+
+/// How the reverse process is simulated.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Method {
+    /// All sites at once, step by step along the grid: first order in the step.
+    Leap {
+        /// The step.
+        step: Step,
+        /// Corrector steps after each (predictor–corrector).
+        corrector: Option<Corrector>,
+    },
+    /// Events of a Poisson process of rate `Λ_k` in each interval of the grid; each a jump with probability rate/Λ_k, else nothing: exact
+    /// for exact rates (arXiv 2402.08095).
+    Uniformization(Bound),
+    /// The same with the bound that holds at the present configuration, renewed at every jump: fewer events, exact as well.
+    Thinning,
+}
+
+impl From<Step> for Method {
+    fn from(step: Step) -> Self {
+        Method::Leap { step, corrector: None }
+    }
+}
+
+/// In which alphabet, and by which last draw, a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Finish {
+    /// At `δ > 0`, as asked: noised configurations.
+    Noised,
+    /// The grid led down to 0.
+    Grid,
+    /// One exact joint draw `P(x_0 | x_δ)`.
+    Joint,
+    /// One draw from the product of the denoiser's marginals, since it has no law to draw from: an analytical step from δ to 0.
+    Product,
+}
+
+/// Where a run ended, and what it took; counts by sample.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Configurations at the end, shape `(samples, sites)`.
+    pub x: Array2<u8>,
+    /// How the run ended.
+    pub finish: Finish,
+    /// Jumps (of leaps: changed sites, summed over the steps), the last draw left out.
+    pub jumps: Array1<u64>,
+    /// Events proposed by uniformization and thinning, jumps or not; of leaps the same as the jumps.
+    pub events: Array1<u64>,
+    /// Sites, summed over the steps, where τ-leaping rejected more than one jump or where Euler's probabilities exceeded one.
+    pub excesses: Array1<u64>,
+    /// Evaluations of the denoiser, the last draw left out.
+    pub evaluations: Array1<u64>,
+    /// Calls of the denoiser that these made for the whole batch.
+    pub calls: usize,
+    /// `∫Λ` along each path (uniformization: the same for all; thinning: the bound at its configurations), dimensionless; zero for leaps.
+    pub bound: Array1<f64>,
+    /// Rows that came into a configuration of probability zero, where rates have no meaning: they stay there, and are not finished.
+    pub lost: Vec<usize>,
+}
+
+impl Outcome {
+    pub(super) fn start(y: Configs<'_>) -> Self {
+        let zeros = || Array1::zeros(y.nrows());
+        Outcome {
+            x: y.to_owned(),
+            finish: Finish::Noised,
+            jumps: zeros(),
+            events: zeros(),
+            excesses: zeros(),
+            evaluations: zeros(),
+            calls: 0,
+            bound: Array1::zeros(y.nrows()),
+            lost: Vec::new(),
+        }
+    }
+}
+
+/// Runs the reverse process from `y`, configurations at the first time of the grid, to its last time δ; for `δ > 0` and `finish`, one
+/// draw of clean configurations follows: joint where the denoiser has a law, else from the product of its marginals
+/// ([`Outcome::finish`] says which).
+///
+/// Row `i` uses stream `i`: results depend neither on the batch nor on threads. One call of the denoiser a step for leaps; uniformization
+/// and thinning advance all rows to their next events and evaluate them together, at a time of its own for each.
+///
+/// # Errors
+/// Configurations of the wrong shape or out of range; [`Error::Parameter`] for a first time of infinite noise with anything but the
+/// analytical step, for a last time 0 where rates must be bounded, or where sites can be masked and the step is not the analytical one;
+/// [`Error::RateBound`] for a rate above its bound; [`Error::ZeroEvidence`] for an impossible row of `y`; errors of the denoiser.
+///
+/// # Examples
+/// ```
+/// # use tensorjump::dense::DenseLaw;
+/// # use tensorjump::diffusion::{ExactDenoiser, reverse::{Step, TimeGrid, exact_start, reverse}};
+/// # use tensorjump::noise::{Noise, Rates, Schedule};
+/// # use tensorjump::Streams;
+/// let model = DenseLaw::new(&[2, 2], &[0.4, 0.1, 0.2, 0.3])?;
+/// let noise = Noise::new(Rates::binary_flip(2, 1.0, 0.5)?, Schedule::default());
+/// let denoiser = ExactDenoiser::new(&model, &noise)?;
+/// let y = exact_start(&model, &noise, 1.0, 100, &Streams::new(1))?;
+/// let out = reverse(&denoiser, y.view(), &TimeGrid::uniform(1.0, 0.0, 16)?, &Step::Analytical.into(), true, &Streams::new(1))?;
+/// assert_eq!((out.x.dim(), out.calls), ((100, 2), 16));
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
+pub fn reverse<D: Denoiser + ?Sized>(
+    denoiser: &D,
+    y: Configs<'_>,
+    grid: &TimeGrid,
+    method: &Method,
+    finish: bool,
+    streams: &Streams,
+) -> Result<Outcome> {
+    let noise = denoiser.noise();
+    check_configs(y, noise.dims_out())?;
+    let streams = streams.domain("reverse");
+    let by_rates = !matches!(method, Method::Leap { step: Step::Analytical, .. });
+    if by_rates && grid.to() == 0.0 && noise.dims_in() != noise.dims_out() {
+        return Err(Error::parameter("last time", 0.0, "positive for masks: steps by rates may leave some"));
+    }
+    let mut outcome = match method {
+        Method::Leap { step, corrector } => leaps(denoiser, y, grid, (*step, *corrector), &streams)?,
+        Method::Uniformization(bound) => {
+            jump_by_jump(denoiser, y, grid, &Thinner::uniform(noise, grid, bound)?, &streams)?
+        }
+        Method::Thinning => jump_by_jump(denoiser, y, grid, &Thinner::local(noise, grid)?, &streams)?,
+    };
+    if grid.to() == 0.0 {
+        outcome.finish = Finish::Grid;
+    } else if finish {
+        last_draw(denoiser, grid.to(), &mut outcome, &streams)?;
+    }
+    Ok(outcome)
+}
+
+/// The last draw, from `t = δ`, of all rows that are not lost.
+fn last_draw<D: Denoiser + ?Sized>(denoiser: &D, t: f64, outcome: &mut Outcome, streams: &Streams) -> Result<()> {
+    let rows: Vec<usize> = (0..outcome.x.nrows()).collect();
+    loop {
+        let alive: Vec<usize> = rows.iter().copied().filter(|row| outcome.lost.binary_search(row).is_err()).collect();
+        let Some(&first) = alive.first() else { return Ok(()) };
+        // All rows are drawn, lost ones as if they were another, so that row i uses stream i.
+        let mut y = outcome.x.clone();
+        outcome.lost.iter().for_each(|&row| y.row_mut(row).assign(&outcome.x.row(first)));
+        let drawn = match denoiser.draw_clean(t, y.view(), streams) {
+            Ok(Some(x)) => Ok((x, Finish::Joint)),
+            Ok(None) => Step::Analytical
+                .law(denoiser, (0.0, t), y.view())
+                .map(|law| (law.draw(Step::Analytical, y.view(), &rows, &streams.domain("last")).x, Finish::Product)),
+            Err(error) => Err(error),
+        };
+        match drawn {
+            Ok((x, finish)) => {
+                alive.iter().for_each(|&row| outcome.x.row_mut(row).assign(&x.row(row)));
+                outcome.finish = finish;
+                return Ok(());
+            }
+            // Rows that the last step has led out of the support.
+            Err(Error::ZeroEvidence { row }) => {
+                let possible = denoiser.possible(t, y.view())?;
+                if possible.iter().all(|ok| *ok) {
+                    return Err(Error::ZeroEvidence { row });
+                }
+                outcome.lost.extend(possible.iter().zip(&rows).filter(|(ok, _)| !**ok).map(|(_, &row)| row));
+                outcome.lost.sort_unstable();
+                outcome.lost.dedup();
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn leaps<D: Denoiser + ?Sized>(
+    denoiser: &D,
+    y: Configs<'_>,
+    grid: &TimeGrid,
+    (step, corrector): (Step, Option<Corrector>),
+    streams: &Streams,
+) -> Result<Outcome> {
+    let mut walk = Leaps { denoiser, outcome: Outcome::start(y), alive: (0..y.nrows()).collect(), moves: 0, streams };
+    for (k, (s, t)) in grid.pairs().enumerate() {
+        walk.step(step, t, k == 0, |y| step.law(denoiser, (s, t), y))?;
+        if let (Some(corrector), true) = (corrector, s > 0.0) {
+            let size = corrector.size * denoiser.noise().schedule().elapsed(s, t)?;
+            for _ in 0..corrector.rounds {
+                walk.step(step, s, false, |y| step.corrector_law(denoiser, s, size, y))?;
+            }
+        }
+    }
+    Ok(walk.outcome)
+}
+
+/// A batch on its way along the grid.
+struct Leaps<'a, D: ?Sized> {
+    denoiser: &'a D,
+    outcome: Outcome,
+    /// Rows that are not lost.
+    alive: Vec<usize>,
+    /// Steps so far: the step of the streams.
+    moves: u64,
+    streams: &'a Streams,
+}
+
+impl<D: Denoiser + ?Sized> Leaps<'_, D> {
+    /// One step of all rows by `law`, evaluated at time `t`. Impossible rows are lost, but an error at the `start`.
+    fn step(&mut self, step: Step, t: f64, start: bool, law: impl Fn(Configs<'_>) -> Result<StepLaw>) -> Result<()> {
+        let streams = self.streams.step(self.moves);
+        self.moves += 1;
+        let mut y = self.outcome.x.select(Axis(0), &self.alive);
+        let mut laws = law(y.view());
+        if matches!(laws, Err(Error::ZeroEvidence { .. })) && !start {
+            let possible = self.denoiser.possible(t, y.view())?;
+            let lost = self.alive.iter().zip(&possible).filter(|(_, ok)| !**ok).map(|(&row, _)| row);
+            self.outcome.lost.extend(lost);
+            self.outcome.lost.sort_unstable();
+            if possible.iter().any(|ok| !ok) {
+                let mut keep = possible.iter();
+                self.alive.retain(|_| *keep.next().unwrap_or(&true));
+                y = self.outcome.x.select(Axis(0), &self.alive);
+                laws = law(y.view());
+            }
+        }
+        if self.alive.is_empty() {
+            return Ok(());
+        }
+        let drawn = laws?.draw(step, y.view(), &self.alive, &streams);
+        for (i, &row) in self.alive.iter().enumerate() {
+            self.outcome.x.row_mut(row).assign(&drawn.x.row(i));
+            self.outcome.jumps[row] += drawn.jumps[i];
+            self.outcome.events[row] += drawn.jumps[i];
+            self.outcome.excesses[row] += drawn.excesses[i];
+            self.outcome.evaluations[row] += 1;
+        }
+        self.outcome.calls += 1;
+        Ok(())
+    }
+}
