@@ -20,6 +20,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, s};
 use rand::RngExt;
 
 use super::Denoiser;
+use super::reverse::{Step, TimeGrid};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
@@ -111,7 +112,7 @@ impl<'a> Guided<'a> {
     /// label cannot be reached.
     pub fn step_law(&self, s: f64, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         check_configs(y, self.noise().dims_out())?;
-        let plain = |denoiser: &dyn Denoiser| analytical(denoiser, s, t, y);
+        let plain = |denoiser: &dyn Denoiser| Ok(Step::Analytical.law(denoiser, (s, t), y)?.marginals);
         match self.scheme {
             _ if self.gamma == 0.0 => plain(self.unconditional),
             Scheme::ClassifierFree if self.gamma == 1.0 => plain(self.conditional),
@@ -136,23 +137,15 @@ impl<'a> Guided<'a> {
     /// shape or out of range; errors of the denoisers, but for [`Error::ZeroEvidence`]: such rows are reported in
     /// [`GuidedSamples::stranded`].
     pub fn sample(&self, times: &[f64], start: Configs<'_>, streams: &Streams) -> Result<GuidedSamples> {
-        if times.len() < 2 {
-            return Err(Error::parameter("number of times", times.len(), "at least two"));
-        }
-        for pair in times.windows(2) {
-            self.noise().schedule().elapsed(pair[1], pair[0])?;
-            if pair[1] == pair[0] {
-                return Err(Error::TimeOrder { s: pair[1], t: pair[0] });
-            }
-        }
+        let grid = TimeGrid::new(times.to_vec())?;
         check_configs(start, self.noise().dims_out())?;
         let streams = streams.domain("guidance");
         let mut run = GuidedSamples { x: start.to_owned(), stranded: Vec::new(), evaluations: 0 };
         let mut rows: Vec<usize> = (0..start.nrows()).collect();
-        for (k, pair) in times.windows(2).enumerate() {
+        for (k, step) in grid.pairs().enumerate() {
             let streams = streams.step(k as u64);
             let mut alive = Vec::with_capacity(rows.len());
-            self.advance((pair[1], pair[0]), &rows, &streams, &mut run, &mut alive)?;
+            self.advance(step, &rows, &streams, &mut run, &mut alive)?;
             rows = alive;
         }
         run.stranded.sort_unstable();
@@ -265,28 +258,6 @@ impl<F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Denoiser for 
         }
         normalised(law)
     }
-}
-
-/// `p(z_s^j | z_t)` of every site from the cavities.
-fn analytical(denoiser: &dyn Denoiser, s: f64, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-    let noise = denoiser.noise();
-    let (to_s, s_to_t) = (noise.kernel(0.0, s)?, noise.kernel_between(s, t)?);
-    let cavities = denoiser.cavities(t, y)?;
-    let (sites, d_in, d_out) = to_s.tables().dim();
-    if cavities.dim() != (y.nrows(), sites, d_in) {
-        let expected = vec![y.nrows(), sites, d_in];
-        return Err(Error::Shape { field: "cavities", expected, got: cavities.shape().to_vec() });
-    }
-    let mut laws = Array3::zeros((y.nrows(), sites, d_out));
-    for j in 0..sites {
-        let (table, back) = (to_s.table(j), s_to_t.table(j));
-        let product = cavities.slice(s![.., j, ..table.nrows()]).dot(&table);
-        for (row, law) in product.outer_iter().enumerate() {
-            let likelihood = back.column(y[[row, j]].into());
-            laws.slice_mut(s![row, j, ..law.len()]).assign(&(&law * &likelihood));
-        }
-    }
-    normalised(laws)
 }
 
 /// `∝ law (with/without)^γ` of every row and site; zero where the law or, at γ > 0, the label excludes the state.
