@@ -12,12 +12,12 @@
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`model`] | [`Target`], [`Model`], [`ExactModel`], [`SiteWeights`]; [`PositiveMps`](model::PositiveMps) (`P` itself, entries ≥ 0) and [`BornMps`](model::BornMps) (`P = ψ²/Z`) |
+//! | [`model`] | [`Target`], [`Model`], [`ExactModel`], [`SiteWeights`]; [`PositiveMps`](model::PositiveMps) (`P` itself, entries ≥ 0), [`BornMps`](model::BornMps) (`P = ψ²/Z`), [`KernelMixture`](model::KernelMixture); constraints by [`Automaton`](model::Automaton), labels by [`LabelLeg`](model::LabelLeg) |
 //! | [`noise`] | rate matrices, schedules, kernels `K_{s→t}`, jump paths |
-//! | [`diffusion`] | noised laws, exact denoising to any earlier time, scores and reverse rates |
+//! | [`diffusion`] | noised laws, exact denoising to any earlier time, scores; any [`Denoiser`](diffusion::Denoiser) in [`reverse`](diffusion::reverse)-time samplers, guidance, losses and likelihood bounds; Glauber processes, kernel smoothing |
 //! | [`mcmc`] | proposals with log-ratios, moves, chains; errors, autocorrelation, R̂, importance weights, missing mass |
 //! | [`lattice`] | systems: the stochastic [`Fredkin`](lattice::Fredkin) chain with its exact equilibrium; square lattices with Ising and general pair weights: independent draws by [`BoundaryMps`](lattice::square::BoundaryMps) and [`SnakeMps`](lattice::SnakeMps), `log Z` by contraction and by free fermions, local and cluster moves |
-//! | [`learn`] | maximum likelihood from samples: two-site sweeps, expectation–maximisation, Adam, L-BFGS; validation, checkpoints |
+//! | [`learn`] | maximum likelihood from samples: two-site sweeps, expectation–maximisation, Adam, L-BFGS; validation, checkpoints; learning from a log-weight by Monte Carlo in the loop; learned scores |
 //! | [`tn`] | matrix-product states and operators: canonical forms, truncation, application, sums of local terms |
 //! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |
 //! | [`linalg`] | the only place that calls SVD, QR and matrix products |
