@@ -194,8 +194,11 @@ impl<'a> Windows<'a> {
         Ok((windows, accepted))
     }
 
-    /// One update of one chain: windows and how many of them were accepted.
-    fn update_chain(&self, x: &mut [u8], stream: &mut Stream) -> Result<(usize, usize)> {
+    /// One update of one configuration; returns `(windows, accepted)`.
+    ///
+    /// # Errors
+    /// As [`Windows::sweep`].
+    pub fn update_one(&self, x: &mut [u8], stream: &mut impl Rng) -> Result<(usize, usize)> {
         let streams = Streams::new(stream.next_u64()).domain("windows");
         let done = match self.count {
             None => self.sweep(x, &streams)?,
@@ -320,7 +323,7 @@ impl Move for Windows<'_> {
     /// # Errors
     /// A target other than the model, where it shows; errors of the contraction.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        Local::new(|x: &mut [u8], stream: &mut Stream| self.update_chain(x, stream)).update(chains, target, streams)
+        Local::new(|x: &mut [u8], stream: &mut Stream| self.update_one(x, stream)).update(chains, target, streams)
     }
 }
 

@@ -201,14 +201,17 @@ impl BoundaryMps {
             SiteWeights::Uniform => Ok(self.reply(drawn, score)),
             SiteWeights::Shared(_) => Ok(self.tilted(w, 0)?.reply(drawn, score)),
             _ => {
-                let one = |row: usize| {
-                    let streams = streams.as_ref().map(|streams| streams.rows_from(row));
-                    let drawn = streams.as_ref().map(|streams| (1, streams));
-                    let old = score.map(|x| x.slice_move(s![row..row + 1, ..]));
-                    Ok(self.tilted(w, row)?.reply(drawn, old))
+                // Rows side by side with the same weights share a contraction.
+                let starts: Vec<usize> = (0..n).filter(|&row| row == 0 || !same_weights(w, row - 1, row)).collect();
+                let one = |k: usize| {
+                    let rows = starts[k]..starts.get(k + 1).copied().unwrap_or(n);
+                    let streams = streams.as_ref().map(|streams| streams.rows_from(rows.start));
+                    let drawn = streams.as_ref().map(|streams| (rows.len(), streams));
+                    let old = score.map(|x| x.slice_move(s![rows.clone(), ..]));
+                    Ok(self.tilted(w, rows.start)?.reply(drawn, old))
                 };
                 // The error of the first row that fails, on any number of threads.
-                let parts: Vec<Result<Reply>> = (0..n).into_par_iter().map(one).collect();
+                let parts: Vec<Result<Reply>> = (0..starts.len()).into_par_iter().map(one).collect();
                 let mut all = Reply {
                     samples: Samples { x: Array2::zeros((0, self.dims().len())), log_prob: Array1::zeros(0) },
                     scores: Array1::zeros(0),
@@ -231,6 +234,15 @@ impl BoundaryMps {
         };
         let scores = score.map_or(Array1::zeros(0), |x| self.packed.answer(Work::Score(x)).log_prob);
         Reply { samples, scores }
+    }
+}
+
+/// Whether two rows have the same weights, where weights belong to rows.
+fn same_weights(w: &SiteWeights<'_>, a: usize, b: usize) -> bool {
+    match w {
+        SiteWeights::Observed { y, .. } => y.row(a) == y.row(b),
+        SiteWeights::PerRow(w) => w.index_axis(Axis(0), a) == w.index_axis(Axis(0), b),
+        SiteWeights::Uniform | SiteWeights::Shared(_) => true,
     }
 }
 
@@ -265,7 +277,8 @@ impl Target for BoundaryMps {
 }
 
 impl Model for BoundaryMps {
-    /// Weights with rows need a contraction for each row: a few milliseconds at 32 × 32 and χ = 2, in parallel over the rows.
+    /// Weights with rows need a contraction for each row, but for rows side by side that are alike: some milliseconds at 32 × 32 and χ = 2, in
+    /// parallel over the rows.
     fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples> {
         Ok(self.answer(w, Some((n, streams)), None)?.samples)
     }
