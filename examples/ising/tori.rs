@@ -19,7 +19,7 @@ const SIDE: u64 = 32;
 const WINDOWS: usize = 512;
 const CLUSTERS: usize = 16_384;
 /// Bond dimension of the windows.
-const CHI: usize = 8;
+const CHI: usize = 4;
 
 /// One method on one torus.
 struct Run {

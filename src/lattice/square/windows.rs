@@ -11,7 +11,7 @@
 //! window of `(rows − 1) × (cols − 1)` sites clamps one row and one column at random places. Where the cut and the order do not depend on the
 //! configuration, each step leaves the law invariant, and so does the sweep.
 //!
-//! Cost of a window: one contraction ([`BoundaryMps::new`]), `O(sites d⁴χ³)`, and some 32 draws' time to draw and score. Memory: that of the windows in work, one a
+//! Cost of a window: one contraction from below (as [`BoundaryMps::new`]), `O(sites d⁴χ³)`, and some 32 draws' time to draw and score. Memory: that of the windows in work, one a
 //! thread, beside the configuration.
 
 use ndarray::{ArrayView1, Axis};
@@ -147,7 +147,7 @@ impl<'a> Windows<'a> {
         let sites = rectangle.sites(self.law.lattice())?;
         let old: Vec<u8> = sites.iter().map(|&j| x[j]).collect();
         let old = ArrayView1::from(&old).insert_axis(Axis(0));
-        let boundary = BoundaryMps::new(&window, self.chi)?;
+        let boundary = BoundaryMps::unchecked(&window, self.chi)?;
         let (new, score) = boundary.redraw(&SiteWeights::Uniform, old, streams)?;
         let (weight_old, weight_new) = (window.log_weight(old)?[0], window.log_weight(new.x.view())?[0]);
         if !weight_old.is_finite() {

@@ -33,6 +33,7 @@ mod lanes;
 mod pack;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod products;
+mod small;
 mod transfer;
 mod vectors;
 mod weights;
@@ -106,20 +107,12 @@ impl BoundaryMps {
         Ok(new)
     }
 
-    /// Without the comparison with a contraction from above.
-    fn unchecked(model: &PairModel, chi: usize) -> Result<Self> {
+    /// Without the comparison with a contraction from above, at half the cost: for proposals, which are judged by their acceptance.
+    pub(super) fn unchecked(model: &PairModel, chi: usize) -> Result<Self> {
         check_chi(chi)?;
         check_geometry(model)?;
         let weights = Weights::new(model)?;
-        let d = weights.dims.iter().copied().max().unwrap_or(1);
-        let mut rows: Vec<PackedRow> = Vec::with_capacity(weights.rows);
-        let Sweep { log_z, discarded_weight, .. } = sweep(&weights, model, chi, |r, below| {
-            rows.push(PackedRow::new(&weights, r, below, d));
-            Ok(())
-        })?;
-        rows.reverse();
-        let constrained = model.is_constrained();
-        let packed = Packed { rows, cols: weights.cols, d, parity: weights.parity, constrained };
+        let (packed, Sweep { log_z, discarded_weight, .. }) = pack(&weights, Some(model), chi)?;
         Ok(BoundaryMps { model: model.clone(), chi, log_z, log_z_gap: f64::NAN, discarded_weight, packed })
     }
 
@@ -168,14 +161,18 @@ impl BoundaryMps {
         Ok(Draws { samples: Samples { x, log_prob }, floored })
     }
 
-    /// The same approximation of the law tilted by the weights of `row`.
-    fn tilted(&self, w: &SiteWeights<'_>, row: usize) -> Result<BoundaryMps> {
+    /// The same approximation of the law tilted by the weights of `row`; `weights` are those of the model.
+    fn tilted(&self, weights: &Weights, w: &SiteWeights<'_>, row: usize) -> Result<Packed> {
         let zero = |e: Error| match e {
             Error::NoConfiguration { .. } | Error::ZeroWeight { .. } => Error::ZeroEvidence { row },
             e => e,
         };
+        let some = |(j, &d): (usize, &usize)| (0..d).all(|a| w.get(row, j, a) >= f64::MIN_POSITIVE);
+        if !self.packed.constrained && self.dims().iter().enumerate().all(some) {
+            return Ok(pack(&weights.tilted(|j, a| w.get(row, j, a)), None, self.chi)?.0);
+        }
         let model = self.model.tilted(|j, a| w.get(row, j, a)).map_err(zero)?;
-        BoundaryMps::unchecked(&model, self.chi).map_err(zero)
+        Ok(pack(&Weights::new(&model)?, Some(&model), self.chi).map_err(zero)?.0)
     }
 
     /// Draws and scores under `w`: one contraction for all rows, or one for each.
@@ -198,9 +195,10 @@ impl BoundaryMps {
         let streams = draw.map(|(_, streams)| streams.domain("model"));
         let drawn = streams.as_ref().map(|streams| (n, streams));
         match w {
-            SiteWeights::Uniform => Ok(self.reply(drawn, score)),
-            SiteWeights::Shared(_) => Ok(self.tilted(w, 0)?.reply(drawn, score)),
+            SiteWeights::Uniform => Ok(self.packed.reply(drawn, score)),
+            SiteWeights::Shared(_) => Ok(self.tilted(&Weights::new(&self.model)?, w, 0)?.reply(drawn, score)),
             _ => {
+                let weights = Weights::new(&self.model)?;
                 // Rows side by side with the same weights share a contraction.
                 let starts: Vec<usize> = (0..n).filter(|&row| row == 0 || !same_weights(w, row - 1, row)).collect();
                 let one = |k: usize| {
@@ -208,7 +206,7 @@ impl BoundaryMps {
                     let streams = streams.as_ref().map(|streams| streams.rows_from(rows.start));
                     let drawn = streams.as_ref().map(|streams| (rows.len(), streams));
                     let old = score.map(|x| x.slice_move(s![rows.clone(), ..]));
-                    Ok(self.tilted(w, rows.start)?.reply(drawn, old))
+                    Ok(self.tilted(&weights, w, rows.start)?.reply(drawn, old))
                 };
                 // The error of the first row that fails, on any number of threads.
                 let parts: Vec<Result<Reply>> = (0..starts.len()).into_par_iter().map(one).collect();
@@ -223,16 +221,32 @@ impl BoundaryMps {
             }
         }
     }
+}
 
+/// The conditional laws of all rows. `model` is that of the weights, for [`sweep`].
+fn pack(weights: &Weights, model: Option<&PairModel>, chi: usize) -> Result<(Packed, Sweep)> {
+    let d = weights.dims.iter().copied().max().unwrap_or(1);
+    let mut rows: Vec<PackedRow> = Vec::with_capacity(weights.rows);
+    let sweep = sweep(weights, model, chi, |r, below| {
+        rows.push(PackedRow::new(weights, r, below, d));
+        Ok(())
+    })?;
+    rows.reverse();
+    let constrained = model.is_some_and(PairModel::is_constrained);
+    Ok((Packed { rows, cols: weights.cols, d, parity: weights.parity, constrained }, sweep))
+}
+
+impl Packed {
     fn reply(&self, draw: Option<(usize, &Streams)>, score: Option<Configs<'_>>) -> Reply {
+        let sites = self.rows.len() * self.cols;
         let samples = match draw {
             Some((n, streams)) => {
-                let Answer { x, log_prob, .. } = self.packed.answer(Work::Draw(n, streams));
+                let Answer { x, log_prob, .. } = self.answer(Work::Draw(n, streams));
                 Samples { x, log_prob }
             }
-            None => Samples { x: Array2::zeros((0, self.dims().len())), log_prob: Array1::zeros(0) },
+            None => Samples { x: Array2::zeros((0, sites)), log_prob: Array1::zeros(0) },
         };
-        let scores = score.map_or(Array1::zeros(0), |x| self.packed.answer(Work::Score(x)).log_prob);
+        let scores = score.map_or(Array1::zeros(0), |x| self.answer(Work::Score(x)).log_prob);
         Reply { samples, scores }
     }
 }
