@@ -253,8 +253,10 @@ pub fn chains(
     Ok(Measured {
         chi: (method == Method::Window).then_some(plan.chi),
         samples: records * CHAINS,
-        // Heat bath and clusters: nothing is ever rejected.
-        acceptance: Some(series.accepted as f64 / series.proposed as f64),
+        acceptance: match method {
+            Method::Metropolis | Method::Window => Some(series.accepted as f64 / series.proposed as f64),
+            _ => Some(1.0), // nothing is ever rejected
+        },
         samples_per_second: 1.0 / seconds,
         independent_per_second: independent(&tau, seconds),
         tau: Some(tau),

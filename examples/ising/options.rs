@@ -134,9 +134,9 @@ impl Options {
     /// The model.
     pub fn system(&self) -> Result<System, Failure> {
         match (self.model, self.q) {
-            (Kind::Ising, Some(q)) => return Err(format!("--model potts needed with --q {q}").into()),
+            (Kind::Ising, Some(q)) => Err(format!("--model potts needed with --q {q}").into()),
             (Kind::Potts, Some(q)) if !(2..=256).contains(&q) => {
-                return Err(format!("--q {q}: 2 to 256 states are allowed").into());
+                Err(format!("--q {q}: 2 to 256 states are allowed").into())
             }
             _ => self.model_on(None),
         }

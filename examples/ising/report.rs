@@ -114,7 +114,7 @@ pub fn text(system: &System, measured: &[Measured], exact: &[Exact]) -> String {
     text += &observables(measured, exact, lattice);
     text += "\nC = β² Var(E)/N.";
     if measured.iter().any(|m| m.field_energy.is_some()) {
-        text += " E without the field; in the field, −h⟨Σs⟩/N:\n";
+        text += " E without the field; in the field, per site:\n";
         for m in measured {
             if let Some(e) = m.field_energy {
                 let [value, error] = with_error(e);

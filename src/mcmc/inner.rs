@@ -21,7 +21,23 @@ use crate::error::{Error, Result};
 use crate::model::{Configs, Target};
 use crate::rng::Streams;
 
-/// A [`Connected`] proposal made several times for each noisy configuration, each time accepted or not.
+/// A [`Connected`] proposal made several times for each noisy configuration, each time accepted or not: a [`Move`].
+///
+/// ```
+/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
+/// use tensorjump::mcmc::{Chains, Connected, InnerDraws, Move};
+/// use tensorjump::noise::{Noise, Rates, Schedule};
+/// use tensorjump::Streams;
+///
+/// let ising = Ising::new(Couplings::uniform(Square::new(8, 8, Geometry::Open)?, 1.0)?, 0.44)?;
+/// let model = BoundaryMps::ising(&ising, 2)?;
+/// let noise = Noise::new(Rates::binary_flip(64, 1.0, 1.0)?, Schedule::constant(1.0)?);
+/// let dynamics = InnerDraws::new(Connected::new(&model, noise.kernel(0.0, 0.5)?)?, 4)?;
+/// let mut chains = Chains::new(&ising, model.draw(16, &Streams::new(1))?.samples.x)?;
+/// let report = dynamics.update(&mut chains, &ising, &Streams::new(2))?;
+/// assert!(report.proposed == 64 && report.acceptance() > 0.9);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
 #[derive(Clone)]
 pub struct InnerDraws<'a> {
     connected: Connected<'a>,

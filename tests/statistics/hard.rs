@@ -199,9 +199,10 @@ fn windows_of_constrained_models() {
     let colourings = PairModel::colourings(lattice(3, 4, Geometry::Open), 3).unwrap();
     let hard = PairModel::hard_squares(lattice(4, 4, Geometry::Torus), 2.0).unwrap();
     let part = |p: &[f64], model: &PairModel, sites: usize| project(p, model.dims(), sites);
-    for (model, rows, cols, sites) in [(&colourings, 3, 3, 7), (&hard, 3, 4, 9)] {
+    for (model, rows, cols, sites) in [(&colourings, 3, 3, 7), (&hard, 3, 3, 9)] {
         let exact = law(model);
-        let found = after(model, &Windows::new(model, rows, cols, 1).unwrap(), Some(&exact), sites);
+        let windows = Windows::new(model, rows, cols, 1).unwrap().with_count(1).unwrap();
+        let found = after(model, &windows, Some(&exact), sites);
         assert!(chi2_p_value(&found, &part(&exact, model, sites)) > ALPHA);
         let place = Rectangle { row: 0, col: 0, rows, cols };
         let found = after(model, &Local::new(without_ratio(model, place, 1)), Some(&exact), sites);
@@ -209,15 +210,15 @@ fn windows_of_constrained_models() {
         assert!(p < ALPHA, "{rows} × {cols}: the twin is not seen: p = {p:e}");
     }
     // All colourings are reached on open lattices (a torus may freeze), alike but for no colour.
-    let windows = Windows::new(&colourings, 2, 2, 2).unwrap();
+    let windows = Windows::new(&colourings, 3, 3, 2).unwrap().with_count(1).unwrap();
     let start = colourings.initial(&mut Streams::new(1).stream(0)).unwrap();
-    let mut chains = Chains::new(&colourings, start.broadcast((CHAINS / 2, 12)).unwrap().to_owned()).unwrap();
-    for k in 0..20 {
+    let mut chains = Chains::new(&colourings, start.broadcast((CHAINS / 4, 12)).unwrap().to_owned()).unwrap();
+    for k in 0..15 {
         windows.update(&mut chains, &colourings, &Streams::new(7).step(k)).unwrap();
     }
     let found = counts(&chains.x().slice(s![.., 0..7]).to_owned(), &[3; 7]);
     let mut sites = vec![vec![0.0; 3]; 12];
-    sites[5][1] = 0.2;
+    sites[5][1] = 0.5;
     let bond = |bond| colourings.bond_log_weights(bond).clone();
     let l = colourings.lattice();
     use tensorjump::lattice::square::Bond::{Horizontal, Vertical};
@@ -237,7 +238,7 @@ fn windows_on_the_reference_tori() {
         }
         let windows = Windows::ising(&ising, side - 1, side - 1, 4).unwrap();
         let windows = windows.with_count(1).unwrap().with_flip().unwrap();
-        let mut chains = Chains::initial(&ising, 32, 3).unwrap();
+        let mut chains = Chains::initial(&ising, 16, 3).unwrap();
         let options = RunOptions { updates: if side == 16 { 25 } else { 100 }, warm_up: 10, thin: 1, seed: 3 };
         let energy = |x: Configs<'_>| ising.energy(x).unwrap().insert_axis(Axis(1)) / (side * side) as f64;
         let found = run(&ising, &windows, &mut chains, &options, &energy, None).unwrap().mean(0).unwrap();

@@ -17,8 +17,8 @@ use crate::linalg::exponent;
 const LONGEST: usize = 8;
 /// Part of a column that its predecessors do not span, below which it counts as spanned; and singular values relative to the largest.
 const NOISE: f64 = 1e-13;
-/// Cosine of two rows below which they are orthogonal, and sweeps of rotations at most: convergence is quadratic.
-const ORTHOGONAL: f64 = 1e-14;
+/// Cosine of two rows below which the sweep that turns them is the last (convergence is quadratic), and sweeps at most.
+const NEARLY: f64 = 1e-8;
 const SWEEPS: usize = 30;
 
 /// Numbers of a bond matrix.
@@ -229,10 +229,11 @@ fn singular(
     (kept, if total > 0.0 { dropped / total } else { 0.0 })
 }
 
-/// Turns two rows in their plane until they are orthogonal; tells whether they already were.
+/// Turns two rows in their plane until they are orthogonal; tells whether they nearly were.
 fn rotate(a: &mut [f64], b: &mut [f64]) -> bool {
     let (aa, bb, ab) = (dot(a, a), dot(b, b), dot(a, b));
-    if ab.abs() <= ORTHOGONAL * (aa * bb).sqrt() || ab.abs() < f64::MIN_POSITIVE {
+    let length = (aa * bb).sqrt();
+    if ab.abs() <= f64::EPSILON * length || ab.abs() < f64::MIN_POSITIVE {
         return true;
     }
     let zeta = (bb - aa) / (2.0 * ab);
@@ -242,7 +243,7 @@ fn rotate(a: &mut [f64], b: &mut [f64]) -> bool {
     for (a, b) in a.iter_mut().zip(b) {
         (*a, *b) = (cosine * *a - sine * *b, sine * *a + cosine * *b);
     }
-    false
+    ab.abs() <= NEARLY * length
 }
 
 fn dot(a: &[f64], b: &[f64]) -> f64 {
