@@ -16,7 +16,7 @@ use crate::system::System;
 /// Longest side.
 const SIDE: u64 = 32;
 /// Recorded configurations of windows by default, and of Wolff.
-const WINDOWS: usize = 512;
+const WINDOWS: usize = 1024;
 const CLUSTERS: usize = 16_384;
 /// Bond dimension of the windows.
 const CHI: usize = 4;

@@ -4,9 +4,9 @@
 //! y ~ K(x, ·);  then m times:  x' ~ q(·|y),  accept with min(1, π(x') K(x',y) q(x|y) / (π(x) K(x,y) q(x'|y)))
 //! ```
 //!
-//! The noise leaves the law `π(x)K(x,y)` of the pair, and each inner step is an independence Metropolis step for `x` given `y` under it: exact for every
-//! `q` and every `m`. What a model builds for `y` (the environments of a [`BoundaryMps`](crate::lattice::square::BoundaryMps)) serves all `m` draws,
-//! where a rejection would waste it (arXiv 2407.11133 has `m = 1`).
+//! The noise leaves the law `π(x)K(x,y)` of the pair, and each inner step is an independence Metropolis step for `x` given `y` under it: exact
+//! for every `q` and every `m`. What a model builds for `y` (the environments of a [`BoundaryMps`](crate::lattice::square::BoundaryMps))
+//! serves all `m` draws, where a rejection would waste it (arXiv 2407.11133 has `m = 1`).
 //!
 //! Cost: one `redraw` of `chains × m` rows, those of a chain side by side with the same weights, and as many weights of the target.
 

@@ -174,7 +174,7 @@ fn windows_reach_the_law() {
     let torus = Square::new(3, 3, Geometry::Torus).unwrap();
     let reached = |model: &PairModel, windows: Windows<'_>, updates: usize, sites: usize, wrong: &PairModel| {
         let start = model.initial(&mut Streams::new(1).stream(0)).unwrap();
-        let mut chains = Chains::new(model, start.broadcast((CHAINS / 2, start.len())).unwrap().to_owned()).unwrap();
+        let mut chains = Chains::new(model, start.broadcast((CHAINS / 4, start.len())).unwrap().to_owned()).unwrap();
         for k in 0..updates {
             windows.update(&mut chains, model, &Streams::new(7).step(k as u64)).unwrap();
         }
@@ -389,8 +389,8 @@ fn tempering_of_windows_reaches_the_law() {
     let dynamics: [&dyn Move; 2] = [&windows, &still];
     let level = |k: usize| Level { parameter: models[k].beta(), target: &models[k], dynamics: dynamics[k] };
     let tempering = Tempering::new((0..2).map(level).collect()).unwrap();
-    let mut replicas = tempering.start(CHAINS / 4, 9).unwrap();
-    (0..60).for_each(|_| tempering.update(&mut replicas).unwrap());
+    let mut replicas = tempering.start(CHAINS / 8, 9).unwrap();
+    (0..40).for_each(|_| tempering.update(&mut replicas).unwrap());
     for k in 0..2 {
         let found = counts(&replicas.level(k).unwrap().to_owned(), &[2; 9]);
         assert_law(&found, &law(&models[k]), &law(&models[1 - k]));

@@ -198,7 +198,7 @@ pub(super) struct Sweep {
 }
 
 /// Contracts from below with bonds of at most `chi`; `each(r, E_r)` sees the state below every row, from the last. `model` is asked whether anything
-/// is allowed, where that may be in doubt.
+/// is allowed, where that may be in doubt; without it everything is, and `log_z` is not wanted (NaN).
 pub(super) fn sweep(
     weights: &Weights,
     model: Option<&PairModel>,
@@ -215,12 +215,10 @@ pub(super) fn sweep(
         truncated |= state.bond() >= chi;
         each(r - 1, &state)?;
     }
+    let Some(model) = model else { return Ok(Sweep { log_z: f64::NAN, discarded_weight, truncated }) };
     let (sign, log) = state.log_total(weights);
     let log_z = if sign > 0.0 { log + weights.log_scale } else { f64::NEG_INFINITY };
-    if let Some(model) = model
-        && log_z < least_log_z(model)
-        && model.initial(&mut Streams::new(0).stream(0)).is_none()
-    {
+    if log_z < least_log_z(model) && model.initial(&mut Streams::new(0).stream(0)).is_none() {
         return Err(Error::ZeroWeight { what: "the lattice model" });
     }
     Ok(Sweep { log_z, discarded_weight, truncated })
