@@ -15,6 +15,8 @@ use crate::system::System;
 pub const BOUNDARY_CHI: usize = 8;
 /// Default bond dimension of the snake MPS.
 const SNAKE_CHI: usize = 64;
+/// Default bond dimension of windows.
+pub const WINDOW_CHI: usize = 4;
 /// Default bond dimension in the fields of the noise.
 pub const CONNECTED_CHI: usize = 2;
 /// States of a line that a snake MPS can follow: those of twelve spins.
@@ -87,7 +89,7 @@ pub struct Options {
     /// Only this method
     #[arg(long, value_enum)]
     pub method: Option<Method>,
-    /// Bond dimension of the tensor network (default: 8 for boundary and window, 64 for snake, tuned or 2 for connected)
+    /// Bond dimension of the tensor network (default: 8 for boundary, 4 for window, 64 for snake, tuned or 2 for connected)
     #[arg(long)]
     pub chi: Option<usize>,
     /// Two successive values of log Z by contraction agree to this
@@ -259,6 +261,7 @@ impl Options {
         let chi = self.chi.unwrap_or(match method {
             Method::Snake => SNAKE_CHI,
             Method::Connected => CONNECTED_CHI,
+            Method::Window => WINDOW_CHI,
             _ => BOUNDARY_CHI,
         });
         let window = self.window(system);

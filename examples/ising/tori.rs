@@ -10,7 +10,7 @@ use crate::common::output::print;
 use crate::common::table::{number, render};
 use crate::common::{Failure, options, progress};
 use crate::measure::{CHAINS, Method, Plan, Tau, measure};
-use crate::options::Options;
+use crate::options::{Options, WINDOW_CHI};
 use crate::system::System;
 
 /// Longest side.
@@ -18,8 +18,6 @@ const SIDE: u64 = 32;
 /// Recorded configurations of windows by default, and of Wolff.
 const WINDOWS: usize = 1024;
 const CLUSTERS: usize = 16_384;
-/// Bond dimension of the windows.
-const CHI: usize = 4;
 
 /// One method on one torus.
 struct Run {
@@ -39,12 +37,12 @@ pub fn run(o: &Options) -> Result<(), Failure> {
         all.iter().filter(|case| case["kind"] == "torus" && case["L"].as_u64().is_some_and(|l| l <= SIDE)).collect();
     let bar = progress::bar(cases.len() as u64);
     let (mut rows, mut lines, mut worst) = (vec![], vec![], 0f64);
-    for case in cases {
+    for (case, seed) in cases.into_iter().zip(o.seed..) {
         let number_of = |key: &str| case[key].as_f64().ok_or_else(|| format!("a case without {key}"));
         let (side, beta, exact) = (number_of("L")? as usize, number_of("beta")?, number_of("energy_per_site")?);
         let couplings = Couplings::uniform(Square::new(side, side, Geometry::Torus)?, 1.0)?;
         let system = System::new(couplings, beta, None)?;
-        let plan = Plan { seed: o.seed, chi: o.chi.unwrap_or(CHI), window: [side - 1; 2], ..Plan::default() };
+        let plan = Plan { seed, chi: o.chi.unwrap_or(WINDOW_CHI), window: [side - 1; 2], ..Plan::default() };
         let windows = one(Method::Window, &system, &Plan { samples: o.samples(WINDOWS)?, ..plan.clone() })?;
         let wolff = one(Method::Wolff, &system, &Plan { samples: CLUSTERS, ..plan })?;
         let off = |run: &Run| (run.energy.mean - exact) / run.energy.error;

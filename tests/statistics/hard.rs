@@ -219,7 +219,7 @@ fn windows_of_constrained_models() {
     // All colourings are reached on open lattices (a torus may freeze), alike but for no colour.
     let windows = Windows::new(&colourings, 3, 3, 2).unwrap().with_count(1).unwrap();
     let start = colourings.initial(&mut Streams::new(1).stream(0)).unwrap();
-    let mut chains = Chains::new(&colourings, start.broadcast((CHAINS / 4, 12)).unwrap().to_owned()).unwrap();
+    let mut chains = Chains::new(&colourings, start.broadcast((CHAINS / 8, 12)).unwrap().to_owned()).unwrap();
     for k in 0..15 {
         windows.update(&mut chains, &colourings, &Streams::new(7).step(k)).unwrap();
     }
