@@ -5,6 +5,8 @@ use std::time::Duration;
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use tensorjump::lattice::square::{BoundaryMps, FreeFermions, SiteHeatBath, SpinSweep, Spins, Wolff, fast_rng};
 use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::mcmc::{Connected, Proposal};
+use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Result, Streams};
 
 /// Sweeps in one iteration: the packing of the spins before and after is shared.
@@ -100,6 +102,29 @@ fn draws(c: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
+/// Connected moves: a contraction in the fields of each noisy configuration at χ = 2, one draw and one score.
+fn redraws(c: &mut Criterion) -> Result<()> {
+    const ROWS: usize = 16;
+    let mut group = c.benchmark_group("connected");
+    for l in [16, 32] {
+        let couplings = Couplings::uniform(Square::new(l, l, Geometry::Open)?, 1.0)?;
+        let model = BoundaryMps::ising(&Ising::new(couplings, beta_c())?, 2)?;
+        let kernel = Noise::new(Rates::binary_flip(l * l, 1.0, 1.0)?, Schedule::constant(1.0)?).kernel(0.0, 0.5)?;
+        let (streams, mut step) = (Streams::new(1), 0);
+        let x = model.draw(ROWS, &streams)?.samples.x;
+        group.throughput(Throughput::Elements(ROWS as u64));
+        group.bench_function(BenchmarkId::new("proposals", l), |b| {
+            let connected = Connected::new(&model, kernel.clone()).expect("the kernel fits");
+            b.iter(|| {
+                step += 1;
+                connected.propose(x.view(), &streams.step(step))
+            });
+        });
+    }
+    group.finish();
+    Ok(())
+}
+
 /// Exact log Z with two derivatives.
 fn fermions(c: &mut Criterion) -> Result<()> {
     let mut group = c.benchmark_group("free fermions");
@@ -118,7 +143,7 @@ fn square(c: &mut Criterion) {
     if let Err(error) = rayon::ThreadPoolBuilder::new().num_threads(1).build_global() {
         eprintln!("more than one thread: {error}");
     }
-    for bench in [sweeps, site_heat_bath, clusters, draws, fermions] {
+    for bench in [sweeps, site_heat_bath, clusters, draws, redraws, fermions] {
         bench(c).expect("the models of the bench are valid");
     }
 }

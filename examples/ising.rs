@@ -1,17 +1,25 @@
-//! Equilibrium of Ising models on square lattices: tensor-network draws against Metropolis, heat bath, Wolff and exact values.
+//! Equilibrium of Ising and Potts models on square lattices: tensor-network draws, windows and connected moves against Metropolis, heat bath, clusters
+//! and exact values.
 //!
 //! ```text
 //! cargo run --release --example ising                                              # 32 × 32 at β_c, all methods
 //! cargo run --release --example ising -- --rows 64 --cols 64 --method boundary --chi 8 --json
 //! cargo run --release --example ising -- --couplings pmj:1 --beta 1.5              # a spin glass
 //! cargo run --release --example ising -- --geometry cylinder --rows 8 --cols 8 --method snake --noise-time 0.2
+//! cargo run --release --example ising -- --geometry torus --method window           # a row and a column clamped at random
+//! cargo run --release --example ising -- --method connected --rows 64 --cols 64     # noise time, χ and inner draws tuned
+//! cargo run --release --example ising -- --model potts --q 3 --method sw --geometry torus
+//! cargo run --release --example ising -- --moves                                   # connected moves at T = 0.2, 0.5, 1
+//! cargo run --release --example ising -- --tori                                    # windows and Wolff against exact energies
 //! cargo run --release --example ising -- --speed                                   # against Wolff and Metropolis, L = 16 … 128
 //! ```
 //!
-//! Without `--method` all methods that apply are compared, in two tables and three pictures (in `--out`, default `out/ising`). `--json` measures
+//! Without `--method` all methods that apply are compared (but `window` and `connected`, which are slow), in two tables and three pictures (in `--out`, default `out/ising`). `--json` measures
 //! one method (default: boundary) and prints one JSON object, nothing else, on stdout; keys that do not apply are null.
 
 mod common;
+#[path = "ising/connected.rs"]
+mod connected;
 #[path = "ising/exact.rs"]
 mod exact;
 #[path = "ising/local.rs"]
@@ -26,16 +34,21 @@ mod pictures;
 mod report;
 #[path = "ising/speed.rs"]
 mod speed;
+#[path = "ising/system.rs"]
+mod system;
+#[path = "ising/tori.rs"]
+mod tori;
 
 use std::process::ExitCode;
 
-use tensorjump::lattice::{Geometry, Ising};
+use tensorjump::lattice::Geometry;
 
 use common::output::{Folder, print};
 use common::{Failure, progress};
 use exact::Exact;
 use measure::{Measured, Method};
 use options::Options;
+use system::System;
 
 fn main() -> ExitCode {
     common::exit(run())
@@ -46,55 +59,61 @@ fn run() -> std::result::Result<(), Failure> {
     if options.speed {
         return speed::run(&options);
     }
-    let ising = options.ising()?;
+    if options.tori {
+        return tori::run(&options);
+    }
+    let system = options.system()?;
+    if options.moves {
+        return connected::run(&system, &options);
+    }
     match options.single() {
-        Some(method) => single(method, &ising, &options),
-        None => comparison(&ising, &options),
+        Some(method) => single(method, &system, &options),
+        None => comparison(&system, &options),
     }
 }
 
 /// One method: a table or a JSON object, and its last configuration.
-fn single(method: Method, ising: &Ising, options: &Options) -> std::result::Result<(), Failure> {
-    let plan = options.plan(method, ising)?;
+fn single(method: Method, system: &System, options: &Options) -> std::result::Result<(), Failure> {
+    let plan = options.plan(method, system)?;
     common::options::set_threads(options.threads)?;
     let folder = Folder::open(&options.out)?;
-    let bar = progress::bar(options.samples as u64);
+    let bar = progress::bar(plan.samples as u64);
     bar.set_message(method.name());
-    let measured = [measure::measure(method, ising, &plan, &bar)?];
+    let measured = [measure::measure(method, system, &plan, &bar)?];
     let pictures = [("configurations.svg", pictures::last(&measured)?)];
     bar.finish_and_clear();
     let text = if options.json {
         serde_json::to_string_pretty(&report::Report::new(&measured[0]))? + "\n"
     } else {
-        report::text(ising, &measured, &[Exact::new(ising)?], options)
+        report::text(system, &measured, &[Exact::new(system)?])
     };
     finish(&text, &folder, &pictures)
 }
 
 /// All methods that apply, and pictures that compare.
-fn comparison(ising: &Ising, options: &Options) -> std::result::Result<(), Failure> {
-    let runs = options.comparison(ising)?;
+fn comparison(system: &System, options: &Options) -> std::result::Result<(), Failure> {
+    let runs = options.comparison(system)?;
     common::options::set_threads(options.threads)?;
     let folder = Folder::open(&options.out)?;
-    let bar = progress::bar(runs.len() as u64 * options.samples as u64 + pictures::STEPS);
+    let bar = progress::bar(runs.iter().map(|run| run.2.samples as u64).sum::<u64>() + pictures::STEPS);
     let mut measured: Vec<Measured> = Vec::new();
     for (method, model, plan) in &runs {
         bar.set_message(method.name());
         measured.push(measure::measure(*method, model, plan, &bar)?);
     }
-    let exact = measured.iter().map(|m| Exact::new(&m.ising)).collect::<Result<Vec<_>, _>>()?;
+    let exact = measured.iter().map(|m| Exact::new(&m.system)).collect::<Result<Vec<_>, _>>()?;
     bar.set_message("pictures");
     let mut pictures = vec![];
-    if ising.lattice().geometry() == Geometry::Torus {
+    if system.lattice().geometry() == Geometry::Torus {
         pictures.push(("configurations.svg", pictures::last(&measured)?));
     } else {
         let chi = options.chi.unwrap_or(options::BOUNDARY_CHI);
-        pictures.push(("configurations.svg", pictures::temperatures(ising, chi, options.seed)?));
-        pictures.push(("energy.svg", pictures::energy(ising, chi, options.seed, &bar)?));
-        pictures.push(("acceptance.svg", pictures::acceptance(ising, options.seed, &bar)?));
+        pictures.push(("configurations.svg", pictures::temperatures(system, chi, options.seed)?));
+        pictures.push(("energy.svg", pictures::energy(system, chi, options.seed, &bar)?));
+        pictures.push(("acceptance.svg", pictures::acceptance(system, options.seed, &bar)?));
     }
     bar.finish_and_clear();
-    finish(&report::text(ising, &measured, &exact, options), &folder, &pictures)
+    finish(&report::text(system, &measured, &exact), &folder, &pictures)
 }
 
 /// Results first: a full disk does not lose them.

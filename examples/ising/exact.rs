@@ -1,12 +1,14 @@
 //! What is known exactly: small lattices by enumeration, planar ones without field by free fermions.
 
 use ndarray::Array2;
+use tensorjump::Result;
 use tensorjump::lattice::square::FreeFermions;
 use tensorjump::lattice::{Geometry, Ising};
-use tensorjump::{Result, Target};
 
-/// Sites that are enumerated.
-const ENUMERATED: usize = 16;
+use crate::system::System;
+
+/// Configurations that are enumerated.
+const ENUMERATED: f64 = 65536.0;
 /// Multiply-adds that an exact value may take: some seconds.
 const AFFORDABLE: f64 = 6e10;
 
@@ -38,10 +40,11 @@ pub fn is_free(ising: &Ising) -> bool {
 
 impl Exact {
     /// Whatever is known of the model at an affordable cost.
-    pub fn new(ising: &Ising) -> Result<Self> {
-        if ising.lattice().sites() <= ENUMERATED {
-            return enumerate(ising);
+    pub fn new(system: &System) -> Result<Self> {
+        if (system.states() as f64).powi(system.lattice().sites() as i32) <= ENUMERATED {
+            return enumerate(system);
         }
+        let System::Ising(ising) = system else { return Ok(Exact::default()) };
         if !is_free(ising) || fermion_cost(ising) > AFFORDABLE {
             return Ok(Exact::default());
         }
@@ -53,22 +56,23 @@ impl Exact {
     }
 }
 
-fn enumerate(ising: &Ising) -> Result<Exact> {
-    let n = ising.lattice().sites();
-    let x = Array2::from_shape_fn((1 << n, n), |(i, j)| (i >> j & 1) as u8);
-    let log_weight = ising.log_weight(x.view())?;
+fn enumerate(system: &System) -> Result<Exact> {
+    let (n, q) = (system.lattice().sites(), system.states());
+    let x = Array2::from_shape_fn((q.pow(n as u32), n), |(i, j)| (i / q.pow(j as u32) % q) as u8);
+    let log_weight = system.target().log_weight(x.view())?;
     let top = log_weight.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let w = log_weight.mapv(|w| (w - top).exp());
     let z = w.sum();
     let mean = |f: &ndarray::Array1<f64>| (&w * f).sum() / z;
-    let (energy, m) = (ising.energy(x.view())?, ising.magnetisation(x.view())?);
-    let total = &energy + &ising.field_energy(x.view())?;
+    let values = system.observe(x.view())?;
+    let [energy, field, m] = [0, 1, 2].map(|k| values.column(k).to_owned());
+    let total = &energy + &field;
     let off = &total - mean(&total);
     let sites = n as f64;
     Ok(Exact {
         log_z: Some(top + z.ln()),
         energy: Some(mean(&energy) / sites),
         m2: Some(mean(&(&m * &m))),
-        heat: Some(ising.beta().powi(2) * mean(&(&off * &off)) / sites),
+        heat: Some(system.beta().powi(2) * mean(&(&off * &off)) / sites),
     })
 }

@@ -5,21 +5,31 @@ use std::path::PathBuf;
 
 use clap::{Parser, ValueEnum};
 use tensorjump::lattice::square::Wolff;
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+use tensorjump::lattice::{Couplings, Geometry, Square};
 
 use crate::common::{Failure, options};
 use crate::measure::{CHAINS, Method, Plan};
+use crate::system::System;
 
 /// Default bond dimension of the boundary MPS.
 pub const BOUNDARY_CHI: usize = 8;
 /// Default bond dimension of the snake MPS.
 const SNAKE_CHI: usize = 64;
-/// Longest line that a snake MPS can follow.
-const SNAKE_WIDTH: usize = 12;
+/// Default bond dimension of windows.
+pub const WINDOW_CHI: usize = 4;
+/// Default bond dimension in the fields of the noise.
+pub const CONNECTED_CHI: usize = 2;
+/// States of a line that a snake MPS can follow: those of twelve spins.
+const SNAKE_STATES: f64 = 4096.0;
 /// Circumference and length of the cylinder on which the snake MPS is compared where the lattice is too wide for it.
 const SNAKE_CYLINDER: usize = 8;
 /// Recorded configurations: three numbers each.
 const SAMPLES_LIMIT: usize = 1 << 26;
+/// Recorded configurations by default, and where each takes a contraction.
+const SAMPLES: usize = 16_384;
+const SLOW_SAMPLES: usize = 1024;
+/// Longest side of a window by default.
+const WINDOW: usize = 32;
 /// Recorded configurations of each chain without which a series has no autocorrelation.
 const SAMPLES_PER_CHAIN: usize = 2;
 /// Sites of the lattice.
@@ -32,8 +42,17 @@ enum Edges {
     Open,
     /// The columns
     Cylinder,
-    /// Both (no tensor network)
+    /// Both (windows and chains)
     Torus,
+}
+
+/// What sits on the sites.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Kind {
+    /// Spins, weight exp β(Σ J s s + Σ h s)
+    Ising,
+    /// States 0 … q − 1, weight exp β(Σ J δ(x, x') + Σ h δ(x, 0))
+    Potts,
 }
 
 /// Options; energies in units of the coupling, β is the inverse temperature.
@@ -43,6 +62,12 @@ enum Edges {
 )]
 #[command(allow_negative_numbers = true)]
 pub struct Options {
+    /// Ising or Potts
+    #[arg(long, value_enum, default_value = "ising")]
+    model: Kind,
+    /// States of the Potts model (default: 3)
+    #[arg(long)]
+    q: Option<usize>,
     /// Which directions wrap around
     #[arg(long, value_enum, default_value = "open")]
     geometry: Edges,
@@ -52,7 +77,7 @@ pub struct Options {
     /// Columns of the lattice
     #[arg(long, default_value_t = 32)]
     cols: usize,
-    /// Inverse temperature (default: the critical point of the square lattice, 0.4407)
+    /// Inverse temperature (default: the critical point of the square lattice, 0.4407 for Ising, log(1 + √q) for Potts)
     #[arg(long)]
     beta: Option<f64>,
     /// Uniform field (default: none, or that of the coupling file)
@@ -64,18 +89,21 @@ pub struct Options {
     /// Only this method
     #[arg(long, value_enum)]
     pub method: Option<Method>,
-    /// Bond dimension of the tensor network (default: 8 for boundary, 64 for snake)
+    /// Bond dimension of the tensor network (default: 8 for boundary, 4 for window, 64 for snake, tuned or 2 for connected)
     #[arg(long)]
     pub chi: Option<usize>,
     /// Two successive values of log Z by contraction agree to this
     #[arg(long, default_value_t = 1e-6)]
     log_z_tol: f64,
-    /// Noise time of connected moves, in inverse flip rates (default: independent draws)
+    /// Noise time of connected moves, in inverse rates to each other state (default: tuned for connected; independent draws for boundary, snake)
     #[arg(long)]
     noise_time: Option<f64>,
-    /// Recorded configurations of each method (chains: rounded up to a multiple of 8)
-    #[arg(long, default_value_t = 16_384)]
-    pub samples: usize,
+    /// Rows and columns of a window, within the lattice (default: all of an open lattice, all but one around a torus, at most 32)
+    #[arg(long)]
+    window: Option<usize>,
+    /// Recorded configurations of each method, chains: rounded up to a multiple of 8 (default: 16384; window and connected: 1024)
+    #[arg(long)]
+    samples: Option<usize>,
     /// Seed of all draws
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -91,21 +119,38 @@ pub struct Options {
     /// Compare speeds on one thread at L = 16, 32, 64, 128, and nothing else
     #[arg(long)]
     pub speed: bool,
+    /// Acceptance, time and squared jump of connected moves at T = 0.2, 0.5, 1 and χ = 2 (or --chi), one thread, and nothing else
+    #[arg(long)]
+    pub moves: bool,
+    /// Windows and Wolff on every torus of tests/reference/ising.json with L ≤ 32, against the exact energies, and nothing else
+    #[arg(long)]
+    pub tori: bool,
 }
 
-/// The critical point `log(1 + √2)/2`.
+/// The critical point `log(1 + √2)/2` of the Ising model.
 pub fn beta_c() -> f64 {
     0.5 * 2f64.sqrt().ln_1p()
 }
 
 impl Options {
     /// The model.
-    pub fn ising(&self) -> Result<Ising, Failure> {
-        self.model_on(None)
+    pub fn system(&self) -> Result<System, Failure> {
+        match (self.model, self.q) {
+            (Kind::Ising, Some(q)) => Err(format!("--model potts needed with --q {q}").into()),
+            (Kind::Potts, Some(q)) if !(2..=256).contains(&q) => {
+                Err(format!("--q {q}: 2 to 256 states are allowed").into())
+            }
+            _ => self.model_on(None),
+        }
+    }
+
+    /// States of the Potts model, if it is one.
+    fn states(&self) -> Option<usize> {
+        (self.model == Kind::Potts).then(|| self.q.unwrap_or(3))
     }
 
     /// The model, or one of the same kind on another lattice.
-    fn model_on(&self, lattice: Option<Square>) -> Result<Ising, Failure> {
+    fn model_on(&self, lattice: Option<Square>) -> Result<System, Failure> {
         let couplings = self.couplings(lattice)?;
         let couplings = match self.field {
             Some(h) if !h.is_finite() => return Err(format!("--field {h}: must be finite").into()),
@@ -115,7 +160,12 @@ impl Options {
             }
             None => couplings,
         };
-        Ok(Ising::new(couplings, self.beta.unwrap_or_else(beta_c))?)
+        let critical = self.states().map_or_else(beta_c, |q| (q as f64).sqrt().ln_1p());
+        let beta = self.beta.unwrap_or(critical);
+        if !beta.is_finite() {
+            return Err(format!("--beta {beta}: must be finite").into());
+        }
+        Ok(System::new(couplings, beta, self.states())?)
     }
 
     /// The lattice of the command line.
@@ -155,59 +205,98 @@ impl Options {
         self.method.or(self.json.then_some(Method::Boundary))
     }
 
-    /// How to measure with a method on a model.
-    pub fn plan(&self, method: Method, ising: &Ising) -> Result<Plan, Failure> {
-        let (samples, name) = (self.samples, method.name());
+    /// Number of recorded configurations.
+    pub fn samples(&self, default: usize) -> Result<usize, Failure> {
+        let samples = self.samples.unwrap_or(default);
         if samples < SAMPLES_PER_CHAIN * CHAINS {
             return Err(format!("--samples {samples}: at least {} needed", SAMPLES_PER_CHAIN * CHAINS).into());
         }
         if samples > SAMPLES_LIMIT {
             return Err(format!("--samples {samples}: at most 2^26 are allowed").into());
         }
+        Ok(samples)
+    }
+
+    /// How to measure with a method on a model.
+    pub fn plan(&self, method: Method, system: &System) -> Result<Plan, Failure> {
+        let name = method.name();
+        let samples = self.samples(if method.is_slow() { SLOW_SAMPLES } else { SAMPLES })?;
         if let Some(t) = self.noise_time {
             if !(t.is_finite() && t > 0.0) {
                 return Err(format!("--noise-time {t}: must be positive and finite").into());
             }
             if !method.is_network() {
-                return Err(format!("--noise-time {t}: only for boundary and snake, not for {name}").into());
+                return Err(format!("--noise-time {t}: only for boundary, snake and connected, not for {name}").into());
             }
         }
         if let Some(chi) = self.chi {
             options::positive("chi", chi)?;
-            if !method.is_network() && self.method.is_some() {
-                return Err(format!("--chi {chi}: only for boundary and snake, not for {name}").into());
+            if !method.is_network() && method != Method::Window && self.method.is_some() {
+                return Err(
+                    format!("--chi {chi}: only for boundary, snake, window and connected, not for {name}").into()
+                );
             }
         }
         if !(self.log_z_tol > 0.0 && self.log_z_tol.is_finite()) {
             return Err(format!("--log-z-tol {}: must be positive and finite", self.log_z_tol).into());
         }
-        if method.is_network() && ising.lattice().geometry() == Geometry::Torus {
-            return Err(format!("torus: no tensor network here, only chains; not for --method {name}").into());
+        if method.is_network() && system.lattice().geometry() == Geometry::Torus {
+            return Err(format!(
+                "torus: only windows and chains, no tensor network for the whole of it; not for --method {name}"
+            )
+            .into());
         }
-        if method == Method::Wolff {
-            Wolff::new(ising)?;
+        match (method, system) {
+            (Method::Wolff, System::Ising(ising)) => drop(Wolff::new(ising)?),
+            (Method::Wolff, System::Potts(_)) => {
+                return Err(format!("--model potts: sw has clusters for it, not --method {name}").into());
+            }
+            (Method::Sw, _) => drop(system.clusters()?),
+            _ => {}
         }
-        let width = snake_width(ising.lattice());
-        if method == Method::Snake && width > SNAKE_WIDTH {
-            return Err(format!("lines of {width} sites: at most {SNAKE_WIDTH} for --method {name}").into());
+        if method == Method::Snake && !fits_snake(system) {
+            let width = snake_width(system.lattice());
+            return Err(format!("lines of {width} sites: too many states (4096 at most) for --method {name}").into());
         }
-        let default = if method == Method::Snake { SNAKE_CHI } else { BOUNDARY_CHI };
-        let chi = self.chi.unwrap_or(default);
-        Ok(Plan { samples, seed: self.seed, chi, log_z_tol: self.log_z_tol, noise_time: self.noise_time })
+        let chi = self.chi.unwrap_or(match method {
+            Method::Snake => SNAKE_CHI,
+            Method::Connected => CONNECTED_CHI,
+            Method::Window => WINDOW_CHI,
+            _ => BOUNDARY_CHI,
+        });
+        let window = self.window(system);
+        if method == Method::Window {
+            system.windows(window, chi)?;
+        } else if let Some(side) = self.window {
+            return Err(format!("--method window needed with --window {side}").into());
+        }
+        let (seed, log_z_tol) = (self.seed, self.log_z_tol);
+        Ok(Plan { samples, seed, chi, given_chi: self.chi, log_z_tol, noise_time: self.noise_time, window })
+    }
+
+    /// Rows and columns of a window.
+    fn window(&self, system: &System) -> [usize; 2] {
+        let l = system.lattice();
+        let side = |n: usize, wraps: bool| self.window.unwrap_or((if wraps { n - 1 } else { n }).min(WINDOW));
+        [side(l.rows(), l.wraps_rows()), side(l.cols(), l.wraps_cols())]
     }
 
     /// The methods that apply to a model, each with the model it is measured on.
-    pub fn comparison(&self, ising: &Ising) -> Result<Vec<(Method, Ising, Plan)>, Failure> {
+    pub fn comparison(&self, system: &System) -> Result<Vec<(Method, System, Plan)>, Failure> {
         if let Some(t) = self.noise_time {
             return Err(format!("--method needed with --noise-time {t}").into());
         }
         let mut runs = Vec::new();
         for method in Method::ALL {
             let model = match method {
-                Method::Snake => self.snake_model(ising)?,
-                Method::Wolff if Wolff::new(ising).is_err() => None,
-                Method::Boundary if ising.lattice().geometry() == Geometry::Torus => None,
-                _ => Some(ising.clone()),
+                Method::Snake => self.snake_model(system)?,
+                Method::Wolff => match system {
+                    System::Ising(ising) if Wolff::new(ising).is_ok() => Some(system.clone()),
+                    _ => None,
+                },
+                Method::Sw if system.clusters().is_err() => None,
+                Method::Boundary if system.lattice().geometry() == Geometry::Torus => None,
+                _ => Some(system.clone()),
             };
             if let Some(model) = model {
                 let mut plan = self.plan(method, &model)?;
@@ -221,10 +310,9 @@ impl Options {
     }
 
     /// The model itself where a snake can follow its lines, else one of the same kind on a small cylinder; none for files.
-    fn snake_model(&self, ising: &Ising) -> Result<Option<Ising>, Failure> {
-        let l = ising.lattice();
-        if snake_width(l) <= SNAKE_WIDTH && l.geometry() != Geometry::Torus {
-            return Ok(Some(ising.clone()));
+    fn snake_model(&self, system: &System) -> Result<Option<System>, Failure> {
+        if fits_snake(system) && system.lattice().geometry() != Geometry::Torus {
+            return Ok(Some(system.clone()));
         }
         let named =
             self.couplings == "ferro" || self.couplings.starts_with("pmj:") || self.couplings.starts_with("gauss:");
@@ -232,8 +320,13 @@ impl Options {
             return Ok(None);
         }
         let small = Square::new(SNAKE_CYLINDER, SNAKE_CYLINDER, Geometry::Cylinder)?;
-        Ok(Some(self.model_on(Some(small))?))
+        Ok(Some(self.model_on(Some(small))?).filter(fits_snake))
     }
+}
+
+/// Whether a snake MPS can follow its lines.
+fn fits_snake(system: &System) -> bool {
+    (system.states() as f64).powi(snake_width(system.lattice()) as i32) <= SNAKE_STATES
 }
 
 /// Sites of the lines that a snake follows.

@@ -4,17 +4,18 @@ use indicatif::ProgressBar;
 use ndarray::{Array1, ArrayView1, Axis};
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::{RGBColor, WHITE};
-use tensorjump::lattice::square::{BoundaryMps, FreeFermions};
-use tensorjump::lattice::{Ising, Square};
+use tensorjump::Streams;
+use tensorjump::lattice::Square;
+use tensorjump::lattice::square::FreeFermions;
 use tensorjump::mcmc::{importance_mean, log_importance_weights, stationary_acceptance, weight_summary};
-use tensorjump::{Streams, Target};
 
 use crate::common::Failure;
-use crate::common::plotting::{self, BLUE, INK, Mark, ORANGE, Panel, Series, figure};
+use crate::common::plotting::{self, BLUE, GREEN, INK, Mark, ORANGE, Panel, Series, figure};
 use crate::common::raster::{self, Image};
 use crate::exact::{Exact, fermion_cost, is_free};
-use crate::measure::{Averages, Measured, observe};
+use crate::measure::{Averages, Measured};
 use crate::report::name_of;
+use crate::system::System;
 
 /// Temperatures, as fractions of β, at which configurations are drawn.
 const FRACTIONS: [f64; 3] = [0.8, 1.0, 1.2];
@@ -30,15 +31,22 @@ const BOND_DRAWS: usize = 4096;
 /// Configurations drawn for the pictures, for the progress bar.
 pub const STEPS: u64 = (POINTS * DRAWS + BONDS.len() * BOND_DRAWS) as u64;
 
+/// Colours of the states 0, 1, …; more states begin again.
+const COLOURS: [RGBColor; 5] = [WHITE, INK, ORANGE, BLUE, GREEN];
+
 fn cells(lattice: Square, x: ArrayView1<'_, u8>) -> Vec<Vec<RGBColor>> {
-    let colour = |r: usize, c: usize| if x[lattice.site(r, c)] == 1 { INK } else { WHITE };
+    let colour = |r: usize, c: usize| COLOURS[usize::from(x[lattice.site(r, c)]) % COLOURS.len()];
     (0..lattice.rows()).map(|r| (0..lattice.cols()).map(|c| colour(r, c)).collect()).collect()
 }
 
 /// Configurations side by side, with their titles.
-fn side_by_side(lattice: Square, images: &[(String, Array1<u8>)]) -> Result<String, Failure> {
+fn side_by_side(system: &System, images: &[(String, Array1<u8>)]) -> Result<String, Failure> {
+    let lattice = system.lattice();
     let ticks = |n: usize| -> Vec<(f64, String)> { vec![(0.0, "0".into()), (1.0, n.to_string())] };
-    let key = || vec![(INK, "+1".to_owned()), (WHITE, "−1".to_owned())];
+    let key = || match system {
+        System::Ising(_) => vec![(INK, "+1".to_owned()), (WHITE, "−1".to_owned())],
+        System::Potts(_) => COLOURS.iter().zip(0..system.states()).map(|(&c, a)| (c, a.to_string())).collect(),
+    };
     let image = |(title, x): &(String, Array1<u8>)| (title.clone(), cells(lattice, x.view()));
     let drawn: Vec<_> = images.iter().map(image).collect();
     let images: Vec<Image<'_>> = drawn
@@ -60,33 +68,33 @@ fn side_by_side(lattice: Square, images: &[(String, Array1<u8>)]) -> Result<Stri
 
 /// The last configuration of each method on the lattice of the first.
 pub fn last(measured: &[Measured]) -> Result<String, Failure> {
-    let lattice = measured[0].ising.lattice();
-    let image = |m: &Measured| (format!("{}, β = {:.4}", m.method.name(), m.ising.beta()), m.last.clone());
-    let images: Vec<_> = measured.iter().filter(|m| m.ising.lattice() == lattice).map(image).collect();
-    side_by_side(lattice, &images)
+    let lattice = measured[0].system.lattice();
+    let image = |m: &Measured| (format!("{}, β = {:.4}", m.method.name(), m.system.beta()), m.last.clone());
+    let images: Vec<_> = measured.iter().filter(|m| m.system.lattice() == lattice).map(image).collect();
+    side_by_side(&measured[0].system, &images)
 }
 
 /// Draws of the boundary MPS in both phases and between.
-pub fn temperatures(ising: &Ising, chi: usize, seed: u64) -> Result<String, Failure> {
+pub fn temperatures(system: &System, chi: usize, seed: u64) -> Result<String, Failure> {
     let streams = Streams::new(seed).domain("configurations");
     let mut images = Vec::new();
     for (k, fraction) in FRACTIONS.into_iter().enumerate() {
-        let at = Ising::new(ising.couplings().clone(), fraction * ising.beta())?;
-        let draw = BoundaryMps::ising(&at, chi)?.draw(1, &streams.step(k as u64))?;
+        let at = system.at(fraction * system.beta())?;
+        let draw = at.boundary(chi)?.draw(1, &streams.step(k as u64))?;
         images.push((format!("β = {:.4}", at.beta()), draw.samples.x.row(0).to_owned()));
     }
-    side_by_side(ising.lattice(), &images)
+    side_by_side(system, &images)
 }
 
 /// Energy and specific heat of weighted draws against β, with the exact curves where they exist.
-pub fn energy(ising: &Ising, chi: usize, seed: u64, bar: &ProgressBar) -> Result<String, Failure> {
+pub fn energy(system: &System, chi: usize, seed: u64, bar: &ProgressBar) -> Result<String, Failure> {
     let streams = Streams::new(seed).domain("curve");
     let (mut points, mut heats, mut deviations) = (Vec::new(), Vec::new(), Vec::new());
     for i in 0..POINTS {
-        let model = at(ising, i, POINTS)?;
-        let samples = BoundaryMps::ising(&model, chi)?.draw(DRAWS, &streams.step(i as u64))?.samples;
-        let log_w = log_importance_weights(&model, &samples)?;
-        let values = observe(&model, samples.x.view())?;
+        let model = at(system, i, POINTS)?;
+        let samples = model.boundary(chi)?.draw(DRAWS, &streams.step(i as u64))?.samples;
+        let log_w = log_importance_weights(model.target(), &samples)?;
+        let values = model.observe(samples.x.view())?;
         let mean = |f: &Array1<f64>| importance_mean(log_w.view(), f.view());
         let columns = [0, 1, 2].map(|k| values.index_axis(Axis(1), k));
         let averages = Averages::new(&model, columns, mean)?;
@@ -97,7 +105,7 @@ pub fn energy(ising: &Ising, chi: usize, seed: u64, bar: &ProgressBar) -> Result
         }
         bar.inc(DRAWS as u64);
     }
-    let (energy_curve, heat_curve) = exact_curves(ising)?;
+    let (energy_curve, heat_curve) = exact_curves(system)?;
     let curve = |label: &str, values| Series { label: label.into(), colour: INK, mark: Mark::Line, values };
     let draws = |label: &str, values| Series { label: label.into(), colour: BLUE, mark: Mark::Points, values };
     let x = plotting::Axis { label: "inverse temperature β", ..Default::default() };
@@ -111,7 +119,7 @@ pub fn energy(ising: &Ising, chi: usize, seed: u64, bar: &ProgressBar) -> Result
     };
     let y = |label| plotting::Axis { label, ..Default::default() };
     let label = if energy_curve.is_empty() { "" } else { "exact" };
-    let title = format!("Ising model, {}, {DRAWS} draws a point, χ = {chi}", name_of(ising.lattice()));
+    let title = format!("{}, {}, {DRAWS} draws a point, χ = {chi}", system.name(), name_of(system.lattice()));
     let mut panels = vec![
         panel(
             title,
@@ -137,16 +145,18 @@ pub fn energy(ising: &Ising, chi: usize, seed: u64, bar: &ProgressBar) -> Result
 type Curve = Vec<(f64, f64, f64)>;
 
 /// Exact energy and specific heat against β; empty where they do not exist or would take long.
-fn exact_curves(ising: &Ising) -> Result<(Curve, Curve), Failure> {
+fn exact_curves(system: &System) -> Result<(Curve, Curve), Failure> {
     /// Multiply-adds for the curves: a second or two.
     const BUDGET: f64 = 1e10;
     const MOST: f64 = 81.0;
     const LEAST: usize = 5;
+    let System::Ising(ising) = system else { return Ok((vec![], vec![])) };
     let n = if is_free(ising) { (BUDGET / fermion_cost(ising)).min(MOST) as usize } else { 0 };
     let (mut energy, mut heat) = (Vec::new(), Vec::new());
     for i in 0..if n < LEAST { 0 } else { n } {
-        let model = at(ising, i, n)?;
-        let Ok(exact) = FreeFermions::new(&model) else { continue };
+        let model = at(system, i, n)?;
+        let System::Ising(ising) = &model else { continue };
+        let Ok(exact) = FreeFermions::new(ising) else { continue };
         energy.push((model.beta(), exact.energy_per_site, 0.0));
         heat.push((model.beta(), exact.specific_heat, 0.0));
     }
@@ -154,19 +164,19 @@ fn exact_curves(ising: &Ising) -> Result<(Curve, Curve), Failure> {
 }
 
 /// The model at the `i`-th of `n` temperatures.
-fn at(ising: &Ising, i: usize, n: usize) -> tensorjump::Result<Ising> {
+fn at(system: &System, i: usize, n: usize) -> tensorjump::Result<System> {
     let fraction = RANGE.0 + (RANGE.1 - RANGE.0) * i as f64 / (n - 1) as f64;
-    Ising::new(ising.couplings().clone(), fraction * ising.beta())
+    system.at(fraction * system.beta())
 }
 
 /// Acceptance of independent draws and their effective fraction against the bond dimension.
-pub fn acceptance(ising: &Ising, seed: u64, bar: &ProgressBar) -> Result<String, Failure> {
+pub fn acceptance(system: &System, seed: u64, bar: &ProgressBar) -> Result<String, Failure> {
     let streams = Streams::new(seed).domain("bonds");
     let (mut accepted, mut rejected, mut effective) = (Vec::new(), Vec::new(), Vec::new());
     for chi in BONDS {
-        let model = BoundaryMps::ising(ising, chi)?;
+        let model = system.boundary(chi)?;
         let samples = model.draw(BOND_DRAWS, &streams.step(chi as u64))?.samples;
-        let log_w = log_importance_weights(ising, &samples)?;
+        let log_w = log_importance_weights(system.target(), &samples)?;
         let acceptance = stationary_acceptance(log_w.view())?;
         accepted.push((chi as f64, acceptance.mean, acceptance.error));
         rejected.push((chi as f64, 1.0 - acceptance.mean, acceptance.error));
@@ -177,9 +187,9 @@ pub fn acceptance(ising: &Ising, seed: u64, bar: &ProgressBar) -> Result<String,
     let x = plotting::Axis { label: "bond dimension χ", ..Default::default() };
     let title = format!(
         "Boundary MPS as a proposal: {}, β = {:.4}, {} sites",
-        name_of(ising.lattice()),
-        ising.beta(),
-        ising.dims().len()
+        name_of(system.lattice()),
+        system.beta(),
+        system.lattice().sites()
     );
     let panels = [
         Panel {

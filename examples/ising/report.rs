@@ -1,13 +1,13 @@
 //! What was measured, as JSON and as tables.
 
 use serde::Serialize;
-use tensorjump::lattice::{Geometry, Ising, Square};
+use tensorjump::lattice::{Geometry, Square};
 use tensorjump::mcmc::Estimate;
 
 use crate::common::table::{number, render};
 use crate::exact::Exact;
 use crate::measure::{Measured, Method, Tau};
-use crate::options::Options;
+use crate::system::System;
 
 /// The report of `--json`; what does not apply, or is not a finite number, is null.
 #[derive(Debug, Serialize)]
@@ -95,25 +95,26 @@ fn method_name(m: &Measured, main: Square) -> String {
     if let Some(t) = m.noise_time {
         name += &format!(", T = {t}");
     }
-    if m.ising.lattice() != main {
-        name += &format!(" ({})", name_of(m.ising.lattice()));
+    if m.system.lattice() != main {
+        name += &format!(" ({})", name_of(m.system.lattice()));
     }
     name
 }
 
 /// The report for people; `exact` are the exact values of each method's model.
-pub fn text(ising: &Ising, measured: &[Measured], exact: &[Exact], options: &Options) -> String {
-    let lattice = ising.lattice();
+pub fn text(system: &System, measured: &[Measured], exact: &[Exact]) -> String {
+    let lattice = system.lattice();
     let mut text = format!(
-        "Ising model, {}, β = {}, {} configurations of each method\n\n",
+        "{}, {}, β = {}, {} configurations of each method\n\n",
+        system.name(),
         name_of(lattice),
-        number(ising.beta(), 7),
-        options.samples
+        number(system.beta(), 7),
+        measured[0].samples
     );
     text += &observables(measured, exact, lattice);
     text += "\nC = β² Var(E)/N.";
     if measured.iter().any(|m| m.field_energy.is_some()) {
-        text += " E without the field; in the field, −h⟨Σs⟩/N:\n";
+        text += " E without the field; in the field, per site:\n";
         for m in measured {
             if let Some(e) = m.field_energy {
                 let [value, error] = with_error(e);
@@ -125,7 +126,12 @@ pub fn text(ising: &Ising, measured: &[Measured], exact: &[Exact], options: &Opt
     }
     text += "\n";
     text += &efficiency(measured, lattice);
-    text += "\nτ = ½ + Σρ in updates: one sweep, one cluster, one connected move (≥, ≤: the series is shorter than 50 τ). Independent configurations in a \
+    for m in measured {
+        if let Some(tuned) = &m.tuned {
+            text += &format!("\n{}", crate::connected::table(tuned));
+        }
+    }
+    text += "\nτ = ½ + Σρ in updates: one sweep, one cluster, one window or sweep of windows, one connected move (≥, ≤: the series is shorter than 50 τ). Independent configurations in a \
              second of CPU time:\ndraws/s × ESS/n, or updates/s ÷ 2τ of the slower of E and |m|. Largest weight: log of the largest over the \
              mean importance weight.\n\n";
     text += &log_z(measured, exact, lattice);

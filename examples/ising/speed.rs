@@ -13,8 +13,9 @@ use crate::common::table::{number, render};
 use crate::common::timing::Pieces;
 use crate::common::{Failure, options, progress};
 use crate::local::{Dynamics, Ensemble};
-use crate::measure::{Averages, CHAINS, Method, Tau};
+use crate::measure::{Averages, CHAINS, Method, Plan, Tau};
 use crate::options::{Options, beta_c};
+use crate::system::System;
 
 /// Sides of the open squares, each with the bond dimensions to measure: about the best for independent configurations, and a larger one.
 const SIDES: [(usize, [usize; 2]); 4] = [(16, [4, 12]), (32, [4, 8]), (64, [4, 8]), (128, [6, 8])];
@@ -58,13 +59,13 @@ pub fn run(options: &Options) -> std::result::Result<(), Failure> {
     for (side, bonds) in SIDES {
         bar.set_message(format!("{side} × {side}"));
         let couplings = Couplings::uniform(Square::new(side, side, Geometry::Open)?, 1.0)?;
-        let ising = Ising::new(couplings, beta_c())?;
-        let (wolff, wolff_tau) = chains(Method::Wolff, &ising, options.seed)?;
+        let system = System::new(couplings, beta_c(), None)?;
+        let (wolff, wolff_tau) = chains(Method::Wolff, &system, options.seed)?;
         bar.inc(1);
-        let (metropolis, metropolis_tau) = chains(Method::Metropolis, &ising, options.seed)?;
+        let (metropolis, metropolis_tau) = chains(Method::Metropolis, &system, options.seed)?;
         bar.inc(1);
         for chi in options.chi.map_or(bonds.to_vec(), |chi| vec![chi]) {
-            let (seconds, acceptance, fraction) = boundary(&ising, chi, options.seed)?;
+            let (seconds, acceptance, fraction) = boundary(&system, chi, options.seed)?;
             let boundary = fraction / seconds;
             rows.push(Row {
                 side,
@@ -111,13 +112,13 @@ fn two_threads(seed: u64) -> std::result::Result<f64, Failure> {
 }
 
 /// CPU seconds of a draw, acceptance, effective fraction.
-fn boundary(ising: &Ising, chi: usize, seed: u64) -> std::result::Result<(f64, f64, f64), Failure> {
-    let model = BoundaryMps::ising(ising, chi)?;
+fn boundary(system: &System, chi: usize, seed: u64) -> std::result::Result<(f64, f64, f64), Failure> {
+    let model = system.boundary(chi)?;
     let streams = Streams::new(seed).domain("speed");
     let (mut pieces, mut log_w) = (Pieces::default(), Vec::new());
     for k in 0..REPETITIONS {
         let draws = pieces.time(BLOCK, || model.draw(BLOCK, &streams.step(k as u64)))?;
-        log_w.extend(log_importance_weights(ising, &draws.samples)?);
+        log_w.extend(log_importance_weights(system.target(), &draws.samples)?);
     }
     let log_w = ndarray::Array1::from(log_w);
     let acceptance = stationary_acceptance(log_w.view())?.mean;
@@ -125,12 +126,13 @@ fn boundary(ising: &Ising, chi: usize, seed: u64) -> std::result::Result<(f64, f
 }
 
 /// Independent configurations a second in energy and in |m|, and the autocorrelation times.
-fn chains(method: Method, ising: &Ising, seed: u64) -> std::result::Result<([f64; 2], [Tau; 2]), Failure> {
-    let dynamics = Dynamics::new(method, ising)?;
-    let mut ensemble = Ensemble::new(ising, &dynamics, seed)?;
+fn chains(method: Method, system: &System, seed: u64) -> std::result::Result<([f64; 2], [Tau; 2]), Failure> {
+    let plan = Plan { seed, ..Plan::default() };
+    let dynamics = Dynamics::new(method, system, &plan)?;
+    let mut ensemble = Ensemble::new(system, &dynamics, seed)?;
     let thin = ensemble.warm_up(THIN)?;
     let series = ensemble.record(RECORDS, thin, None)?;
-    let (_, tau): (Averages, [Tau; 2]) = Averages::of_series(ising, series.values, thin)?;
+    let (_, tau): (Averages, [Tau; 2]) = Averages::of_series(system, series.values, thin)?;
     let seconds = ensemble.seconds()?;
     Ok((tau.map(|tau| 0.5 / (tau.updates * seconds)), tau))
 }

@@ -13,8 +13,8 @@
 //! accepted with `min(1, π(x')/π(x)·e^{log ratio})`. Who has not takes [`Chains`] and [`run`].
 //!
 //! * proposals: [`Disconnected`], [`Connected`], [`SingleSite`], [`Exchange`], [`Mixture`];
-//! * moves (transition kernels that leave the target invariant): [`MetropolisHastings`], [`Local`], [`Mixture`], [`Cycle`],
-//!   [`Repeat`];
+//! * moves (transition kernels that leave the target invariant): [`MetropolisHastings`], [`InnerDraws`], [`Local`], [`Mixture`],
+//!   [`Cycle`], [`Repeat`]; [`tune_connected`] measures noise times, models and numbers of inner draws;
 //! * parallel tempering over a ladder of targets: [`Tempering`], [`tune_ladder`];
 //! * estimators: [`series_mean`], [`importance_mean`], [`log_mean_weight`];
 //! * diagnostics: [`autocorrelation`], [`split_r_hat`], [`weight_summary`], [`stationary_acceptance`], [`missing_mass`],
@@ -51,10 +51,12 @@ mod combine;
 mod diagnostics;
 mod estimate;
 mod importance;
+mod inner;
 mod local;
 mod moves;
 mod proposal;
 mod tempering;
+mod tune;
 
 pub use chains::{Chains, Progress, Run, RunOptions, run};
 pub use combine::{Cycle, Mixture, Repeat};
@@ -63,7 +65,9 @@ pub use estimate::{Estimate, SeriesMean, importance_mean, log_mean_weight, serie
 pub use importance::{
     WeightSummary, log_importance_weights, missing_mass, stationary_acceptance, supported_mass, weight_summary,
 };
+pub use inner::InnerDraws;
 pub use local::{Exchange, SingleSite};
 pub use moves::{Local, MetropolisHastings, Move, MoveReport, acceptance_probability};
 pub use proposal::{Connected, Disconnected, Proposal, Proposed, Triple};
 pub use tempering::{Level, Replicas, Snapshot, Tempering, TunedLadder, Walkers, respaced, tune_ladder};
+pub use tune::{Trial, TuneOptions, TunedConnected, tune_connected};

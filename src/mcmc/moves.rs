@@ -131,7 +131,7 @@ impl<P: Proposal> Move for MetropolisHastings<P> {
 }
 
 /// Log-weights and log-ratios may be −∞ but neither NaN nor +∞.
-fn check_log_numbers(values: &Array1<f64>) -> Result<()> {
+pub(super) fn check_log_numbers(values: &Array1<f64>) -> Result<()> {
     match values.iter().position(|&v| v.is_nan() || v == f64::INFINITY) {
         None => Ok(()),
         Some(row) => Err(Error::LogWeight { row, value: values[row] }),

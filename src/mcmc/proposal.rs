@@ -108,7 +108,7 @@ impl Triple {
 }
 
 /// Log-ratio of a row, or the error of a draw that its own law excludes.
-fn checked_log_ratio(row: usize, triple: Triple) -> Result<f64> {
+pub(super) fn checked_log_ratio(row: usize, triple: Triple) -> Result<f64> {
     match triple.log_ratio() {
         value if value < f64::INFINITY => Ok(value),
         value => Err(Error::LogWeight { row, value }),
@@ -170,11 +170,11 @@ pub struct Connected<'a> {
 }
 
 /// What comes back from the denoiser: new rows, scores of new and old rows, and the rows that nothing explains.
-struct Denoised {
-    x: Array2<u8>,
-    new: Array1<f64>,
-    old: Array1<f64>,
-    possible: Vec<bool>,
+pub(super) struct Denoised {
+    pub x: Array2<u8>,
+    pub new: Array1<f64>,
+    pub old: Array1<f64>,
+    pub possible: Vec<bool>,
 }
 
 impl<'a> Connected<'a> {
@@ -190,6 +190,15 @@ impl<'a> Connected<'a> {
     /// The noise.
     pub fn kernel(&self) -> &Kernel {
         &self.kernel
+    }
+
+    /// Redraws every row of `x` given `y`; rows that nothing explains keep their `x`.
+    pub(super) fn denoised(&self, y: Configs<'_>, x: Configs<'_>, streams: &Streams) -> Result<Denoised> {
+        let n = x.nrows();
+        let mut out =
+            Denoised { x: x.to_owned(), new: Array1::zeros(n), old: Array1::zeros(n), possible: vec![true; n] };
+        self.denoise(0..n, y, x, streams, &mut out)?;
+        Ok(out)
     }
 
     /// Redraws the given rows, splitting off rows without evidence: the block that contains one is cut there and the rest
@@ -241,9 +250,7 @@ impl Proposal for Connected<'_> {
         let n = x.nrows();
         let streams = &streams.domain("connected");
         let y = self.kernel.sample(x, streams)?;
-        let mut denoised =
-            Denoised { x: x.to_owned(), new: Array1::zeros(n), old: Array1::zeros(n), possible: vec![true; n] };
-        self.denoise(0..n, y.view(), x, streams, &mut denoised)?;
+        let denoised = self.denoised(y.view(), x, streams)?;
         let noise_old = self.kernel.log_prob(x, y.view())?;
         let noise_new = self.kernel.log_prob(denoised.x.view(), y.view())?;
 

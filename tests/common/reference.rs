@@ -19,13 +19,25 @@ pub struct Case {
     pub m2: Option<f64>,
 }
 
+fn read(name: &str) -> Vec<Value> {
+    let path = format!("{}/tests/reference/{name}", env!("CARGO_MANIFEST_DIR"));
+    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+    file["cases"].as_array().unwrap().clone()
+}
+
+/// Every torus with at most `side` columns, and its energy per site.
+pub fn tori(side: usize) -> Vec<(Ising, f64)> {
+    let cases = read("ising.json").into_iter().filter(|case| case["kind"] == "torus");
+    let parse = |case: Value| {
+        let (l, beta) = (case["L"].as_u64().unwrap() as usize, case["beta"].as_f64().unwrap());
+        let couplings = Couplings::uniform(Square::new(l, l, Geometry::Torus).unwrap(), 1.0).unwrap();
+        (Ising::new(couplings, beta).unwrap(), case["energy_per_site"].as_f64().unwrap())
+    };
+    cases.map(parse).filter(|(ising, _)| ising.lattice().cols() <= side).collect()
+}
+
 /// Every open and cylinder case with at most `side` columns.
 pub fn cases(side: usize) -> Vec<Case> {
-    let read = |name: &str| -> Vec<Value> {
-        let path = format!("{}/tests/reference/{name}", env!("CARGO_MANIFEST_DIR"));
-        let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
-        file["cases"].as_array().unwrap().clone()
-    };
     let all = [("ising.json", false), ("spinglass.json", true)].map(|(name, glass)| (read(name), glass));
     let all = all.into_iter().flat_map(|(cases, glass)| cases.into_iter().map(move |case| (case, glass)));
     let planar = all.filter(|(case, _)| case["kind"] != "torus").map(|(case, glass)| parse(&case, glass));

@@ -1,10 +1,15 @@
 //! Swendsen–Wang, windows, tempering: bad input, restarts, ladders.
 
-use ndarray::Array2;
-use tensorjump::lattice::square::{Rectangle, Redrawn, SpinSweep, SwendsenWang, Windows};
+use ndarray::{Array2, Array3, Axis, s};
+use rand::RngExt;
+use tensorjump::lattice::square::{BoundaryMps, Rectangle, Redrawn, SpinSweep, SwendsenWang, Windows};
 use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
-use tensorjump::mcmc::{Level, Snapshot, Tempering, Walkers, respaced, tune_ladder};
-use tensorjump::{Error, Streams, Target};
+use tensorjump::mcmc::{
+    Chains, Connected, InnerDraws, Level, Move, Snapshot, Tempering, TuneOptions, Walkers, respaced, tune_connected,
+    tune_ladder,
+};
+use tensorjump::noise::{Noise, Rates, Schedule};
+use tensorjump::{Configs, Error, Model, SiteWeights, Streams, Target};
 
 fn square(rows: usize, cols: usize, geometry: Geometry) -> Square {
     Square::new(rows, cols, geometry).unwrap()
@@ -224,4 +229,86 @@ fn ladders_are_cut_evenly() {
         // erfc(ℓ) = 0.4 at ℓ = 0.5951: no more levels than that asks for.
         assert_eq!(even.len() - 1, (3.0 * (ladder[0] - ladder[ladder.len() - 1]).abs() / 0.5951).ceil() as usize);
     }
+}
+
+/// Rows with the same weights share a contraction: what they draw and score is that of each row by itself.
+#[test]
+fn rows_alike_share_their_contraction() {
+    let mut rng = Streams::new(3).stream(0);
+    for geometry in [Geometry::Open, Geometry::Cylinder] {
+        let model = Ising::new(uniform(4, 5, geometry), 0.6).unwrap();
+        let q = BoundaryMps::ising(&model, 2).unwrap();
+        let few = Array3::from_shape_fn((2, 20, 2), |_| 0.1 + rng.random::<f64>());
+        let w = few.select(Axis(0), &[0, 0, 1, 1, 1, 0]);
+        let x = Array2::from_shape_fn((6, 20), |_| rng.random_range(0..2));
+        let streams = Streams::new(4);
+        let (new, old) = q.redraw(&SiteWeights::PerRow(w.view()), x.view(), &streams).unwrap();
+        for row in 0..6 {
+            let rows = s![row..row + 1, ..];
+            let w = w.slice(s![row..row + 1, .., ..]);
+            let (one, score) = q.redraw(&SiteWeights::PerRow(w), x.slice(rows), &streams.rows_from(row)).unwrap();
+            assert_eq!((one.x, one.log_prob[0], score[0]), (new.x.slice(rows).to_owned(), new.log_prob[row], old[row]));
+        }
+    }
+}
+
+/// A chain with inner draws depends on its own row only.
+#[test]
+fn inner_draws_do_not_depend_on_the_batch() {
+    let model = Ising::new(uniform(3, 4, Geometry::Open), 0.5).unwrap();
+    let q = BoundaryMps::ising(&model, 1).unwrap();
+    let noise = Noise::new(Rates::binary_flip(12, 0.7, 1.3).unwrap(), Schedule::constant(1.0).unwrap());
+    let connected = Connected::new(&q, noise.kernel(0.0, 0.6).unwrap()).unwrap();
+    assert!(matches!(InnerDraws::new(connected.clone(), 0), Err(Error::Parameter { name: "inner draws", .. })));
+    let dynamics = InnerDraws::new(connected, 3).unwrap();
+    let mut all = Chains::initial(&model, 5, 1).unwrap();
+    let mut few = Chains::new(&model, all.x().slice(s![..2, ..]).to_owned()).unwrap();
+    let streams = Streams::new(2);
+    let report = dynamics.update(&mut all, &model, &streams).unwrap();
+    assert_eq!((report.proposed, report.moved <= 5, report.accepted <= 15), (15, true, true));
+    dynamics.update(&mut few, &model, &streams).unwrap();
+    assert_eq!(few.x(), all.x().slice(s![..2, ..]));
+    assert_eq!(model.log_weight(all.x()).unwrap(), all.log_weight());
+    let other = Ising::new(uniform(3, 3, Geometry::Open), 0.5).unwrap();
+    let mut chains = Chains::initial(&other, 2, 1).unwrap();
+    assert!(matches!(dynamics.update(&mut chains, &other, &streams), Err(Error::SiteCount { .. })));
+}
+
+/// With a clock that ticks once a reading every trial takes the same time: the choice is the largest squared jump, and repeats exactly.
+#[test]
+fn tuning_chooses_the_largest_jump_a_second() {
+    let model = Ising::new(uniform(4, 4, Geometry::Open), 0.4).unwrap();
+    let laws = [1, 4].map(|chi| BoundaryMps::ising(&model, chi).unwrap());
+    let laws: Vec<&dyn Model> = laws.iter().map(|law| law as &dyn Model).collect();
+    let noise = Noise::new(Rates::binary_flip(16, 1.0, 1.0).unwrap(), Schedule::constant(1.0).unwrap());
+    let options = TuneOptions { times: vec![0.05, 3.0], draws: vec![1, 3], updates: 50, seed: 1 };
+    let observe = |x: Configs<'_>| model.energy(x).unwrap().insert_axis(Axis(1));
+    let tune = |laws: &[&dyn Model], options: &TuneOptions| {
+        let mut chains = Chains::initial(&model, 16, 1).unwrap();
+        let mut now = 0.0;
+        let mut clock = || {
+            now += 1.0;
+            now
+        };
+        tune_connected(&model, laws, &noise, options, &mut chains, &observe, &mut clock)
+    };
+    let tuned = tune(&laws, &options).unwrap();
+    assert_eq!(tuned, tune(&laws, &options).unwrap());
+    assert_eq!(tuned.trials.len(), 8);
+    let jump = |i: usize| tuned.trials[i].squared_jump;
+    assert!((0..8).all(|i| jump(i) <= jump(tuned.best) && tuned.trials[i].seconds == 1.0 / 800.0));
+    assert!(tuned.chosen().time == 3.0);
+    // χ = 4 is exact for four columns: at T = 3 nearly independent draws, at T = 0.05 short steps.
+    let exact = |i: usize| (tuned.trials[i].model, tuned.trials[i].acceptance > 0.999) == (1, true);
+    assert!((4..8).all(exact) && jump(6) > 0.85 && jump(7) < 1.15 && jump(4) < 0.3, "{tuned:?}");
+    for wrong in [
+        TuneOptions { times: vec![], ..options.clone() },
+        TuneOptions { draws: vec![], ..options.clone() },
+        TuneOptions { draws: vec![0], ..options.clone() },
+        TuneOptions { times: vec![-1.0], ..options.clone() },
+        TuneOptions { updates: 0, ..options.clone() },
+    ] {
+        assert!(tune(&laws, &wrong).is_err(), "{wrong:?}");
+    }
+    assert_eq!(tune(&[], &options), Err(Error::Entries { place: "models".into(), expected: 1, got: 0 }));
 }

@@ -11,7 +11,7 @@
 //! window of `(rows − 1) × (cols − 1)` sites clamps one row and one column at random places. Where the cut and the order do not depend on the
 //! configuration, each step leaves the law invariant, and so does the sweep.
 //!
-//! Cost of a window: one contraction ([`BoundaryMps::new`]), `O(sites d⁴χ³)`, and some 32 draws' time to draw and score. Memory: that of the windows in work, one a
+//! Cost of a window: one contraction from below (as [`BoundaryMps::new`]), `O(sites d⁴χ³)`, and some 32 draws' time to draw and score. Memory: that of the windows in work, one a
 //! thread, beside the configuration.
 
 use ndarray::{ArrayView1, Axis};
@@ -147,8 +147,9 @@ impl<'a> Windows<'a> {
         let sites = rectangle.sites(self.law.lattice())?;
         let old: Vec<u8> = sites.iter().map(|&j| x[j]).collect();
         let old = ArrayView1::from(&old).insert_axis(Axis(0));
-        let boundary = BoundaryMps::new(&window, self.chi)?;
+        let boundary = BoundaryMps::unchecked(window, self.chi)?;
         let (new, score) = boundary.redraw(&SiteWeights::Uniform, old, streams)?;
+        let window = boundary.model();
         let (weight_old, weight_new) = (window.log_weight(old)?[0], window.log_weight(new.x.view())?[0]);
         if !weight_old.is_finite() {
             return Err(Error::LogWeight { row: 0, value: weight_old });
@@ -194,8 +195,11 @@ impl<'a> Windows<'a> {
         Ok((windows, accepted))
     }
 
-    /// One update of one chain: windows and how many of them were accepted.
-    fn update_chain(&self, x: &mut [u8], stream: &mut Stream) -> Result<(usize, usize)> {
+    /// One update of one configuration; returns `(windows, accepted)`.
+    ///
+    /// # Errors
+    /// As [`Windows::sweep`].
+    pub fn update_one(&self, x: &mut [u8], stream: &mut impl Rng) -> Result<(usize, usize)> {
         let streams = Streams::new(stream.next_u64()).domain("windows");
         let done = match self.count {
             None => self.sweep(x, &streams)?,
@@ -320,7 +324,7 @@ impl Move for Windows<'_> {
     /// # Errors
     /// A target other than the model, where it shows; errors of the contraction.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        Local::new(|x: &mut [u8], stream: &mut Stream| self.update_chain(x, stream)).update(chains, target, streams)
+        Local::new(|x: &mut [u8], stream: &mut Stream| self.update_one(x, stream)).update(chains, target, streams)
     }
 }
 

@@ -133,7 +133,7 @@ fn both_ways(weights: &Weights, model: &PairModel, chi: usize) -> Result<(Sweep,
         positive &= sign > 0.0;
         (least, most) = (least.min(log), most.max(log));
     };
-    let one_way = sweep(weights, model, chi, |r, below| {
+    let one_way = sweep(weights, Some(model), chi, |r, below| {
         let across = below.exact_row(weights, r);
         if r + 1 < weights.rows {
             add(-1.0, above.state(r)?.log_overlap(below));
@@ -197,10 +197,11 @@ pub(super) struct Sweep {
     pub truncated: bool,
 }
 
-/// Contracts from below with bonds of at most `chi`; `each(r, E_r)` sees the state below every row, from the last.
+/// Contracts from below with bonds of at most `chi`; `each(r, E_r)` sees the state below every row, from the last. `model` is asked whether anything
+/// is allowed, where that may be in doubt; without it everything is, and `log_z` is not wanted (NaN).
 pub(super) fn sweep(
     weights: &Weights,
-    model: &PairModel,
+    model: Option<&PairModel>,
     chi: usize,
     mut each: impl FnMut(usize, &RowState) -> Result<()>,
 ) -> Result<Sweep> {
@@ -214,6 +215,7 @@ pub(super) fn sweep(
         truncated |= state.bond() >= chi;
         each(r - 1, &state)?;
     }
+    let Some(model) = model else { return Ok(Sweep { log_z: f64::NAN, discarded_weight, truncated }) };
     let (sign, log) = state.log_total(weights);
     let log_z = if sign > 0.0 { log + weights.log_scale } else { f64::NEG_INFINITY };
     if log_z < least_log_z(model) && model.initial(&mut Streams::new(0).stream(0)).is_none() {

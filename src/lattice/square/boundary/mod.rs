@@ -33,6 +33,7 @@ mod lanes;
 mod pack;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod products;
+mod small;
 mod transfer;
 mod vectors;
 mod weights;
@@ -94,7 +95,7 @@ impl BoundaryMps {
     /// double precision does not hold the weights (frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below
     /// and from above differ; [`Error::NotFinite`] for weights beyond `f64`.
     pub fn new(model: &PairModel, chi: usize) -> Result<Self> {
-        let mut new = BoundaryMps::unchecked(model, chi)?;
+        let mut new = BoundaryMps::unchecked(model.clone(), chi)?;
         let above = log_z_from_above(&Weights::new(model)?, chi)?;
         new.log_z_gap = (new.log_z - above).abs();
         let truncated = new.packed.rows.iter().any(|row| row.bond() >= chi);
@@ -106,21 +107,13 @@ impl BoundaryMps {
         Ok(new)
     }
 
-    /// Without the comparison with a contraction from above.
-    fn unchecked(model: &PairModel, chi: usize) -> Result<Self> {
+    /// Without the comparison with a contraction from above, at half the cost: for proposals, which are judged by their acceptance.
+    pub(super) fn unchecked(model: PairModel, chi: usize) -> Result<Self> {
         check_chi(chi)?;
-        check_geometry(model)?;
-        let weights = Weights::new(model)?;
-        let d = weights.dims.iter().copied().max().unwrap_or(1);
-        let mut rows: Vec<PackedRow> = Vec::with_capacity(weights.rows);
-        let Sweep { log_z, discarded_weight, .. } = sweep(&weights, model, chi, |r, below| {
-            rows.push(PackedRow::new(&weights, r, below, d));
-            Ok(())
-        })?;
-        rows.reverse();
-        let constrained = model.is_constrained();
-        let packed = Packed { rows, cols: weights.cols, d, parity: weights.parity, constrained };
-        Ok(BoundaryMps { model: model.clone(), chi, log_z, log_z_gap: f64::NAN, discarded_weight, packed })
+        check_geometry(&model)?;
+        let weights = Weights::new(&model)?;
+        let (packed, Sweep { log_z, discarded_weight, .. }) = pack(&weights, Some(&model), chi)?;
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, discarded_weight, packed })
     }
 
     /// Of an Ising model.
@@ -168,14 +161,18 @@ impl BoundaryMps {
         Ok(Draws { samples: Samples { x, log_prob }, floored })
     }
 
-    /// The same approximation of the law tilted by the weights of `row`.
-    fn tilted(&self, w: &SiteWeights<'_>, row: usize) -> Result<BoundaryMps> {
+    /// The same approximation of the law tilted by the weights of `row`; `weights` are those of the model.
+    fn tilted(&self, weights: &Weights, w: &SiteWeights<'_>, row: usize) -> Result<Packed> {
         let zero = |e: Error| match e {
             Error::NoConfiguration { .. } | Error::ZeroWeight { .. } => Error::ZeroEvidence { row },
             e => e,
         };
+        let some = |(j, &d): (usize, &usize)| (0..d).all(|a| w.get(row, j, a) >= f64::MIN_POSITIVE);
+        if !self.packed.constrained && self.dims().iter().enumerate().all(some) {
+            return Ok(pack(&weights.tilted(|j, a| w.get(row, j, a)), None, self.chi)?.0);
+        }
         let model = self.model.tilted(|j, a| w.get(row, j, a)).map_err(zero)?;
-        BoundaryMps::unchecked(&model, self.chi).map_err(zero)
+        Ok(pack(&Weights::new(&model)?, Some(&model), self.chi).map_err(zero)?.0)
     }
 
     /// Draws and scores under `w`: one contraction for all rows, or one for each.
@@ -198,17 +195,21 @@ impl BoundaryMps {
         let streams = draw.map(|(_, streams)| streams.domain("model"));
         let drawn = streams.as_ref().map(|streams| (n, streams));
         match w {
-            SiteWeights::Uniform => Ok(self.reply(drawn, score)),
-            SiteWeights::Shared(_) => Ok(self.tilted(w, 0)?.reply(drawn, score)),
+            SiteWeights::Uniform => Ok(self.packed.reply(drawn, score)),
+            SiteWeights::Shared(_) => Ok(self.tilted(&Weights::new(&self.model)?, w, 0)?.reply(drawn, score)),
             _ => {
-                let one = |row: usize| {
-                    let streams = streams.as_ref().map(|streams| streams.rows_from(row));
-                    let drawn = streams.as_ref().map(|streams| (1, streams));
-                    let old = score.map(|x| x.slice_move(s![row..row + 1, ..]));
-                    Ok(self.tilted(w, row)?.reply(drawn, old))
+                let weights = Weights::new(&self.model)?;
+                // Rows side by side with the same weights share a contraction.
+                let starts: Vec<usize> = (0..n).filter(|&row| row == 0 || !same_weights(w, row - 1, row)).collect();
+                let one = |k: usize| {
+                    let rows = starts[k]..starts.get(k + 1).copied().unwrap_or(n);
+                    let streams = streams.as_ref().map(|streams| streams.rows_from(rows.start));
+                    let drawn = streams.as_ref().map(|streams| (rows.len(), streams));
+                    let old = score.map(|x| x.slice_move(s![rows.clone(), ..]));
+                    Ok(self.tilted(&weights, w, rows.start)?.reply(drawn, old))
                 };
                 // The error of the first row that fails, on any number of threads.
-                let parts: Vec<Result<Reply>> = (0..n).into_par_iter().map(one).collect();
+                let parts: Vec<Result<Reply>> = (0..starts.len()).into_par_iter().map(one).collect();
                 let mut all = Reply {
                     samples: Samples { x: Array2::zeros((0, self.dims().len())), log_prob: Array1::zeros(0) },
                     scores: Array1::zeros(0),
@@ -220,17 +221,42 @@ impl BoundaryMps {
             }
         }
     }
+}
 
+/// The conditional laws of all rows. `model` is that of the weights, for [`sweep`].
+fn pack(weights: &Weights, model: Option<&PairModel>, chi: usize) -> Result<(Packed, Sweep)> {
+    let d = weights.dims.iter().copied().max().unwrap_or(1);
+    let mut rows: Vec<PackedRow> = Vec::with_capacity(weights.rows);
+    let sweep = sweep(weights, model, chi, |r, below| {
+        rows.push(PackedRow::new(weights, r, below, d));
+        Ok(())
+    })?;
+    rows.reverse();
+    let constrained = model.is_some_and(PairModel::is_constrained);
+    Ok((Packed { rows, cols: weights.cols, d, parity: weights.parity, constrained }, sweep))
+}
+
+impl Packed {
     fn reply(&self, draw: Option<(usize, &Streams)>, score: Option<Configs<'_>>) -> Reply {
+        let sites = self.rows.len() * self.cols;
         let samples = match draw {
             Some((n, streams)) => {
-                let Answer { x, log_prob, .. } = self.packed.answer(Work::Draw(n, streams));
+                let Answer { x, log_prob, .. } = self.answer(Work::Draw(n, streams));
                 Samples { x, log_prob }
             }
-            None => Samples { x: Array2::zeros((0, self.dims().len())), log_prob: Array1::zeros(0) },
+            None => Samples { x: Array2::zeros((0, sites)), log_prob: Array1::zeros(0) },
         };
-        let scores = score.map_or(Array1::zeros(0), |x| self.packed.answer(Work::Score(x)).log_prob);
+        let scores = score.map_or(Array1::zeros(0), |x| self.answer(Work::Score(x)).log_prob);
         Reply { samples, scores }
+    }
+}
+
+/// Whether two rows have the same weights, where weights belong to rows.
+fn same_weights(w: &SiteWeights<'_>, a: usize, b: usize) -> bool {
+    match w {
+        SiteWeights::Observed { y, .. } => y.row(a) == y.row(b),
+        SiteWeights::PerRow(w) => w.index_axis(Axis(0), a) == w.index_axis(Axis(0), b),
+        SiteWeights::Uniform | SiteWeights::Shared(_) => true,
     }
 }
 
@@ -265,7 +291,8 @@ impl Target for BoundaryMps {
 }
 
 impl Model for BoundaryMps {
-    /// Weights with rows need a contraction for each row: a few milliseconds at 32 × 32 and χ = 2, in parallel over the rows.
+    /// Weights with rows need a contraction for each row, but for rows side by side that are alike: 2 ms at 32 × 32 and χ = 2, in
+    /// parallel over the rows.
     fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples> {
         Ok(self.answer(w, Some((n, streams)), None)?.samples)
     }

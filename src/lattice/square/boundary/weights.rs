@@ -1,12 +1,14 @@
 //! The weights of a lattice model as tables with their scales apart, and the two factors of a horizontal bond.
 
+use std::sync::Arc;
+
 use ndarray::{Array2, array};
 
 use super::super::geometry::Bond;
 use super::super::pair::PairModel;
 use crate::error::{Error, Result};
 
-/// The weights of a model, each table scaled to largest entry one, with the logarithms of the scales added up.
+/// The weights of a model (its tables shared by those that differ in site weights), each table scaled to largest entry one, with the logarithms of the scales added up.
 pub(super) struct Weights {
     pub rows: usize,
     pub cols: usize,
@@ -14,12 +16,14 @@ pub(super) struct Weights {
     pub ring: bool,
     /// Invariant under the exchange of the two states of all sites.
     pub parity: bool,
+    /// Whether the bonds are.
+    even_bonds: bool,
     /// `sites[j][a]`.
     pub sites: Vec<Vec<f64>>,
     /// Of bond `(r, c)–(r, c+1)` by `r·cols + c`; absent at an open edge.
-    pub horizontal: Vec<Option<Array2<f64>>>,
+    pub horizontal: Arc<Vec<Option<Array2<f64>>>>,
     /// Of bond `(r−1, c)–(r, c)` by `(r−1)·cols + c`.
-    pub vertical: Vec<Array2<f64>>,
+    pub vertical: Arc<Vec<Array2<f64>>>,
     pub log_scale: f64,
 }
 
@@ -52,14 +56,36 @@ impl Weights {
         let vertical: Vec<_> = (0..lattice.vertical_bonds()).map(|i| table(Bond::Vertical(i))).collect();
         let dims: Vec<usize> = sites.iter().map(Vec::len).collect();
         let even = |t: &Array2<f64>| t[[0, 0]] == t[[1, 1]] && t[[0, 1]] == t[[1, 0]];
-        let parity = dims.iter().all(|&d| d == 2)
-            && sites.iter().all(|v| v[0] == v[1])
-            && horizontal.iter().flatten().all(even)
-            && vertical.iter().all(even);
+        let even_bonds =
+            dims.iter().all(|&d| d == 2) && horizontal.iter().flatten().all(even) && vertical.iter().all(even);
+        let parity = even_bonds && sites.iter().all(|v| v[0] == v[1]);
         if !log_scale.is_finite() {
             return Err(Error::NotFinite { field: "sum of the largest log-weights", site: 0, value: log_scale });
         }
-        Ok(Weights { rows, cols, dims, ring: lattice.wraps_cols(), parity, sites, horizontal, vertical, log_scale })
+        let (ring, horizontal, vertical) = (lattice.wraps_cols(), Arc::new(horizontal), Arc::new(vertical));
+        Ok(Weights { rows, cols, dims, ring, parity, even_bonds, sites, horizontal, vertical, log_scale })
+    }
+
+    /// The same with site `j` weighed by `w(j, a) > 0` besides.
+    pub(super) fn tilted(&self, w: impl Fn(usize, usize) -> f64) -> Self {
+        let mut log_scale = self.log_scale;
+        let tilt = |(j, v): (usize, &Vec<f64>)| {
+            let weights: Vec<f64> = v.iter().enumerate().map(|(a, v)| v * w(j, a)).collect();
+            let max = weights.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
+            log_scale += max.ln();
+            let least = |v: f64| if v > 0.0 { f64::MIN_POSITIVE } else { 0.0 };
+            weights.iter().zip(v).map(|(t, &v)| (t / max).max(least(v))).collect()
+        };
+        let sites: Vec<Vec<f64>> = self.sites.iter().enumerate().map(tilt).collect();
+        Weights {
+            dims: self.dims.clone(),
+            parity: self.even_bonds && sites.iter().all(|v| v[0] == v[1]),
+            sites,
+            horizontal: self.horizontal.clone(),
+            vertical: self.vertical.clone(),
+            log_scale,
+            ..*self
+        }
     }
 
     /// `L_k(a)` and `R_k(b)` of the bond to the right of site `j`; one constant term where there is none.
