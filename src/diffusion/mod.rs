@@ -32,12 +32,22 @@
 //! [`Model`]: crate::Model
 //! [`ExactModel`]: crate::ExactModel
 
+mod bounds;
 mod bridge;
 mod denoise;
 mod denoiser;
+mod glauber;
+mod loss;
 pub mod scores;
 
+pub(crate) use bounds::logit_signal;
+pub use bounds::{Ends, LikelihoodBound, Quadrature, bound_integrand, likelihood_bound, signal, time_of_signal};
 pub use bridge::Bridge;
 pub use denoise::{Denoise, ExactDiffusion, Trajectory, noised_law};
 pub use denoiser::{Denoiser, ExactDenoiser, Face, GivenDenoiser};
+pub use glauber::{
+    ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced, glauber_reverse,
+    replaced_from_conditionals,
+};
+pub use loss::{conditional_kl, ratio_matching_loss, score_matching_loss};
 pub use scores::Scores;
