@@ -18,6 +18,7 @@ mod learn;
 mod mcmc;
 mod models;
 mod noise;
+mod scores;
 mod snake;
 mod square;
 mod tn;

@@ -14,6 +14,7 @@ mod learn;
 mod mcmc;
 mod models;
 mod noise;
+mod scores;
 mod snake;
 mod square;
 mod sweeps;
