@@ -146,6 +146,19 @@ fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
 /// # Errors
 /// As [`Denoiser::conditional_marginals`]; [`Error::SampleCount`]; [`Error::ZeroEvidence`] for a row where `K(x_0, z) = 0` or the denoiser
 /// excludes `z`.
+///
+/// # Examples
+/// ```
+/// # use tensorjump::diffusion::{ExactDenoiser, bound_integrand};
+/// # use tensorjump::{model::PositiveMps, noise::{Noise, Rates, Schedule}};
+/// let coin = PositiveMps::product(&[vec![0.25, 0.75]])?;
+/// let noise = Noise::new(Rates::mask(&[2], 1.0)?, Schedule::default());
+/// // A masked site: α/(1 − α) times −log of its cavity.
+/// let (x, z) = (ndarray::array![[0]], ndarray::array![[2]]);
+/// let rate = bound_integrand(&ExactDenoiser::new(&coin, &noise)?, 2f64.ln(), x.view(), z.view())?;
+/// assert!((rate[0] - 4f64.ln()).abs() < 1e-12);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
 pub fn bound_integrand<D: Denoiser + ?Sized>(
     denoiser: &D,
     t: f64,

@@ -104,13 +104,14 @@ impl TokenNoise {
         k % self.dims.len()
     }
 
-    /// The token law of step `k`: states, then "keep".
+    /// The token law of step `k`: the probability of each state, and of "keep".
     ///
     /// # Errors
     /// [`Error::Parameter`] for a step out of range.
-    pub fn law(&self, k: usize) -> Result<&[f64]> {
-        let law = self.tokens.get(k).map(Vec::as_slice);
-        law.ok_or_else(|| Error::parameter("step", k, "below the number of steps"))
+    pub fn law(&self, k: usize) -> Result<(&[f64], f64)> {
+        let law = self.tokens.get(k).ok_or_else(|| Error::parameter("step", k, "below the number of steps"))?;
+        let d = law.len() - 1;
+        Ok((&law[..d], law[d]))
     }
 
     /// The law of `X_k` given `X_0`, a product over sites. Cost `O(k d²)`.
@@ -122,10 +123,10 @@ impl TokenNoise {
             return Err(Error::parameter("step", k, "at most the number of steps"));
         }
         let mut tables: Vec<Array2<f64>> = self.dims.iter().map(|&d| Array2::eye(d)).collect();
-        for (i, law) in self.tokens[..k].iter().enumerate() {
-            let (keep, states) = law.split_last().expect("a law with keep");
+        for i in 0..k {
+            let (states, keep) = self.law(i)?;
             let table = &mut tables[self.site(i)];
-            *table *= *keep;
+            *table *= keep;
             *table += &ArrayView1::from(states);
         }
         Kernel::new(&tables)
@@ -138,10 +139,11 @@ impl TokenNoise {
     /// A step out of range; configurations that do not fit.
     pub fn step(&self, k: usize, x: Configs<'_>, streams: &Streams) -> Result<(Array2<u8>, Vec<bool>)> {
         check_configs(x, &self.dims)?;
-        let (law, site, streams) = (self.law(k)?, self.site(k), streams.domain("token").step(k as u64));
+        self.law(k)?;
+        let (law, site, streams) = (&self.tokens[k], self.site(k), streams.domain("token").step(k as u64));
         let mut next = x.to_owned();
         let replaced = (0..x.nrows()).map(|row| {
-            let token = draw(ArrayView1::from(law), streams.stream(row).random());
+            let token = draw(ArrayView1::from(law.as_slice()), streams.stream(row).random());
             if token < self.dims[site] {
                 next[[row, site]] = token as u8;
             }
@@ -215,8 +217,19 @@ impl<M: ExactModel + ?Sized> SiteConditionals for ExactGlauber<'_, M> {
 ///
 /// # Errors
 /// A step out of range; [`Error::Shape`].
+///
+/// # Examples
+/// ```
+/// # use tensorjump::diffusion::{TokenNoise, conditionals_from_replaced, replaced_from_conditionals};
+/// let tokens = TokenNoise::uniform(&[2], 1, 0.5)?;
+/// let p = ndarray::array![[0.25, 0.75]];
+/// let q = replaced_from_conditionals(&tokens, 0, &p)?;
+/// assert!((q[[0, 0]] - 0.25 / (0.25 + 0.5 * 0.25)).abs() < 1e-15);
+/// assert!((conditionals_from_replaced(&tokens, 0, &q)? - p).iter().all(|e| e.abs() < 1e-15));
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
 pub fn replaced_from_conditionals(tokens: &TokenNoise, k: usize, p: &Array2<f64>) -> Result<Array2<f64>> {
-    let (keep, states) = tokens.law(k)?.split_last().expect("a law with keep");
+    let (states, keep) = tokens.law(k)?;
     check_width(p, states.len())?;
     Ok(Array2::from_shape_fn(p.dim(), |(row, a)| {
         let all = states[a] + keep * p[[row, a]];
@@ -230,9 +243,9 @@ pub fn replaced_from_conditionals(tokens: &TokenNoise, k: usize, p: &Array2<f64>
 /// # Errors
 /// A step out of range; [`Error::Shape`]; [`Error::NotInvertible`] where `Π(keep) = 0`, `Π(a) = 0` or `q(a) = 0`.
 pub fn conditionals_from_replaced(tokens: &TokenNoise, k: usize, q: &Array2<f64>) -> Result<Array2<f64>> {
-    let (keep, states) = tokens.law(k)?.split_last().expect("a law with keep");
+    let (states, keep) = tokens.law(k)?;
     check_width(q, states.len())?;
-    if *keep == 0.0 || states.contains(&0.0) || q.iter().any(|q| q.is_nan() || *q <= 0.0) {
+    if keep == 0.0 || states.contains(&0.0) || q.iter().any(|q| q.is_nan() || *q <= 0.0) {
         return Err(Error::NotInvertible { what: "the classifier of tokens", site: tokens.site(k) });
     }
     Ok(Array2::from_shape_fn(q.dim(), |(row, a)| states[a] / keep * (1.0 / q[[row, a]] - 1.0)))
@@ -248,6 +261,22 @@ fn check_width(p: &Array2<f64>, d: usize) -> Result<()> {
 ///
 /// # Errors
 /// As [`SiteConditionals::conditionals`]; [`Error::SampleCount`].
+///
+/// # Examples
+/// ```
+/// # use tensorjump::diffusion::{ExactGlauber, TokenNoise, classification_loss};
+/// # use tensorjump::model::PositiveMps;
+/// let coin = PositiveMps::product(&[vec![0.25, 0.75]])?;
+/// let tokens = TokenNoise::uniform(&[2], 1, 0.5)?;
+/// let exact = ExactGlauber::new(&coin, &tokens)?;
+/// // q(0) = 0.25/(0.25 + 0.5·0.25) = 2/3
+/// let loss = classification_loss(&exact, 0, ndarray::array![[0], [0]].view(), &[true, false])?;
+/// assert!((loss[0] - 1.5f64.ln()).abs() < 1e-15 && (loss[1] - 3f64.ln()).abs() < 1e-14);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
+///
+/// # References
+/// arXiv 2405.17035.
 pub fn classification_loss<C: SiteConditionals + ?Sized>(
     conditionals: &C,
     k: usize,
@@ -258,7 +287,7 @@ pub fn classification_loss<C: SiteConditionals + ?Sized>(
         return Err(Error::SampleCount { expected: x_next.nrows(), got: replaced.len() });
     }
     let (tokens, p) = (conditionals.tokens(), conditionals.conditionals(k, x_next)?);
-    let (keep, states) = tokens.law(k)?.split_last().expect("a law with keep");
+    let (states, keep) = tokens.law(k)?;
     let loss = |(row, &replaced): (usize, &bool)| {
         let a = usize::from(x_next[[row, tokens.site(k)]]);
         let (given, kept) = (states[a], keep * p[[row, a]]);

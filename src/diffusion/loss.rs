@@ -46,6 +46,21 @@ pub fn ratio_matching_loss<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Config
 ///
 /// # Errors
 /// As [`Denoiser::conditional_marginals`]; [`Error::ZeroEvidence`] for a row where a conditional vanishes.
+///
+/// # Examples
+/// ```
+/// # use tensorjump::diffusion::{ExactDenoiser, score_matching_loss};
+/// # use tensorjump::{model::PositiveMps, noise::{Noise, Rates, Schedule}};
+/// let coin = PositiveMps::product(&[vec![0.25, 0.75]])?;
+/// let noise = Noise::new(Rates::uniform(&[2], 1.0)?, Schedule::default());
+/// // All ratios are 1 once the noise has won: 1 − 2.
+/// let loss = score_matching_loss(&ExactDenoiser::new(&coin, &noise)?, 1e9, ndarray::array![[1]].view())?;
+/// assert!((loss[0] + 1.0).abs() < 1e-12);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
+///
+/// # References
+/// arXiv 2406.09084.
 pub fn score_matching_loss<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<'_>) -> Result<Array1<f64>> {
     let p = denoiser.conditional_marginals(t, y)?;
     let dims = denoiser.noise().dims_out();
@@ -67,6 +82,17 @@ pub fn score_matching_loss<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Config
 ///
 /// # Errors
 /// As [`Denoiser::conditional_marginals`]; [`Error::Shape`] for denoisers of different systems.
+///
+/// # Examples
+/// ```
+/// # use tensorjump::diffusion::{ExactDenoiser, conditional_kl};
+/// # use tensorjump::{model::PositiveMps, noise::{Noise, Rates, Schedule}};
+/// let (coin, other) = (PositiveMps::product(&[vec![1.0, 3.0]])?, PositiveMps::product(&[vec![1.0, 1.0]])?);
+/// let noise = Noise::new(Rates::uniform(&[2], 1.0)?, Schedule::default());
+/// let (truth, learned) = (ExactDenoiser::new(&coin, &noise)?, ExactDenoiser::new(&other, &noise)?);
+/// assert!(conditional_kl(&truth, &learned, 0.1, ndarray::array![[1]].view())?[0] > 0.0);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
 pub fn conditional_kl<T: Denoiser + ?Sized, D: Denoiser + ?Sized>(
     truth: &T,
     other: &D,

@@ -10,6 +10,9 @@
 //! c_j(a)            ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} w_i(x_i)               cavity           Scores
 //! ```
 //!
+//! Everything else takes a [`Denoiser`], exact, learned or given: losses ([`ratio_matching_loss`], [`score_matching_loss`]), the likelihood bound
+//! ([`likelihood_bound`]); Glauber processes take [`SiteConditionals`] ([`glauber_reverse`]).
+//!
 //! The traits come with every model: [`Denoise`] with each [`Model`], [`ExactDiffusion`] with each [`ExactModel`].
 //!
 //! ```

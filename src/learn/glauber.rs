@@ -14,8 +14,8 @@ use rayon::prelude::*;
 
 use super::conditional::{Descent, conditional_gradient, descend};
 use super::data::Data;
+use super::features::{Design, Features, Rows, add_active, log_softmax};
 use super::ratio_matching::{RatioMatchingOptions, start_tensors};
-use super::softmax::{Design, Features, Rows, add_active, log_softmax};
 use super::tables::{SiteTable, check_neighbours, context};
 use crate::configs::match_dims;
 use crate::diffusion::{ExactGlauber, SiteConditionals, TokenNoise};
@@ -78,14 +78,9 @@ impl GlauberWindow {
 
 /// The classifier of one step from the law `joint[[a, context]]` of `X_k`: tokens are given with `Π(a)` in every context, and kept states occur
 /// with `Π(keep) joint`.
-fn classify(joint: &Array2<f64>, law: &[f64], design: &Design, ridge: f64) -> Result<Vec<f64>> {
-    let (keep, given) = law.split_last().expect("a law with keep");
-    let visited = (0..joint.ncols()).filter(|&c| joint.column(c).sum() > 0.0);
-    let rows =
-        Rows { design, states: joint.nrows(), contexts: visited.map(|c| c as u32).collect(), offsets: Vec::new() };
-    rows.fit(ridge, 300, |row, log_p, slopes| {
-        let counts = joint.column(rows.contexts[row] as usize);
-        let (total, mut loss) = (counts.sum(), 0.0);
+fn classify(joint: &Array2<f64>, (given, keep): (&[f64], f64), design: &Design, ridge: f64) -> Result<Vec<f64>> {
+    Rows::of_table(design, joint).fit(ridge, 300, |counts, log_p, slopes| {
+        let (total, mut loss) = (counts.iter().sum::<f64>(), 0.0);
         for (a, (&w, slope)) in counts.iter().zip(slopes).enumerate() {
             let (kept, all) = (keep * log_p[a].exp(), given[a] + keep * log_p[a].exp());
             let (n_given, n_kept) = (given[a] * total, keep * w);
@@ -133,6 +128,18 @@ pub struct GlauberMatched {
 ///
 /// # Errors
 /// As [`super::ratio_matching`].
+///
+/// # Examples
+/// ```
+/// # use tensorjump::{diffusion::{TokenNoise, glauber_reverse}, Streams};
+/// # use tensorjump::learn::{Data, RatioMatchingOptions, glauber_matching};
+/// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
+/// let tokens = TokenNoise::uniform(&[2; 3], 6, 0.5)?;
+/// let learned = glauber_matching(&data, &tokens, &RatioMatchingOptions::default())?;
+/// let y = tokens.kernel(tokens.steps())?.sample(data.x(), &Streams::new(1))?;
+/// assert_eq!(glauber_reverse(&learned, y.view(), &Streams::new(1))?.dim(), (4, 3));
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
 pub fn glauber_matching(data: &Data, tokens: &TokenNoise, options: &RatioMatchingOptions) -> Result<GlauberMatched> {
     data.require_variety()?;
     match_dims(data.dims(), tokens.dims())?;
@@ -141,7 +148,7 @@ pub fn glauber_matching(data: &Data, tokens: &TokenNoise, options: &RatioMatchin
     let (model, losses) = descend(&start, data, &descent, |tensors: &[Array3<f64>], part, streams| {
         let k = streams.domain("time").stream(0).random_range(0..tokens.steps());
         let (kernel, site) = (tokens.kernel(k)?, tokens.site(k));
-        let (keep, given) = tokens.law(k)?.split_last().expect("a law with keep");
+        let (given, keep) = tokens.law(k)?;
         let (x, replaced) = tokens.step(k, kernel.sample(part.x(), streams)?.view(), streams)?;
         Ok(conditional_gradient(tensors, &kernel, x.view(), |row, j, log_p| {
             let (given, kept) = (given[usize::from(x[[row, site]])], keep * log_p.exp());

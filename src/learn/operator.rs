@@ -21,6 +21,7 @@ use std::collections::BTreeMap;
 
 use nalgebra::{DMatrix, DVector};
 use ndarray::{Array2, Array3};
+use rayon::prelude::*;
 
 use super::data::Data;
 use super::tables::{check_neighbours, context, contexts, noise_axis};
@@ -63,8 +64,8 @@ pub struct OperatorScores {
     group: Vec<usize>,
     /// Data frequencies on sets of sites, row-major.
     tables: BTreeMap<Vec<usize>, Vec<f64>>,
-    /// Site functions by number of states, `[k][a]`.
-    bases: BTreeMap<usize, Array2<f64>>,
+    /// Site functions of each site, `[k][a]`.
+    bases: Vec<Array2<f64>>,
 }
 
 /// Functions on `d` states, orthonormal under the uniform law, the first one constant: `[k][a]` (Helmert).
@@ -173,7 +174,7 @@ impl OperatorScores {
                 tables.entry(set).or_insert_with_key(|set| frequencies(data, set));
             }
         }
-        let bases = dims.iter().map(|&d| (d, basis(d))).collect();
+        let bases = dims.iter().map(|&d| basis(d)).collect();
         Ok(OperatorScores { noise: noise.clone(), ridge, functions, group, tables, bases })
     }
 
@@ -213,7 +214,7 @@ impl OperatorScores {
     fn moment(&self, noised: &BTreeMap<&[usize], Vec<f64>>, dims: &[usize], m: &Function, n: &Function) -> f64 {
         let set = union(m, n);
         let one = |f: &Function, i: usize, a: usize| {
-            f.iter().find(|&&(site, _)| site == i).map_or(1.0, |&(_, k)| self.bases[&dims[i]][[k, a]])
+            f.iter().find(|&&(site, _)| site == i).map_or(1.0, |&(_, k)| self.bases[i][[k, a]])
         };
         contract(
             &noised[set.as_slice()],
@@ -232,7 +233,7 @@ impl OperatorScores {
         let set: Vec<usize> = f.iter().map(|&(i, _)| i).collect();
         let function = |&(i, k): &(usize, usize)| {
             let (d, shift) = (dims[i], if i == j { s } else { 0 });
-            (0..d).map(|a| self.bases[&d][[k, (a + d - shift) % d]]).collect()
+            (0..d).map(|a| self.bases[i][[k, (a + d - shift) % d]]).collect()
         };
         contract(&noised[set.as_slice()], f.iter().map(function))
     }
@@ -254,12 +255,12 @@ impl OperatorScores {
                 if i == j {
                     k_own = k;
                 } else {
-                    value *= self.bases[&dims[i]][[k, y[i].into()]];
+                    value *= self.bases[i][[k, y[i].into()]];
                 }
             }
             own.row_mut(k_own).scaled_add(value, &a);
         }
-        let values = self.bases[&d].t().dot(&own);
+        let values = self.bases[j].t().dot(&own);
         Array2::from_shape_fn((d, d), |(a, b)| if a == b { 1.0 } else { values[[a, (b + d - a) % d - 1]] })
     }
 
@@ -278,18 +279,18 @@ impl OperatorScores {
         &self,
         t: f64,
         y: Configs<'_>,
-        write: impl Fn(usize, usize, &Array2<f64>, &mut [f64]),
+        write: impl Fn(usize, usize, &Array2<f64>, &mut [f64]) + Send + Sync,
     ) -> Result<Array3<f64>> {
         let dims = self.noise.dims_out();
         check_configs(y, dims)?;
         let coefficients = self.coefficients(t)?;
         let mut out = Array3::zeros((y.nrows(), dims.len(), dims.iter().copied().max().unwrap_or(0)));
-        for (mut out, y) in out.outer_iter_mut().zip(y.outer_iter()) {
+        out.outer_iter_mut().into_par_iter().zip(y.outer_iter().into_par_iter()).for_each(|(mut out, y)| {
             for (j, mut out) in out.outer_iter_mut().enumerate() {
                 let ratios = self.ratios_at(j, &coefficients[j], y, dims);
                 write(j, y[j].into(), &ratios, &mut out.as_slice_mut().expect("a row of a new array")[..dims[j]]);
             }
-        }
+        });
         Ok(out)
     }
 }

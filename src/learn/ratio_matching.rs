@@ -80,10 +80,10 @@ pub struct RatioMatchingOptions {
 }
 
 impl Default for RatioMatchingOptions {
-    /// Bond 8 from a random start, 60 passes in batches of 250, rate 0.1, seed 0.
+    /// Bond 8 from a random start, 60 passes in batches of 60, rate 0.03, seed 0.
     fn default() -> Self {
         let start = Start::Random { bond: 8 };
-        RatioMatchingOptions { start, times: vec![], epochs: 60, batch: 250, rate: 0.1, seed: 0 }
+        RatioMatchingOptions { start, times: vec![], epochs: 60, batch: 60, rate: 0.03, seed: 0 }
     }
 }
 
@@ -154,6 +154,17 @@ pub(super) fn start_tensors(data: &Data, start: &Start<PositiveMps>, seed: u64) 
 ///
 /// # Errors
 /// A kernel, configurations or weights that do not fit.
+///
+/// # Examples
+/// ```
+/// # use tensorjump::{learn::ratio_matching_gradient, model::PositiveMps, noise::Kernel};
+/// let coins = PositiveMps::product(&[vec![0.25, 0.75], vec![0.5, 0.5]])?;
+/// let none = Kernel::identity(&[2, 2])?;
+/// let (y, w) = (ndarray::array![[1, 0]], ndarray::array![1.0]);
+/// let gradient = ratio_matching_gradient(coins.as_mps(), &none, y.view(), w.view())?;
+/// assert!((gradient.value - 0.375f64.ln()).abs() < 1e-15);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
 pub fn ratio_matching_gradient(
     law: &Mps,
     kernel: &Kernel,

@@ -1,23 +1,25 @@
 //! Conditional laws as softmax functions of features of a neighbourhood, one convex problem a site and time:
 //!
 //! ```text
-//! p_j(b | y_{−j}, t) ∝ B_j(b | y_{−j}, t) exp( Σ_f θ_{f,b}(t) φ_f(y_{∂j}) ),        loss  E[−log p_j(y_j)] + ridge/(2n) |θ|²,
+//! p_j(b | y_{−j}, t) ∝ B_j(b | y_{−j}, t) exp( Σ_f θ_{f,b}(t) φ_f(y_{∂j}) ),        E[loss] + ridge/(2n) |θ|² least,
 //! ```
 //!
 //! `φ` indicators of the neighbours' states (and of pairs of them, or of all of them together), `B` a baseline, 1 if none is given: with the
-//! closed form of [`super::OperatorScores`] as baseline only the residual is learned. Without a baseline the mean is over the noised table of the
+//! closed form of [`super::OperatorScores`] as baseline only the residual is learned. The loss is that of ratio matching or the likelihood bound
+//! ([`Objective`]); both are convex in θ. Without a baseline the mean is over the noised table of the
 //! neighbourhood, exactly; with one over `copies` noised copies of each sample. Coefficients are learned at given times by L-BFGS and
 //! interpolated linearly in `logit α` between them, constant beyond. Cost of learning: some 30 passes over contexts (or rows) times active
 //! features, a site and time; of an evaluation: active features times `d`, a row and site.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3, s};
 use rayon::prelude::*;
 
 use super::data::Data;
-use super::optimise::Lbfgs;
-use super::tables::{SiteTable, check_neighbours, context, contexts};
+use super::features::{Design, Features, Rows, add_active, log_softmax};
+use super::tables::{SiteTable, check_neighbours, context};
 use crate::configs::match_dims;
 use crate::diffusion::{Denoiser, logit_signal, time_of_signal};
 use crate::error::{Error, Result};
@@ -25,135 +27,47 @@ use crate::model::{Configs, check_configs};
 use crate::noise::Noise;
 use crate::rng::Streams;
 
-/// Which functions of the neighbours' states the softmax is linear in.
+/// What the conditional laws minimise; both are least at the exact ones, and differ where the features cannot express these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Features {
-    /// A constant and the state of each neighbour.
-    Additive,
-    /// These and the states of each pair of neighbours.
-    Pairs,
-    /// The states of all neighbours together: any conditional law on the neighbourhood.
-    Saturated,
+pub enum Objective {
+    /// `E[−log p_j(y_j)]`.
+    RatioMatching,
+    /// The integrand of the likelihood bound, [`crate::diffusion::bound_integrand`], without what does not depend on the model:
+    /// `Σ_b Q_j(b→y_j) (r_b − r̂_b log r_b)`.
+    LikelihoodBound,
 }
 
-/// Features of each context: all are 0 or 1, `active` lists those that are 1.
-#[derive(Debug, Clone)]
-pub(super) struct Design {
-    pub(super) active: Vec<Vec<u32>>,
-    pub(super) size: usize,
-}
-
-impl Design {
-    pub(super) fn new(neighbours: &[usize], dims: &[usize], features: Features) -> Self {
-        let all = contexts(neighbours, dims);
-        if features == Features::Saturated {
-            return Design { active: (0..all as u32).map(|c| vec![c]).collect(), size: all };
-        }
-        let d: Vec<usize> = neighbours.iter().map(|&i| dims[i]).collect();
-        // First feature of each neighbour, and of each pair: state 0 has none, the constant speaks for it.
-        let (mut next, mut first) = (1, vec![]);
-        for &d in &d {
-            first.push(next);
-            next += d - 1;
-        }
-        let mut pairs = vec![vec![0; d.len()]; d.len()];
-        if features == Features::Pairs {
-            for k in 0..d.len() {
-                for l in k + 1..d.len() {
-                    pairs[k][l] = next;
-                    next += (d[k] - 1) * (d[l] - 1);
+impl Objective {
+    /// Value and slopes for one context in which states occur with weights `counts`, at a site with rates `q`.
+    fn value(self, q: &Array2<f64>, counts: &[f64], log_p: &[f64], slopes: &mut [f64]) -> f64 {
+        slopes.fill(0.0);
+        let mut value = 0.0;
+        match self {
+            Objective::RatioMatching => {
+                for ((slope, w), l) in slopes.iter_mut().zip(counts).zip(log_p) {
+                    *slope = -w;
+                    value -= w * l;
+                }
+            }
+            // The mean of r̂_b over clean configurations turns the weight of y_j into that of b.
+            Objective::LikelihoodBound => {
+                for ((b, y), &rate) in q.indexed_iter().filter(|((b, y), rate)| b != y && **rate > 0.0) {
+                    let model = counts[y] * (log_p[b] - log_p[y]).exp();
+                    value += rate * (model - counts[b] * (log_p[b] - log_p[y]));
+                    slopes[b] += rate * (model - counts[b]);
+                    slopes[y] -= rate * (model - counts[b]);
                 }
             }
         }
-        let active = |c: usize| {
-            let (mut rest, mut states) = (c, vec![0; d.len()]);
-            for (state, &d) in states.iter_mut().zip(&d).rev() {
-                *state = rest % d;
-                rest /= d;
-            }
-            let mut list = vec![0];
-            for k in (0..d.len()).filter(|&k| states[k] > 0) {
-                list.push((first[k] + states[k] - 1) as u32);
-                for l in (k + 1..d.len()).filter(|&l| states[l] > 0 && features == Features::Pairs) {
-                    list.push((pairs[k][l] + (states[k] - 1) * (d[l] - 1) + states[l] - 1) as u32);
-                }
-            }
-            list
-        };
-        Design { active: (0..all).map(active).collect(), size: next }
-    }
-}
-
-/// Softmax laws over `states` states for rows of given contexts, with log-offsets where there are any.
-pub(super) struct Rows<'a> {
-    pub(super) design: &'a Design,
-    pub(super) states: usize,
-    pub(super) contexts: Vec<u32>,
-    /// `(rows, states)`, or nothing.
-    pub(super) offsets: Vec<f64>,
-}
-
-/// `z ← log softmax(z)`.
-pub(super) fn log_softmax(z: &mut [f64]) {
-    let max = z.iter().fold(f64::NEG_INFINITY, |m, &v| m.max(v));
-    let log = max + z.iter().map(|v| (v - max).exp()).sum::<f64>().ln();
-    z.iter_mut().for_each(|v| *v -= log);
-}
-
-impl Rows<'_> {
-    /// Minimises `Σ_rows f(row, log p) + ridge/2 |θ|²`; `f` writes its slopes `∂f/∂log p_b`, shape of θ: `(features, states)`.
-    pub(super) fn fit(
-        &self,
-        ridge: f64,
-        rounds: usize,
-        f: impl Fn(usize, &[f64], &mut [f64]) -> f64,
-    ) -> Result<Vec<f64>> {
-        let d = self.states;
-        let evaluate = |theta: &[f64]| -> Result<(f64, Vec<f64>)> {
-            let mut value = 0.5 * ridge * theta.iter().map(|v| v * v).sum::<f64>();
-            let mut gradient: Vec<f64> = theta.iter().map(|v| ridge * v).collect();
-            let (mut z, mut slopes) = (vec![0.0; d], vec![0.0; d]);
-            for (row, &c) in self.contexts.iter().enumerate() {
-                let active = &self.design.active[c as usize];
-                match self.offsets.get(row * d..(row + 1) * d) {
-                    Some(offset) => z.copy_from_slice(offset),
-                    None => z.fill(0.0),
-                }
-                add_active(active, theta, &mut z);
-                log_softmax(&mut z);
-                value += f(row, &z, &mut slopes);
-                let total: f64 = slopes.iter().sum();
-                slopes.iter_mut().zip(&z).for_each(|(g, z)| *g -= z.exp() * total);
-                for &k in active {
-                    let part = &mut gradient[k as usize * d..][..d];
-                    part.iter_mut().zip(&slopes).for_each(|(g, s)| *g += s);
-                }
-            }
-            Ok((value, gradient))
-        };
-        let (mut theta, mut lbfgs, mut last) = (vec![0.0; self.design.size * d], Lbfgs::default(), f64::INFINITY);
-        for round in 0..rounds {
-            let value = lbfgs.step(&mut theta, 10, evaluate)?;
-            if round > 2 && last - value <= 1e-11 * value.abs() {
-                break;
-            }
-            last = value;
-        }
-        Ok(theta)
-    }
-}
-
-/// Adds the coefficients of the active features to the logits.
-pub(super) fn add_active(active: &[u32], theta: &[f64], z: &mut [f64]) {
-    let d = z.len();
-    for &k in active {
-        z.iter_mut().zip(&theta[k as usize * d..][..d]).for_each(|(z, t)| *z += t);
+        value
     }
 }
 
 /// Options of [`SoftmaxDenoiser::new`].
 #[derive(Debug, Clone)]
 pub struct SoftmaxOptions {
+    /// What is minimised.
+    pub objective: Objective,
     /// What the logits are linear in.
     pub features: Features,
     /// Strength of the prior: the penalty is `ridge/(2n) |θ|²` for `n` samples.
@@ -169,9 +83,17 @@ pub struct SoftmaxOptions {
 }
 
 impl Default for SoftmaxOptions {
-    /// Pairs, ridge 1, at most 200 rounds, 13 times, 2 copies, seed 0.
+    /// Ratio matching on pairs, ridge 1, at most 200 rounds, 13 times, 4 copies, seed 0.
     fn default() -> Self {
-        SoftmaxOptions { features: Features::Pairs, ridge: 1.0, rounds: 200, times: vec![], copies: 2, seed: 0 }
+        SoftmaxOptions {
+            objective: Objective::RatioMatching,
+            features: Features::Pairs,
+            ridge: 1.0,
+            rounds: 200,
+            times: vec![],
+            copies: 4,
+            seed: 0,
+        }
     }
 }
 
@@ -232,32 +154,24 @@ impl SoftmaxDenoiser {
             theta: vec![],
         };
         learned.theta = match &learned.baseline {
-            None => learned.from_tables(data, &times, options)?,
-            Some(baseline) => learned.from_copies(data, baseline.as_ref(), &times, options)?,
+            None => learned.learn_tables(data, &times, options)?,
+            Some(baseline) => learned.learn_copies(data, baseline.as_ref(), &times, options)?,
         };
         Ok(learned)
     }
 
     /// Coefficients of each time and site from noised tables.
-    fn from_tables(&self, data: &Data, times: &[f64], options: &SoftmaxOptions) -> Result<Vec<Vec<Vec<f64>>>> {
+    fn learn_tables(&self, data: &Data, times: &[f64], options: &SoftmaxOptions) -> Result<Vec<Vec<Vec<f64>>>> {
         let tables: Vec<SiteTable> =
             self.neighbours.iter().enumerate().map(|(j, list)| SiteTable::new(data, j, list)).collect();
         let ridge = options.ridge / data.effective();
         let learn = |t: &f64| {
             let kernel = self.noise.kernel(0.0, *t)?;
             let site = |(j, table): (usize, &SiteTable)| {
-                let joint = table.joint(j, &kernel);
-                let visited = (0..joint.ncols()).filter(|&c| joint.column(c).sum() > 0.0);
-                let rows = Rows {
-                    design: &self.designs[j],
-                    states: joint.nrows(),
-                    contexts: visited.map(|c| c as u32).collect(),
-                    offsets: vec![],
-                };
-                rows.fit(ridge, options.rounds, |row, log_p, slopes| {
-                    let counts = joint.column(rows.contexts[row] as usize);
-                    slopes.iter_mut().zip(counts).for_each(|(s, w)| *s = -w);
-                    -counts.iter().zip(log_p).map(|(w, l)| w * l).sum::<f64>()
+                let rows = Rows::of_table(&self.designs[j], &table.joint(j, &kernel));
+                let q = self.noise.rates().matrix(j);
+                rows.fit(ridge, options.rounds, |counts, log_p, slopes| {
+                    options.objective.value(&q, counts, log_p, slopes)
                 })
             };
             tables.iter().enumerate().collect::<Vec<_>>().into_par_iter().map(site).collect::<Result<Vec<_>>>()
@@ -266,7 +180,7 @@ impl SoftmaxDenoiser {
     }
 
     /// Coefficients of each time and site from noised copies of the samples, on top of the baseline.
-    fn from_copies(
+    fn learn_copies(
         &self,
         data: &Data,
         baseline: &dyn Denoiser,
@@ -281,17 +195,32 @@ impl SoftmaxDenoiser {
             let y = self.noise.kernel(0.0, *t)?.sample(x.view(), &streams.step(i as u64))?;
             let p = baseline.conditional_marginals(*t, y.view())?;
             let site = |j: usize| {
-                let rows = Rows {
+                let weight = |row: usize| data.weights()[row % n] / options.copies as f64;
+                let mut rows = Rows {
                     design: &self.designs[j],
                     states: dims[j],
-                    contexts: y.outer_iter().map(|y| context(&self.neighbours[j], dims, y) as u32).collect(),
-                    offsets: p.slice(s![.., j, ..dims[j]]).iter().map(|&p| log(p)).collect(),
+                    contexts: vec![],
+                    counts: vec![],
+                    offsets: vec![],
                 };
-                rows.fit(ridge, options.rounds, |row, log_p, slopes| {
-                    let (w, b) = (data.weights()[row % n] / options.copies as f64, usize::from(y[[row, j]]));
-                    slopes.fill(0.0);
-                    slopes[b] = -w;
-                    -w * log_p[b]
+                // Rows of one context and one offset are one row: few, where the baseline looks at the same neighbours.
+                let mut known = HashMap::new();
+                for (row, y) in y.outer_iter().enumerate() {
+                    let c = context(&self.neighbours[j], dims, y) as u32;
+                    let offset: Vec<f64> = p.slice(s![row, j, ..dims[j]]).iter().map(|&p| log(p)).collect();
+                    let key = (c, offset.iter().map(|v| v.to_bits()).collect::<Vec<_>>());
+                    let next = rows.contexts.len();
+                    let at = *known.entry(key).or_insert(next);
+                    if at == next {
+                        rows.contexts.push(c);
+                        rows.counts.resize((next + 1) * dims[j], 0.0);
+                        rows.offsets.extend(offset);
+                    }
+                    rows.counts[at * dims[j] + usize::from(y[j])] += weight(row);
+                }
+                let q = self.noise.rates().matrix(j);
+                rows.fit(ridge, options.rounds, |counts, log_p, slopes| {
+                    options.objective.value(&q, counts, log_p, slopes)
                 })
             };
             (0..dims.len()).into_par_iter().map(site).collect::<Result<Vec<_>>>()

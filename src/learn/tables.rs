@@ -26,6 +26,12 @@ use crate::noise::{Kernel, Noise};
 const MAX_ENTRIES: usize = 1 << 20;
 
 /// The sites within `radius` of each site of a chain or ring, themselves left out; every other site for a large radius.
+///
+/// ```
+/// # use tensorjump::{learn::windows, model::Boundary};
+/// assert_eq!(windows(5, 1, Boundary::Ring)[0], [1, 4]);
+/// assert_eq!(windows(3, 9, Boundary::Open)[1], [0, 2]);
+/// ```
 pub fn windows(sites: usize, radius: usize, boundary: Boundary) -> Vec<Vec<usize>> {
     let near = |i: usize, j: usize| match boundary {
         Boundary::Open => i.abs_diff(j) <= radius,

@@ -1,28 +1,24 @@
-//! Losses, likelihood bound, Glauber processes and learners against enumeration.
+//! Losses and the likelihood bound against enumeration; Glauber processes and learners in the modules below.
 
-use std::sync::Arc;
+mod bad_input;
+mod glauber;
+mod learners;
 
 use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
 use tensorjump::dense::DenseLaw;
 use tensorjump::diffusion::{
-    Denoiser, Ends, ExactDenoiser, ExactDiffusion, ExactGlauber, Face, GivenDenoiser, Quadrature, SiteConditionals,
-    TokenNoise, bound_integrand, classification_loss, conditional_kl, conditionals_from_replaced, likelihood_bound,
-    ratio_matching_loss, replaced_from_conditionals, score_matching_loss, signal, time_of_signal,
+    Denoiser, Ends, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser, Quadrature, bound_integrand, conditional_kl,
+    ratio_matching_loss, score_matching_loss, signal, time_of_signal,
 };
-use tensorjump::learn::{
-    ConditionalTables, Data, Features, GlauberWindow, OperatorOptions, OperatorScores, RatioMatchingOptions,
-    SoftmaxDenoiser, SoftmaxOptions, glauber_matching, ratio_matching, ratio_matching_gradient, windows,
-};
-use tensorjump::model::{Boundary, PositiveMps};
+use tensorjump::learn::Data;
+use tensorjump::model::PositiveMps;
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::tn::Mps;
 use tensorjump::{Error, Streams, Target};
 
 use crate::common::random::{random_law, random_rates};
 use crate::common::{all_configs, index_of};
 use crate::diffusion::assert_close;
-use crate::laws::stream;
 
 /// Laws with noise of every kind; the schedule is not constant.
 fn systems() -> Vec<(&'static str, DenseLaw, Noise)> {
@@ -191,298 +187,31 @@ fn special_forms_of_the_bound() {
     }
 }
 
-/// Token laws without symmetry, each site twice.
-fn tokens(dims: &[usize]) -> TokenNoise {
-    let mut rng = Streams::new(65).domain("tokens").stream(0);
-    let mut law = |d: usize| {
-        let mut law: Vec<f64> = (0..=d).map(|_| 0.1 + rng.random::<f64>()).collect();
-        let sum: f64 = law.iter().sum();
-        law.iter_mut().for_each(|p| *p /= sum);
-        law
-    };
-    TokenNoise::new(dims, (0..2 * dims.len()).map(|k| law(dims[k % dims.len()])).collect()).unwrap()
-}
-
-/// One heat bath of the site of step `k` with the given conditionals, applied to a law over all configurations.
-fn heat_bath<C: SiteConditionals + ?Sized>(conditionals: &C, k: usize, p: &[f64]) -> Vec<f64> {
-    let (dims, site) = (conditionals.tokens().dims(), conditionals.tokens().site(k));
-    let x = all_configs(dims);
-    let laws = conditionals.conditionals(k, x.view()).unwrap();
-    let mut next = vec![0.0; p.len()];
-    for ((x, law), p) in x.outer_iter().zip(laws.outer_iter()).zip(p) {
-        let mut to = x.to_owned();
-        for (a, q) in law.iter().enumerate() {
-            to[site] = a as u8;
-            next[index_of(&to, dims)] += p * q;
-        }
-    }
-    next
-}
-
+/// For independent sites the product ends are the exact ones.
 #[test]
-fn glauber_heat_baths_undo_the_tokens_exactly() {
-    let dims = [2, 3, 2];
-    let (law, tokens) = (random_law(&dims, 66), tokens(&dims));
-    let network = PositiveMps::from_table(&dims, law.p()).unwrap();
-    let (dense, network) = (ExactGlauber::new(&law, &tokens).unwrap(), ExactGlauber::new(&network, &tokens).unwrap());
-    // Forward, by the definition of a step.
-    let mut forward = vec![law.p().to_vec()];
-    for k in 0..tokens.steps() {
-        let (site, pi, x) = (tokens.site(k), tokens.law(k).unwrap(), all_configs(&dims));
-        let p = &forward[k];
-        let mut next: Vec<f64> = p.iter().map(|p| p * pi[dims[site]]).collect();
-        for (x, p) in x.outer_iter().zip(p) {
-            let mut to = x.to_owned();
-            for a in 0..dims[site] {
-                to[site] = a as u8;
-                next[index_of(&to, &dims)] += p * pi[a];
-            }
-        }
-        let kernel = tokens.kernel(k + 1).unwrap();
-        let product = law.noised(&kernel).unwrap();
-        next.iter().zip(product.p()).for_each(|(a, b)| assert_close(*a, *b, 1e-14, "law of X_k"));
-        forward.push(next);
-    }
-    for conditionals in [&dense as &dyn SiteConditionals, &network] {
-        let mut p = forward[tokens.steps()].clone();
-        for k in (0..tokens.steps()).rev() {
-            p = heat_bath(conditionals, k, &p);
-            p.iter().zip(&forward[k]).for_each(|(a, b)| assert_close(*a, *b, 1e-12, "reverse law"));
-        }
-    }
-    // Twin: the conditionals of X_{k+1} in place of those of X_k.
-    let mut p = forward[tokens.steps()].clone();
-    for k in (0..tokens.steps()).rev() {
-        let twin = DenseLaw::new(&dims, &forward[k + 1]).unwrap();
-        let (site, x) = (tokens.site(k), all_configs(&dims));
-        let mut next = vec![0.0; p.len()];
-        for (x, p) in x.outer_iter().zip(&p) {
-            let law = twin.conditional_marginals(&x.to_vec()).unwrap();
-            let mut to = x.to_owned();
-            for a in 0..dims[site] {
-                to[site] = a as u8;
-                next[index_of(&to, &dims)] += p * law[[site, a]];
-            }
-        }
-        p = next;
-    }
-    let off: f64 = p.iter().zip(law.p()).map(|(a, b)| 0.5 * (a - b).abs()).sum();
-    assert!(off > 1e-2, "the twin is off by {off} only");
-}
-
-#[test]
-fn token_classifiers_know_the_conditionals() {
-    let dims = [2, 3, 2];
-    let (law, tokens) = (random_law(&dims, 67), tokens(&dims));
-    let exact = ExactGlauber::new(&law, &tokens).unwrap();
-    let x = all_configs(&dims);
-    for k in 0..tokens.steps() {
-        let (site, pi) = (tokens.site(k), tokens.law(k).unwrap());
-        let (before, keep) = (law.noised(&tokens.kernel(k).unwrap()).unwrap(), pi[dims[site]]);
-        let after = law.noised(&tokens.kernel(k + 1).unwrap()).unwrap();
-        let p = exact.conditionals(k, x.view()).unwrap();
-        let q = replaced_from_conditionals(&tokens, k, &p).unwrap();
-        let back = conditionals_from_replaced(&tokens, k, &q).unwrap();
-        p.iter().zip(&back).for_each(|(a, b)| assert_close(*a, *b, 1e-13, "there and back"));
-        // P(Z ≠ keep, X_{k+1} = x) by enumeration, against q and the loss.
-        let (mut loss, mut least) = (0.0, 0.0);
-        for (x, (kept, all)) in x.outer_iter().zip(before.p().iter().zip(after.p())) {
-            let given = all - keep * kept;
-            assert_close(q[[index_of(&x, &dims), x[site].into()]], given / all, 1e-12, "classifier");
-            for (replaced, mass) in [(true, given), (false, keep * kept)] {
-                let row = x.insert_axis(Axis(0));
-                loss += mass * classification_loss(&exact, k, row, &[replaced]).unwrap()[0];
-                least -= mass * (mass / all).ln();
-            }
-        }
-        assert_close(loss, least, 1e-10, "loss of the exact classifier");
-    }
-}
-
-#[test]
-fn full_bases_give_exact_ratios() {
-    let cases = [
-        (vec![2; 4], Rates::binary_flip(4, 1.0, 1.0).unwrap()),
-        (vec![2; 4], Rates::binary_flip(4, 1.0, 0.3).unwrap()),
-        (vec![3, 2, 3], Rates::new(random_rates(&[3, 2, 3], 68)).unwrap()),
-        (vec![2, 3], Rates::mask(&[2, 3], 1.0).unwrap()),
-    ];
-    for (dims, rates) in cases {
-        let (law, noise, t) = (random_law(&dims, 69), Noise::new(rates, Schedule::default()), 0.35);
-        let data =
-            Data::new(all_configs(&dims), &dims).unwrap().weighted(Array1::from(law.p().to_vec()).view()).unwrap();
-        let all = windows(dims.len(), dims.len(), Boundary::Open);
-        let options = OperatorOptions { degree: dims.len(), ridge: 0.0 };
-        let learned = OperatorScores::new(&data, &noise, &all, &options).unwrap();
-        let noised = law.noised(&noise.kernel(0.0, t).unwrap()).unwrap();
-        let y = all_configs(noise.dims_out());
-        let ratios = learned.score_ratios(t, y.view()).unwrap();
-        let p = learned.conditional_marginals(t, y.view()).unwrap();
-        for (row, y) in y.outer_iter().enumerate() {
-            let (truth, law) =
-                (noised.score_ratios(&y.to_vec()).unwrap(), noised.conditional_marginals(&y.to_vec()).unwrap());
-            for ((j, b), want) in truth.indexed_iter() {
-                assert_close(ratios[[row, j, b]], *want, 5e-12 * (1.0 + want * want), "ratio");
-                assert_close(p[[row, j, b]], law[[j, b]], 5e-11, "conditional");
-            }
-        }
-    }
-}
-
-#[test]
-fn gradient_of_ratio_matching() {
-    let dims = [2, 3, 2, 2];
-    let law = Mps::random_positive(&dims, 3, &mut stream("ratio matching gradient")).unwrap();
-    let noise = Noise::new(Rates::new(random_rates(&dims, 70)).unwrap(), Schedule::default());
-    let (t, y) = (0.4, all_configs(&dims));
+fn product_ends() {
+    let weights = [vec![0.2, 0.5, 0.3], vec![0.9, 0.1]];
+    let model = PositiveMps::product(&weights).unwrap();
+    let noise = Noise::new(Rates::new(random_rates(&[3, 2], 74)).unwrap(), Schedule::default());
+    let (exact, t) = (ExactDenoiser::new(&model, &noise).unwrap(), 0.7);
     let kernel = noise.kernel(0.0, t).unwrap();
-    let weights = Array1::from_shape_fn(y.nrows(), |i| 0.1 + (i % 5) as f64);
-    let value = |law: &Mps| {
-        let model = PositiveMps::new(law).unwrap();
-        let loss = ratio_matching_loss(&ExactDenoiser::new(&model, &noise).unwrap(), t, y.view()).unwrap();
-        -(loss * &weights).sum()
-    };
-    let gradient = ratio_matching_gradient(&law, &kernel, y.view(), weights.view()).unwrap();
-    assert_close(gradient.value, value(&law), 1e-10, "value");
-    for (j, g) in gradient.tensors.iter().enumerate() {
-        for (at, &g) in g.indexed_iter() {
-            let step = |h: f64| {
-                let mut tensors = law.tensors().to_vec();
-                tensors[j][at] += h;
-                value(&Mps::new(tensors, 0.0).unwrap())
-            };
-            // Rounding 1e-13/h against the third derivative times h².
-            let h = 1e-5;
-            assert_close(g, (step(h) - step(-h)) / (2.0 * h), 1e-5 * (1.0 + g.abs()), "slope");
-        }
+    let mut prior = Array2::zeros((2, 3));
+    for (j, weights) in weights.iter().enumerate() {
+        let p = Array1::from(weights.clone()).dot(&kernel.table(j));
+        prior.slice_mut(s![j, ..p.len()]).assign(&p);
     }
+    let (x, z, _) = pairs(&noise, t);
+    let [truth, product] = [Ends::Exact(&model), Ends::Product(prior.view())];
+    let start = |ends: &Ends<'_>| ends.at_start(&exact, t, x.view(), z.view()).unwrap();
+    let end = |ends: &Ends<'_>| ends.at_end(&noise, t, x.view(), z.view()).unwrap();
+    start(&truth).iter().zip(&start(&product)).for_each(|(a, b)| assert_close(*a, *b, 1e-12, "start"));
+    end(&truth).iter().zip(&end(&product)).for_each(|(a, b)| assert_close(*a, *b, 1e-12, "end"));
+    let narrow = Ends::Product(prior.slice(s![.., ..2]));
+    assert!(matches!(narrow.at_end(&noise, t, x.view(), z.view()), Err(Error::Shape { .. })));
 }
 
 /// All samples of a law with their probabilities: what learners see of infinitely many samples.
 fn infinite(law: &DenseLaw) -> Data {
     let weights = Array1::from(law.p().to_vec());
     Data::new(all_configs(law.dims()), law.dims()).unwrap().weighted(weights.view()).unwrap()
-}
-
-#[test]
-fn learners_of_any_law_find_the_exact_conditionals() {
-    for (name, law, noise) in systems() {
-        let (data, exact) = (infinite(&law), ExactDenoiser::new(&law, &noise).unwrap());
-        let all = windows(law.dims().len(), 9, Boundary::Open);
-        let t = 0.5;
-        let options = SoftmaxOptions {
-            features: Features::Saturated,
-            ridge: 0.0,
-            rounds: 500,
-            times: vec![0.2, t, 0.9],
-            ..SoftmaxOptions::default()
-        };
-        let y = all_configs(noise.dims_out());
-        let want = exact.conditional_marginals(t, y.view()).unwrap();
-        let tables = ConditionalTables::tabular(&data, &noise, Some(0.0)).unwrap();
-        let softmax = SoftmaxDenoiser::new(&data, &noise, &all, None, &options).unwrap();
-        // The optimiser stops at a relative change of 1e-11, hence at some 1e-5 in p.
-        for (learned, tolerance) in [(&tables as &dyn Denoiser, 1e-12), (&softmax, 1e-4)] {
-            let got = learned.conditional_marginals(t, y.view()).unwrap();
-            got.iter().zip(&want).for_each(|(a, b)| assert_close(*a, *b, tolerance, name));
-        }
-        let cavities = (tables.cavities(t, y.view()).unwrap(), exact.cavities(t, y.view()).unwrap());
-        cavities.0.iter().zip(&cavities.1).for_each(|(a, b)| assert_close(*a, *b, 1e-12, name));
-    }
-    let dims = [2, 3, 2];
-    let (law, tokens) = (random_law(&dims, 71), tokens(&dims));
-    let all = windows(3, 2, Boundary::Open);
-    let learned = GlauberWindow::new(&infinite(&law), &tokens, &all, Features::Saturated, 0.0).unwrap();
-    let (exact, x) = (ExactGlauber::new(&law, &tokens).unwrap(), all_configs(&dims));
-    for k in 0..tokens.steps() {
-        let got = learned.conditionals(k, x.view()).unwrap();
-        let want = exact.conditionals(k, x.view()).unwrap();
-        got.iter().zip(&want).for_each(|(a, b)| assert_close(*a, *b, 1e-4, "classifier"));
-    }
-}
-
-#[test]
-fn a_learned_conditional_does_not_read_its_site() {
-    let law = random_law(&[3; 4], 72);
-    let noise = Noise::new(Rates::new(random_rates(&[3; 4], 72)).unwrap(), Schedule::default());
-    let data = Data::new(all_configs(&[3; 4]), &[3; 4]).unwrap();
-    let near = windows(4, 1, Boundary::Ring);
-    let operator = OperatorScores::new(&data, &noise, &near, &OperatorOptions::default()).unwrap();
-    let options = SoftmaxOptions { copies: 1, times: vec![0.3, 0.6], ..SoftmaxOptions::default() };
-    let residual =
-        SoftmaxDenoiser::new(&infinite(&law), &noise, &near, Some(Arc::new(operator.clone())), &options).unwrap();
-    let tables = ConditionalTables::new(&data, &noise, &near, None).unwrap();
-    for learned in [&operator as &dyn Denoiser, &residual, &tables] {
-        let mut y = all_configs(&[3; 4]);
-        let one = learned.conditional_marginals(0.4, y.view()).unwrap();
-        y.column_mut(2).mapv_inplace(|a| (a + 1) % 3);
-        let two = learned.conditional_marginals(0.4, y.view()).unwrap();
-        assert_eq!(one.slice(s![.., 2, ..]), two.slice(s![.., 2, ..]));
-        one.sum_axis(Axis(2)).iter().for_each(|sum| assert_close(*sum, 1.0, 1e-12, "normalisation"));
-    }
-}
-
-#[test]
-fn bad_input_is_named() {
-    let law = random_law(&[2, 2], 73);
-    let noise = Noise::new(Rates::uniform(&[2, 2], 1.0).unwrap(), Schedule::default());
-    let (exact, data) = (ExactDenoiser::new(&law, &noise).unwrap(), infinite(&law));
-    let x = all_configs(&[2, 2]);
-    let near = windows(2, 1, Boundary::Open);
-    let parameter = |r: Result<(), Error>| matches!(r, Err(Error::Parameter { .. }));
-
-    assert!(matches!(Quadrature::logit(&noise, (1.0, 0.5), 8), Err(Error::TimeOrder { .. })));
-    assert!(parameter(Quadrature::logit(&noise, (0.0, 0.5), 8).map(drop)));
-    assert!(parameter(Quadrature::logit(&noise, (0.1, f64::INFINITY), 8).map(drop)));
-    assert!(parameter(Quadrature::logit(&noise, (0.1, 0.5), 0).map(drop)));
-    assert!(parameter(time_of_signal(&noise, 0.0).map(drop)));
-    let frozen = Noise::new(Rates::uniform(&[2, 2], 0.0).unwrap(), Schedule::default());
-    assert!(parameter(signal(&frozen, 1.0).map(drop)));
-    let few = x.slice(s![..1, ..]);
-    assert!(matches!(bound_integrand(&exact, 0.5, few, x.view()), Err(Error::SampleCount { .. })));
-    let wrong = ndarray::array![[2u8, 0]];
-    assert!(matches!(ratio_matching_loss(&exact, 0.5, wrong.view()), Err(Error::StateOutOfRange { .. })));
-    let nodes = Quadrature::logit(&noise, (0.1, 0.5), 4).unwrap();
-    let ends = Ends::Exact(&law);
-    let one = likelihood_bound(&exact, &ends, &nodes, x.view(), 1, &Streams::new(1));
-    assert!(matches!(one, Err(Error::TooFewSamples { .. })));
-
-    assert!(matches!(TokenNoise::new(&[2], vec![vec![0.5, 0.4, 0.2]]), Err(Error::NotStochastic { .. })));
-    assert!(matches!(TokenNoise::new(&[2], vec![vec![0.5, 0.5]]), Err(Error::Shape { .. })));
-    assert!(matches!(TokenNoise::new(&[2], vec![vec![1.5, -0.5, 0.0]]), Err(Error::Negative { .. })));
-    assert!(parameter(TokenNoise::new(&[2], vec![]).map(drop)));
-    let chain = TokenNoise::uniform(&[2, 2], 2, 0.5).unwrap();
-    assert!(parameter(chain.kernel(5).map(drop)));
-    let glauber = ExactGlauber::new(&law, &chain).unwrap();
-    assert!(parameter(glauber.conditionals(4, x.view()).map(drop)));
-    assert!(matches!(classification_loss(&glauber, 0, x.view(), &[true]), Err(Error::SampleCount { .. })));
-    let certain = Array2::zeros((1, 2));
-    assert!(matches!(conditionals_from_replaced(&chain, 0, &certain), Err(Error::NotInvertible { .. })));
-
-    let other = Noise::new(Rates::uniform(&[2, 3], 1.0).unwrap(), Schedule::default());
-    assert!(matches!(ConditionalTables::tabular(&data, &other, None), Err(Error::LocalDimension { .. })));
-    assert!(parameter(ConditionalTables::tabular(&data, &noise, Some(f64::NAN)).map(drop)));
-    assert!(parameter(ConditionalTables::new(&data, &noise, &[vec![0], vec![0]], None).map(drop)));
-    let big = Data::new(Array2::zeros((1, 24)), &[2; 24]).unwrap();
-    let big_noise = Noise::new(Rates::uniform(&[2; 24], 1.0).unwrap(), Schedule::default());
-    assert!(matches!(ConditionalTables::tabular(&big, &big_noise, None), Err(Error::TooLarge { .. })));
-    let softmax = |options: SoftmaxOptions| SoftmaxDenoiser::new(&data, &noise, &near, None, &options).map(drop);
-    let order = SoftmaxOptions { times: vec![0.5, 0.2], ..SoftmaxOptions::default() };
-    assert!(matches!(softmax(order), Err(Error::TimeOrder { .. })));
-    assert!(parameter(softmax(SoftmaxOptions { times: vec![0.0], ..SoftmaxOptions::default() })));
-    assert!(parameter(softmax(SoftmaxOptions { rounds: 0, ..SoftmaxOptions::default() })));
-    assert!(parameter(softmax(SoftmaxOptions { ridge: -1.0, ..SoftmaxOptions::default() })));
-    let one = Data::new(Array2::zeros((5, 2)), &[2, 2]).unwrap();
-    let options = RatioMatchingOptions::default();
-    assert!(matches!(ratio_matching(&one, &noise, &options), Err(Error::IdenticalSamples { .. })));
-    assert!(matches!(glauber_matching(&one, &chain, &options), Err(Error::IdenticalSamples { .. })));
-    let none = RatioMatchingOptions { batch: 0, ..RatioMatchingOptions::default() };
-    assert!(parameter(ratio_matching(&data, &noise, &none).map(drop)));
-    let ridge = OperatorOptions { ridge: f64::INFINITY, ..OperatorOptions::default() };
-    assert!(parameter(OperatorScores::new(&data, &noise, &near, &ridge).map(drop)));
-    // One configuration does not determine the moments without a ridge.
-    let free = OperatorOptions { degree: 2, ridge: 0.0 };
-    let point = OperatorScores::new(&one, &noise, &near, &free).unwrap();
-    assert!(matches!(point.coefficients(0.0), Err(Error::NotInvertible { .. })));
-    assert!(matches!(Data::new(Array2::zeros((0, 2)), &[2, 2]), Err(Error::TooFewSamples { .. })));
 }
