@@ -208,7 +208,8 @@ impl Ends<'_> {
     /// `−log P(x_0 | z_{t_0} = z)` in nats for each pair of rows, shape `(samples,)`.
     ///
     /// # Errors
-    /// As [`Denoise::denoise_log_prob`], or [`Denoiser::cavities`] for products.
+    /// As [`Denoise::denoise_log_prob`], or [`Denoiser::cavities`] for products; [`Error::Negative`] for marginals that inverting a kernel has made
+    /// negative.
     pub fn at_start<D: Denoiser + ?Sized>(
         &self,
         denoiser: &D,
@@ -222,6 +223,9 @@ impl Ends<'_> {
             Ends::Product(_) => {
                 let m = denoiser_from_cavities(&kernel, z, denoiser.cavities(t_0, z)?.view())?;
                 check_configs(x_0, kernel.dims_in())?;
+                if let Some(((_, site, _), &value)) = m.indexed_iter().find(|(_, m)| **m < 0.0) {
+                    return Err(Error::Negative { field: "denoiser marginals", site, value });
+                }
                 Ok(log_product(x_0, |row, j, a| m[[row, j, a]]).mapv(|v| -v))
             }
         }

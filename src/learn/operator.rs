@@ -24,6 +24,7 @@ use ndarray::{Array2, Array3};
 use rayon::prelude::*;
 
 use super::data::Data;
+use super::softmax::projected_cavities;
 use super::tables::{check_neighbours, context, contexts, noise_axis};
 use crate::configs::match_dims;
 use crate::diffusion::Denoiser;
@@ -33,6 +34,9 @@ use crate::noise::{Kernel, Noise};
 
 /// Largest number of entries of all tables together: 512 MiB.
 const MAX_ENTRIES: usize = 1 << 26;
+
+/// Largest number of functions of a neighbourhood: its normal equations take their square.
+const MAX_FUNCTIONS: usize = 1 << 12;
 
 /// A product of site functions: sites ascending, each with the index (≥ 1) of its function.
 type Function = Vec<(usize, usize)>;
@@ -101,6 +105,19 @@ fn products(sites: &[usize], dims: &[usize], degree: usize) -> Vec<Function> {
     all
 }
 
+/// `Σ_S ∏_{i∈S} n_i` over the sets of at most `degree` sites, saturating.
+fn number(n: impl Iterator<Item = usize>, degree: usize) -> usize {
+    let mut by_size = vec![1usize];
+    for n in n {
+        by_size.push(0);
+        for k in (1..by_size.len()).rev() {
+            by_size[k] = by_size[k].saturating_add(n.saturating_mul(by_size[k - 1]));
+        }
+        by_size.truncate(degree + 1);
+    }
+    by_size.into_iter().fold(0, usize::saturating_add)
+}
+
 /// The sites of two products.
 fn union(a: &Function, b: &Function) -> Vec<usize> {
     let mut sites: Vec<usize> = a.iter().chain(b).map(|&(i, _)| i).collect();
@@ -124,7 +141,7 @@ impl OperatorScores {
     ///
     /// # Errors
     /// Noise or neighbourhoods that do not fit the data; [`Error::Parameter`] for a ridge that is negative or not finite; [`Error::TooLarge`]
-    /// beyond 2²⁶ frequencies.
+    /// beyond 2²⁶ frequencies, or 2¹² functions of a neighbourhood.
     ///
     /// # Examples
     /// ```
@@ -162,15 +179,22 @@ impl OperatorScores {
                 closed.push(sites);
             }
         }
+        // Counted before anything is built.
+        let functions = |sites: &Vec<usize>| number(sites.iter().map(|&i| dims[i] - 1), degree);
+        let sets = |sites: &Vec<usize>| number(sites.iter().map(|&i| data.dims()[i]), 2 * degree);
+        for (what, size, limit) in [
+            ("functions of a neighbourhood", closed.iter().map(functions).max().unwrap_or(0), MAX_FUNCTIONS),
+            ("tables of moments", closed.iter().map(sets).fold(0, usize::saturating_add), MAX_ENTRIES),
+        ] {
+            if size > limit {
+                return Err(Error::TooLarge { what, size, limit });
+            }
+        }
         let functions: Vec<Vec<Function>> = closed.iter().map(|sites| products(sites, dims, degree)).collect();
-        let (mut tables, mut size) = (BTreeMap::new(), 0usize);
-        for (functions, sites) in functions.iter().zip(&closed) {
-            for set in products(sites, &vec![2; dims.len()], (2 * degree).min(sites.len())) {
+        let mut tables = BTreeMap::new();
+        for sites in &closed {
+            for set in products(sites, &vec![2; dims.len()], 2 * degree) {
                 let set: Vec<usize> = set.iter().map(|&(i, _)| i).collect();
-                size = size.saturating_add(contexts(&set, data.dims()));
-                if size > MAX_ENTRIES || functions.len() > 1 << 14 {
-                    return Err(Error::TooLarge { what: "tables of moments", size, limit: MAX_ENTRIES });
-                }
                 tables.entry(set).or_insert_with_key(|set| frequencies(data, set));
             }
         }
@@ -352,5 +376,8 @@ impl Denoiser for OperatorScores {
         let bounds: Vec<Vec<(f64, f64)>> =
             (0..kernel.sites()).map(|j| kernel.table(j).columns().into_iter().map(bound).collect()).collect();
         self.evaluate(t, y, |j, _, ratios, out| combine(ratios, &bounds[j], out))
+    }
+    fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        projected_cavities(&self.noise, t, y, &self.conditional_marginals(t, y)?)
     }
 }

@@ -14,13 +14,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, s};
+use ndarray::{Array2, Array3, Axis, s};
 use rayon::prelude::*;
 
 use super::data::Data;
 use super::features::{Design, Features, Rows, add_active, log_softmax};
 use super::tables::{SiteTable, check_neighbours, context};
 use crate::configs::match_dims;
+use crate::diffusion::scores::cavities_from_conditionals;
 use crate::diffusion::{Denoiser, logit_signal, time_of_signal};
 use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
@@ -279,6 +280,18 @@ pub(super) fn learning_times(noise: &Noise, times: &[f64]) -> Result<Vec<f64>> {
     }
 }
 
+/// Cavities of learned conditionals: these need not lie in the image of the kernel, so that the solution of `c K = p` may be negative; the
+/// negative part is taken out, and the rest normalised.
+pub(super) fn projected_cavities(noise: &Noise, t: f64, y: Configs<'_>, p: &Array3<f64>) -> Result<Array3<f64>> {
+    let mut cavities = cavities_from_conditionals(&noise.kernel(0.0, t)?, y, p.view())?;
+    for mut law in cavities.lanes_mut(Axis(2)) {
+        law.mapv_inplace(|c| c.max(0.0));
+        let total = law.sum();
+        law /= total;
+    }
+    Ok(cavities)
+}
+
 impl Denoiser for SoftmaxDenoiser {
     fn noise(&self) -> &Noise {
         &self.noise
@@ -303,5 +316,8 @@ impl Denoiser for SoftmaxDenoiser {
             }
         }
         Ok(p)
+    }
+    fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        projected_cavities(&self.noise, t, y, &self.conditional_marginals(t, y)?)
     }
 }

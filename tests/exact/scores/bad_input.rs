@@ -75,6 +75,9 @@ fn bad_input_is_named() {
     assert!(parameter(ratio_matching(&data, &noise, &none).map(drop)));
     let ridge = OperatorOptions { ridge: f64::INFINITY, ..OperatorOptions::default() };
     assert!(parameter(OperatorScores::new(&data, &noise, &near, &ridge).map(drop)));
+    let everything = windows(24, 24, Boundary::Open);
+    let high = OperatorOptions { degree: 12, ridge: 1.0 };
+    assert!(matches!(OperatorScores::new(&big, &big_noise, &everything, &high), Err(Error::TooLarge { .. })));
     // One configuration does not determine the moments without a ridge.
     let free = OperatorOptions { degree: 2, ridge: 0.0 };
     let point = OperatorScores::new(&one, &noise, &near, &free).unwrap();

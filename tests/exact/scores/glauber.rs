@@ -1,14 +1,14 @@
 //! Token chains and their heat baths by dense matrices.
 
-use ndarray::Axis;
+use ndarray::{Array2, Axis};
 use rand::RngExt;
-use tensorjump::Streams;
 use tensorjump::dense::DenseLaw;
 use tensorjump::diffusion::{
     ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced,
     replaced_from_conditionals,
 };
 use tensorjump::model::PositiveMps;
+use tensorjump::{Configs, Result, Streams};
 
 use crate::common::random::random_law;
 use crate::common::{all_configs, index_of};
@@ -93,6 +93,30 @@ fn glauber_heat_baths_undo_the_tokens_exactly() {
     assert!(off > 1e-2, "the twin is off by {off} only");
 }
 
+/// The exact conditionals times a factor for each state and configuration of the other sites.
+struct Tilted<'a> {
+    exact: &'a ExactGlauber<'a, DenseLaw>,
+    tilt: Vec<f64>,
+}
+
+impl SiteConditionals for Tilted<'_> {
+    fn tokens(&self) -> &TokenNoise {
+        self.exact.tokens()
+    }
+
+    fn conditionals(&self, k: usize, x: Configs<'_>) -> Result<Array2<f64>> {
+        let (mut p, site, dims) = (self.exact.conditionals(k, x)?, self.tokens().site(k), self.tokens().dims());
+        for (mut p, x) in p.outer_iter_mut().zip(x.outer_iter()) {
+            let mut others = x.to_owned();
+            others[site] = 0;
+            let first = index_of(&others, dims) * dims[site];
+            p.iter_mut().zip(&self.tilt[first..]).for_each(|(p, tilt)| *p *= tilt);
+            p /= p.sum();
+        }
+        Ok(p)
+    }
+}
+
 #[test]
 fn token_classifiers_know_the_conditionals() {
     let dims = [2, 3, 2];
@@ -119,5 +143,15 @@ fn token_classifiers_know_the_conditionals() {
             }
         }
         assert_close(loss, least, 1e-10, "loss of the exact classifier");
+        for seed in 0..20 {
+            let mut rng = Streams::new(seed).domain("perturbed classifier").stream(k);
+            let tilt: Vec<f64> = (0..x.nrows() * dims[site]).map(|_| 0.7 + 0.6 * rng.random::<f64>()).collect();
+            let other = Tilted { exact: &exact, tilt };
+            let losses = [true, false].map(|r| classification_loss(&other, k, x.view(), &vec![r; x.nrows()]).unwrap());
+            let masses = before.p().iter().zip(after.p()).map(|(kept, all)| [all - keep * kept, keep * kept]);
+            let loss: f64 =
+                masses.enumerate().map(|(i, [given, kept])| given * losses[0][i] + kept * losses[1][i]).sum();
+            assert!(loss - least > 1e-6, "perturbation {seed} at step {k}: {:e}", loss - least);
+        }
     }
 }

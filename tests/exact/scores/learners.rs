@@ -135,6 +135,8 @@ fn a_learned_conditional_does_not_read_its_site() {
         y.column_mut(2).mapv_inplace(|a| (a + 1) % 3);
         let two = learned.conditional_marginals(0.4, y.view()).unwrap();
         assert_eq!(one.slice(s![.., 2, ..]), two.slice(s![.., 2, ..]));
+        let cavities = learned.cavities(0.4, y.view()).unwrap();
+        assert!(cavities.iter().all(|c| *c >= 0.0), "negative cavities");
         one.sum_axis(Axis(2)).iter().for_each(|sum| assert_close(*sum, 1.0, 1e-12, "normalisation"));
     }
 }
