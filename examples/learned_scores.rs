@@ -70,7 +70,7 @@ fn cases() -> Result<Vec<Case>, Failure> {
     let potts = Array2::from_shape_fn((SITES, 3), |(j, a)| 0.1 * ((j + 2 * a) % 3) as f64);
     let ring = PositiveMps::ising(1.0, &[1.0; SITES], &fields, Boundary::Ring)?;
     let potts = PositiveMps::potts(3, 1.5, &[1.0; SITES - 1], potts.view(), Boundary::Open)?;
-    let fredkin = FredkinModel::new(&Fredkin::new(SITES, 1.0)?)?;
+    let fredkin = FredkinModel::new(&Fredkin::new(SITES, 0.5)?)?;
     let (open, closed) = (Boundary::Open, Boundary::Ring);
     let case = |name, model, noise, boundary| Case { name, model, noise, boundary };
     Ok(vec![
