@@ -6,16 +6,16 @@
 //! ```
 //!
 //! The reverse step is a heat bath of the law of `X_k`: exact conditionals have no step error, only that of the start. The law of `X_k` is the
-//! data law through the product kernel of [`TokenNoise::kernel`], so a model's cavities give them. Learning is binary classification: with
+//! data law through the product kernel of [`TokenNoise::kernel`], so that a model's evidence gives them. Learning is binary classification: with
 //! `q(a, x_{−j}) = P(Z ≠ keep | X_{k+1}^j = a, x_{−j})`,
 //!
 //! ```text
 //! q(a) = Π(a) / (Π(a) + Π(keep) p(a)),       p(a) = P(X_k^j = a | x_{−j}) = Π(a)/Π(keep) · (1/q(a) − 1).
 //! ```
 //!
-//! Cost of a reverse step: one evaluation of conditionals, for exact ones one pass of cavities.
+//! Cost of a reverse step: one evaluation of conditionals, for exact ones `d_j` evidences of the model.
 
-use ndarray::{Array1, Array2, ArrayView1, s};
+use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::RngExt;
 
 use super::ExactDiffusion;
@@ -207,8 +207,21 @@ impl<M: ExactModel + ?Sized> SiteConditionals for ExactGlauber<'_, M> {
     fn conditionals(&self, k: usize, x: Configs<'_>) -> Result<Array2<f64>> {
         self.tokens.law(k)?;
         let (kernel, site) = (self.tokens.kernel(k)?, self.tokens.site(k));
-        let p = self.model.scores(&kernel, x)?.conditional_marginals()?;
-        Ok(p.slice(s![.., site, ..self.tokens.dims()[site]]).to_owned())
+        // Not by cavities: those of other sites may vanish where x_j, which is to be replaced, is impossible.
+        let (mut y, mut p) = (x.to_owned(), Array2::zeros((x.nrows(), self.tokens.dims()[site])));
+        for (a, mut p) in p.axis_iter_mut(Axis(1)).enumerate() {
+            y.column_mut(site).fill(a as u8);
+            p.assign(&self.model.noised_log_prob(&kernel, y.view())?);
+        }
+        for (row, mut law) in p.outer_iter_mut().enumerate() {
+            let max = law.fold(f64::NEG_INFINITY, |m, &v| m.max(v));
+            if max == f64::NEG_INFINITY {
+                return Err(Error::ZeroEvidence { row });
+            }
+            law.mapv_inplace(|v| (v - max).exp());
+            law /= law.sum();
+        }
+        Ok(p)
     }
 }
 

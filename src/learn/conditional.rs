@@ -239,12 +239,17 @@ pub(super) fn descend(
         let order = permutation(data.len(), &streams.domain("order"));
         let mut mean = 0.0;
         for (k, rows) in order.chunks(data.len().div_ceil(batches)).enumerate() {
-            let part = data.select(rows)?;
+            // The batch's share of all weight, over its share of the rows: 1 for equally weighted samples.
+            let weight = rows.iter().map(|&row| data.weights()[row]).sum::<f64>();
+            if weight == 0.0 {
+                continue;
+            }
+            let (part, share) = (data.select(rows)?, weight * data.len() as f64 / rows.len() as f64);
             let tensors: Vec<Array3<f64>> = flat.unflatten(&theta).iter().map(softmax).collect();
             let mut gradient = loss(&tensors, &part, &streams.step(k as u64))?;
-            mean += gradient.value * rows.len() as f64 / data.len() as f64;
+            mean += gradient.value * weight;
             to_logits(&tensors, &mut gradient.tensors);
-            let list: Vec<f64> = gradient.tensors.iter().flat_map(|g| g.iter().copied()).collect();
+            let list: Vec<f64> = gradient.tensors.iter().flat_map(|g| g.iter().map(|g| share * g)).collect();
             let done = (epoch * batches + k) as f64 / (epochs * batches) as f64;
             adam.step(&mut theta, &list, 0.5 * rate * (1.0 + (std::f64::consts::PI * done).cos()));
         }

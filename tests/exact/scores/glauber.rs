@@ -7,6 +7,7 @@ use tensorjump::diffusion::{
     ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced,
     replaced_from_conditionals,
 };
+use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::model::PositiveMps;
 use tensorjump::{Configs, Result, Streams};
 
@@ -91,6 +92,32 @@ fn glauber_heat_baths_undo_the_tokens_exactly() {
     }
     let off: f64 = p.iter().zip(law.p()).map(|(a, b)| 0.5 * (a - b).abs()).sum();
     assert!(off > 1e-2, "the twin is off by {off} only");
+}
+
+/// A law with impossible configurations: heat baths leave them again, whatever the tokens have written.
+#[test]
+fn constrained_laws_come_back() {
+    let (chain, dims) = (Fredkin::new(6, 0.6).unwrap(), [2; 6]);
+    let model = FredkinModel::new(&chain).unwrap();
+    let law = DenseLaw::of(&chain).unwrap();
+    let tokens = TokenNoise::uniform(&dims, 2, 0.7).unwrap();
+    let exact = ExactGlauber::new(&model, &tokens).unwrap();
+    let mut p = law.noised(&tokens.kernel(tokens.steps()).unwrap()).unwrap().p().to_vec();
+    for k in (0..tokens.steps()).rev() {
+        // Only rows that can occur: conditionals of impossible ones are refused.
+        let (site, x) = (tokens.site(k), all_configs(&dims));
+        let mut next = vec![0.0; p.len()];
+        for (x, p) in x.outer_iter().zip(&p).filter(|(_, p)| **p > 0.0) {
+            let mut to = x.to_owned();
+            let law = exact.conditionals(k, x.insert_axis(Axis(0))).unwrap();
+            for (a, q) in law.iter().enumerate() {
+                to[site] = a as u8;
+                next[index_of(&to, &dims)] += p * q;
+            }
+        }
+        p = next;
+    }
+    p.iter().zip(law.p()).for_each(|(a, b)| assert_close(*a, *b, 1e-12, "constrained law"));
 }
 
 /// The exact conditionals times a factor for each state and configuration of the other sites.
