@@ -10,6 +10,9 @@
 //! c_j(a)            ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} w_i(x_i)               cavity           Scores
 //! ```
 //!
+//! Everything else takes a [`Denoiser`], exact, learned or given: losses ([`ratio_matching_loss`], [`score_matching_loss`]), the likelihood bound
+//! ([`likelihood_bound`]); Glauber processes take [`SiteConditionals`] ([`glauber_reverse`]).
+//!
 //! The traits come with every model: [`Denoise`] with each [`Model`], [`ExactDiffusion`] with each [`ExactModel`].
 //!
 //! ```
@@ -32,18 +35,28 @@
 //! [`Model`]: crate::Model
 //! [`ExactModel`]: crate::ExactModel
 
+mod bounds;
 mod bridge;
 mod denoise;
 mod denoiser;
+mod glauber;
 mod guidance;
+mod loss;
 mod rates;
 pub mod reverse;
 pub mod scores;
 mod smoothing;
 
+pub(crate) use bounds::logit_signal;
+pub use bounds::{Ends, LikelihoodBound, Quadrature, bound_integrand, likelihood_bound, signal, time_of_signal};
 pub use bridge::Bridge;
 pub use denoise::{Denoise, ExactDiffusion, Trajectory, noised_law};
 pub use denoiser::{Denoiser, ExactDenoiser, Face, GivenDenoiser};
+pub use glauber::{
+    ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced, glauber_reverse,
+    replaced_from_conditionals,
+};
 pub use guidance::{Classified, Guided, GuidedSamples, Scheme};
+pub use loss::{conditional_kl, ratio_matching_loss, score_matching_loss};
 pub use scores::Scores;
 pub use smoothing::{Bandwidth, LeaveOneOut, SiteRates, Smoothing, smoothed};

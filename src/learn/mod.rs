@@ -18,29 +18,46 @@
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
+//! Conditional laws of noised samples `p(y_j | y_{−j}, t)`, ready to run as a [`Denoiser`](crate::diffusion::Denoiser): [`ratio_matching`] (a
+//! non-negative law), [`ConditionalTables`] and [`SoftmaxDenoiser`] (neighbourhoods of each site), [`OperatorScores`] (ratios from damped moments, in
+//! closed form); of token chains: [`GlauberWindow`], [`glauber_matching`].
+//!
 //! Results depend on data, options and seed, not on the number of threads.
 
 mod assess;
 mod batch;
 mod born;
+mod conditional;
 mod data;
 mod descent;
+mod features;
 mod fit;
+mod glauber;
 mod gradient;
 mod in_the_loop;
 mod local;
+mod operator;
 mod optimise;
 mod positive;
+mod ratio_matching;
+mod softmax;
 mod store;
 mod sweep;
+mod tables;
 mod towards;
 
 pub use assess::{Assessment, assess};
 pub use born::{BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep};
 pub use data::{Data, Symmetry};
+pub use features::Features;
 pub use fit::{Checkpoint, Event, Fit, History, Round, Stop, Training, Validation};
+pub use glauber::{GlauberMatched, GlauberWindow, glauber_matching};
 pub use gradient::{Gradient, born_gradient, positive_gradient};
 pub use in_the_loop::{Learned, LoopOptions, LoopRound, LoopStop, Stage, in_the_loop};
+pub use operator::{OperatorOptions, OperatorScores};
 pub use positive::{PositiveMethod, PositiveOptions, positive};
+pub use ratio_matching::{ModelDenoiser, RatioMatched, RatioMatchingOptions, ratio_matching, ratio_matching_gradient};
+pub use softmax::{Objective, SoftmaxDenoiser, SoftmaxOptions};
 pub use store::{read_born, read_positive, read_samples, write_born, write_positive, write_samples};
+pub use tables::{ConditionalTables, windows};
 pub use towards::{Toward, TowardsStep, born_kl_gradient, born_towards, bridge};

@@ -111,7 +111,7 @@ struct PositiveTrainer {
 }
 
 /// Marginal laws times exponential random numbers: symmetric between bond states but for the draw.
-fn random_tensors(p: &[Vec<f64>], bond: usize, stream: &mut Stream) -> Result<Vec<Array3<f64>>> {
+pub(super) fn random_tensors(p: &[Vec<f64>], bond: usize, stream: &mut Stream) -> Result<Vec<Array3<f64>>> {
     let dims: Vec<usize> = p.iter().map(Vec::len).collect();
     let mut tensors = Mps::random_positive(&dims, bond, stream)?.into_parts().0;
     for (a, p) in tensors.iter_mut().zip(p) {

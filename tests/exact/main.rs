@@ -21,6 +21,7 @@ mod mixture;
 mod models;
 mod noise;
 mod reverse;
+mod scores;
 mod snake;
 mod square;
 mod tn;
