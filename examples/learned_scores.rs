@@ -13,9 +13,11 @@ use clap::Parser;
 use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, Axis};
 use serde_json::json;
+use tensorjump::dense::DenseLaw;
+use tensorjump::diffusion::reverse::distances;
 use tensorjump::diffusion::{
     Denoiser, Ends, ExactDenoiser, ExactDiffusion, ExactGlauber, Quadrature, SiteConditionals, TokenNoise,
-    conditional_kl, likelihood_bound, time_of_signal,
+    conditional_kl, glauber_law, likelihood_bound, time_of_signal,
 };
 use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::learn::{
@@ -185,24 +187,9 @@ fn learners(case: &Case, seed: u64) -> Vec<Learner<'_>> {
 /// The law of `X_0` after all heat baths of a Glauber process from the exact law of `X_T`, by enumeration: total variation from the data law, and KL
 /// of the data law from it, in nats.
 fn glauber_error(case: &Case, conditionals: &dyn SiteConditionals) -> Result<[f64; 2], Failure> {
-    let tokens = conditionals.tokens();
-    let (identity, last) = (tokens.kernel(0)?, tokens.kernel(tokens.steps())?);
-    let x = Array2::from_shape_fn((1 << SITES, SITES), |(i, j)| (i >> (SITES - 1 - j) & 1) as u8);
-    let mut p = case.model.noised_log_prob(&last, x.view())?.mapv(f64::exp);
-    for k in (0..tokens.steps()).rev() {
-        let possible: Vec<usize> = (0..p.len()).filter(|&i| p[i] > 0.0).collect();
-        let laws = conditionals.conditionals(k, x.select(Axis(0), &possible).view())?;
-        let bit = 1 << (SITES - 1 - tokens.site(k));
-        let mut next = Array1::zeros(p.len());
-        for (&i, law) in possible.iter().zip(laws.outer_iter()) {
-            next[i & !bit] += p[i] * law[0];
-            next[i | bit] += p[i] * law[1];
-        }
-        p = next;
-    }
-    let truth = case.model.noised_log_prob(&identity, x.view())?.mapv(f64::exp);
-    let kl = truth.iter().zip(&p).filter(|(t, _)| **t > 0.0).map(|(t, p)| t * (t / p).ln()).sum();
-    Ok([0.5 * (truth - p).mapv(f64::abs).sum(), kl])
+    let (truth, tokens) = (DenseLaw::of(case.model.as_ref())?, conditionals.tokens());
+    let drawn = glauber_law(conditionals, &truth.noised(&tokens.kernel(tokens.steps())?)?)?;
+    Ok(distances(truth.p(), drawn.p())?.into())
 }
 
 /// Rows `[model, learner, numbers…]` of the Glauber processes of a model with two states a site.

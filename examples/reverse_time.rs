@@ -7,9 +7,11 @@
 //! ```
 //!
 //! Leaps (Euler, τ-leaping, analytical, predictor–corrector) are applied as matrices to the law of the start: their distances to `P_0` have
-//! no statistical error. Samplers that jump exactly are drawn from; the distance that exact draws would have is printed beside theirs.
+//! no statistical error; so are the Glauber process and leaps with scores learned from samples. Samplers that jump exactly are drawn from; the distance that exact draws would have is printed beside theirs.
 
 mod common;
+#[path = "reverse_time/learners.rs"]
+mod learners;
 #[path = "reverse_time/measure.rs"]
 mod measure;
 #[path = "reverse_time/pictures.rs"]
@@ -46,6 +48,9 @@ struct Options {
     /// Configurations drawn by each sampler, for distances of the exact ones and for the time of all
     #[arg(long, default_value_t = 20_000)]
     samples: usize,
+    /// Samples that the learners get
+    #[arg(long, default_value_t = 10_000)]
+    data: usize,
     /// Seed of all draws
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -76,8 +81,7 @@ fn run() -> Result<(), Failure> {
     let plan = check(&o)?;
     let folder = Folder::open(&o.out)?;
     let systems = systems::all()?;
-    let parts: Vec<u64> = systems.iter().map(|system| plan.parts(system)).collect::<Result<_, _>>()?;
-    let bar = progress::bar(parts.iter().sum());
+    let bar = progress::bar(plan.parts() * systems.len() as u64);
     let mut rows = Vec::new();
     for system in &systems {
         rows.extend(measure::measure(system, &plan, &mut || bar.inc(1))?);
@@ -103,10 +107,13 @@ fn check(o: &Options) -> Result<Plan, Failure> {
     if !(100..=10_000_000).contains(&o.samples) {
         return Err(format!("--samples {}: between 100 and 10000000", o.samples).into());
     }
+    if !(100..=10_000_000).contains(&o.data) {
+        return Err(format!("--data {}: between 100 and 10000000", o.data).into());
+    }
     let mut steps = o.steps.clone();
     steps.sort_unstable();
     steps.dedup();
-    Ok(Plan { steps, horizon: o.horizon, delta: o.delta, samples: o.samples, seed: o.seed })
+    Ok(Plan { steps, horizon: o.horizon, delta: o.delta, samples: o.samples, data: o.data, seed: o.seed })
 }
 
 /// The cost of all reverse rates: the first case as JSON, all as text.

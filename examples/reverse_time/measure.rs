@@ -8,11 +8,14 @@ use tensorjump::diffusion::reverse::{
     Bound, Corrector, Method, Step, TimeGrid, distances, exact_paths, exact_start, leap_law, prior_law, prior_start,
     reverse,
 };
-use tensorjump::diffusion::{Denoise, Denoiser, ExactDenoiser};
+use tensorjump::diffusion::{
+    Denoise, Denoiser, ExactDenoiser, ExactGlauber, SiteConditionals, TokenNoise, glauber_law, glauber_reverse,
+};
 use tensorjump::model::PositiveMps;
-use tensorjump::{Result, Streams, Target};
+use tensorjump::{Result, SiteWeights, Streams, Target};
 
-use crate::systems::{System, denoisers};
+use crate::learners;
+use crate::systems::System;
 
 /// What is measured.
 pub struct Plan {
@@ -21,13 +24,15 @@ pub struct Plan {
     pub horizon: f64,
     pub delta: f64,
     pub samples: usize,
+    /// Samples that the learners get.
+    pub data: usize,
     pub seed: u64,
 }
 
 impl Plan {
-    /// How often [`measure`] ticks.
-    pub fn parts(&self, system: &System) -> Result<u64> {
-        Ok((8 * self.steps.len() * denoisers(system)?.len() + 1) as u64)
+    /// How often [`measure`] ticks: leaps of the exact denoiser from two starts, two leaps of each learner from one, the rest.
+    pub fn parts(&self) -> u64 {
+        ((8 + 2 * learners::DENOISERS) * self.steps.len() + 1) as u64
     }
 }
 
@@ -72,38 +77,84 @@ pub fn measure(system: &System, plan: &Plan, tick: &mut dyn FnMut()) -> Result<V
     let prior = DenseLaw::of(&PositiveMps::product(&weights)?)?;
     let exact = law.noised(&noise.kernel(0.0, plan.horizon)?)?;
     let mut rows = Vec::new();
-    for (name, denoiser) in denoisers(system)? {
-        for (method, step, corrector) in leaps() {
-            for (start, from) in [("exact", &exact), ("prior", &prior)] {
-                let mut before: Option<(usize, f64)> = None;
-                for &steps in &plan.steps {
-                    let grid = TimeGrid::uniform(plan.horizon, 0.0, steps)?;
-                    let end = leap_law(denoiser.as_ref(), from, &grid, step, corrector)?;
-                    let (total_variation, kl) = distances(law.p(), end.law.p())?;
-                    let order = before.filter(|&(k, _)| 2 * k == steps).map(|(_, tv)| (tv / total_variation).log2());
-                    before = Some((steps, total_variation));
-                    let method_law = Method::Leap { step, corrector };
-                    let drawn = drawn(system, denoiser.as_ref(), &grid, &method_law, start, plan)?;
-                    rows.push(Row {
-                        model: system.name.into(),
-                        method: format!("{method}{}{name}", if name.is_empty() { "" } else { ", " }),
-                        steps,
-                        start,
-                        total_variation,
-                        kl: kl.is_finite().then_some(kl),
-                        order,
-                        evaluations: drawn.evaluations,
-                        seconds: drawn.seconds,
-                        sampled: None,
-                    });
-                    tick();
-                }
-            }
+    let truth = ExactDenoiser::new(system.model.as_ref(), noise)?;
+    for leap in leaps() {
+        for start in [("exact", &exact), ("prior", &prior)] {
+            rows.extend(leap_rows(system, plan, ("", &truth), leap, start, tick)?);
         }
     }
+    let data = learners::data(system, plan.data, plan.seed)?;
+    for (name, denoiser) in learners::denoisers(system, &data, plan.seed)? {
+        for leap in leaps().into_iter().filter(|(_, step, corrector)| *step != Step::TauLeaping && corrector.is_none())
+        {
+            rows.extend(leap_rows(system, plan, (name, denoiser.as_ref()), leap, ("exact", &exact), tick)?);
+        }
+    }
+    let tokens = TokenNoise::uniform(law.dims(), 4, 0.6)?;
+    rows.push(glauber_row(system, "Glauber", &ExactGlauber::new(system.model.as_ref(), &tokens)?, plan)?);
+    let learned = learners::classifier(&data, &tokens, plan.seed)?;
+    rows.push(glauber_row(system, "Glauber, classifier, χ = 8", learned.as_ref(), plan)?);
     rows.extend(exact_samplers(system, &prior, plan)?);
     tick();
     Ok(rows)
+}
+
+/// A leap with a denoiser from a law, by number of steps.
+fn leap_rows(
+    system: &System,
+    plan: &Plan,
+    (name, denoiser): (&str, &dyn Denoiser),
+    (method, step, corrector): (&str, Step, Option<Corrector>),
+    (start, from): (&'static str, &DenseLaw),
+    tick: &mut dyn FnMut(),
+) -> Result<Vec<Row>> {
+    let (mut rows, mut before) = (Vec::new(), None);
+    for &steps in &plan.steps {
+        let grid = TimeGrid::uniform(plan.horizon, 0.0, steps)?;
+        let end = leap_law(denoiser, from, &grid, step, corrector)?;
+        let (total_variation, kl) = distances(system.law.p(), end.law.p())?;
+        let order = before.filter(|&(k, _): &(usize, f64)| 2 * k == steps).map(|(_, tv)| (tv / total_variation).log2());
+        before = Some((steps, total_variation));
+        let drawn = drawn(system, denoiser, &grid, &Method::Leap { step, corrector }, start, plan)?;
+        rows.push(Row {
+            model: system.name.into(),
+            method: format!("{method}{}{name}", if name.is_empty() { "" } else { ", " }),
+            steps,
+            start,
+            total_variation,
+            kl: kl.is_finite().then_some(kl),
+            order,
+            evaluations: drawn.evaluations,
+            seconds: drawn.seconds,
+            sampled: None,
+        });
+        tick();
+    }
+    Ok(rows)
+}
+
+/// The Glauber process from the exact law of its last step; one evaluation changes one site.
+fn glauber_row(system: &System, method: &str, conditionals: &dyn SiteConditionals, plan: &Plan) -> Result<Row> {
+    let tokens = conditionals.tokens();
+    let kernel = tokens.kernel(tokens.steps())?;
+    let end = glauber_law(conditionals, &system.law.noised(&kernel)?)?;
+    let (total_variation, kl) = distances(system.law.p(), end.p())?;
+    let streams = Streams::new(plan.seed).domain(system.name).domain("glauber");
+    let y = kernel.sample(system.model.sample(&SiteWeights::Uniform, 256, &streams)?.x.view(), &streams)?;
+    let clock = ProcessTime::now();
+    glauber_reverse(conditionals, y.view(), &streams)?;
+    Ok(Row {
+        model: system.name.into(),
+        method: method.into(),
+        steps: tokens.steps(),
+        start: "exact",
+        total_variation,
+        kl: kl.is_finite().then_some(kl),
+        order: None,
+        evaluations: tokens.steps() as f64,
+        seconds: clock.elapsed().as_secs_f64() / 256.0,
+        sampled: None,
+    })
 }
 
 /// A batch of draws.

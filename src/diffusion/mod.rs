@@ -53,8 +53,8 @@ pub use bridge::Bridge;
 pub use denoise::{Denoise, ExactDiffusion, Trajectory, noised_law};
 pub use denoiser::{Denoiser, ExactDenoiser, Face, GivenDenoiser};
 pub use glauber::{
-    ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced, glauber_reverse,
-    replaced_from_conditionals,
+    ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced, glauber_law,
+    glauber_reverse, replaced_from_conditionals,
 };
 pub use guidance::{Classified, Guided, GuidedSamples, Scheme};
 pub use loss::{conditional_kl, ratio_matching_loss, score_matching_loss};

@@ -1,0 +1,42 @@
+//! Scores and token classifiers learned from samples of a system.
+
+use tensorjump::diffusion::{Denoiser, SiteConditionals, TokenNoise};
+use tensorjump::learn::{
+    ConditionalTables, Data, OperatorOptions, OperatorScores, RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions,
+    glauber_matching, ratio_matching, windows,
+};
+use tensorjump::{Result, SiteWeights, Streams};
+
+use crate::systems::System;
+
+/// Number of [`denoisers`].
+pub const DENOISERS: usize = 4;
+
+/// Samples to learn from.
+pub fn data(system: &System, samples: usize, seed: u64) -> Result<Data> {
+    let streams = Streams::new(seed).domain(system.name).domain("data");
+    Data::new(system.model.sample(&SiteWeights::Uniform, samples, &streams)?.x, system.model.dims())
+}
+
+/// Learned denoisers with their names.
+pub fn denoisers(system: &System, data: &Data, seed: u64) -> Result<Vec<(&'static str, Box<dyn Denoiser>)>> {
+    let (noise, sites) = (&system.noise, system.model.dims().len());
+    let near = windows(sites, 2, system.boundary);
+    let softmax = SoftmaxOptions { seed, ..SoftmaxOptions::default() };
+    let operator =
+        OperatorScores::new(data, noise, &windows(sites, sites, system.boundary), &OperatorOptions::default())?;
+    let matched = ratio_matching(data, noise, &RatioMatchingOptions { seed, ..RatioMatchingOptions::default() })?;
+    Ok(vec![
+        ("learned table", Box::new(ConditionalTables::tabular(data, noise, None)?)),
+        ("learned window softmax", Box::new(SoftmaxDenoiser::new(data, noise, &near, None, &softmax)?)),
+        ("operator-informed", Box::new(operator)),
+        ("ratio matching, χ = 8", Box::new(matched.denoiser)),
+    ])
+}
+
+/// A matrix-product law learned by classifying tokens.
+pub fn classifier(data: &Data, tokens: &TokenNoise, seed: u64) -> Result<Box<dyn SiteConditionals>> {
+    // One site of a noised sample is classified, where ratio matching scores all: more passes.
+    let options = RatioMatchingOptions { epochs: 180, seed, ..RatioMatchingOptions::default() };
+    Ok(Box::new(glauber_matching(data, tokens, &options)?))
+}
