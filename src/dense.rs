@@ -138,6 +138,15 @@ impl DenseLaw {
         states(&self.dims, index)
     }
 
+    /// The configurations of several indices, shape `(indices, sites)`.
+    pub(crate) fn configs(&self, indices: &[usize]) -> Array2<u8> {
+        let mut x = Array2::zeros((indices.len(), self.dims().len()));
+        for (mut row, &index) in x.outer_iter_mut().zip(indices) {
+            row.assign(&Array1::from(self.config(index)));
+        }
+        x
+    }
+
     /// Mean of a function of the configuration.
     pub fn mean(&self, mut f: impl FnMut(&[u8]) -> f64) -> f64 {
         self.p.iter().enumerate().map(|(i, p)| p * f(&states(&self.dims, i))).sum()

@@ -250,8 +250,7 @@ pub fn glauber_law<C: SiteConditionals + ?Sized>(conditionals: &C, start: &Dense
     for k in (0..tokens.steps()).rev() {
         let (site, p) = (tokens.site(k), law.p());
         let possible: Vec<usize> = (0..p.len()).filter(|&i| p[i] > 0.0).collect();
-        let states: Vec<u8> = possible.iter().flat_map(|&i| law.config(i)).collect();
-        let x = Array2::from_shape_vec((possible.len(), tokens.dims().len()), states).expect("a state a site");
+        let x = law.configs(&possible);
         let stride: usize = tokens.dims()[site + 1..].iter().product();
         let mut next = vec![0.0; p.len()];
         for ((&i, x), bath) in

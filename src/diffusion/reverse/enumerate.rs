@@ -1,7 +1,5 @@
 //! The exact law of approximate samplers, by enumeration: the one-step matrices applied to the law of the start, without a random number.
 
-use ndarray::Array2;
-
 use super::grid::TimeGrid;
 use super::step::{Corrector, Step, StepLaw};
 use crate::dense::DenseLaw;
@@ -53,12 +51,8 @@ impl LeapLaw {
         law: impl Fn(Configs<'_>) -> Result<StepLaw>,
     ) -> Result<()> {
         let (dims, p) = (self.law.dims().to_vec(), self.law.p());
-        let list = |rows: &[usize]| {
-            let states: Vec<u8> = rows.iter().flat_map(|&i| self.law.config(i)).collect();
-            Array2::from_shape_vec((rows.len(), dims.len()), states).expect("a state a site")
-        };
         let mut rows: Vec<usize> = (0..p.len()).filter(|&i| p[i] > 0.0).collect();
-        let possible = denoiser.possible(t, list(&rows).view())?;
+        let possible = denoiser.possible(t, self.law.configs(&rows).view())?;
         let mut next = vec![0.0; p.len()];
         let mut lost = 0.0;
         for (&row, _) in rows.iter().zip(&possible).filter(|(_, ok)| !**ok) {
@@ -67,7 +61,7 @@ impl LeapLaw {
         }
         let mut keep = possible.iter();
         rows.retain(|_| *keep.next().unwrap_or(&true));
-        let y = list(&rows);
+        let y = self.law.configs(&rows);
         check_configs(y.view(), &dims)?;
         if !rows.is_empty() {
             let laws = law(y.view())?.marginals;
