@@ -135,7 +135,7 @@ fn learn(sites: usize, c: f64, chi: usize, options: &Options) -> Result<Report, 
     let mut stages = Vec::new();
     for (k, (target, local)) in chains.iter().zip(&moves).enumerate() {
         let (rounds, enough) = if k + 1 == way.len() { (options.rounds, (0.999, 0.999)) } else { (10, (0.85, 0.85)) };
-        stages.push(Stage { target, local: local.as_ref(), max_bond: chi, rounds, rate: 0.3, enough });
+        stages.push(Stage { target, local: local.as_ref(), max_bond: chi, rounds, polish: 0, rate: 0.3, enough });
     }
     let updates = 4;
     let plan = LoopOptions {

@@ -46,6 +46,19 @@ struct Options {
     /// Rounds of learning at β with all bonds
     #[arg(long, default_value_t = 20)]
     rounds: usize,
+    /// Rounds of steps of all sites after these
+    #[arg(long, default_value_t = 0)]
+    polish: usize,
+    /// Damping
+    #[arg(long, default_value_t = 1.0)]
+    damping: f64,
+    /// Keep
+    #[arg(long, default_value_t = 1.0)]
+    keep: f64,
+    #[arg(long, default_value_t = 4)]
+    updates: usize,
+    #[arg(long, default_value_t = 2)]
+    chains: usize,
     /// Rate of the first round at β with all bonds
     #[arg(long, default_value_t = 0.25)]
     rate: f64,
@@ -89,6 +102,11 @@ fn run() -> Result<(), Failure> {
         draws: options::positive("draws", options.draws)?,
         rounds: options::positive("rounds", options.rounds)?,
         rate: options.rate,
+        polish: options.polish,
+        damping: options.damping,
+        keep: options.keep,
+        updates: options.updates,
+        chains: options.chains,
         slowing: options.slowing,
         significance: options.significance,
         divergence: options.divergence,

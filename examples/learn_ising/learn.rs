@@ -24,6 +24,11 @@ pub struct Budget {
     pub draws: usize,
     /// Rounds at β with all bonds.
     pub rounds: usize,
+    pub polish: usize,
+    pub damping: f64,
+    pub keep: f64,
+    pub updates: usize,
+    pub chains: usize,
     /// Rate at β with all bonds.
     pub rate: f64,
     pub slowing: f64,
@@ -133,22 +138,31 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
     let square = ising.lattice();
     let warm = cylinder(square.rows(), square.cols(), 0.8 * ising.beta())?;
     let (warm_move, own_move) = (local(&warm)?, local(ising)?);
-    let stage =
-        |target, local, max_bond, rounds, rate| Stage { target, local, max_bond, rounds, rate, enough: (0.999, 0.999) };
+    let stage = |target, local, max_bond, rounds, polish, rate| Stage {
+        target,
+        local,
+        max_bond,
+        rounds,
+        polish,
+        rate,
+        enough: (0.999, 0.999),
+    };
     let stages = [
-        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 3, 0.5),
-        stage(ising, own_move.as_ref(), chi.div_ceil(2), 6, 0.4),
-        stage(ising, own_move.as_ref(), chi, budget.rounds, budget.rate),
+        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 3, 0, 0.5),
+        stage(ising, own_move.as_ref(), chi.div_ceil(2), 6, 0, 0.4),
+        stage(ising, own_move.as_ref(), chi, budget.rounds, budget.polish, budget.rate),
     ];
-    let updates = 4;
+    let updates = budget.updates;
     let options = LoopOptions {
         order: Some(square.snake()),
         draws: budget.draws,
-        chains: (budget.draws / 2 / updates).max(1),
+        chains: (budget.draws / budget.chains / updates).max(1),
         updates,
         first: (8, 6),
         symmetries: symmetries(square)?,
         slowing: budget.slowing,
+        damping: budget.damping,
+        keep: budget.keep,
         significance: budget.significance,
         toward: if budget.divergence { Toward::Divergence } else { Toward::Overlap },
         seed: budget.seed,

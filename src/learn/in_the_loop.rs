@@ -10,13 +10,14 @@ use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ndarray::{Array1, Array2, Axis, concatenate};
+use ndarray::{Array1, Array2, Axis, Zip, concatenate};
 use rand::RngExt;
 
 use super::assess::Assessment;
 use super::born::{BornMethod, BornOptions, Start, SweepStep, born};
 use super::data::{Data, Symmetry};
 use super::fit::Training;
+use super::tangent::{TangentStep, born_tangent};
 use super::towards::{Toward, TowardsStep, born_towards, bridge};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
@@ -25,8 +26,11 @@ use crate::mcmc::{
     log_importance_weights, run, split_r_hat,
 };
 use crate::model::{BornMps, Configs, Model, Permuted, SiteWeights, Target};
-use crate::rng::Streams;
+use crate::rng::{Stream, Streams};
 use crate::tn::Truncation;
+
+/// Least probability of a sample to be kept, relative to what the mean error gives.
+const LEAST_KEPT: f64 = 0.2;
 
 /// A target on the way, its local move, and how long to stay.
 #[derive(Clone, Copy)]
@@ -39,6 +43,8 @@ pub struct Stage<'a> {
     pub max_bond: usize,
     /// Rounds at most.
     pub rounds: usize,
+    /// Rounds after these by steps of all sites at fixed bonds ([`super::born_tangent`]), whose rates are measured: they average.
+    pub polish: usize,
     /// Rate of the first round, see [`TowardsStep`]; later ones have `rate/(1 + round/slowing)`, which averages over the rounds.
     pub rate: f64,
     /// The stage ends when acceptance and effective fraction of the draws reach both these numbers.
@@ -64,6 +70,10 @@ pub struct LoopOptions {
     pub toward: Toward,
     /// Rounds of a stage after which the rate has halved.
     pub slowing: f64,
+    /// Damping of rare samples in the steps of all sites, see [`TangentStep`].
+    pub damping: f64,
+    /// Share of draws and visited configurations that steps learn from, in (0, 1]: chosen by how much they tell.
+    pub keep: f64,
     /// Squared weight that an SVD may discard.
     pub cutoff: f64,
     /// Squares of singular values below this many times the noise of the samples are discarded: bonds grow with what samples can tell.
@@ -87,6 +97,8 @@ impl Default for LoopOptions {
             first: (8, 8),
             toward: Toward::Overlap,
             slowing: 8.0,
+            damping: 1.0,
+            keep: 1.0,
             cutoff: 1e-12,
             significance: 0.05,
             symmetries: Vec::new(),
@@ -165,7 +177,7 @@ pub struct Learned {
 /// let square = Square::new(3, 4, Geometry::Cylinder)?;
 /// let ising = Ising::new(Couplings::uniform(square, 1.0)?, 0.3)?;
 /// let sweep = SpinSweep::heat_bath(&ising)?;
-/// let stage = Stage { target: &ising, local: &sweep, max_bond: 8, rounds: 10, rate: 0.3, enough: (0.9, 0.9) };
+/// let stage = Stage { target: &ising, local: &sweep, max_bond: 8, rounds: 10, polish: 0, rate: 0.3, enough: (0.9, 0.9) };
 /// let options = LoopOptions { order: Some(square.snake()), draws: 2048, chains: 256, ..LoopOptions::default() };
 /// let learned = in_the_loop(&[stage], &options, |round| {
 ///     assert!(round.model.acceptance.mean <= 1.0);
@@ -187,7 +199,7 @@ pub fn in_the_loop(
     'stages: for (index, stage) in stages.iter().enumerate() {
         stopped = LoopStop::Rounds;
         // One round more than asked for: the last one only measures.
-        for round in 0..=stage.rounds {
+        for round in 0..=stage.rounds + stage.polish {
             let before = state.model.clone();
             let report = state.round(stage, (index, round), options)?;
             let (acceptance, done) = (report.model.acceptance.mean, report.reaches(stage));
@@ -323,24 +335,71 @@ impl State {
             rate: stage.rate / (1.0 + at.1 as f64 / options.slowing),
             seconds: 0.0,
         };
-        if at.1 < stage.rounds && !report.reaches(stage) {
+        if at.1 < stage.rounds + stage.polish && !report.reaches(stage) {
             let x = concatenate![Axis(0), draws.x, x];
             let log_p = concatenate![Axis(0), draws.log_prob, score];
             let log_pi = concatenate![Axis(0), &log_w + &draws.log_prob - log_z, &visited.log_weight - log_z];
             let density = mixed(log_p.view(), log_pi.view(), draws.x.nrows());
-            let step = TowardsStep {
-                toward: options.toward,
-                rate: report.rate,
-                limit: 0.5,
-                truncation: Truncation { max_bond: stage.max_bond, cutoff: options.cutoff },
-                significance: options.significance,
-                two_site: true,
-            };
-            let x = x.select(Axis(1), &self.order);
-            (self.model, report.discarded) = born_towards(&self.model, x.view(), log_pi.view(), density.view(), &step)?;
+            let truncation = Truncation { max_bond: stage.max_bond, cutoff: options.cutoff };
+            let thinned = Thinned::new(&log_pi, &log_p, &density, options.keep, &mut streams.domain("thin").stream(0));
+            let x = x.select(Axis(0), &thinned.rows).select(Axis(1), &self.order);
+            let (log_pi, density) = (log_pi.select(Axis(0), &thinned.rows), thinned.log_density);
+            if at.1 < stage.rounds {
+                let step = TowardsStep {
+                    toward: options.toward,
+                    rate: report.rate,
+                    limit: 0.5,
+                    truncation,
+                    significance: options.significance,
+                    two_site: true,
+                };
+                (self.model, report.discarded) =
+                    born_towards(&self.model, x.view(), log_pi.view(), density.view(), &step)?;
+            } else {
+                let step = TangentStep { rate: 1.0, damping: options.damping, truncation };
+                let (model, done) = born_tangent(&self.model, x.view(), log_pi.view(), density.view(), &step)?;
+                self.model = model;
+                (report.discarded, report.rate) = (done.discarded, done.rate);
+            }
         }
         report.seconds = clock.elapsed().as_secs_f64();
         Ok(report)
+    }
+}
+
+/// Samples of `m` of which row `i` is kept with a probability `k_i ∝ |√π − √P|/√m`, up to a least one: they are samples of `m k`, in which
+/// steps towards `π` have the least noise, for most samples tell nothing of an error that few of them have.
+struct Thinned {
+    rows: Vec<usize>,
+    /// `log (m k/Σk)` of the rows kept, so that their mean is that of all.
+    log_density: Array1<f64>,
+}
+
+impl Thinned {
+    fn new(log_pi: &Array1<f64>, log_p: &Array1<f64>, log_m: &Array1<f64>, keep: f64, rng: &mut Stream) -> Self {
+        let n = log_m.len() as f64;
+        let error = Zip::from(log_pi)
+            .and(log_p)
+            .and(log_m)
+            .map_collect(|&a, &b, &m| ((0.5 * (a - m)).exp() - (0.5 * (b - m)).exp()).abs());
+        let least = LEAST_KEPT * error.mean().unwrap_or(0.0).max(f64::MIN_POSITIVE);
+        let kept = |scale: f64| error.iter().map(|e| (scale * (e + least)).min(1.0)).sum::<f64>() / n;
+        // The scale by bisection: the share kept grows with it from 0 to 1.
+        let (mut low, mut high) = (0.0, 1.0 / least);
+        for _ in 0..100 {
+            let middle = 0.5 * (low + high);
+            if kept(middle) < keep { low = middle } else { high = middle }
+        }
+        let (mut rows, mut logs) = (Vec::new(), Vec::new());
+        for (row, e) in error.iter().enumerate() {
+            let k = (high * (e + least)).min(1.0);
+            if rng.random::<f64>() < k {
+                rows.push(row);
+                logs.push(log_m[row] + k.ln());
+            }
+        }
+        let shift = n.ln() - (rows.len() as f64).ln();
+        Thinned { rows, log_density: logs.into_iter().map(|log| log + shift).collect() }
     }
 }
 

@@ -33,6 +33,7 @@ mod optimise;
 mod positive;
 mod store;
 mod sweep;
+mod tangent;
 mod towards;
 
 pub use assess::{Assessment, assess};
@@ -43,4 +44,5 @@ pub use gradient::{Gradient, born_gradient, positive_gradient};
 pub use in_the_loop::{Learned, LoopOptions, LoopRound, LoopStop, Stage, in_the_loop};
 pub use positive::{PositiveMethod, PositiveOptions, positive};
 pub use store::{read_born, read_positive, read_samples, write_born, write_positive, write_samples};
+pub use tangent::{TangentReport, TangentStep, born_tangent};
 pub use towards::{Toward, TowardsStep, born_kl_gradient, born_towards, bridge};

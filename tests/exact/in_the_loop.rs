@@ -139,7 +139,8 @@ fn ising() -> Ising {
 fn the_same_seed_learns_the_same_model() {
     let ising = ising();
     let sweep = SpinSweep::heat_bath(&ising).unwrap();
-    let stage = Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 3, rate: 0.3, enough: (1.1, 1.1) };
+    let stage =
+        Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 3, polish: 0, rate: 0.3, enough: (1.1, 1.1) };
     let options =
         LoopOptions { draws: 1500, chains: 128, order: Some(ising.lattice().snake()), ..LoopOptions::default() };
     let learn = || in_the_loop(&[stage], &options, |_| ControlFlow::Continue(())).unwrap();
@@ -156,7 +157,8 @@ fn the_same_seed_learns_the_same_model() {
 fn bad_options_are_refused() {
     let ising = ising();
     let sweep = SpinSweep::heat_bath(&ising).unwrap();
-    let good = Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 1, rate: 0.3, enough: (0.9, 0.9) };
+    let good =
+        Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 1, polish: 0, rate: 0.3, enough: (0.9, 0.9) };
     let options = LoopOptions { draws: 200, chains: 16, ..LoopOptions::default() };
     let refused = |stages: &[Stage<'_>], options: &LoopOptions| {
         in_the_loop(stages, options, |_| ControlFlow::Continue(())).unwrap_err()

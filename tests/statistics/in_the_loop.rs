@@ -42,7 +42,8 @@ fn level(energy: f64) -> usize {
 fn an_ising_model_is_learned_from_its_log_weight() {
     let (warm, ising) = (ising(0.3), ising(0.44));
     let (warm_sweep, sweep) = (SpinSweep::heat_bath(&warm).unwrap(), SpinSweep::heat_bath(&ising).unwrap());
-    let stage = Stage { target: &warm, local: &warm_sweep, max_bond: 8, rounds: 2, rate: 0.5, enough: (0.9, 0.9) };
+    let stage =
+        Stage { target: &warm, local: &warm_sweep, max_bond: 8, rounds: 2, polish: 0, rate: 0.5, enough: (0.9, 0.9) };
     let stages = [stage, Stage { target: &ising, local: &sweep, max_bond: 16, rounds: 10, ..stage }];
     let options = LoopOptions { order: Some(ising.lattice().snake()), seed: 3, ..LoopOptions::default() };
     let mut learned = in_the_loop(&stages, &options, |_| ControlFlow::Continue(())).unwrap();
@@ -68,7 +69,8 @@ fn dyck_paths_are_learned_from_their_log_weight() {
     let swaps = Local::new(|x: &mut [u8], stream: &mut Stream| {
         Ok((120, chain.metropolis(x, 120, &mut fast_rng(stream))? as usize))
     });
-    let stage = Stage { target: &chain, local: &swaps, max_bond: 4, rounds: 12, rate: 0.3, enough: (0.98, 0.98) };
+    let stage =
+        Stage { target: &chain, local: &swaps, max_bond: 4, rounds: 12, polish: 0, rate: 0.3, enough: (0.98, 0.98) };
     let learned = in_the_loop(&[stage], &LoopOptions::default(), |_| ControlFlow::Continue(())).unwrap();
     let found = assess(&chain, &learned.model, 20_000, &Streams::new(5)).unwrap();
     assert!(found.acceptance.mean > 0.95, "acceptance {:?}", found.acceptance);
