@@ -17,7 +17,8 @@ use super::assess::Assessment;
 use super::born::{BornMethod, BornOptions, Start, SweepStep, born};
 use super::data::{Data, Symmetry};
 use super::fit::Training;
-use super::tangent::{TangentStep, born_tangent};
+use super::mirror::{Mirror, symmetrised};
+use super::tangent::{TangentStep, tangent};
 use super::towards::{Toward, TowardsStep, born_towards, bridge};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
@@ -261,6 +262,8 @@ impl LoopRound {
 struct State {
     model: BornMps,
     order: Vec<usize>,
+    /// Symmetries that the model has by itself.
+    mirrors: Vec<Mirror>,
     chains: Chains,
     streams: Streams,
     /// Rounds of all stages.
@@ -298,7 +301,8 @@ impl State {
         };
         let data = Data::new(x.select(Axis(1), &order), &dims)?;
         let model = born(&data, &likelihood, |_| ())?.model;
-        Ok(State { model, order, chains, streams, count: 0 })
+        let mirrors = Mirror::among(&options.symmetries, &order);
+        Ok(State { model, order, mirrors, chains, streams, count: 0 })
     }
 
     /// Draws, chains, measurement, and a sweep unless the stage is over.
@@ -355,9 +359,11 @@ impl State {
                 };
                 (self.model, report.discarded) =
                     born_towards(&self.model, x.view(), log_pi.view(), density.view(), &step)?;
+                self.model = symmetrised(&self.model, &self.mirrors, &truncation)?;
             } else {
                 let step = TangentStep { rate: 1.0, damping: options.damping, truncation };
-                let (model, done) = born_tangent(&self.model, x.view(), log_pi.view(), density.view(), &step)?;
+                let (model, done) =
+                    tangent(&self.model, x.view(), log_pi.view(), density.view(), &self.mirrors, &step)?;
                 self.model = model;
                 (report.discarded, report.rate) = (done.discarded, done.rate);
             }

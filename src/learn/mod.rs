@@ -29,6 +29,7 @@ mod fit;
 mod gradient;
 mod in_the_loop;
 mod local;
+mod mirror;
 mod optimise;
 mod positive;
 mod store;

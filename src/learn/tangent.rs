@@ -18,6 +18,8 @@
 use ndarray::{Array3, ArrayView1, Axis, s};
 
 use super::batch::{Batch, Side};
+use super::data::Symmetry;
+use super::mirror::{Mirror, mirrors};
 use super::sweep::{flat, from_symbols, to_symbols};
 use super::towards::checked;
 use crate::error::{Error, Result};
@@ -74,6 +76,20 @@ pub fn born_tangent(
     x: Configs<'_>,
     log_target: ArrayView1<'_, f64>,
     log_density: ArrayView1<'_, f64>,
+    symmetries: &[Symmetry],
+    step: &TangentStep,
+) -> Result<(BornMps, TangentReport)> {
+    let mirrors = mirrors(symmetries, model.amplitude().dims())?;
+    tangent(model, x, log_target, log_density, &mirrors, step)
+}
+
+/// [`born_tangent`] with symmetries that are known to fit.
+pub(crate) fn tangent(
+    model: &BornMps,
+    x: Configs<'_>,
+    log_target: ArrayView1<'_, f64>,
+    log_density: ArrayView1<'_, f64>,
+    mirrors: &[Mirror],
     step: &TangentStep,
 ) -> Result<(BornMps, TangentReport)> {
     step.check()?;
@@ -96,7 +112,10 @@ pub fn born_tangent(
             batch.scale(&logs);
             rayon::scope(|_| gather(&mut batch, left, right, step.damping, &mut sums));
         }
-        halves.push(sums.iter().zip(left).enumerate().map(|(j, (g, a))| project(g, a, j == last)).collect::<Vec<_>>());
+        let mut sums: Vec<Array3<f64>> = sums.iter().zip(left).map(|(g, a)| from_symbols(g, a.dim())).collect();
+        mirrors.iter().for_each(|mirror| mirror.average(&mut sums, left, right));
+        sums.iter_mut().zip(left).enumerate().for_each(|(j, (g, a))| project(g, a, j == last));
+        halves.push(sums);
     }
     let pairs = || halves[0].iter().flatten().zip(halves[1].iter().flatten());
     let agreed: f64 = pairs().map(|(a, b)| a * b).sum();
@@ -141,19 +160,17 @@ fn gather(batch: &mut Batch, left: &[Array3<f64>], right: &[Array3<f64>], dampin
     }
 }
 
-/// The part of a gradient `[s][χ_l][χ_r]` that is orthogonal to a left isometry; at the last site, to the tensor.
-fn project(gradient: &[f64], a: &Array3<f64>, last: bool) -> Array3<f64> {
+/// Makes a gradient orthogonal to a left isometry; at the last site, to the tensor.
+fn project(g: &mut Array3<f64>, a: &Array3<f64>, last: bool) {
     let (l, d, r) = a.dim();
-    let mut g = from_symbols(gradient, (l, d, r));
     if last {
         let along: f64 = g.iter().zip(a).map(|(g, a)| g * a).sum();
         g.scaled_add(-along, a);
-        return g;
+        return;
     }
-    let inside = matmul(flat(a, l * d, r).t(), flat(&g, l * d, r));
+    let inside = matmul(flat(a, l * d, r).t(), flat(g, l * d, r));
     let inside = matmul(flat(a, l * d, r), inside.view());
-    g -= &inside.into_shape_with_order((l, d, r)).expect("row-major");
-    g
+    *g -= &inside.into_shape_with_order((l, d, r)).expect("row-major");
 }
 
 /// `ψ + Φ` as a matrix product of twice the bond.
