@@ -55,6 +55,8 @@ struct Options {
     /// Keep
     #[arg(long, default_value_t = 1.0)]
     keep: f64,
+    #[arg(long, value_delimiter = ',')]
+    early: Vec<usize>,
     #[arg(long, default_value_t = 4)]
     updates: usize,
     #[arg(long, default_value_t = 2)]
@@ -105,6 +107,7 @@ fn run() -> Result<(), Failure> {
         polish: options.polish,
         damping: options.damping,
         keep: options.keep,
+        early: [options.early[0], options.early[1], options.early[2], options.early[3]],
         updates: options.updates,
         chains: options.chains,
         slowing: options.slowing,

@@ -27,6 +27,7 @@ pub struct Budget {
     pub polish: usize,
     pub damping: f64,
     pub keep: f64,
+    pub early: [usize; 4],
     pub updates: usize,
     pub chains: usize,
     /// Rate at β with all bonds.
@@ -148,8 +149,8 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
         enough: (0.999, 0.999),
     };
     let stages = [
-        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 3, 0, 0.5),
-        stage(ising, own_move.as_ref(), chi.div_ceil(2), 6, 0, 0.4),
+        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), budget.early[0], budget.early[1], 0.5),
+        stage(ising, own_move.as_ref(), chi.div_ceil(2), budget.early[2], budget.early[3], 0.4),
         stage(ising, own_move.as_ref(), chi, budget.rounds, budget.polish, budget.rate),
     ];
     let updates = budget.updates;

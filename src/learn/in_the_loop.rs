@@ -33,6 +33,9 @@ use crate::tn::Truncation;
 /// Least probability of a sample to be kept, relative to what the mean error gives.
 const LEAST_KEPT: f64 = 0.2;
 
+/// Configurations that the first model learns from, at most.
+const FIRST: usize = 16_384;
+
 /// A target on the way, its local move, and how long to stay.
 #[derive(Clone, Copy)]
 pub struct Stage<'a> {
@@ -284,7 +287,7 @@ impl State {
     fn start(stage: &Stage<'_>, options: &LoopOptions, order: Vec<usize>) -> Result<Self> {
         let streams = Streams::new(options.seed).domain("in the loop");
         let mut chains = Chains::initial(stage.target, options.chains, options.seed)?;
-        let records = options.draws.div_ceil(options.chains);
+        let records = options.draws.min(FIRST).div_ceil(options.chains);
         let visited = visit(stage, stage.local, &mut chains, (options.warm_up, records), options.seed)?;
         let x = randomise(visited.x, stage.target.dims(), &options.symmetries, &streams.domain("first"))?;
         let dims: Vec<usize> = order.iter().map(|&j| stage.target.dims()[j]).collect();
