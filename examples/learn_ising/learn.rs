@@ -7,7 +7,7 @@ use cpu_time::ProcessTime;
 use serde::Serialize;
 use tensorjump::lattice::square::{SpinSweep, Wolff};
 use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
-use tensorjump::learn::{Assessment, LoopOptions, LoopRound, Stage, Symmetry, Toward, assess, in_the_loop};
+use tensorjump::learn::{Assessment, LoopOptions, LoopRound, Stage, Symmetry, assess, in_the_loop};
 use tensorjump::mcmc::{Cycle, Move};
 use tensorjump::model::{BornMps, Permuted};
 use tensorjump::{Streams, Target};
@@ -20,21 +20,10 @@ const MEASURED: usize = 100_000;
 /// How much is spent on a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// Draws of the model a round.
-    pub draws: usize,
-    /// Rounds at β with all bonds.
+    /// Draws of the model a round, where not by size and bond.
+    pub draws: Option<usize>,
+    /// Rounds of steps of all sites at β with all bonds.
     pub rounds: usize,
-    pub polish: usize,
-    pub damping: f64,
-    pub keep: f64,
-    pub early: [usize; 4],
-    pub updates: usize,
-    pub chains: usize,
-    /// Rate at β with all bonds.
-    pub rate: f64,
-    pub slowing: f64,
-    pub significance: f64,
-    pub divergence: bool,
     pub seed: u64,
     pub verbose: bool,
 }
@@ -133,39 +122,42 @@ fn local(ising: &Ising) -> Result<Box<dyn Move>, Failure> {
     })
 }
 
+/// Several for each of the `sites χ²` numbers that matter, as far as time and memory for their environments allow.
+fn default_draws(sites: usize, chi: usize) -> usize {
+    (4 * sites * chi * chi).clamp(1 << 16, 1 << 18).min((1 << 31) / (sites * chi)).max(1024)
+}
+
 /// Learns a model of `ising` and measures it.
 pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Permuted<BornMps>), Failure> {
     let (clock, cpu) = (Instant::now(), ProcessTime::now());
     let square = ising.lattice();
     let warm = cylinder(square.rows(), square.cols(), 0.8 * ising.beta())?;
     let (warm_move, own_move) = (local(&warm)?, local(ising)?);
-    let stage = |target, local, max_bond, rounds, polish, rate| Stage {
+    // Two-site sweeps make bonds grow, steps of all sites find the best law of these bonds.
+    let stage = |target, local, max_bond, rounds, polish| Stage {
         target,
         local,
         max_bond,
         rounds,
         polish,
-        rate,
+        rate: 0.4,
         enough: (0.999, 0.999),
     };
     let stages = [
-        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), budget.early[0], budget.early[1], 0.5),
-        stage(ising, own_move.as_ref(), chi.div_ceil(2), budget.early[2], budget.early[3], 0.4),
-        stage(ising, own_move.as_ref(), chi, budget.rounds, budget.polish, budget.rate),
+        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 3, 0),
+        stage(ising, own_move.as_ref(), chi.div_ceil(2), 1, 6),
+        stage(ising, own_move.as_ref(), chi, 1, budget.rounds),
     ];
-    let updates = budget.updates;
+    let (draws, updates) = (budget.draws.unwrap_or_else(|| default_draws(square.sites(), chi)), 4);
     let options = LoopOptions {
         order: Some(square.snake()),
-        draws: budget.draws,
-        chains: (budget.draws / budget.chains / updates).max(1),
+        draws,
+        chains: (draws / 4 / updates).max(1),
         updates,
         first: (8, 6),
         symmetries: symmetries(square)?,
-        slowing: budget.slowing,
-        damping: budget.damping,
-        keep: budget.keep,
-        significance: budget.significance,
-        toward: if budget.divergence { Toward::Divergence } else { Toward::Overlap },
+        keep: 0.25,
+        significance: 0.03,
         seed: budget.seed,
         ..LoopOptions::default()
     };

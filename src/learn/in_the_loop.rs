@@ -3,14 +3,16 @@
 //! Each round draws from the model `P_θ`, runs chains of the target whose updates are a disconnected move (proposal `P_θ`) and a local move
 //! (so that support is never lost), and makes a sweep towards the target ([`super::towards`]) on the draws and on what the chains visited:
 //! together they are samples of `m = (n P_θ + k π)/(n + k)`, with `log Z` by the bridge between both. The local moves show the model where it
-//! has too little weight; the draws show it where it has too much. Stages change the target (annealing of β, or of c), with model and chains
+//! has too little weight; the draws show it where it has too much. Samples may be thinned to those that tell most, symmetries of the chain
+//! itself are imposed on the model (which halves the noise for each), and the last rounds are steps of all sites at measured rates
+//! ([`super::born_tangent`]). Stages change the target (annealing of β, or of c), with model and chains
 //! carried along. Cost of a round: `n + 3k` draws or scores and a sweep of `6 N (n + k) χ²` multiply-adds. Reference: arXiv 2407.11133.
 
 use std::cell::RefCell;
 use std::ops::ControlFlow;
 use std::time::Instant;
 
-use ndarray::{Array1, Array2, Axis, Zip, concatenate};
+use ndarray::{Array1, Array2, Axis, concatenate};
 use rand::RngExt;
 
 use super::assess::Assessment;
@@ -19,6 +21,7 @@ use super::data::{Data, Symmetry};
 use super::fit::Training;
 use super::mirror::{Mirror, symmetrised};
 use super::tangent::{TangentStep, tangent};
+use super::thin::Thinned;
 use super::towards::{Toward, TowardsStep, born_towards, bridge};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
@@ -27,11 +30,8 @@ use crate::mcmc::{
     log_importance_weights, run, split_r_hat,
 };
 use crate::model::{BornMps, Configs, Model, Permuted, SiteWeights, Target};
-use crate::rng::{Stream, Streams};
+use crate::rng::Streams;
 use crate::tn::Truncation;
-
-/// Least probability of a sample to be kept, relative to what the mean error gives.
-const LEAST_KEPT: f64 = 0.2;
 
 /// Configurations that the first model learns from, at most.
 const FIRST: usize = 16_384;
@@ -45,9 +45,9 @@ pub struct Stage<'a> {
     pub local: &'a dyn Move,
     /// Largest bond dimension.
     pub max_bond: usize,
-    /// Rounds at most.
+    /// Rounds by two-site sweeps at most, in which bonds grow.
     pub rounds: usize,
-    /// Rounds after these by steps of all sites at fixed bonds ([`super::born_tangent`]), whose rates are measured: they average.
+    /// Rounds after these by steps of all sites ([`super::born_tangent`]), at half the cost, whose rates are measured.
     pub polish: usize,
     /// Rate of the first round, see [`TowardsStep`]; later ones have `rate/(1 + round/slowing)`, which averages over the rounds.
     pub rate: f64,
@@ -74,15 +74,15 @@ pub struct LoopOptions {
     pub toward: Toward,
     /// Rounds of a stage after which the rate has halved.
     pub slowing: f64,
-    /// Damping of rare samples in the steps of all sites, see [`TangentStep`].
-    pub damping: f64,
-    /// Share of draws and visited configurations that steps learn from, in (0, 1]: chosen by how much they tell.
+    /// Share of draws and visited configurations that is learned from, in (0, 1]: those kept are chosen by how far the model is off there.
+    /// Draws are several times cheaper than sweeps over them.
     pub keep: f64,
     /// Squared weight that an SVD may discard.
     pub cutoff: f64,
     /// Squares of singular values below this many times the noise of the samples are discarded: bonds grow with what samples can tell.
     pub significance: f64,
-    /// Symmetries of every target: each is applied with probability ½, in this order, to each configuration that a chain visited.
+    /// Symmetries of every target: each is applied with probability ½, in this order, to each configuration that a chain visited. Those
+    /// that keep or reverse the order of the chain, and their products of two, the model gets for itself.
     pub symmetries: Vec<Symmetry>,
     /// Seed.
     pub seed: u64,
@@ -101,7 +101,6 @@ impl Default for LoopOptions {
             first: (8, 8),
             toward: Toward::Overlap,
             slowing: 8.0,
-            damping: 1.0,
             keep: 1.0,
             cutoff: 1e-12,
             significance: 0.05,
@@ -241,6 +240,9 @@ fn check(stages: &[Stage<'_>], options: &LoopOptions) -> Result<Vec<usize>> {
             return Err(Error::parameter(name, value, "at least 1 (2 draws)"));
         }
     }
+    if !(options.keep > 0.0 && options.keep <= 1.0) {
+        return Err(Error::parameter("keep", options.keep, "in (0, 1]"));
+    }
     if options.slowing.is_nan() || options.slowing <= 0.0 {
         return Err(Error::parameter("slowing", options.slowing, "above zero"));
     }
@@ -364,7 +366,7 @@ impl State {
                     born_towards(&self.model, x.view(), log_pi.view(), density.view(), &step)?;
                 self.model = symmetrised(&self.model, &self.mirrors, &truncation)?;
             } else {
-                let step = TangentStep { rate: 1.0, damping: options.damping, truncation };
+                let step = TangentStep { truncation, ..TangentStep::default() };
                 let (model, done) =
                     tangent(&self.model, x.view(), log_pi.view(), density.view(), &self.mirrors, &step)?;
                 self.model = model;
@@ -373,42 +375,6 @@ impl State {
         }
         report.seconds = clock.elapsed().as_secs_f64();
         Ok(report)
-    }
-}
-
-/// Samples of `m` of which row `i` is kept with a probability `k_i ∝ |√π − √P|/√m`, up to a least one: they are samples of `m k`, in which
-/// steps towards `π` have the least noise, for most samples tell nothing of an error that few of them have.
-struct Thinned {
-    rows: Vec<usize>,
-    /// `log (m k/Σk)` of the rows kept, so that their mean is that of all.
-    log_density: Array1<f64>,
-}
-
-impl Thinned {
-    fn new(log_pi: &Array1<f64>, log_p: &Array1<f64>, log_m: &Array1<f64>, keep: f64, rng: &mut Stream) -> Self {
-        let n = log_m.len() as f64;
-        let error = Zip::from(log_pi)
-            .and(log_p)
-            .and(log_m)
-            .map_collect(|&a, &b, &m| ((0.5 * (a - m)).exp() - (0.5 * (b - m)).exp()).abs());
-        let least = LEAST_KEPT * error.mean().unwrap_or(0.0).max(f64::MIN_POSITIVE);
-        let kept = |scale: f64| error.iter().map(|e| (scale * (e + least)).min(1.0)).sum::<f64>() / n;
-        // The scale by bisection: the share kept grows with it from 0 to 1.
-        let (mut low, mut high) = (0.0, 1.0 / least);
-        for _ in 0..100 {
-            let middle = 0.5 * (low + high);
-            if kept(middle) < keep { low = middle } else { high = middle }
-        }
-        let (mut rows, mut logs) = (Vec::new(), Vec::new());
-        for (row, e) in error.iter().enumerate() {
-            let k = (high * (e + least)).min(1.0);
-            if rng.random::<f64>() < k {
-                rows.push(row);
-                logs.push(log_m[row] + k.ln());
-            }
-        }
-        let shift = n.ln() - (rows.len() as f64).ln();
-        Thinned { rows, log_density: logs.into_iter().map(|log| log + shift).collect() }
     }
 }
 

@@ -35,6 +35,7 @@ mod positive;
 mod store;
 mod sweep;
 mod tangent;
+mod thin;
 mod towards;
 
 pub use assess::{Assessment, assess};
