@@ -148,7 +148,10 @@ fn projected_norm(psi: &Mps, r: &Array1<f64>) -> f64 {
     for v in basis {
         let (norm, mut v) = (v.dot(&v).sqrt(), v);
         for _ in 0..2 {
-            orthonormal.iter().for_each(|q| v.scaled_add(-q.dot(&v), q));
+            orthonormal.iter().for_each(|q| {
+                let along = q.dot(&v);
+                v.scaled_add(-along, q);
+            });
         }
         let left = v.dot(&v).sqrt();
         if left > 1e-8 * norm {
