@@ -44,9 +44,9 @@ struct Options {
     /// Draws of the model a round; chains visit a quarter as many configurations (default: 4 sites χ², between 65536 and 262144)
     #[arg(long)]
     draws: Option<usize>,
-    /// Rounds of steps of all sites at β with all bonds
-    #[arg(long, default_value_t = 20)]
-    rounds: usize,
+    /// Rounds of steps of all sites at β with all bonds (default: 20, in proportion more from 262144 numbers sites χ² on)
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Seed of all draws
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -76,7 +76,7 @@ fn run() -> Result<(), Failure> {
     options::set_threads(options.threads)?;
     let budget = Budget {
         draws: options.draws.map(|draws| options::positive("draws", draws)).transpose()?,
-        rounds: options::positive("rounds", options.rounds)?,
+        rounds: options.rounds.map(|rounds| options::positive("rounds", rounds)).transpose()?,
         seed: options.seed,
         verbose: options.verbose,
     };

@@ -22,8 +22,8 @@ const MEASURED: usize = 100_000;
 pub struct Budget {
     /// Draws of the model a round, where not by size and bond.
     pub draws: Option<usize>,
-    /// Rounds of steps of all sites at β with all bonds.
-    pub rounds: usize,
+    /// Rounds of steps of all sites at β with all bonds, likewise.
+    pub rounds: Option<usize>,
     pub seed: u64,
     pub verbose: bool,
 }
@@ -122,9 +122,12 @@ fn local(ising: &Ising) -> Result<Box<dyn Move>, Failure> {
     })
 }
 
-/// Several for each of the `sites χ²` numbers that matter, as far as time and memory for their environments allow.
-fn default_draws(sites: usize, chi: usize) -> usize {
-    (4 * sites * chi * chi).clamp(1 << 16, 1 << 18).min((1 << 31) / (sites * chi)).max(1024)
+/// Draws a round: several for each of the `sites χ²` numbers that matter, as far as time and memory for their environments allow; more
+/// rounds where they are fewer.
+fn defaults(sites: usize, chi: usize) -> (usize, usize) {
+    let numbers = sites * chi * chi;
+    let draws = (4 * numbers).clamp(1 << 16, 1 << 18).min((1 << 31) / (sites * chi)).max(1024);
+    (draws, (20 * numbers).div_ceil(1 << 18).clamp(20, 60))
 }
 
 /// Learns a model of `ising` and measures it.
@@ -143,17 +146,19 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
         rate: 0.4,
         enough: (0.999, 0.999),
     };
+    let (draws, rounds) = defaults(square.sites(), chi);
+    let (draws, rounds, updates) = (budget.draws.unwrap_or(draws), budget.rounds.unwrap_or(rounds), 4);
     let stages = [
         stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 3, 0),
         stage(ising, own_move.as_ref(), chi.div_ceil(2), 1, 6),
-        stage(ising, own_move.as_ref(), chi, 1, budget.rounds),
+        stage(ising, own_move.as_ref(), chi, 1, rounds),
     ];
-    let (draws, updates) = (budget.draws.unwrap_or_else(|| default_draws(square.sites(), chi)), 4);
     let options = LoopOptions {
         order: Some(square.snake()),
         draws,
         chains: (draws / 4 / updates).max(1),
         updates,
+        warm_up: 20,
         first: (8, 6),
         symmetries: symmetries(square)?,
         keep: 0.25,
