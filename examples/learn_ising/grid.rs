@@ -21,8 +21,10 @@ const CHIS: [usize; 3] = [8, 16, 32];
 /// Bond dimension whose connected moves are measured.
 const CONNECTED: usize = 16;
 const TIMES: [f64; 5] = [0.05, 0.2, 0.8, 2.0, f64::INFINITY];
-const CHAINS: usize = 32;
-const UPDATES: usize = 1000;
+const CHAINS: usize = 16;
+const UPDATES: usize = 500;
+/// Draws a round and rounds where no others are asked for: a quarter hour for the whole grid.
+const BUDGET: (usize, usize) = (65_536, 10);
 
 /// A learned model and the optimal truncation.
 struct Row {
@@ -41,6 +43,8 @@ struct Moved {
 
 pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
     let folder = Folder::open(out)?;
+    let (draws, rounds) = (budget.draws.or(Some(BUDGET.0)), budget.rounds.or(Some(BUDGET.1)));
+    let budget = &Budget { draws, rounds, ..*budget };
     let betas = [0.35, 0.4, learn::critical(), 0.5];
     let bar = progress::bar((betas.len() * CHIS.len()) as u64);
     let (mut rows, mut moves) = (Vec::new(), Vec::new());

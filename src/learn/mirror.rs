@@ -90,7 +90,10 @@ impl Mirror {
 }
 
 /// The Born law of the average of an amplitude and its images, one symmetry after the other, truncated.
-pub(crate) fn symmetrised(model: &BornMps, mirrors: &[Mirror], truncation: &Truncation) -> Result<BornMps> {
+pub(crate) fn symmetrised(model: BornMps, mirrors: &[Mirror], truncation: &Truncation) -> Result<BornMps> {
+    if mirrors.is_empty() {
+        return Ok(model);
+    }
     let mut psi = model.amplitude().clone();
     for mirror in mirrors {
         let image = Mps::new(mirror.image(psi.tensors()), psi.log_scale())?;
@@ -98,7 +101,7 @@ pub(crate) fn symmetrised(model: &BornMps, mirrors: &[Mirror], truncation: &Trun
         let sum = if psi.inner(&image)?.sign < 0.0 { psi.add(&image.scale(-1.0)?)? } else { psi.add(&image)? };
         psi = sum.compress(truncation)?.0;
     }
-    if mirrors.is_empty() { Ok(model.clone()) } else { BornMps::new(&psi) }
+    BornMps::new(&psi)
 }
 
 /// Mirrors of symmetries that a chain is said to have.

@@ -32,6 +32,7 @@ mod local;
 mod mirror;
 mod optimise;
 mod positive;
+mod round;
 mod store;
 mod sweep;
 mod tangent;
