@@ -99,7 +99,7 @@ fn main() -> Result<()> {
         let seconds = sweep(samples, sites, bond, iterations, 5)?;
         println!("{samples:7}  {sites:5}  {bond:4}  {iterations:19}  {seconds:13.3}");
     }
-    let marks = [0.25, 0.5, 1.0, 2.0, 4.0, 8.0];
+    let marks = [0.03, 0.1, 0.3, 1.0, 8.0];
     println!("\nbest validation NLL after {marks:?} CPU s");
     for (name, course) in courses(8.0)? {
         let at =

@@ -23,7 +23,7 @@ const CONNECTED: usize = 16;
 const TIMES: [f64; 5] = [0.05, 0.2, 0.8, 2.0, f64::INFINITY];
 const CHAINS: usize = 16;
 const UPDATES: usize = 500;
-/// Draws a round and rounds where no others are asked for: a quarter hour for the whole grid.
+/// Draws a round and rounds where no others are asked for: ten minutes of CPU time for the whole grid.
 const BUDGET: (usize, usize) = (65_536, 10);
 
 /// A learned model and the optimal truncation.
@@ -66,6 +66,7 @@ pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
     bar.finish_and_clear();
     let picture = draw(&rows, &moves)?;
     print(&format!("{}\n{}", table(&rows), moves_table(&moves)))?;
+    print("enlarge by --draws and --rounds; --beta, --chi, --rows and --cols learn one model\n")?;
     for path in folder.write(&[("learn_ising.svg", picture)])? {
         print(&format!("{}\n", path.display()))?;
     }
