@@ -2,7 +2,7 @@
 //!
 //! The image of a matrix product under such a `g` is one of the same bonds: `A′_j[s] = A_j[g s]`, or `A′_j[s] = A_{N−1−j}[g s]ᵗ` in reversed
 //! order. The average of a noisy model and its image has half the noise; so has the average of a gradient and its image, brought to one gauge.
-//! A snake through a lattice with an even number of rows is reversed by the reflection of the rows.
+//! A snake through a lattice with an even number of rows is reversed by the reflection of the rows. Cost: `O(N d χ³)`.
 
 use ndarray::{Array2, Array3, Axis};
 
@@ -44,7 +44,7 @@ impl Mirror {
         all
     }
 
-    /// `A′_j` for tensors `(χ_l, d, χ_r)`; of left isometries (gradients at a centre) in reversed order right ones (gradients).
+    /// `A′_j` for tensors `(χ_l, d, χ_r)`: of the law itself, of one gauge (reversed, left isometries become right ones), or of gradients.
     pub(crate) fn image(&self, tensors: &[Array3<f64>]) -> Vec<Array3<f64>> {
         let mapped = |(j, a): (usize, &Array3<f64>)| match &self.maps {
             Some(maps) => {

@@ -67,10 +67,11 @@ pub struct TangentReport {
 /// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed) by one step of all sites.
 ///
 /// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`, `(samples,)`, normalised as `log_target`;
-/// rows of even and of odd number should be independent.
+/// rows of even and of odd number should be independent. `symmetries` are those of the target that `ψ` has too and that keep or reverse the
+/// order of the sites: the estimate is averaged with its images, which halves its noise for each. Cost `3 N n χ² + O(N d χ³)` multiply-adds.
 ///
 /// # Errors
-/// As [`super::born_towards`]; fewer than two samples.
+/// As [`super::born_towards`]; fewer than two samples; a symmetry that moves sites otherwise.
 pub fn born_tangent(
     model: &BornMps,
     x: Configs<'_>,
