@@ -41,7 +41,7 @@ struct Options {
     /// Largest bond dimension (default 32)
     #[arg(long)]
     chi: Option<usize>,
-    /// Draws of the model a round; chains visit a quarter as many configurations (default: 4 sites χ², between 65536 and 262144)
+    /// Draws of the model a round; chains visit a quarter as many configurations (default: 4 sites χ², between 131072 and 262144)
     #[arg(long)]
     draws: Option<usize>,
     /// Rounds of steps of all sites at β with all bonds (default: 20, in proportion more from 262144 numbers sites χ² on)

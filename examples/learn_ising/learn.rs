@@ -126,7 +126,7 @@ fn local(ising: &Ising) -> Result<Box<dyn Move>, Failure> {
 /// rounds where they are fewer.
 fn defaults(sites: usize, chi: usize) -> (usize, usize) {
     let numbers = sites * chi * chi;
-    let draws = (4 * numbers).clamp(1 << 16, 1 << 18).min((1 << 31) / (sites * chi)).max(1024);
+    let draws = (4 * numbers).clamp(1 << 17, 1 << 18).min((1 << 31) / (sites * chi)).max(1024);
     (draws, (20 * numbers).div_ceil(1 << 18).clamp(20, 60))
 }
 
