@@ -164,7 +164,7 @@ fn draw(rows: &[Row], moves: &[Moved]) -> Result<String, Failure> {
         y: Scale { label, log, cover: if log { None } else { Some((0.0, 1.0)) } },
         series,
         height: 320,
-        legend: SeriesLabelPosition::LowerRight,
+        legend: if log { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerRight },
     };
     let title = format!("{SIDE}×{SIDE} cylinder: learned (points) and optimal truncation (dashed)");
     let beta = Scale { label: "β", log: false, cover: None };
