@@ -43,12 +43,12 @@ struct Options {
     /// Largest bond dimension (default: the exact rank)
     #[arg(long)]
     chi: Option<usize>,
-    /// Draws of the model a round; chains visit half as many configurations
-    #[arg(long, default_value_t = 65_536)]
-    draws: usize,
-    /// Rounds of learning at c
-    #[arg(long, default_value_t = 24)]
-    rounds: usize,
+    /// Draws of the model a round; chains visit half as many configurations (default 65536, for the grid 8192)
+    #[arg(long)]
+    draws: Option<usize>,
+    /// Rounds of learning at c (default 24, for the grid 12)
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Seed of all draws
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -88,21 +88,22 @@ fn main() -> ExitCode {
 
 fn run() -> Result<(), Failure> {
     let options: Options = options::parse()?;
-    options::positive("draws", options.draws)?;
-    options::positive("rounds", options.rounds)?;
+    let asked = |name, value: Option<usize>| value.map(|value| options::positive(name, value)).transpose();
+    let (draws, rounds) = (asked("draws", options.draws)?, asked("rounds", options.rounds)?);
     options::set_threads(options.threads)?;
     let sites = options.sites.unwrap_or(40);
     let chi = options.chi.unwrap_or(sites / 4 + 1);
     if options.json || options.sites.is_some() || options.c.is_some() || options.chi.is_some() {
-        let report = learn(sites, options.c.unwrap_or(0.5), chi, &options)?;
+        let budget = (draws.unwrap_or(65_536), rounds.unwrap_or(24));
+        let report = learn(sites, options.c.unwrap_or(0.5), chi, budget, &options)?;
         let text = if options.json { serde_json::to_string(&report)? + "\n" } else { table(&[report]) };
         return print(&text);
     }
     let mut reports = Vec::new();
     for c in [0.3, 0.4, 0.5, 0.55, 0.6] {
-        reports.push(learn(sites, c, chi, &options)?);
+        reports.push(learn(sites, c, chi, (draws.unwrap_or(8192), rounds.unwrap_or(12)), &options)?);
     }
-    print(&table(&reports))
+    print(&format!("{}enlarge by --draws and --rounds\n", table(&reports)))
 }
 
 fn table(reports: &[Report]) -> String {
@@ -126,7 +127,13 @@ fn table(reports: &[Report]) -> String {
 }
 
 /// Learns at `c` and measures.
-fn learn(sites: usize, c: f64, chi: usize, options: &Options) -> Result<Report, Failure> {
+fn learn(
+    sites: usize,
+    c: f64,
+    chi: usize,
+    (draws, last): (usize, usize),
+    options: &Options,
+) -> Result<Report, Failure> {
     let (clock, cpu) = (Instant::now(), ProcessTime::now());
     let way: Vec<f64> =
         [0.3, 0.4, 0.45, 0.475, 0.49, 0.5, 0.51, 0.53, 0.56, 0.6].into_iter().filter(|&b| b < c).chain([c]).collect();
@@ -134,13 +141,13 @@ fn learn(sites: usize, c: f64, chi: usize, options: &Options) -> Result<Report, 
     let moves: Vec<Box<dyn Move + '_>> = chains.iter().map(local).collect();
     let mut stages = Vec::new();
     for (k, (target, local)) in chains.iter().zip(&moves).enumerate() {
-        let (rounds, enough) = if k + 1 == way.len() { (options.rounds, (0.999, 0.999)) } else { (10, (0.85, 0.85)) };
-        stages.push(Stage { target, local: local.as_ref(), max_bond: chi, rounds, rate: 0.3, enough });
+        let (rounds, enough) = if k + 1 == way.len() { (last, (0.999, 0.999)) } else { (10, (0.85, 0.85)) };
+        stages.push(Stage { target, local: local.as_ref(), max_bond: chi, rounds, polish: 0, rate: 0.3, enough });
     }
     let updates = 4;
     let plan = LoopOptions {
-        draws: options.draws,
-        chains: (options.draws / 2 / updates).max(1),
+        draws,
+        chains: (draws / 2 / updates).max(1),
         updates,
         first: (8, 8),
         // The rank is exact: noise vanishes with the error, and rates need not decrease.

@@ -21,8 +21,10 @@ const CHIS: [usize; 3] = [8, 16, 32];
 /// Bond dimension whose connected moves are measured.
 const CONNECTED: usize = 16;
 const TIMES: [f64; 5] = [0.05, 0.2, 0.8, 2.0, f64::INFINITY];
-const CHAINS: usize = 32;
-const UPDATES: usize = 1000;
+const CHAINS: usize = 16;
+const UPDATES: usize = 500;
+/// Draws a round and rounds where no others are asked for: ten minutes of CPU time for the whole grid.
+const BUDGET: (usize, usize) = (65_536, 10);
 
 /// A learned model and the optimal truncation.
 struct Row {
@@ -41,6 +43,8 @@ struct Moved {
 
 pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
     let folder = Folder::open(out)?;
+    let (draws, rounds) = (budget.draws.or(Some(BUDGET.0)), budget.rounds.or(Some(BUDGET.1)));
+    let budget = &Budget { draws, rounds, ..*budget };
     let betas = [0.35, 0.4, learn::critical(), 0.5];
     let bar = progress::bar((betas.len() * CHIS.len()) as u64);
     let (mut rows, mut moves) = (Vec::new(), Vec::new());
@@ -62,6 +66,7 @@ pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
     bar.finish_and_clear();
     let picture = draw(&rows, &moves)?;
     print(&format!("{}\n{}", table(&rows), moves_table(&moves)))?;
+    print("enlarge by --draws and --rounds; --beta, --chi, --rows and --cols learn one model\n")?;
     for path in folder.write(&[("learn_ising.svg", picture)])? {
         print(&format!("{}\n", path.display()))?;
     }
@@ -159,7 +164,7 @@ fn draw(rows: &[Row], moves: &[Moved]) -> Result<String, Failure> {
         y: Scale { label, log, cover: if log { None } else { Some((0.0, 1.0)) } },
         series,
         height: 320,
-        legend: SeriesLabelPosition::LowerRight,
+        legend: if log { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerRight },
     };
     let title = format!("{SIDE}×{SIDE} cylinder: learned (points) and optimal truncation (dashed)");
     let beta = Scale { label: "β", log: false, cover: None };

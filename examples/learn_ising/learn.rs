@@ -7,7 +7,7 @@ use cpu_time::ProcessTime;
 use serde::Serialize;
 use tensorjump::lattice::square::{SpinSweep, Wolff};
 use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
-use tensorjump::learn::{Assessment, LoopOptions, LoopRound, Stage, Symmetry, Toward, assess, in_the_loop};
+use tensorjump::learn::{Assessment, LoopOptions, LoopRound, Stage, Symmetry, assess, in_the_loop};
 use tensorjump::mcmc::{Cycle, Move};
 use tensorjump::model::{BornMps, Permuted};
 use tensorjump::{Streams, Target};
@@ -20,15 +20,10 @@ const MEASURED: usize = 100_000;
 /// How much is spent on a model.
 #[derive(Debug, Clone, Copy)]
 pub struct Budget {
-    /// Draws of the model a round.
-    pub draws: usize,
-    /// Rounds at β with all bonds.
-    pub rounds: usize,
-    /// Rate at β with all bonds.
-    pub rate: f64,
-    pub slowing: f64,
-    pub significance: f64,
-    pub divergence: bool,
+    /// Draws of the model a round, where not by size and bond.
+    pub draws: Option<usize>,
+    /// Rounds of steps of all sites at β with all bonds, likewise.
+    pub rounds: Option<usize>,
     pub seed: u64,
     pub verbose: bool,
 }
@@ -127,30 +122,47 @@ fn local(ising: &Ising) -> Result<Box<dyn Move>, Failure> {
     })
 }
 
+/// Draws a round: several for each of the `sites χ²` numbers that matter, as far as time and memory for their environments allow; more
+/// rounds where they are fewer.
+fn defaults(sites: usize, chi: usize) -> (usize, usize) {
+    let numbers = sites * chi * chi;
+    let draws = (4 * numbers).clamp(1 << 17, 1 << 18).min((1 << 31) / (sites * chi)).max(1024);
+    (draws, (20 * numbers).div_ceil(1 << 18).clamp(20, 60))
+}
+
 /// Learns a model of `ising` and measures it.
 pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Permuted<BornMps>), Failure> {
     let (clock, cpu) = (Instant::now(), ProcessTime::now());
     let square = ising.lattice();
     let warm = cylinder(square.rows(), square.cols(), 0.8 * ising.beta())?;
     let (warm_move, own_move) = (local(&warm)?, local(ising)?);
-    let stage =
-        |target, local, max_bond, rounds, rate| Stage { target, local, max_bond, rounds, rate, enough: (0.999, 0.999) };
+    // Two-site sweeps make bonds grow, steps of all sites find the best law of these bonds.
+    let stage = |target, local, max_bond, rounds, polish| Stage {
+        target,
+        local,
+        max_bond,
+        rounds,
+        polish,
+        rate: 0.4,
+        enough: (0.999, 0.999),
+    };
+    let (draws, rounds) = defaults(square.sites(), chi);
+    let (draws, rounds, updates) = (budget.draws.unwrap_or(draws), budget.rounds.unwrap_or(rounds), 4);
     let stages = [
-        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 3, 0.5),
-        stage(ising, own_move.as_ref(), chi.div_ceil(2), 6, 0.4),
-        stage(ising, own_move.as_ref(), chi, budget.rounds, budget.rate),
+        stage(&warm as &dyn Target, warm_move.as_ref(), chi.div_ceil(4), 3, 0),
+        stage(ising, own_move.as_ref(), chi.div_ceil(2), 1, 6),
+        stage(ising, own_move.as_ref(), chi, 1, rounds),
     ];
-    let updates = 4;
     let options = LoopOptions {
         order: Some(square.snake()),
-        draws: budget.draws,
-        chains: (budget.draws / 2 / updates).max(1),
+        draws,
+        chains: (draws / 4 / updates).max(1),
         updates,
+        warm_up: 20,
         first: (8, 6),
         symmetries: symmetries(square)?,
-        slowing: budget.slowing,
-        significance: budget.significance,
-        toward: if budget.divergence { Toward::Divergence } else { Toward::Overlap },
+        keep: 0.25,
+        significance: 0.03,
         seed: budget.seed,
         ..LoopOptions::default()
     };

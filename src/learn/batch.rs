@@ -166,6 +166,21 @@ impl Batch {
         self.blocks.iter().zip(values).map(block).collect()
     }
 
+    /// `f(weight, environment_log)` for every sample in the order of the focus.
+    pub(crate) fn map_logs(&self, f: impl Fn(f64, f64) -> f64) -> PerSample {
+        let block =
+            |Block { focus, .. }: &Block| focus.weights.iter().zip(&focus.log).map(|(&w, &log)| f(w, log)).collect();
+        self.blocks.iter().map(block).collect()
+    }
+
+    /// New weights, in the order of the samples; they count from the next focus on.
+    pub(crate) fn reweigh(&mut self, weights: &[f64]) {
+        for (block, weights) in self.blocks.iter_mut().zip(weights.chunks(BLOCK)) {
+            block.weights.copy_from_slice(weights);
+        }
+        self.total = weights.iter().sum();
+    }
+
     /// `Σ_i w_i log|v_i|` with the environments of the focus; a sample of weight zero does not count, one with `v_i = 0` makes it −∞ (or
     /// +∞ with a negative weight).
     pub(crate) fn log_sum(&self, amplitudes: &[Vec<f64>]) -> f64 {

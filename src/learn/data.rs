@@ -225,4 +225,34 @@ impl Symmetry {
         };
         Ok(Array2::from_shape_fn(x.raw_dim(), image))
     }
+
+    pub(crate) fn from(&self) -> &[usize] {
+        &self.from
+    }
+
+    pub(crate) fn maps(&self) -> Option<&[Vec<u8>]> {
+        self.maps.as_deref()
+    }
+
+    /// This symmetry applied after another one.
+    pub(crate) fn after(&self, other: &Self) -> Self {
+        let from = self.from.iter().map(|&j| other.from[j]).collect();
+        let map = |of: &Self, j: usize, s: u8| of.maps.as_ref().map_or(s, |maps| maps[j][usize::from(s)]);
+        let states =
+            |j: usize| [self.maps.as_ref().map(|m| m[j].len()), other.maps.as_ref().map(|m| m[self.from[j]].len())];
+        let maps = (0..self.from.len()).map(|j| {
+            let states = states(j).into_iter().flatten().next()?;
+            Some((0..=(states - 1) as u8).map(|s| map(self, j, map(other, self.from[j], s))).collect())
+        });
+        Symmetry { from, maps: maps.collect() }
+    }
+
+    /// The same in the order of a chain that holds site `order[k]` at its place `k`.
+    pub(crate) fn reordered(&self, order: &[usize]) -> Self {
+        let mut place = vec![0; order.len()];
+        order.iter().enumerate().for_each(|(k, &j)| place[j] = k);
+        let from = order.iter().map(|&j| place[self.from[j]]).collect();
+        let maps = self.maps.as_ref().map(|maps| order.iter().map(|&j| maps[j].clone()).collect());
+        Symmetry { from, maps }
+    }
 }

@@ -1,31 +1,26 @@
 //! Monte Carlo in the loop: a model learned from a log-weight alone.
 //!
 //! Each round draws from the model `P_θ`, runs chains of the target whose updates are a disconnected move (proposal `P_θ`) and a local move
-//! (so that support is never lost), and makes a sweep towards the target ([`super::towards`]) on the draws and on what the chains visited:
-//! together they are samples of `m = (n P_θ + k π)/(n + k)`, with `log Z` by the bridge between both. The local moves show the model where it
-//! has too little weight; the draws show it where it has too much. Stages change the target (annealing of β, or of c), with model and chains
-//! carried along. Cost of a round: `n + 3k` draws or scores and a sweep of `6 N (n + k) χ²` multiply-adds. Reference: arXiv 2407.11133.
+//! (so that support is never lost), and makes a step towards the target ([`super::towards`], [`super::born_tangent`]) on the draws and on
+//! what the chains visited: together they are samples of `m = (n P_θ + k π)/(n + k)`, with `log Z` by the bridge between both. The local
+//! moves show the model where it has too little weight; the draws show it where it has too much. Samples may be thinned to those that tell
+//! most. Symmetries that the chain of tensors can have by itself are imposed on the model: each halves the noise. Stages change the target
+//! (annealing of β, or of c), with model and chains carried along; each begins with two-site sweeps, in which bonds grow, and ends with steps
+//! of all sites. Cost of a round: `n + 3k` draws or scores, and for the fraction of samples kept `6 N χ²` multiply-adds a sample in sweeps,
+//! `3 N χ²` in steps of all sites. Reference: arXiv 2407.11133.
 
-use std::cell::RefCell;
 use std::ops::ControlFlow;
-use std::time::Instant;
 
-use ndarray::{Array1, Array2, Axis, concatenate};
-use rand::RngExt;
+use ndarray::Array2;
 
 use super::assess::Assessment;
-use super::born::{BornMethod, BornOptions, Start, SweepStep, born};
-use super::data::{Data, Symmetry};
-use super::fit::Training;
-use super::towards::{Toward, TowardsStep, born_towards, bridge};
+use super::data::Symmetry;
+use super::round::State;
+use super::towards::{Toward, TowardsStep};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
-use crate::mcmc::{
-    Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions, autocorrelation,
-    log_importance_weights, run, split_r_hat,
-};
-use crate::model::{BornMps, Configs, Model, Permuted, SiteWeights, Target};
-use crate::rng::Streams;
+use crate::mcmc::{Autocorrelation, Chains, Move, MoveReport};
+use crate::model::{BornMps, Permuted, Target};
 use crate::tn::Truncation;
 
 /// A target on the way, its local move, and how long to stay.
@@ -37,8 +32,10 @@ pub struct Stage<'a> {
     pub local: &'a dyn Move,
     /// Largest bond dimension.
     pub max_bond: usize,
-    /// Rounds at most.
+    /// Rounds by two-site sweeps at most, in which bonds grow.
     pub rounds: usize,
+    /// Rounds after these by steps of all sites ([`super::born_tangent`]), at half the cost, whose rates are measured.
+    pub polish: usize,
     /// Rate of the first round, see [`TowardsStep`]; later ones have `rate/(1 + round/slowing)`, which averages over the rounds.
     pub rate: f64,
     /// The stage ends when acceptance and effective fraction of the draws reach both these numbers.
@@ -64,11 +61,15 @@ pub struct LoopOptions {
     pub toward: Toward,
     /// Rounds of a stage after which the rate has halved.
     pub slowing: f64,
+    /// Share of draws and visited configurations that is learned from, in (0, 1]: those kept are chosen by how far the model is off there.
+    /// Draws are several times cheaper than sweeps over them.
+    pub keep: f64,
     /// Squared weight that an SVD may discard.
     pub cutoff: f64,
     /// Squares of singular values below this many times the noise of the samples are discarded: bonds grow with what samples can tell.
     pub significance: f64,
-    /// Symmetries of every target: each is applied with probability ½, in this order, to each configuration that a chain visited.
+    /// Symmetries of every target: each is applied with probability ½, in this order, to each configuration that a chain visited. Those
+    /// that keep or reverse the order of the chain, and their products of two, the model gets for itself.
     pub symmetries: Vec<Symmetry>,
     /// Seed.
     pub seed: u64,
@@ -87,6 +88,7 @@ impl Default for LoopOptions {
             first: (8, 8),
             toward: Toward::Overlap,
             slowing: 8.0,
+            keep: 1.0,
             cutoff: 1e-12,
             significance: 0.05,
             symmetries: Vec::new(),
@@ -165,7 +167,7 @@ pub struct Learned {
 /// let square = Square::new(3, 4, Geometry::Cylinder)?;
 /// let ising = Ising::new(Couplings::uniform(square, 1.0)?, 0.3)?;
 /// let sweep = SpinSweep::heat_bath(&ising)?;
-/// let stage = Stage { target: &ising, local: &sweep, max_bond: 8, rounds: 10, rate: 0.3, enough: (0.9, 0.9) };
+/// let stage = Stage { target: &ising, local: &sweep, max_bond: 8, rounds: 10, polish: 0, rate: 0.3, enough: (0.9, 0.9) };
 /// let options = LoopOptions { order: Some(square.snake()), draws: 2048, chains: 256, ..LoopOptions::default() };
 /// let learned = in_the_loop(&[stage], &options, |round| {
 ///     assert!(round.model.acceptance.mean <= 1.0);
@@ -187,7 +189,7 @@ pub fn in_the_loop(
     'stages: for (index, stage) in stages.iter().enumerate() {
         stopped = LoopStop::Rounds;
         // One round more than asked for: the last one only measures.
-        for round in 0..=stage.rounds {
+        for round in 0..=stage.rounds + stage.polish {
             let before = state.model.clone();
             let report = state.round(stage, (index, round), options)?;
             let (acceptance, done) = (report.model.acceptance.mean, report.reaches(stage));
@@ -225,6 +227,9 @@ fn check(stages: &[Stage<'_>], options: &LoopOptions) -> Result<Vec<usize>> {
             return Err(Error::parameter(name, value, "at least 1 (2 draws)"));
         }
     }
+    if !(options.keep > 0.0 && options.keep <= 1.0) {
+        return Err(Error::parameter("keep", options.keep, "in (0, 1]"));
+    }
     if options.slowing.is_nan() || options.slowing <= 0.0 {
         return Err(Error::parameter("slowing", options.slowing, "above zero"));
     }
@@ -240,165 +245,7 @@ fn check(stages: &[Stage<'_>], options: &LoopOptions) -> Result<Vec<usize>> {
 }
 
 impl LoopRound {
-    fn reaches(&self, stage: &Stage<'_>) -> bool {
+    pub(super) fn reaches(&self, stage: &Stage<'_>) -> bool {
         self.model.acceptance.mean >= stage.enough.0 && self.model.ess_fraction >= stage.enough.1
-    }
-}
-
-/// Model and chains on their way.
-struct State {
-    model: BornMps,
-    order: Vec<usize>,
-    chains: Chains,
-    streams: Streams,
-    /// Rounds of all stages.
-    count: u64,
-}
-
-/// What the chains of a round visited.
-struct Visited {
-    x: Array2<u8>,
-    log_weight: Array1<f64>,
-    report: MoveReport,
-    autocorrelation: Autocorrelation,
-    r_hat: Option<f64>,
-}
-
-impl State {
-    /// Chains warmed up by the local move, and a first model by maximum likelihood of what they visit.
-    fn start(stage: &Stage<'_>, options: &LoopOptions, order: Vec<usize>) -> Result<Self> {
-        let streams = Streams::new(options.seed).domain("in the loop");
-        let mut chains = Chains::initial(stage.target, options.chains, options.seed)?;
-        let records = options.draws.div_ceil(options.chains);
-        let visited = visit(stage, stage.local, &mut chains, (options.warm_up, records), options.seed)?;
-        let x = randomise(visited.x, stage.target.dims(), &options.symmetries, &streams.domain("first"))?;
-        let dims: Vec<usize> = order.iter().map(|&j| stage.target.dims()[j]).collect();
-        let (bond, rounds) = options.first;
-        let likelihood = BornOptions {
-            method: BornMethod::TwoSite {
-                truncation: Truncation { max_bond: bond.min(stage.max_bond), cutoff: options.cutoff },
-                significance: 1.0,
-                explore: 0,
-                step: SweepStep::default(),
-            },
-            start: Start::Random { bond: bond.min(stage.max_bond).min(4) },
-            training: Training { rounds, batch: options.draws, seed: options.seed, ..Training::default() },
-        };
-        let data = Data::new(x.select(Axis(1), &order), &dims)?;
-        let model = born(&data, &likelihood, |_| ())?.model;
-        Ok(State { model, order, chains, streams, count: 0 })
-    }
-
-    /// Draws, chains, measurement, and a sweep unless the stage is over.
-    fn round(&mut self, stage: &Stage<'_>, at: (usize, usize), options: &LoopOptions) -> Result<LoopRound> {
-        let clock = Instant::now();
-        let streams = self.streams.step(self.count);
-        self.count += 1;
-        let dims = stage.target.dims();
-        let model = Permuted::new(self.model.clone(), self.order.clone())?;
-        let draws = model.sample(&SiteWeights::Uniform, options.draws, &streams.domain("draws"))?;
-        let log_w = log_importance_weights(stage.target, &draws)?;
-        let assessment = Assessment::from_weights(log_w.view())?;
-
-        let proposal = MetropolisHastings::new(Disconnected::new(&model));
-        let cycle = Cycle::new(vec![Box::new(proposal), Box::new(Borrowed(stage.local))])?;
-        let warm_up = if at.1 == 0 { options.updates } else { 0 };
-        let visited = visit(stage, &cycle, &mut self.chains, (warm_up, options.updates), options.seed)?;
-        let x = randomise(visited.x, dims, &options.symmetries, &streams.domain("symmetries"))?;
-        let score = model.log_prob(x.view(), &SiteWeights::Uniform)?;
-        let log_v = &visited.log_weight - &score;
-        let log_z = bridge(log_w.view(), log_v.view())?;
-
-        let mut report = LoopRound {
-            stage: at.0,
-            round: at.1,
-            model: assessment,
-            kl_chains: log_v.mean().unwrap_or(f64::NAN) - log_z,
-            log_z,
-            chains: visited.report,
-            autocorrelation: visited.autocorrelation,
-            r_hat: visited.r_hat,
-            bonds: self.model.amplitude().bonds(),
-            discarded: 0.0,
-            rate: stage.rate / (1.0 + at.1 as f64 / options.slowing),
-            seconds: 0.0,
-        };
-        if at.1 < stage.rounds && !report.reaches(stage) {
-            let x = concatenate![Axis(0), draws.x, x];
-            let log_p = concatenate![Axis(0), draws.log_prob, score];
-            let log_pi = concatenate![Axis(0), &log_w + &draws.log_prob - log_z, &visited.log_weight - log_z];
-            let density = mixed(log_p.view(), log_pi.view(), draws.x.nrows());
-            let step = TowardsStep {
-                toward: options.toward,
-                rate: report.rate,
-                limit: 0.5,
-                truncation: Truncation { max_bond: stage.max_bond, cutoff: options.cutoff },
-                significance: options.significance,
-                two_site: true,
-            };
-            let x = x.select(Axis(1), &self.order);
-            (self.model, report.discarded) = born_towards(&self.model, x.view(), log_pi.view(), density.view(), &step)?;
-        }
-        report.seconds = clock.elapsed().as_secs_f64();
-        Ok(report)
-    }
-}
-
-/// `log m`, `m = (n P + k π)/(n + k)`, for samples of which the first `n` are draws of `P`.
-fn mixed(log_p: ndarray::ArrayView1<'_, f64>, log_pi: ndarray::ArrayView1<'_, f64>, n: usize) -> Array1<f64> {
-    let total = log_p.len() as f64;
-    let (a, b) = ((n as f64 / total).ln(), ((total - n as f64) / total).ln());
-    let term = |(&p, &q): (&f64, &f64)| {
-        let (p, q) = (a + p, b + q);
-        let max = p.max(q);
-        max + ((p - max).exp() + (q - max).exp()).ln()
-    };
-    log_p.iter().zip(log_pi).map(term).collect()
-}
-
-/// Runs the chains and keeps every configuration.
-fn visit(
-    stage: &Stage<'_>,
-    dynamics: &dyn Move,
-    chains: &mut Chains,
-    (warm_up, updates): (usize, usize),
-    seed: u64,
-) -> Result<Visited> {
-    let kept = RefCell::new(Vec::new());
-    let keep = |x: Configs<'_>| {
-        kept.borrow_mut().push(x.to_owned());
-        Array2::zeros((x.nrows(), 0))
-    };
-    let plan = RunOptions { updates, warm_up, thin: 1, seed };
-    let run = run(stage.target, dynamics, chains, &plan, &keep, None)?;
-    let kept = kept.into_inner();
-    // The first call only counts observables.
-    let views: Vec<_> = kept.iter().skip(1).map(|x| x.view()).collect();
-    let x = ndarray::concatenate(Axis(0), &views).expect("one shape");
-    let log_weight: Array1<f64> = run.log_weight.iter().copied().collect();
-    let autocorrelation = autocorrelation(run.log_weight.view())?;
-    Ok(Visited { x, log_weight, report: run.report, autocorrelation, r_hat: split_r_hat(run.log_weight.view()).ok() })
-}
-
-/// Each symmetry with probability ½, row by row.
-fn randomise(mut x: Array2<u8>, dims: &[usize], symmetries: &[Symmetry], streams: &Streams) -> Result<Array2<u8>> {
-    for (k, symmetry) in symmetries.iter().enumerate() {
-        let image = symmetry.apply(x.view(), dims)?;
-        let mut rng = streams.stream(k);
-        for (mut x, image) in x.outer_iter_mut().zip(image.outer_iter()) {
-            if rng.random::<bool>() {
-                x.assign(&image);
-            }
-        }
-    }
-    Ok(x)
-}
-
-/// A move of somebody else as a part of a cycle.
-struct Borrowed<'a>(&'a dyn Move);
-
-impl Move for Borrowed<'_> {
-    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        self.0.update(chains, target, streams)
     }
 }

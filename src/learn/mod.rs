@@ -36,14 +36,18 @@ mod glauber;
 mod gradient;
 mod in_the_loop;
 mod local;
+mod mirror;
 mod operator;
 mod optimise;
 mod positive;
 mod ratio_matching;
+mod round;
 mod softmax;
 mod store;
 mod sweep;
 mod tables;
+mod tangent;
+mod thin;
 mod towards;
 
 pub use assess::{Assessment, assess};
@@ -60,4 +64,5 @@ pub use ratio_matching::{ModelDenoiser, RatioMatched, RatioMatchingOptions, rati
 pub use softmax::{Objective, SoftmaxDenoiser, SoftmaxOptions};
 pub use store::{read_born, read_positive, read_samples, write_born, write_positive, write_samples};
 pub use tables::{ConditionalTables, windows};
+pub use tangent::{TangentReport, TangentStep, born_tangent};
 pub use towards::{Toward, TowardsStep, born_kl_gradient, born_towards, bridge};

@@ -107,14 +107,8 @@ pub fn born_towards(
     step: &TowardsStep,
 ) -> Result<(BornMps, f64)> {
     step.check()?;
-    let relative = relative(log_target, log_density)?;
-    check_weights(x, model.amplitude().dims(), relative.view())?;
-    if x.nrows() == 0 {
-        return Err(Error::TooFewSamples { needed: 1, got: 0 });
-    }
+    let (t, logs) = checked(model, x, log_target, log_density)?;
     let n = x.nrows() as f64;
-    let t = relative.mapv(|r| r / n.sqrt()).to_vec();
-    let logs: Vec<f64> = log_density.iter().map(|m| -0.5 * (m + n.ln())).collect();
     let mut amplitude = Amplitude::resume(model.amplitude().tensors().to_vec());
     let bond = model.amplitude().max_bond().max(step.truncation.max_bond.min(256));
     let mut batch = Batch::new(x, &t, bond)?;
@@ -126,6 +120,23 @@ pub fn born_towards(
     let sites = if step.two_site { Sites::Two } else { Sites::One };
     let report = amplitude.sweep(&mut batch, &local, sites, &cut)?;
     Ok((BornMps::from_right_canonical(amplitude.tensors().to_vec())?, report.discarded))
+}
+
+/// `√(π/m)/√n` and `−½ log(n m)` of checked samples: target amplitudes, and logarithms by which those of the model are scaled alike.
+pub(super) fn checked(
+    model: &BornMps,
+    x: Configs<'_>,
+    log_target: ArrayView1<'_, f64>,
+    log_density: ArrayView1<'_, f64>,
+) -> Result<(Vec<f64>, Vec<f64>)> {
+    let relative = relative(log_target, log_density)?;
+    check_weights(x, model.amplitude().dims(), relative.view())?;
+    if x.nrows() == 0 {
+        return Err(Error::TooFewSamples { needed: 1, got: 0 });
+    }
+    let n = x.nrows() as f64;
+    let logs = log_density.iter().map(|m| -0.5 * (m + n.ln())).collect();
+    Ok((relative.mapv(|r| r / n.sqrt()).to_vec(), logs))
 }
 
 /// `√(π/m)`, checked.

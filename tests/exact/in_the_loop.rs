@@ -6,7 +6,8 @@ use ndarray::{Array1, Array2, Axis, array, concatenate};
 use tensorjump::lattice::square::SpinSweep;
 use tensorjump::lattice::{Couplings, Fredkin, Geometry, Ising, Square};
 use tensorjump::learn::{
-    Assessment, LoopOptions, Stage, Toward, TowardsStep, assess, born_kl_gradient, born_towards, bridge, in_the_loop,
+    Assessment, LoopOptions, Stage, Symmetry, TangentStep, Toward, TowardsStep, assess, born_kl_gradient, born_tangent,
+    born_towards, bridge, in_the_loop,
 };
 use tensorjump::model::BornMps;
 use tensorjump::tn::{Mps, Truncation};
@@ -97,6 +98,111 @@ fn one_site_sweeps_keep_the_bonds() {
     assert!(kl(&p, &model, &x) < kl(&p, &start, &x));
 }
 
+/// Every configuration twice in a row: both halves of the samples are all of them, and sums are exact.
+fn twice(dims: &[usize]) -> (Array2<u8>, Array1<f64>) {
+    let all = all_configs(dims);
+    let rows: Vec<usize> = (0..2 * all.nrows()).map(|i| i / 2).collect();
+    (all.select(Axis(0), &rows), Array1::from_elem(rows.len(), -(all.nrows() as f64).ln()))
+}
+
+fn doubled(p: &[f64]) -> Array1<f64> {
+    p.iter().flat_map(|p| [p.ln(); 2]).collect()
+}
+
+#[test]
+fn steps_of_all_sites_end_at_the_target() {
+    let dims = [2, 3, 2, 2, 3];
+    let mut p = random_law(&dims, 8).p().to_vec();
+    p.iter_mut().step_by(5).for_each(|p| *p = 0.0);
+    let sum: f64 = p.iter().sum();
+    p.iter_mut().for_each(|p| *p /= sum);
+    let (x, log_density) = twice(&dims);
+    let step =
+        TangentStep { truncation: Truncation { max_bond: 64, cutoff: 0.0 }, damping: 0.0, ..TangentStep::default() };
+    let mut model = BornMps::new(&Mps::random_positive(&dims, 3, &mut stream("towards")).unwrap()).unwrap();
+    for _ in 0..20 {
+        let (next, report) =
+            born_tangent(&model, x.view(), doubled(&p).view(), log_density.view(), &[], &step).unwrap();
+        assert!((report.signal - 1.0).abs() < 1e-9, "halves that agree: {report:?}");
+        model = next;
+    }
+    let left = kl(&p, &model, &all_configs(&dims));
+    assert!(left < 1e-10, "KL {left}");
+}
+
+/// `‖P r‖` for the projection `P` to the space spanned by the derivatives of `ψ/‖ψ‖` with respect to all entries of its tensors, without `ψ`.
+fn projected_norm(psi: &Mps, r: &Array1<f64>) -> f64 {
+    let dense = |tensors: Vec<ndarray::Array3<f64>>| Mps::new(tensors, psi.log_scale()).unwrap().to_dense().unwrap();
+    let mut basis = vec![psi.to_dense().unwrap()];
+    for (j, a) in psi.tensors().iter().enumerate() {
+        for index in 0..a.len() {
+            // ψ is linear in each entry.
+            let mut tensors = psi.tensors().to_vec();
+            tensors[j].fill(0.0);
+            tensors[j].as_slice_mut().unwrap()[index] = 1.0;
+            basis.push(dense(tensors));
+        }
+    }
+    // Gram and Schmidt, twice for orthogonality to rounding; directions that the others span are left out (gauge).
+    let mut orthonormal: Vec<Array1<f64>> = Vec::new();
+    for v in basis {
+        let (norm, mut v) = (v.dot(&v).sqrt(), v);
+        for _ in 0..2 {
+            orthonormal.iter().for_each(|q| {
+                let along = q.dot(&v);
+                v.scaled_add(-along, q);
+            });
+        }
+        let left = v.dot(&v).sqrt();
+        if left > 1e-8 * norm {
+            orthonormal.push(v / left);
+        }
+    }
+    orthonormal[1..].iter().map(|q| q.dot(r).powi(2)).sum::<f64>().sqrt()
+}
+
+/// The estimate from all configurations is the projection itself, with and without symmetries.
+#[test]
+fn a_step_of_all_sites_is_the_projection() {
+    let dims = [2, 3, 3, 2];
+    let maps = vec![vec![1, 0], vec![0, 2, 1], vec![0, 2, 1], vec![1, 0]];
+    let flip = Symmetry::sites((0..4).collect()).unwrap().with_states(maps.clone()).unwrap();
+    let reversal = Symmetry::sites(vec![3, 2, 1, 0]).unwrap();
+    let turned = Symmetry::sites(vec![3, 2, 1, 0]).unwrap().with_states(maps).unwrap();
+    let all = all_configs(&dims);
+    let image = |v: &Array1<f64>, g: &Symmetry| -> Array1<f64> {
+        let place = |x: ndarray::ArrayView1<'_, u8>| x.iter().zip(dims).fold(0, |k, (&a, d)| k * d + usize::from(a));
+        g.apply(all.view(), &dims).unwrap().outer_iter().map(|x| v[place(x)]).collect()
+    };
+    let p = random_law(&dims, 4).p().to_vec();
+    let root: Array1<f64> = p.iter().map(|p| p.sqrt()).collect();
+    let (x, log_density) = twice(&dims);
+    let step = TangentStep { damping: 0.0, ..TangentStep::default() };
+    for group in [vec![], vec![flip.clone()], vec![reversal.clone()], vec![turned], vec![flip, reversal]] {
+        // An amplitude with these symmetries and bonds below the largest.
+        let mut v = Mps::random_real(&dims, 1, &mut stream("projection")).unwrap().to_dense().unwrap();
+        group.iter().for_each(|g| v = &v + &image(&v, g));
+        let psi = Mps::from_dense(v.view(), &dims, &Truncation::default()).unwrap().0;
+        assert!(psi.bonds() != [2, 6, 2], "{:?}", psi.bonds());
+        v /= v.dot(&v).sqrt();
+        let mut r = &root - &v;
+        group.iter().for_each(|g| r = (&r + &image(&r, g)) / 2.0);
+        let model = BornMps::new(&psi).unwrap();
+        let (_, report) =
+            born_tangent(&model, x.view(), doubled(&p).view(), log_density.view(), &group, &step).unwrap();
+        // The sign of ψ is that of its canonical form.
+        let mut other = &root + &v;
+        group.iter().for_each(|g| other = (&other + &image(&other, g)) / 2.0);
+        let expected = [projected_norm(&psi, &r), projected_norm(&psi, &other)];
+        assert!(expected.iter().any(|e| (e - report.norm).abs() < 1e-9), "{} against {expected:?}", report.norm);
+    }
+    let other = Symmetry::sites(vec![1, 0, 2, 3]).unwrap();
+    let model = BornMps::new(&Mps::random_real(&[2; 4], 2, &mut stream("projection")).unwrap()).unwrap();
+    let (x, log_density) = twice(&[2; 4]);
+    let refused = born_tangent(&model, x.view(), log_density.view(), log_density.view(), &[other], &step);
+    assert!(matches!(refused, Err(Error::Parameter { name: "symmetry", .. })));
+}
+
 #[test]
 fn the_bridge_solves_its_equation() {
     let draws = array![0.3, -1.2, f64::NEG_INFINITY, 0.9];
@@ -139,7 +245,8 @@ fn ising() -> Ising {
 fn the_same_seed_learns_the_same_model() {
     let ising = ising();
     let sweep = SpinSweep::heat_bath(&ising).unwrap();
-    let stage = Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 3, rate: 0.3, enough: (1.1, 1.1) };
+    let stage =
+        Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 3, polish: 0, rate: 0.3, enough: (1.1, 1.1) };
     let options =
         LoopOptions { draws: 1500, chains: 128, order: Some(ising.lattice().snake()), ..LoopOptions::default() };
     let learn = || in_the_loop(&[stage], &options, |_| ControlFlow::Continue(())).unwrap();
@@ -156,7 +263,8 @@ fn the_same_seed_learns_the_same_model() {
 fn bad_options_are_refused() {
     let ising = ising();
     let sweep = SpinSweep::heat_bath(&ising).unwrap();
-    let good = Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 1, rate: 0.3, enough: (0.9, 0.9) };
+    let good =
+        Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 1, polish: 0, rate: 0.3, enough: (0.9, 0.9) };
     let options = LoopOptions { draws: 200, chains: 16, ..LoopOptions::default() };
     let refused = |stages: &[Stage<'_>], options: &LoopOptions| {
         in_the_loop(stages, options, |_| ControlFlow::Continue(())).unwrap_err()
@@ -169,6 +277,7 @@ fn bad_options_are_refused() {
         (good, LoopOptions { chains: 0, ..options.clone() }, "chains"),
         (good, LoopOptions { slowing: 0.0, ..options.clone() }, "slowing"),
         (good, LoopOptions { significance: f64::INFINITY, ..options.clone() }, "significance"),
+        (good, LoopOptions { keep: 0.0, ..options.clone() }, "keep"),
         (good, LoopOptions { order: Some(vec![0; 12]), ..options.clone() }, "site permutation"),
     ];
     for (stage, options, field) in bad {
