@@ -11,22 +11,31 @@
 mod common;
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::Parser;
 use cpu_time::ProcessTime;
-use ndarray::Array1;
+use ndarray::{Array1, Array2, Axis};
+use plotters::chart::SeriesLabelPosition;
 use serde::Serialize;
 use tensorjump::lattice::{Fredkin, FredkinModel, square::fast_rng};
 use tensorjump::learn::{LoopOptions, LoopRound, Stage, assess, in_the_loop};
 use tensorjump::mcmc::{Local, Move, importance_mean, log_importance_weights, missing_mass};
-use tensorjump::{Model, SiteWeights, Stream, Streams};
+use tensorjump::model::{BornMps, Permuted};
+use tensorjump::{Configs, Model, SiteWeights, Stream, Streams};
 
-use common::output::print;
+use common::moves::{self, Moved};
+use common::output::{Folder, print};
+use common::plotting::{Axis as PlotAxis, GREEN, Mark, ORANGE, Panel, Series, figure};
 use common::table::{number, render};
-use common::{Failure, options};
+use common::{Failure, options, progress};
 
+/// Sites of the grid, its parameters and bond dimensions: the larger one is the exact rank.
+const SITES: usize = 40;
+const GRID: [f64; 5] = [0.3, 0.4, 0.5, 0.55, 0.6];
+const CHIS: [usize; 2] = [6, 11];
 /// Independent draws by which the final model is measured.
 const MEASURED: usize = 100_000;
 
@@ -58,6 +67,9 @@ struct Options {
     /// Print one JSON object
     #[arg(long)]
     json: bool,
+    /// Folder of the picture
+    #[arg(long, default_value = "out/learn_fredkin")]
+    out: PathBuf,
     /// Tell each round on stderr
     #[arg(long)]
     verbose: bool,
@@ -91,19 +103,77 @@ fn run() -> Result<(), Failure> {
     let asked = |name, value: Option<usize>| value.map(|value| options::positive(name, value)).transpose();
     let (draws, rounds) = (asked("draws", options.draws)?, asked("rounds", options.rounds)?);
     options::set_threads(options.threads)?;
-    let sites = options.sites.unwrap_or(40);
-    let chi = options.chi.unwrap_or(sites / 4 + 1);
     if options.json || options.sites.is_some() || options.c.is_some() || options.chi.is_some() {
         let budget = (draws.unwrap_or(65_536), rounds.unwrap_or(24));
-        let report = learn(sites, options.c.unwrap_or(0.5), chi, budget, &options)?;
+        let sites = options.sites.unwrap_or(SITES);
+        let chi = options.chi.unwrap_or(sites / 4 + 1);
+        let (report, _) = learn(sites, options.c.unwrap_or(0.5), chi, budget, &options)?;
         let text = if options.json { serde_json::to_string(&report)? + "\n" } else { table(&[report]) };
         return print(&text);
     }
-    let mut reports = Vec::new();
-    for c in [0.3, 0.4, 0.5, 0.55, 0.6] {
-        reports.push(learn(sites, c, chi, (draws.unwrap_or(8192), rounds.unwrap_or(12)), &options)?);
+    grid((draws.unwrap_or(8192), rounds.unwrap_or(12)), &options)
+}
+
+/// The grid over c through 1/2 at two bond dimensions, and moves at c = 1/2 beside the exact model truncated to the smaller one.
+fn grid(budget: (usize, usize), options: &Options) -> Result<(), Failure> {
+    let folder = Folder::open(&options.out)?;
+    let bar = progress::bar((GRID.len() * CHIS.len()) as u64);
+    let (mut reports, mut moves) = (Vec::new(), Vec::new());
+    for chi in CHIS {
+        for c in GRID {
+            bar.set_message(format!("χ = {chi}, c = {c}"));
+            let (report, model) = learn(SITES, c, chi, budget, options)?;
+            reports.push(report);
+            if chi == CHIS[0] && c == 0.5 {
+                let chain = Fredkin::new(SITES, c)?;
+                let area = |x: Configs<'_>| match chain.area(x) {
+                    Ok(area) => area.mapv(|a| a as f64).insert_axis(Axis(1)),
+                    Err(_) => Array2::from_elem((x.nrows(), 1), f64::NAN), // refused by the run
+                };
+                let truncated = FredkinModel::truncated(&chain, chi)?;
+                let models: [(_, &dyn Model); 2] = [("learned", &model), ("truncated", &truncated)];
+                for (name, model) in models {
+                    moves.extend(moves::by_noise_time(&chain, name, model, &area, options.seed)?);
+                }
+            }
+            bar.inc(1);
+        }
     }
-    print(&format!("{}enlarge by --draws and --rounds\n", table(&reports)))
+    bar.finish_and_clear();
+    let text = moves::table(&moves, "τ(area)");
+    print(&format!(
+        "{}\nMoves at c = 0.5, χ = {}, flip rate 1 (τ in updates)\n{text}enlarge by --draws and --rounds\n",
+        table(&reports),
+        CHIS[0]
+    ))?;
+    for place in folder.write(&[("learn_fredkin.svg", draw(&reports, &moves)?)])? {
+        eprintln!("wrote {}", place.display());
+    }
+    Ok(())
+}
+
+fn draw(reports: &[Report], moves: &[Moved]) -> Result<String, Failure> {
+    let by_c = |label, value: fn(&Report) -> (f64, f64)| {
+        let one = |(chi, colour): (usize, _)| Series {
+            label: format!("χ = {chi}"),
+            colour,
+            mark: Mark::JoinedPoints,
+            values: reports.iter().filter(|r| r.chi == chi).map(|r| (r.c, value(r).0, value(r).1)).collect(),
+        };
+        Panel {
+            title: format!("{SITES} sites, learned from the log-weight"),
+            x: PlotAxis { label: "c", log: false, cover: None },
+            y: PlotAxis { label, log: false, cover: Some((0.0, 1.0)) },
+            series: CHIS.into_iter().zip([ORANGE, GREEN]).map(one).collect(),
+            height: 320,
+            legend: SeriesLabelPosition::LowerLeft,
+        }
+    };
+    let acceptance = by_c("acceptance, disconnected", |r| (r.acceptance, r.acceptance_stderr));
+    let ess = by_c("ESS / draws", |r| (r.importance_ess_fraction, 0.0));
+    let [accepted, tau] =
+        moves::panels(moves, ["learned", "truncated"], format!("c = 0.5, χ = {}", CHIS[0]), "τ(area)");
+    figure(760, &[acceptance, ess, accepted, tau])
 }
 
 fn table(reports: &[Report]) -> String {
@@ -133,7 +203,7 @@ fn learn(
     chi: usize,
     (draws, last): (usize, usize),
     options: &Options,
-) -> Result<Report, Failure> {
+) -> Result<(Report, Permuted<BornMps>), Failure> {
     let (clock, cpu) = (Instant::now(), ProcessTime::now());
     let way: Vec<f64> =
         [0.3, 0.4, 0.45, 0.475, 0.49, 0.5, 0.51, 0.53, 0.56, 0.6].into_iter().filter(|&b| b < c).chain([c]).collect();
@@ -172,7 +242,7 @@ fn learn(
     let exact = FredkinModel::new(chain)?.sample(&SiteWeights::Uniform, MEASURED, &streams.domain("exact"))?;
     let score = learned.model.log_prob(exact.x.view(), &SiteWeights::Uniform)?;
     let missing = missing_mass(1000f64.ln(), exact.log_prob.view(), score.view())?;
-    Ok(Report {
+    let report = Report {
         sites,
         c,
         chi,
@@ -187,7 +257,8 @@ fn learn(
         rounds: learned.rounds.len(),
         seconds: seconds.0,
         cpu_seconds: seconds.1,
-    })
+    };
+    Ok((report, learned.model))
 }
 
 /// Swaps of neighbours, ten attempts a site.

@@ -3,6 +3,7 @@
 // Each example compiles this module for itself and uses its own part of it.
 #![allow(dead_code)]
 
+pub mod moves;
 pub mod options;
 pub mod output;
 pub mod plotting;

@@ -4,15 +4,14 @@ use std::path::Path;
 
 use ndarray::{Array2, Axis};
 use plotters::chart::SeriesLabelPosition;
-use tensorjump::lattice::{Ising, SnakeMps};
+use tensorjump::lattice::SnakeMps;
 use tensorjump::learn::Assessment;
-use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, Move, RunOptions, run as run_chains};
-use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Configs, Model, SiteWeights, Streams};
+use tensorjump::{Configs, Model};
 
 use super::learn::{self, Budget, Report};
+use crate::common::moves::{self, Moved};
 use crate::common::output::{Folder, print};
-use crate::common::plotting::{Axis as Scale, BLUE, GREEN, INK, Mark, ORANGE, Panel, Series, figure};
+use crate::common::plotting::{Axis as Scale, BLUE, GREEN, Mark, ORANGE, Panel, Series, figure};
 use crate::common::table::{number, render};
 use crate::common::{Failure, progress};
 
@@ -20,9 +19,6 @@ const SIDE: usize = 8;
 const CHIS: [usize; 3] = [8, 16, 32];
 /// Bond dimension whose connected moves are measured.
 const CONNECTED: usize = 16;
-const TIMES: [f64; 5] = [0.05, 0.2, 0.8, 2.0, f64::INFINITY];
-const CHAINS: usize = 16;
-const UPDATES: usize = 500;
 /// Draws a round and rounds where no others are asked for: ten minutes of CPU time for the whole grid.
 const BUDGET: (usize, usize) = (65_536, 10);
 
@@ -30,15 +26,6 @@ const BUDGET: (usize, usize) = (65_536, 10);
 struct Row {
     learned: Report,
     optimal: Assessment,
-}
-
-/// A move at one noise time.
-struct Moved {
-    name: &'static str,
-    time: f64,
-    acceptance: f64,
-    tau: f64,
-    lower_bound: bool,
 }
 
 pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
@@ -56,8 +43,14 @@ pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
             let optimal = learn::optimal(&ising, chi, budget.seed)?;
             if chi == CONNECTED && beta == learn::critical() {
                 let snake = SnakeMps::new(&ising, chi)?;
-                moves.extend(noise_times(&ising, "learned", &model, budget.seed)?);
-                moves.extend(noise_times(&ising, "optimal", &snake, budget.seed)?);
+                let abs_m = |x: Configs<'_>| match ising.magnetisation(x) {
+                    Ok(m) => m.mapv(f64::abs).insert_axis(Axis(1)),
+                    Err(_) => Array2::from_elem((x.nrows(), 1), f64::NAN), // refused by the run
+                };
+                let models: [(_, &dyn Model); 2] = [("learned", &model), ("optimal", &snake)];
+                for (name, model) in models {
+                    moves.extend(moves::by_noise_time(&ising, name, model, &abs_m, budget.seed)?);
+                }
             }
             rows.push(Row { learned: report, optimal });
             bar.inc(1);
@@ -71,31 +64,6 @@ pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
         print(&format!("{}\n", path.display()))?;
     }
     Ok(())
-}
-
-/// Chains of moves with this model at each noise time, started from its own draws.
-fn noise_times(ising: &Ising, name: &'static str, model: &dyn Model, seed: u64) -> Result<Vec<Moved>, Failure> {
-    let noise = Noise::new(Rates::binary_flip(ising.lattice().sites(), 1.0, 1.0)?, Schedule::constant(1.0)?);
-    let start = model.sample(&SiteWeights::Uniform, CHAINS, &Streams::new(seed).domain("start"))?.x;
-    let abs_m = |x: Configs<'_>| match ising.magnetisation(x) {
-        Ok(m) => m.mapv(f64::abs).insert_axis(Axis(1)),
-        Err(_) => Array2::from_elem((x.nrows(), 1), f64::NAN), // refused by `run`
-    };
-    let mut moves = Vec::new();
-    for time in TIMES {
-        let dynamics: Box<dyn Move + '_> = if time.is_finite() {
-            Box::new(MetropolisHastings::new(Connected::new(model, noise.kernel(0.0, time)?)?))
-        } else {
-            Box::new(MetropolisHastings::new(Disconnected::new(model)))
-        };
-        let mut chains = Chains::new(ising, start.clone())?;
-        let plan = RunOptions { updates: UPDATES, warm_up: 100, thin: 1, seed };
-        let run = run_chains(ising, dynamics.as_ref(), &mut chains, &plan, &abs_m, None)?;
-        let found = run.autocorrelation(0)?;
-        let (acceptance, tau, lower_bound) = (run.report.acceptance(), found.tau, found.lower_bound);
-        moves.push(Moved { name, time, acceptance, tau, lower_bound });
-    }
-    Ok(moves)
 }
 
 fn table(rows: &[Row]) -> String {
@@ -121,12 +89,7 @@ fn table(rows: &[Row]) -> String {
 }
 
 fn moves_table(moves: &[Moved]) -> String {
-    let cells = |m: &Moved| {
-        let time = if m.time.is_finite() { number(m.time, 2) } else { "∞".into() };
-        let bound = if m.lower_bound { "≥ " } else { "" };
-        vec![m.name.into(), time, number(m.acceptance, 3), format!("{bound}{}", number(m.tau, 3))]
-    };
-    let body = render(&["model", "noise time", "acceptance", "τ(|m|)"], &moves.iter().map(cells).collect::<Vec<_>>());
+    let body = moves::table(moves, "τ(|m|)");
     format!("Connected moves at the critical point, χ = {CONNECTED}, flip rate 1 (τ in updates)\n{body}")
 }
 
@@ -145,35 +108,15 @@ fn draw(rows: &[Row], moves: &[Moved]) -> Result<String, Failure> {
         });
         series.push(Series { label: String::new(), colour, mark: Mark::Dashes, values: optimal.collect() });
     }
-    let along = |name: &str, colour, mark, value: fn(&Moved) -> f64| Series {
-        label: name.to_owned(),
-        colour,
-        mark,
-        values: moves
-            .iter()
-            .filter(|m| m.name == name && m.time.is_finite())
-            .map(|m| (m.time, value(m), 0.0))
-            .collect(),
-    };
-    let pair =
-        |value| vec![along("learned", BLUE, Mark::JoinedPoints, value), along("optimal", INK, Mark::Dashes, value)];
-    let time = Scale { label: "noise time", log: true, cover: None };
-    let panel = |title: String, x, label, log, series| Panel {
+    let title = format!("{SIDE}×{SIDE} cylinder: learned (points) and optimal truncation (dashed)");
+    let acceptance = Panel {
         title,
-        x,
-        y: Scale { label, log, cover: if log { None } else { Some((0.0, 1.0)) } },
+        x: Scale { label: "β", log: false, cover: None },
+        y: Scale { label: "acceptance, disconnected", log: false, cover: Some((0.0, 1.0)) },
         series,
         height: 320,
-        legend: if log { SeriesLabelPosition::UpperRight } else { SeriesLabelPosition::LowerRight },
+        legend: SeriesLabelPosition::LowerRight,
     };
-    let title = format!("{SIDE}×{SIDE} cylinder: learned (points) and optimal truncation (dashed)");
-    let beta = Scale { label: "β", log: false, cover: None };
-    figure(
-        760,
-        &[
-            panel(title, beta, "acceptance, disconnected", false, series),
-            panel(format!("β_c, χ = {CONNECTED}"), time, "acceptance, connected", false, pair(|m| m.acceptance)),
-            panel(String::new(), time, "τ(|m|)", true, pair(|m| m.tau)),
-        ],
-    )
+    let [accepted, tau] = moves::panels(moves, ["learned", "optimal"], format!("β_c, χ = {CONNECTED}"), "τ(|m|)");
+    figure(760, &[acceptance, accepted, tau])
 }
