@@ -219,7 +219,9 @@ fn glauber_rows(case: &Case, data: &Data, seed: u64) -> Result<Vec<(String, [f64
 fn run() -> Result<(), Failure> {
     let options: Options = options::parse()?;
     options::set_threads(options.threads)?;
-    options::positive("samples", options.samples)?;
+    if options.samples < 100 {
+        return Err(format!("--samples {}: at least 100", options.samples).into());
+    }
     options::positive("times", options.times)?;
     let (mut rows, mut table) = (Vec::new(), Vec::new());
     let (mut glauber, mut glauber_table) = (Vec::new(), Vec::new());

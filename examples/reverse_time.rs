@@ -36,8 +36,8 @@ use measure::{Plan, Row};
 #[derive(Debug, Parser)]
 #[command(about = "Reverse-time samplers against the exact law", allow_negative_numbers = true)]
 struct Options {
-    /// Numbers of steps of the leaps
-    #[arg(long, value_delimiter = ',', default_values_t = [4, 8, 16, 32, 64, 128])]
+    /// Numbers of steps of the leaps, separated by commas
+    #[arg(long, value_name = "K,K,…", value_delimiter = ',', default_values_t = [4, 8, 16, 32, 64, 128])]
     steps: Vec<usize>,
     /// Time at which the reverse processes start
     #[arg(long, default_value_t = 1.0)]

@@ -120,10 +120,10 @@ pub struct Options {
     #[arg(long)]
     pub speed: bool,
     /// Acceptance, time and squared jump of connected moves at T = 0.2, 0.5, 1 and χ = 2 (or --chi), one thread, and nothing else
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["tori", "speed", "method", "json"])]
     pub moves: bool,
     /// Windows and Wolff on every torus of tests/reference/ising.json with L ≤ 32, against the exact energies, and nothing else
-    #[arg(long)]
+    #[arg(long, conflicts_with_all = ["speed", "method", "json"])]
     pub tori: bool,
 }
 

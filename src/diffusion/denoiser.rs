@@ -9,12 +9,12 @@
 //! All samplers, bounds and losses take a [`Denoiser`], so that exact, learned and user-given ones run through the same code and are
 //! measured by the same rule.
 
-use ndarray::{Array2, Array3, Axis, s};
+use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
 use super::rates::rates_in_place;
-use super::scores::through_kernel;
 use super::scores::{Scores, cavities_from_conditionals, conditionals_from_cavities, conditionals_from_ratios};
+use super::scores::{check_sign, through_kernel};
 use super::{Denoise, ExactDiffusion};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
@@ -41,7 +41,7 @@ pub trait Denoiser: Send + Sync {
     /// As [`Denoiser::conditional_marginals`]; [`Error::NotInvertible`] where the default has to undo a singular kernel.
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         let kernel = self.noise().kernel(0.0, t)?;
-        cavities_from_conditionals(&kernel, y, self.conditional_marginals(t, y)?.view())
+        cavities_from_conditionals(&kernel, y, marginals_of(self, t, y)?.view())
     }
 
     /// Rates of the reverse process at time `t` out of each row of `y`, `(samples, sites, d_out_max)` in inverse time, zero at `y_j`.
@@ -98,6 +98,40 @@ pub trait Denoiser: Send + Sync {
     /// As [`Denoiser::conditional_marginals`].
     fn possible(&self, _t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
         Ok(vec![true; y.nrows()])
+    }
+}
+
+/// The conditional marginals of a denoiser that may be a user's: of the right shape, finite, not negative, padding zero.
+pub(crate) fn marginals_of<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+    const FIELD: &str = "conditional marginals";
+    check_configs(y, denoiser.noise().dims_out())?;
+    let p = denoiser.conditional_marginals(t, y)?;
+    check_answer(p.view(), y.nrows(), denoiser.noise().dims_out(), FIELD)?;
+    check_sign(p.view(), FIELD)?;
+    Ok(p)
+}
+
+/// The cavities of a denoiser that may be a user's: of the right shape, finite, padding zero. Those of inverted kernels may be negative by
+/// rounding.
+pub(crate) fn cavities_of<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+    check_configs(y, denoiser.noise().dims_out())?;
+    let cavities = denoiser.cavities(t, y)?;
+    check_answer(cavities.view(), y.nrows(), denoiser.noise().dims_in(), "cavities")?;
+    Ok(cavities)
+}
+
+fn check_answer(answer: ArrayView3<'_, f64>, rows: usize, dims: &[usize], field: &'static str) -> Result<()> {
+    let d_max = dims.iter().copied().max().unwrap_or(0);
+    if answer.dim() != (rows, dims.len(), d_max) {
+        let expected = vec![rows, dims.len(), d_max];
+        return Err(Error::Shape { field, expected, got: answer.shape().to_vec() });
+    }
+    if let Some(((_, site, _), &value)) = answer.indexed_iter().find(|(_, v)| !v.is_finite()) {
+        return Err(Error::NotFinite { field, site, value });
+    }
+    match answer.indexed_iter().find(|((_, j, a), v)| *a >= dims[*j] && **v != 0.0) {
+        Some((_, value)) => Err(Error::parameter("padding of a denoiser's answer", value, "zero")),
+        None => Ok(()),
     }
 }
 
@@ -208,6 +242,7 @@ impl<F: Fn(f64, Configs<'_>) -> Result<Array3<f64>> + Send + Sync> GivenDenoiser
     /// The function's answer as cavities of the kernel.
     fn scores<'a>(&self, kernel: &'a Kernel, t: f64, y: Configs<'a>) -> Result<Scores<'a>> {
         let answer = (self.f)(t, y)?;
+        check_sign(answer.view(), "answer of a given denoiser")?;
         match self.face {
             Face::Cavities => Scores::from_cavities(kernel, y, answer),
             Face::DenoiserMarginals => Scores::from_denoiser_marginals(kernel, y, answer.view()),
@@ -228,9 +263,7 @@ impl<F: Fn(f64, Configs<'_>) -> Result<Array3<f64>> + Send + Sync> Denoiser for 
         match self.face {
             Face::ConditionalMarginals | Face::ScoreRatios => {
                 let answer = (self.f)(t, y)?;
-                if let Some(((_, site, _), &value)) = answer.indexed_iter().find(|(_, v)| **v < 0.0) {
-                    return Err(Error::Negative { field: "conditional marginals", site, value });
-                }
+                check_sign(answer.view(), "conditional marginals")?;
                 conditionals_from_ratios(&kernel, y, answer.view())
             }
             _ => conditionals_from_cavities(&kernel, y, self.scores(&kernel, t, y)?.cavities()),

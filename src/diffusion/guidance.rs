@@ -20,8 +20,8 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, s};
 use rand::RngExt;
 
 use super::Denoiser;
+use super::denoiser::{cavities_of, marginals_of};
 use super::reverse::{Step, TimeGrid};
-use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
 use crate::noise::Noise;
@@ -65,7 +65,8 @@ impl<'a> Guided<'a> {
     /// Guidance of `unconditional` towards the label of `conditional`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for γ negative or not finite; [`Error::SiteCount`], [`Error::LocalDimension`] where the two disagree.
+    /// [`Error::Parameter`] for γ negative or not finite; [`Error::SiteCount`], [`Error::LocalDimension`] where the two disagree, and
+    /// [`Error::Parameter`] where their rates or schedules do.
     ///
     /// # Examples
     /// ```
@@ -94,8 +95,7 @@ impl<'a> Guided<'a> {
         if !(gamma >= 0.0 && gamma.is_finite()) {
             return Err(Error::parameter("gamma", gamma, "finite and not negative"));
         }
-        match_dims(unconditional.noise().dims_in(), conditional.noise().dims_in())?;
-        match_dims(unconditional.noise().dims_out(), conditional.noise().dims_out())?;
+        unconditional.noise().check_same(conditional.noise())?;
         Ok(Guided { conditional, unconditional, scheme, gamma })
     }
 
@@ -121,8 +121,8 @@ impl<'a> Guided<'a> {
                 pulled(without.clone(), &plain(self.conditional)?, &without, self.gamma)
             }
             Scheme::ClassifierBased => {
-                let with = self.conditional.conditional_marginals(t, y)?;
-                let without = self.unconditional.conditional_marginals(t, y)?;
+                let with = marginals_of(self.conditional, t, y)?;
+                let without = marginals_of(self.unconditional, t, y)?;
                 pulled(plain(self.unconditional)?, &with, &without, self.gamma)
             }
         }
@@ -192,11 +192,11 @@ impl Denoiser for Guided<'_> {
     }
 
     fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        self.combined(|denoiser| denoiser.conditional_marginals(t, y))
+        self.combined(|denoiser| marginals_of(denoiser, t, y))
     }
 
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        self.combined(|denoiser| denoiser.cavities(t, y))
+        self.combined(|denoiser| cavities_of(denoiser, t, y))
     }
 }
 
@@ -234,7 +234,7 @@ impl<F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Denoiser for 
     }
 
     fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        let mut law = self.unconditional.conditional_marginals(t, y)?;
+        let mut law = marginals_of(self.unconditional, t, y)?;
         let dims = self.noise().dims_out();
         let mut neighbours = y.to_owned();
         for (j, &d) in dims.iter().enumerate() {

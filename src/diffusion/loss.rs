@@ -11,6 +11,7 @@
 use ndarray::Array1;
 
 use super::Denoiser;
+use super::denoiser::marginals_of;
 use crate::error::{Error, Result};
 use crate::model::Configs;
 
@@ -34,7 +35,7 @@ use crate::model::Configs;
 /// # References
 /// arXiv 2211.16750.
 pub fn ratio_matching_loss<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<'_>) -> Result<Array1<f64>> {
-    let p = denoiser.conditional_marginals(t, y)?;
+    let p = marginals_of(denoiser, t, y)?;
     let loss = |(row, y): (usize, ndarray::ArrayView1<'_, u8>)| {
         -y.iter().enumerate().map(|(j, &b)| p[[row, j, b.into()]].ln()).sum::<f64>()
     };
@@ -62,7 +63,7 @@ pub fn ratio_matching_loss<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Config
 /// # References
 /// arXiv 2406.09084.
 pub fn score_matching_loss<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<'_>) -> Result<Array1<f64>> {
-    let p = denoiser.conditional_marginals(t, y)?;
+    let p = marginals_of(denoiser, t, y)?;
     let dims = denoiser.noise().dims_out();
     let mut loss = Array1::zeros(y.nrows());
     for ((row, j), &here) in y.indexed_iter() {
@@ -81,7 +82,7 @@ pub fn score_matching_loss<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Config
 /// `(samples,)`. Its mean under the noised law is the excess of the ratio-matching loss.
 ///
 /// # Errors
-/// As [`Denoiser::conditional_marginals`]; [`Error::Shape`] for denoisers of different systems.
+/// As [`Denoiser::conditional_marginals`]; [`Error::SiteCount`], [`Error::LocalDimension`], [`Error::Parameter`] for denoisers under different noise.
 ///
 /// # Examples
 /// ```
@@ -99,11 +100,8 @@ pub fn conditional_kl<T: Denoiser + ?Sized, D: Denoiser + ?Sized>(
     t: f64,
     y: Configs<'_>,
 ) -> Result<Array1<f64>> {
-    let (p, q) = (truth.conditional_marginals(t, y)?, other.conditional_marginals(t, y)?);
-    if p.dim() != q.dim() {
-        let field = "conditional marginals";
-        return Err(Error::Shape { field, expected: p.shape().to_vec(), got: q.shape().to_vec() });
-    }
+    truth.noise().check_same(other.noise())?;
+    let (p, q) = (marginals_of(truth, t, y)?, marginals_of(other, t, y)?);
     let mut kl = Array1::zeros(y.nrows());
     for (((row, _, _), &p), &q) in p.indexed_iter().zip(&q) {
         if p > 0.0 {

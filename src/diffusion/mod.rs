@@ -51,6 +51,7 @@ pub(crate) use bounds::logit_signal;
 pub use bounds::{Ends, LikelihoodBound, Quadrature, bound_integrand, likelihood_bound, signal, time_of_signal};
 pub use bridge::Bridge;
 pub use denoise::{Denoise, ExactDiffusion, Trajectory, noised_law};
+pub(crate) use denoiser::marginals_of;
 pub use denoiser::{Denoiser, ExactDenoiser, Face, GivenDenoiser};
 pub use glauber::{
     ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced, glauber_law,

@@ -31,7 +31,14 @@ pub(super) fn rates_in_place(noise: &Noise, factor: f64, y: Configs<'_>, p: Arra
     let work = |(row, rates): (usize, &mut [f64])| -> Result<()> {
         for (j, (rates, &to)) in rates.chunks_exact_mut(d).zip(y.row(row)).enumerate() {
             let stay = rates[usize::from(to)];
-            if stay.is_nan() || stay <= 0.0 {
+            let field = "conditional marginals";
+            if !stay.is_finite() {
+                return Err(Error::NotFinite { field, site: j, value: stay });
+            }
+            if stay < 0.0 {
+                return Err(Error::Negative { field, site: j, value: stay });
+            }
+            if stay == 0.0 {
                 return Err(Error::ZeroEvidence { row });
             }
             let (inverse, q) = (1.0 / stay, &into[(j * d + usize::from(to)) * d..][..d]);

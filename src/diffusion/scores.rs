@@ -140,7 +140,7 @@ fn check_finite(table: ArrayView3<'_, f64>, field: &'static str) -> Result<()> {
     }
 }
 
-fn check_sign(table: ArrayView3<'_, f64>, field: &'static str) -> Result<()> {
+pub(super) fn check_sign(table: ArrayView3<'_, f64>, field: &'static str) -> Result<()> {
     if table.iter().all(|v| *v >= 0.0) {
         return Ok(());
     }
@@ -203,7 +203,8 @@ pub fn cavities_from_denoiser(kernel: &Kernel, y: Configs<'_>, marginals: ArrayV
             // In units of the largest factor: the quotients stay in range when all factors are tiny.
             let largest = likelihood.iter().copied().fold(0.0, f64::max);
             let mut law = cavities.slice_mut(s![row, j, ..kernel.dims_in()[j]]);
-            law.zip_mut_with(&likelihood, |m, k| *m /= k / largest);
+            let top = law.fold(0.0_f64, |m, v| m.max(v.abs()));
+            law.zip_mut_with(&likelihood, |m, k| *m = *m / top.max(1.0) / (k / largest));
             if !normalise(law) {
                 return Err(Error::ZeroEvidence { row });
             }
@@ -354,7 +355,8 @@ pub fn conditionals_from_ratios(kernel: &Kernel, y: Configs<'_>, ratios: ArrayVi
     check(kernel, y, ratios, "score ratios", Side::Noised)?;
     let mut marginals = ratios.to_owned();
     for (row, mut laws) in marginals.outer_iter_mut().enumerate() {
-        for law in laws.outer_iter_mut() {
+        for (mut law, &d) in laws.outer_iter_mut().zip(kernel.dims_out()) {
+            law.slice_mut(s![d..]).fill(0.0);
             if !normalise(law) {
                 return Err(Error::ZeroEvidence { row });
             }

@@ -22,7 +22,7 @@ use super::features::{Design, Features, Rows, add_active, log_softmax};
 use super::tables::{SiteTable, check_neighbours, context};
 use crate::configs::match_dims;
 use crate::diffusion::scores::cavities_from_conditionals;
-use crate::diffusion::{Denoiser, logit_signal, time_of_signal};
+use crate::diffusion::{Denoiser, logit_signal, marginals_of, time_of_signal};
 use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
 use crate::noise::Noise;
@@ -194,7 +194,7 @@ impl SoftmaxDenoiser {
         let dims = self.noise.dims_out();
         let learn = |(i, t): (usize, &f64)| {
             let y = self.noise.kernel(0.0, *t)?.sample(x.view(), &streams.step(i as u64))?;
-            let p = baseline.conditional_marginals(*t, y.view())?;
+            let p = marginals_of(baseline, *t, y.view())?;
             let site = |j: usize| {
                 let weight = |row: usize| data.weights()[row % n] / options.copies as f64;
                 let mut rows = Rows {
@@ -301,7 +301,7 @@ impl Denoiser for SoftmaxDenoiser {
         let (dims, logit) = (self.noise.dims_out(), logit_signal(&self.noise, t)?);
         check_configs(y, dims)?;
         let mut p = match &self.baseline {
-            Some(baseline) => baseline.conditional_marginals(t, y)?,
+            Some(baseline) => marginals_of(baseline.as_ref(), t, y)?,
             None => Array3::ones((y.nrows(), dims.len(), dims.iter().copied().max().unwrap_or(0))),
         };
         for j in 0..dims.len() {

@@ -36,6 +36,7 @@ pub use schedule::Schedule;
 
 use ndarray::{Array2, s};
 
+use crate::configs::match_dims;
 use crate::error::{Error, Result};
 
 /// Rates with a schedule: the noise process.
@@ -59,6 +60,25 @@ impl Noise {
     /// The schedule `β(t)`.
     pub fn schedule(&self) -> &Schedule {
         &self.schedule
+    }
+
+    /// Refuses a process of other alphabets, rates or schedule; schedules are compared by `τ` at four times.
+    pub(crate) fn check_same(&self, other: &Noise) -> Result<()> {
+        match_dims(self.dims_in(), other.dims_in())?;
+        match_dims(self.dims_out(), other.dims_out())?;
+        let differs = |what: String| Err(Error::parameter("noise of the second denoiser", what, "that of the first"));
+        if let Some(site) = (0..self.sites()).find(|&j| self.rates.matrix(j) != other.rates.matrix(j)) {
+            return differs(format!("other rates at site {site}"));
+        }
+        for t in [1e-3, 0.1, 1.0, 10.0] {
+            // A schedule that ends before says nothing about later times.
+            if let (Ok(tau), Ok(other)) = (self.schedule.integral(t), other.schedule.integral(t)) {
+                if (tau - other).abs() > 1e-12 * tau.abs() {
+                    return differs(format!("other schedule, integral {other} instead of {tau} at t = {t}"));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Number of sites.

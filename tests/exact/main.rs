@@ -5,6 +5,7 @@ mod common;
 #[path = "../common/laws.rs"]
 mod laws;
 
+mod answers;
 mod boundary;
 mod chain;
 mod dense;

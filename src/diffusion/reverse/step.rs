@@ -14,7 +14,7 @@ use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::diffusion::denoiser::Denoiser;
+use crate::diffusion::denoiser::{Denoiser, cavities_of};
 use crate::diffusion::rates::rates_in_place;
 use crate::diffusion::scores::through_kernel;
 use crate::error::{Error, Result};
@@ -133,13 +133,7 @@ pub(super) fn unit_rates<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<
 fn analytical<D: Denoiser + ?Sized>(denoiser: &D, (s, t): (f64, f64), y: Configs<'_>) -> Result<StepLaw> {
     let noise: &Noise = denoiser.noise();
     let (to_s, s_to_t) = (noise.kernel(0.0, s)?, noise.kernel_between(s, t)?);
-    let cavities = denoiser.cavities(t, y)?;
-    let (sites, d_in, _) = to_s.tables().dim();
-    if cavities.dim() != (y.nrows(), sites, d_in) {
-        let expected = vec![y.nrows(), sites, d_in];
-        return Err(Error::Shape { field: "cavities", expected, got: cavities.shape().to_vec() });
-    }
-    let mut laws = through_kernel(&to_s, cavities);
+    let mut laws = through_kernel(&to_s, cavities_of(denoiser, t, y)?);
     let (tables, d) = (s_to_t.tables(), to_s.tables().dim().2);
     let work = |(row, laws): (usize, &mut [f64])| {
         for ((site, law), &to) in laws.chunks_exact_mut(d).enumerate().zip(y.row(row)) {
