@@ -72,10 +72,10 @@ impl Noise {
         }
         for t in [1e-3, 0.1, 1.0, 10.0] {
             // A schedule that ends before says nothing about later times.
-            if let (Ok(tau), Ok(other)) = (self.schedule.integral(t), other.schedule.integral(t)) {
-                if (tau - other).abs() > 1e-12 * tau.abs() {
-                    return differs(format!("other schedule, integral {other} instead of {tau} at t = {t}"));
-                }
+            if let (Ok(tau), Ok(other)) = (self.schedule.integral(t), other.schedule.integral(t))
+                && (tau - other).abs() > 1e-12 * tau.abs()
+            {
+                return differs(format!("other schedule, integral {other} instead of {tau} at t = {t}"));
             }
         }
         Ok(())
