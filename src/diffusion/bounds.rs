@@ -14,7 +14,7 @@
 //! Time enters through `τ`, in which nothing is divided by `β`. Quadrature is Gauss–Legendre in `logit α`, where the integrand is smooth
 //! towards both ends. Cost: one evaluation of the denoiser a node and draw.
 
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, Array3, ArrayView2};
 
 use super::scores::denoiser_from_cavities;
 use super::{Denoise, Denoiser, ExactDiffusion};
@@ -144,7 +144,8 @@ fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
 /// +∞ where the denoiser excludes what `x_0` allows.
 ///
 /// # Errors
-/// As [`Denoiser::conditional_marginals`]; [`Error::SampleCount`]; [`Error::ZeroEvidence`] for a row where `K(x_0, z) = 0` or the denoiser
+/// As [`Denoiser::conditional_marginals`]; [`Error::Shape`], [`Error::NotFinite`] and [`Error::Negative`] for its answer;
+/// [`Error::SampleCount`]; [`Error::ZeroEvidence`] for a row where `K(x_0, z) = 0` or the denoiser
 /// excludes `z`.
 ///
 /// # Examples
@@ -173,6 +174,7 @@ pub fn bound_integrand<D: Denoiser + ?Sized>(
     }
     let kernel = noise.kernel(0.0, t)?;
     let p = denoiser.conditional_marginals(t, z)?;
+    check_answer(noise, z.nrows(), &p)?;
     let rates: Vec<Array2<f64>> = (0..noise.sites()).map(|j| noise.rates().matrix(j)).collect();
     let mut sum = Array1::zeros(z.nrows());
     for ((row, j), &here) in z.indexed_iter() {
@@ -194,6 +196,39 @@ pub fn bound_integrand<D: Denoiser + ?Sized>(
     Ok(sum)
 }
 
+/// What would be indexed out of range, or make the bound NaN.
+fn check_answer(noise: &Noise, rows: usize, p: &Array3<f64>) -> Result<()> {
+    let dims = noise.dims_out();
+    let expected = [rows, dims.len(), dims.iter().copied().max().unwrap_or(0)];
+    if p.shape() != expected {
+        let (expected, got) = (expected.to_vec(), p.shape().to_vec());
+        return Err(Error::Shape { field: "conditional marginals", expected, got });
+    }
+    match p.indexed_iter().find(|((_, j, b), p)| *b < dims[*j] && !(p.is_finite() && **p >= 0.0)) {
+        Some(((_, site, _), &value)) => Err(improper("conditional marginals", site, value)),
+        None => Ok(()),
+    }
+}
+
+/// A number that is not finite or else negative.
+fn improper(field: &'static str, site: usize, value: f64) -> Error {
+    if value.is_finite() { Error::Negative { field, site, value } } else { Error::NotFinite { field, site, value } }
+}
+
+/// A prior that is not a law makes no bound.
+fn check_prior(prior: ArrayView2<'_, f64>, dims: &[usize]) -> Result<()> {
+    for (site, (law, &d)) in prior.outer_iter().zip(dims).enumerate() {
+        if let Some(&value) = law.iter().take(d).find(|p| !(p.is_finite() && **p >= 0.0)) {
+            return Err(improper("prior", site, value));
+        }
+        let sum: f64 = law.iter().take(d).sum();
+        if (sum - 1.0).abs() > 1e-9 {
+            return Err(Error::NotStochastic { field: "prior", site, row: 0, sum, expected: 1.0 });
+        }
+    }
+    Ok(())
+}
+
 /// What stands at the two ends of the bound.
 #[derive(Clone, Copy)]
 pub enum Ends<'a> {
@@ -209,7 +244,7 @@ impl Ends<'_> {
     ///
     /// # Errors
     /// As [`Denoise::denoise_log_prob`], or [`Denoiser::cavities`] for products; [`Error::Negative`] for marginals that inverting a kernel has made
-    /// negative.
+    /// negative; [`Error::SampleCount`].
     pub fn at_start<D: Denoiser + ?Sized>(
         &self,
         denoiser: &D,
@@ -218,13 +253,16 @@ impl Ends<'_> {
         z: Configs<'_>,
     ) -> Result<Array1<f64>> {
         let kernel = denoiser.noise().kernel(0.0, t_0)?;
+        if x_0.nrows() != z.nrows() {
+            return Err(Error::SampleCount { expected: x_0.nrows(), got: z.nrows() });
+        }
         match self {
             Ends::Exact(model) => Ok(-model.denoise_log_prob(&kernel, x_0, z)?),
             Ends::Product(_) => {
                 let m = denoiser_from_cavities(&kernel, z, denoiser.cavities(t_0, z)?.view())?;
                 check_configs(x_0, kernel.dims_in())?;
-                if let Some(((_, site, _), &value)) = m.indexed_iter().find(|(_, m)| **m < 0.0) {
-                    return Err(Error::Negative { field: "denoiser marginals", site, value });
+                if let Some(((_, site, _), &value)) = m.indexed_iter().find(|(_, m)| m.is_nan() || **m < 0.0) {
+                    return Err(improper("denoiser marginals", site, value));
                 }
                 Ok(log_product(x_0, |row, j, a| m[[row, j, a]]).mapv(|v| -v))
             }
@@ -234,7 +272,8 @@ impl Ends<'_> {
     /// `log q(z|x_0) − log P_T(z)` in nats for each pair of rows, shape `(samples,)`; its mean over `z` is the divergence.
     ///
     /// # Errors
-    /// Configurations that do not fit; [`Error::Shape`] for the prior.
+    /// Configurations that do not fit; [`Error::SampleCount`]; [`Error::Shape`], [`Error::NotFinite`], [`Error::Negative`] and
+    /// [`Error::NotStochastic`] (to 1e-9) for the prior.
     pub fn at_end(&self, noise: &Noise, t_1: f64, x_0: Configs<'_>, z: Configs<'_>) -> Result<Array1<f64>> {
         let kernel = noise.kernel(0.0, t_1)?;
         let forward = kernel.log_prob(x_0, z)?;
@@ -246,6 +285,7 @@ impl Ends<'_> {
                     let got = prior.shape().to_vec();
                     return Err(Error::Shape { field: "prior", expected: vec![sites, d], got });
                 }
+                check_prior(*prior, kernel.dims_out())?;
                 Ok(forward - log_product(z, |_, j, b| prior[[j, b]]))
             }
         }

@@ -207,6 +207,7 @@ impl<M: ExactModel + ?Sized> SiteConditionals for ExactGlauber<'_, M> {
 
     fn conditionals(&self, k: usize, x: Configs<'_>) -> Result<Array2<f64>> {
         self.tokens.law(k)?;
+        check_configs(x, self.tokens.dims())?;
         let (kernel, site) = (self.tokens.kernel(k)?, self.tokens.site(k));
         // Not by cavities: those of other sites may vanish where x_j, which is to be replaced, is impossible.
         let (mut y, mut p) = (x.to_owned(), Array2::zeros((x.nrows(), self.tokens.dims()[site])));
@@ -226,11 +227,40 @@ impl<M: ExactModel + ?Sized> SiteConditionals for ExactGlauber<'_, M> {
     }
 }
 
+/// A user's answer as laws: an unchecked one would be drawn from without a word.
+fn checked_conditionals<C: SiteConditionals + ?Sized>(
+    conditionals: &C,
+    k: usize,
+    x: Configs<'_>,
+) -> Result<Array2<f64>> {
+    let (site, mut p) = (conditionals.tokens().site(k), conditionals.conditionals(k, x)?);
+    let expected = [x.nrows(), conditionals.tokens().dims()[site]];
+    if p.shape() != expected {
+        return Err(Error::Shape { field: "conditionals", expected: expected.to_vec(), got: p.shape().to_vec() });
+    }
+    for (row, mut law) in p.outer_iter_mut().enumerate() {
+        if let Some(&value) = law.iter().find(|p| !p.is_finite()) {
+            return Err(Error::NotFinite { field: "conditionals", site, value });
+        }
+        if let Some(&value) = law.iter().find(|p| **p < 0.0) {
+            return Err(Error::Negative { field: "conditionals", site, value });
+        }
+        // By the largest first: the sum of finite numbers may overflow.
+        let max = law.fold(0.0, |m: f64, &v| m.max(v));
+        if max == 0.0 {
+            return Err(Error::ZeroEvidence { row });
+        }
+        law.mapv_inplace(|v| v / max);
+        law /= law.sum();
+    }
+    Ok(p)
+}
+
 /// The law of `X_0` that the heat baths make of the law `start` of the last `X_k`, by enumeration: for small systems. Configurations of
 /// probability zero are not asked for.
 ///
 /// # Errors
-/// A start that does not fit the chain; as [`SiteConditionals::conditionals`].
+/// A start that does not fit the chain; as [`SiteConditionals::conditionals`], and for conditionals that are no laws of the right shape.
 ///
 /// # Examples
 /// ```
@@ -254,7 +284,7 @@ pub fn glauber_law<C: SiteConditionals + ?Sized>(conditionals: &C, start: &Dense
         let stride: usize = tokens.dims()[site + 1..].iter().product();
         let mut next = vec![0.0; p.len()];
         for ((&i, x), bath) in
-            possible.iter().zip(x.outer_iter()).zip(conditionals.conditionals(k, x.view())?.outer_iter())
+            possible.iter().zip(x.outer_iter()).zip(checked_conditionals(conditionals, k, x.view())?.outer_iter())
         {
             let first = i - usize::from(x[site]) * stride;
             bath.iter().enumerate().for_each(|(a, b)| next[first + a * stride] += p[i] * b);
@@ -312,7 +342,7 @@ fn check_width(p: &Array2<f64>, d: usize) -> Result<()> {
 /// `−log(1 − q(x_j))` where not. Least in the mean at the exact conditionals.
 ///
 /// # Errors
-/// As [`SiteConditionals::conditionals`]; [`Error::SampleCount`].
+/// As [`SiteConditionals::conditionals`], and for conditionals that are no laws of the right shape; [`Error::SampleCount`].
 ///
 /// # Examples
 /// ```
@@ -338,8 +368,10 @@ pub fn classification_loss<C: SiteConditionals + ?Sized>(
     if replaced.len() != x_next.nrows() {
         return Err(Error::SampleCount { expected: x_next.nrows(), got: replaced.len() });
     }
-    let (tokens, p) = (conditionals.tokens(), conditionals.conditionals(k, x_next)?);
+    let tokens = conditionals.tokens();
     let (states, keep) = tokens.law(k)?;
+    check_configs(x_next, tokens.dims())?;
+    let p = checked_conditionals(conditionals, k, x_next)?;
     let loss = |(row, &replaced): (usize, &bool)| {
         let a = usize::from(x_next[[row, tokens.site(k)]]);
         let (given, kept) = (states[a], keep * p[[row, a]]);
@@ -352,7 +384,7 @@ pub fn classification_loss<C: SiteConditionals + ?Sized>(
 /// conditionals are exact. Row `i` uses stream `i` of the domain `"glauber"`, one step a step of the chain.
 ///
 /// # Errors
-/// As [`SiteConditionals::conditionals`].
+/// As [`SiteConditionals::conditionals`], and for conditionals that are no laws of the right shape.
 pub fn glauber_reverse<C: SiteConditionals + ?Sized>(
     conditionals: &C,
     y: Configs<'_>,
@@ -362,7 +394,7 @@ pub fn glauber_reverse<C: SiteConditionals + ?Sized>(
     check_configs(y, tokens.dims())?;
     let mut x = y.to_owned();
     for k in (0..tokens.steps()).rev() {
-        let (laws, streams) = (conditionals.conditionals(k, x.view())?, streams.step(k as u64));
+        let (laws, streams) = (checked_conditionals(conditionals, k, x.view())?, streams.step(k as u64));
         for (row, law) in laws.outer_iter().enumerate() {
             x[[row, tokens.site(k)]] = draw(law, streams.stream(row).random()) as u8;
         }

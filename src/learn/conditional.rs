@@ -118,6 +118,12 @@ impl Passes {
     ) -> f64 {
         self.fill(sites, y);
         let mut value = 0.0;
+        // Nothing to divide by: the passes would give 0/0.
+        if self.left_sum.contains(&0.0) || self.right_sum.contains(&0.0) {
+            // A row of weight zero has 0·∞.
+            let at_zero = (0..sites.len()).filter_map(|j| f(j, f64::NEG_INFINITY)).map(|(v, _)| v);
+            return at_zero.filter(|v| !v.is_nan()).sum();
+        }
         for (j, (site, &b)) in sites.iter().zip(y).enumerate() {
             let (m, sum) = (&site.matrices[b], &site.matrices[site.matrices.len() - 1]);
             let (l, r) = (&self.left[j], &self.right[j + 1]);

@@ -160,7 +160,8 @@ impl OperatorScores {
     pub fn new(data: &Data, noise: &Noise, neighbours: &[Vec<usize>], options: &OperatorOptions) -> Result<Self> {
         match_dims(data.dims(), noise.dims_in())?;
         check_neighbours(&vec![vec![]; neighbours.len()], data.dims())?;
-        let OperatorOptions { degree, ridge } = *options;
+        // No product has more sites than there are.
+        let (degree, ridge) = (options.degree.min(data.dims().len()), options.ridge);
         if !(ridge.is_finite() && ridge >= 0.0) {
             return Err(Error::parameter("ridge", ridge, "finite and not negative"));
         }

@@ -349,6 +349,16 @@ fn bad_input() {
     let error = run(&denoiser, &Method::Leap { step: Step::Euler, corrector }, &grid, y.view()).unwrap_err();
     assert!(matches!(error, Error::Parameter { name: "size of the corrector step", .. }));
 
+    let one_step = TimeGrid::new(vec![0.5, 0.0]).unwrap();
+    let error = run(&denoiser, &Method::Leap { step: Step::Euler, corrector }, &one_step, y.view()).unwrap_err();
+    assert!(matches!(error, Error::Parameter { name: "size of the corrector step", .. }));
+    let endless = TimeGrid::new(vec![1e300, 1.0, 0.2]).unwrap();
+    let given = Method::Uniformization(Bound::Given(vec![5.0; 2]));
+    for method in [Method::Thinning, Method::Uniformization(Bound::Noise), given] {
+        let error = run(&denoiser, &method, &endless, y.view()).unwrap_err();
+        assert!(matches!(error, Error::TooLarge { what: "events of a sample", .. }), "{method:?}: {error}");
+    }
+
     let frozen = Noise::new(Rates::uniform(&dims, 1.0).unwrap().on_sites(&[0]).unwrap(), Schedule::default());
     assert!(matches!(prior_law(&frozen), Err(Error::NotInvertible { site: 1, .. })));
     let start = exact_start(&law, &frozen, 1.0, 5, &Streams::new(1)).unwrap();

@@ -25,6 +25,9 @@ use crate::rng::{Stream, Streams};
 /// Rates may exceed their bound by this much of it: the rounding of a tight bound and of the rates.
 const ROUNDING: f64 = 1e-9;
 
+/// Expected events of a sample at most: hours of evaluations, and in `τ` a spacing still well above rounding.
+const MAX_EVENTS: usize = 100_000_000;
+
 /// The bound on the rate out of a configuration over an interval.
 pub(super) enum Thinner {
     /// The same for all configurations, one an interval.
@@ -56,6 +59,22 @@ impl Thinner {
 
     pub(super) fn local(noise: &Noise, grid: &TimeGrid) -> Result<Self> {
         Ok(Thinner::Local(site_bounds(noise, grid)?))
+    }
+
+    /// Refuses grids that would not come to an end, by the largest `∫Λ` of a path.
+    fn check_events(&self, taus: &[f64]) -> Result<()> {
+        let largest = |bounds: &Array2<f64>| -> f64 {
+            bounds.outer_iter().map(|site| site.iter().copied().fold(0.0, f64::max)).sum()
+        };
+        let rate = |interval: usize| match self {
+            Thinner::Uniform(bounds) => bounds[interval],
+            Thinner::Local(bounds) => largest(&bounds[interval]),
+        };
+        let events: f64 = taus.windows(2).enumerate().map(|(k, tau)| rate(k) * (tau[0] - tau[1])).sum();
+        match events <= MAX_EVENTS as f64 {
+            true => Ok(()),
+            false => Err(Error::TooLarge { what: "events of a sample", size: events as usize, limit: MAX_EVENTS }),
+        }
     }
 
     fn rate(&self, interval: usize, y: ArrayView1<'_, u8>) -> f64 {
@@ -112,6 +131,7 @@ pub(super) fn jump_by_jump<D: Denoiser + ?Sized>(
     if taus[0].is_infinite() {
         return Err(Error::parameter("first time", times[0], "of a finite noise for jumps by rates"));
     }
+    thinner.check_events(&taus)?;
     let mut outcome = Outcome::start(y);
     let clock = |row| Clock { row, rng: streams.stream(row), interval: 0, tau: taus[0], bound: 0.0, integral: 0.0 };
     let mut clocks: Vec<Clock> = (0..y.nrows()).map(clock).collect();

@@ -97,7 +97,7 @@ impl Outcome {
 /// # Errors
 /// Configurations of the wrong shape or out of range; [`Error::Parameter`] for a first time of infinite noise with anything but the
 /// analytical step, for a last time 0 where rates must be bounded, or where sites can be masked and the step is not the analytical one;
-/// [`Error::RateBound`] for a rate above its bound; [`Error::ZeroEvidence`] for an impossible row of `y`; errors of the denoiser.
+/// [`Error::RateBound`] for a rate above its bound; [`Error::TooLarge`] beyond 10⁸ expected events of a sample; [`Error::ZeroEvidence`] for an impossible row of `y`; errors of the denoiser.
 ///
 /// # Examples
 /// ```
@@ -187,6 +187,10 @@ fn leaps<D: Denoiser + ?Sized>(
     (step, corrector): (Step, Option<Corrector>),
     streams: &Streams,
 ) -> Result<Outcome> {
+    // Up front: no corrector step may be reached.
+    if let Some(Corrector { size, .. }) = corrector.filter(|c| !(c.size.is_finite() && c.size >= 0.0)) {
+        return Err(Error::parameter("size of the corrector step", size, "finite and not negative"));
+    }
     let mut walk = Leaps { denoiser, outcome: Outcome::start(y), alive: (0..y.nrows()).collect(), moves: 0, streams };
     for (k, (s, t)) in grid.pairs().enumerate() {
         walk.step(step, t, k == 0, |y| step.law(denoiser, (s, t), y))?;

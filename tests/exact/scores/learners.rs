@@ -51,6 +51,20 @@ fn full_bases_give_exact_ratios() {
 }
 
 #[test]
+fn impossible_rows_have_no_gradient() {
+    let law = PositiveMps::product(&[vec![1.0, 0.0], vec![0.5, 0.5]]).unwrap();
+    let none = tensorjump::noise::Kernel::identity(&[2, 2]).unwrap();
+    let y = ndarray::array![[0, 0], [1, 0]];
+    let gradient =
+        |w: [f64; 2]| ratio_matching_gradient(law.as_mps(), &none, y.view(), Array1::from(w.to_vec()).view()).unwrap();
+    let (both, possible) = (gradient([1.0, 1.0]), gradient([1.0, 0.0]));
+    assert_eq!(both.value, f64::NEG_INFINITY);
+    assert_close(possible.value, 0.5f64.ln(), 1e-15, "value");
+    assert_eq!(both.tensors, possible.tensors);
+    assert!(both.tensors.iter().flatten().all(|g| g.is_finite()));
+}
+
+#[test]
 fn gradient_of_ratio_matching() {
     let dims = [2, 3, 2, 2];
     let law = Mps::random_positive(&dims, 3, &mut stream("ratio matching gradient")).unwrap();
