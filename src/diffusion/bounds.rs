@@ -14,8 +14,9 @@
 //! Time enters through `τ`, in which nothing is divided by `β`. Quadrature is Gauss–Legendre in `logit α`, where the integrand is smooth
 //! towards both ends. Cost: one evaluation of the denoiser a node and draw.
 
-use ndarray::{Array1, Array2, Array3, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2};
 
+use super::denoiser::marginals_of;
 use super::scores::denoiser_from_cavities;
 use super::{Denoise, Denoiser, ExactDiffusion};
 use crate::error::{Error, Result};
@@ -173,8 +174,7 @@ pub fn bound_integrand<D: Denoiser + ?Sized>(
         return Err(Error::SampleCount { expected: x_0.nrows(), got: z.nrows() });
     }
     let kernel = noise.kernel(0.0, t)?;
-    let p = denoiser.conditional_marginals(t, z)?;
-    check_answer(noise, z.nrows(), &p)?;
+    let p = marginals_of(denoiser, t, z)?;
     let rates: Vec<Array2<f64>> = (0..noise.sites()).map(|j| noise.rates().matrix(j)).collect();
     let mut sum = Array1::zeros(z.nrows());
     for ((row, j), &here) in z.indexed_iter() {
@@ -194,20 +194,6 @@ pub fn bound_integrand<D: Denoiser + ?Sized>(
         }
     }
     Ok(sum)
-}
-
-/// What would be indexed out of range, or make the bound NaN.
-fn check_answer(noise: &Noise, rows: usize, p: &Array3<f64>) -> Result<()> {
-    let dims = noise.dims_out();
-    let expected = [rows, dims.len(), dims.iter().copied().max().unwrap_or(0)];
-    if p.shape() != expected {
-        let (expected, got) = (expected.to_vec(), p.shape().to_vec());
-        return Err(Error::Shape { field: "conditional marginals", expected, got });
-    }
-    match p.indexed_iter().find(|((_, j, b), p)| *b < dims[*j] && !(p.is_finite() && **p >= 0.0)) {
-        Some(((_, site, _), &value)) => Err(improper("conditional marginals", site, value)),
-        None => Ok(()),
-    }
 }
 
 /// A number that is not finite or else negative.
