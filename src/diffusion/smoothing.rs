@@ -137,7 +137,11 @@ impl<'a> Smoothing<'a> {
         let by_site = site_derivatives(self.noise, t, &counts)?;
         let elapsed = self.noise.schedule().integral(t)?;
         let rate = self.noise.schedule().rate(t)?;
-        let derivative = if elapsed > 0.0 { by_site.sum() * rate / elapsed } else { f64::NAN };
+        let derivative = match elapsed {
+            f64::INFINITY => 0.0, // whatever the rate at late times
+            e if e > 0.0 => by_site.sum() * rate / e,
+            _ => f64::NAN,
+        };
         Ok(LeaveOneOut { log_likelihood, derivative, by_site })
     }
 
@@ -163,27 +167,27 @@ impl<'a> Smoothing<'a> {
     fn pairs_of(&self, u: usize, tables: &Array3<f64>, log_weights: &[f64], counts: &mut Array3<f64>) -> f64 {
         let mut p = log_weights.to_vec();
         self.codes.add(|j, a| tables[[j, a, self.x[[u, j]].into()]], &mut p);
-        // Equal samples count with what is left of their weight.
+        // Equal samples count with what is left of their weight. Without any left their term, often the largest by far, must not set the
+        // scale of the others: both stay logarithms.
         let own = p[u] - log_weights[u];
         p[u] = f64::NEG_INFINITY;
-        let max = p.iter().copied().fold(own, f64::max);
-        if max == f64::NEG_INFINITY {
-            return max;
-        }
-        p.iter_mut().for_each(|v| *v = (*v - max).exp());
-        let (others, own) = (p.iter().sum::<f64>(), (own - max).exp());
+        let others = log_sum_exp(&p);
+        // Not 1 − ω: beside a dominating weight the others would be lost.
+        let rest: f64 = self.weights[..u].iter().chain(&self.weights[u + 1..]).sum();
         let (mut value, mut share_others, mut share_own) = (0.0, 0.0, 0.0);
         for &(w, m) in &self.parts[u] {
             // The sum, not W − w: a difference of equal numbers must be zero.
             let left: f64 = self.parts[u].iter().map(|&(v, k)| if v == w { v * (k - 1.0) } else { v * k }).sum();
-            let total = others + left * own;
-            value += m * w * (max + total.ln() - (1.0 - w).ln());
-            if total > 0.0 {
-                share_others += m * w / total;
-                share_own += m * w * left * own / total;
+            let twins = left.ln() + own;
+            let total = log_sum_exp(&[others, twins]);
+            value += m * w * (total - (rest + left).ln());
+            if total > f64::NEG_INFINITY {
+                share_others += m * w * (others - total).exp();
+                share_own += m * w * (twins - total).exp();
             }
         }
-        p.iter_mut().for_each(|v| *v *= share_others);
+        let finite = others > f64::NEG_INFINITY;
+        p.iter_mut().for_each(|v| *v = if finite { (*v - others).exp() * share_others } else { 0.0 });
         p[u] = share_own;
         self.codes.totals(&p, |j, a, total| counts[[j, a, self.x[[u, j]].into()]] += total);
         value
@@ -286,9 +290,19 @@ impl<'a> Smoothing<'a> {
     }
 }
 
+/// `log Σ exp(v)`; −∞ for an impossible sum.
+fn log_sum_exp(values: &[f64]) -> f64 {
+    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if max == f64::NEG_INFINITY { max } else { max + values.iter().map(|v| (v - max).exp()).sum::<f64>().ln() }
+}
+
 /// `dL/d ln f_j = τ Σ_ab R_j(a,b) (Q_j K_j)(a,b)/K_j(a,b)`.
 fn site_derivatives(noise: &Noise, t: f64, counts: &Array3<f64>) -> Result<Array1<f64>> {
     let (kernel, elapsed) = (noise.kernel(0.0, t)?, noise.schedule().integral(t)?);
+    // In the stationary law no factor matters; the product below would be ∞ · 0.
+    if elapsed == f64::INFINITY {
+        return Ok(Array1::zeros(kernel.sites()));
+    }
     let site = |j: usize| {
         let k = kernel.table(j);
         let slope = noise.rates().matrix(j).dot(&k);

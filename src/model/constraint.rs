@@ -142,8 +142,8 @@ impl Automaton {
     /// ```
     pub fn sum(values: &[Vec<i64>], window: RangeInclusive<i64>) -> Result<Self> {
         let dims: Vec<usize> = values.iter().map(Vec::len).collect();
-        let step = |j: usize, &s: &i64, a: u8| Some((s.saturating_add(values[j][usize::from(a)]), 1.0));
-        Self::new(&dims, 0, step, |s| f64::from(window.contains(s)))
+        let step = |j: usize, &s: &i128, a: u8| Some((s + i128::from(values[j][usize::from(a)]), 1.0));
+        Self::new(&dims, 0, step, |&s| f64::from(holds(&window, s)))
     }
 
     /// Configurations with `Σ_j sites[j][x_j] + Σ_j pairs[j][[x_j, x_{j+1}]]` in the window: energies of chains and rings in units of
@@ -171,19 +171,19 @@ impl Automaton {
         }
         let dims: Vec<usize> = sites.iter().map(Vec::len).collect();
         // State: first symbol (rings), last symbol, sum.
-        let step = |j: usize, &(first, last, sum): &(u8, u8, i64), a: u8| {
-            let pair = |k: usize, l: u8, r: u8| pairs[k][[l.into(), r.into()]];
+        let step = |j: usize, &(first, last, sum): &(u8, u8, i128), a: u8| {
+            let pair = |k: usize, l: u8, r: u8| i128::from(pairs[k][[l.into(), r.into()]]);
             let first = if j == 0 && ring { a } else { first };
-            let mut sum = sum.saturating_add(sites[j][usize::from(a)]);
+            let mut sum = sum + i128::from(sites[j][usize::from(a)]);
             if j > 0 {
-                sum = sum.saturating_add(pair(j - 1, last, a));
+                sum += pair(j - 1, last, a);
             }
             if ring && j + 1 == n {
-                sum = sum.saturating_add(pair(j, a, first));
+                sum += pair(j, a, first);
             }
             Some(((first, a, sum), 1.0))
         };
-        Self::new(&dims, (0, 0, 0), step, |&(.., sum)| f64::from(window.contains(&sum)))
+        Self::new(&dims, (0, 0, 0), step, |&(.., sum)| f64::from(holds(&window, sum)))
     }
 
     /// Both constraints: the product of the weights. States multiply at most.
@@ -277,6 +277,11 @@ impl Automaton {
         }
         product.ln()
     }
+}
+
+/// Whether a window holds a sum. Sums are formed in `i128`: no number of sites makes them overflow, and beyond `i64` no window holds them.
+pub(super) fn holds(window: &RangeInclusive<i64>, sum: i128) -> bool {
+    i64::try_from(sum).is_ok_and(|sum| window.contains(&sum))
 }
 
 /// A weight, or what is wrong with it.

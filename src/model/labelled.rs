@@ -14,6 +14,7 @@ use std::ops::RangeInclusive;
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, concatenate, s};
 
+use super::constraint::holds;
 use super::{
     Automaton, Configs, ExactModel, Model, PositiveMps, Samples, SiteWeights, Target, check_configs, initial_draw,
 };
@@ -109,13 +110,16 @@ impl LabelLeg<PositiveMps> {
     /// # Errors
     /// [`Error::Parameter`] for no window or more than 256; as [`LabelLeg::by_automaton`].
     pub fn by_sum(model: &PositiveMps, values: &[Vec<i64>], windows: &[RangeInclusive<i64>]) -> Result<Self> {
+        if !(1..=256).contains(&windows.len()) {
+            return Err(Error::parameter("number of windows", windows.len(), "between 1 and 256"));
+        }
         let n = values.len();
         let dims: Vec<usize> = values.iter().map(Vec::len).chain([windows.len()]).collect();
-        let step = |j: usize, &s: &i64, a: u8| {
+        let step = |j: usize, &s: &i128, a: u8| {
             let a = usize::from(a);
             let to = match values.get(j) {
-                Some(values) => Some(s.saturating_add(values[a])),
-                None => (windows.iter().position(|w| w.contains(&s)) == Some(a)).then_some(0),
+                Some(values) => Some(s + i128::from(values[a])),
+                None => (windows.iter().position(|w| holds(w, s)) == Some(a)).then_some(0),
             };
             to.map(|s| (s, 1.0))
         };

@@ -262,6 +262,10 @@ fn stochastic(site: usize, table: &Array2<f64>) -> Result<Array2<f64>> {
     }
     let mut table = table.clone();
     for mut row in table.outer_iter_mut() {
+        // In units of the largest where the sum overflows; elsewhere rows that sum to one stay as they are, bit by bit.
+        if row.sum() == f64::INFINITY {
+            row /= row.fold(0.0f64, |m, &v| m.max(v));
+        }
         let sum = row.sum();
         if sum == 0.0 {
             return Err(Error::ZeroWeight { what: "row of a table of a mixture" });

@@ -101,6 +101,38 @@ fn constraints_agree_with_enumeration() {
     check_constraint(&dims, &weighted, &weight, "weights");
 }
 
+/// Sums on the way may leave the range of the values: they neither saturate nor wrap.
+#[test]
+fn sums_beyond_the_range_of_their_values() {
+    let max = i64::MAX;
+    let values = [vec![0, max], vec![0, 1], vec![0, -1]];
+    let sum =
+        |x: ArrayView1<'_, u8>| -> i128 { x.iter().zip(&values).map(|(&a, v)| i128::from(v[usize::from(a)])).sum() };
+    let windows = [max - 1..=max - 1, max..=max, i64::MIN..=max];
+    for window in &windows {
+        let weight = |x: ArrayView1<'_, u8>| {
+            f64::from((i128::from(*window.start())..=i128::from(*window.end())).contains(&sum(x)))
+        };
+        check_constraint(&[2; 3], &Automaton::sum(&values, window.clone()).unwrap(), &weight, "sum beyond i64");
+        // The same sums with the values on the bonds of an open chain and of a ring.
+        let none = vec![vec![0, 0]; 3];
+        let pair = |j: usize| Array2::from_shape_fn((2, 2), |(a, _)| values[j][a]);
+        let ring = Automaton::chain(&none, &[pair(0), pair(1), pair(2)], Boundary::Ring, window.clone()).unwrap();
+        check_constraint(&[2; 3], &ring, &weight, "ring beyond i64");
+        let last = [none[0].clone(), none[1].clone(), values[2].clone()];
+        let open = Automaton::chain(&last, &[pair(0), pair(1)], Boundary::Open, window.clone()).unwrap();
+        check_constraint(&[2; 3], &open, &weight, "chain beyond i64");
+    }
+    let coins = PositiveMps::product(&vec![vec![0.5, 0.5]; 3]).unwrap();
+    let leg = LabelLeg::by_sum(&coins, &values, &windows).unwrap();
+    // The first window holds 101 alone, the second 100 and 111, the last all others but 110, whose sum no window holds.
+    let posterior = leg.label_posterior(&SiteWeights::Uniform).unwrap();
+    posterior
+        .iter()
+        .zip([1.0, 2.0, 4.0])
+        .for_each(|(p, count)| assert!((p - count / 7.0).abs() < 1e-14, "{posterior}"));
+}
+
 /// The Fredkin chain at a given area, as a product of the exact chain and an automaton over (height, area).
 #[test]
 fn fredkin_paths_at_given_area() {
@@ -249,7 +281,11 @@ fn sectors_as_labels() {
         check_against_table(&leg.class(l).unwrap(), &law, &[1.0; 64], "sector");
     }
     assert!(matches!(LabelLeg::by_sum(&ring, &values[1..], &windows), Err(Error::SiteCount { .. })));
-    assert!(matches!(LabelLeg::by_sum(&ring, &values, &[]), Err(Error::Parameter { .. })));
+    for count in [0, 257] {
+        let error = LabelLeg::by_sum(&ring, &values, &vec![0..=0; count]).unwrap_err();
+        let expected = "between 1 and 256";
+        assert_eq!(error, Error::Parameter { name: "number of windows", value: count.to_string(), expected });
+    }
     assert!(matches!(LabelLeg::by_sum(&ring, &values, &[7..=9]), Err(Error::ZeroWeight { .. })));
 }
 

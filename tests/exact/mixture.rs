@@ -140,6 +140,72 @@ fn leave_one_out_likelihood_and_its_derivatives() {
     }
 }
 
+/// Far apart and at small noise the term of a sample itself exceeds those of all others beyond the range of numbers.
+#[test]
+fn leave_one_out_of_distant_samples() {
+    let n = 256;
+    let noise = Noise::new(Rates::binary_flip(n, 1.0, 1.0).unwrap(), Schedule::default());
+    let mut rng = stream("distant samples");
+    let distinct = Array2::from_shape_fn((4, n), |_| rng.random_range(0..2u8));
+    // The second set has a twin: its terms and those of the others differ as much.
+    let with_twin = distinct.select(ndarray::Axis(0), &[0, 1, 2, 3, 3]);
+    for x in [distinct.clone(), with_twin] {
+        // At rates one and one the chance of a flip is (1 − e^{−2t})/2; with its logarithm sums over sites are exact enough.
+        let exact = |t: f64| -> f64 {
+            let flip = -0.5 * (-2.0 * t).exp_m1();
+            let k = |l: usize, i: usize| {
+                let distance = (0..n).filter(|&j| x[[l, j]] != x[[i, j]]).count() as f64;
+                distance * flip.ln() + (n as f64 - distance) * (-flip).ln_1p()
+            };
+            let others = |i: usize| {
+                let terms: Vec<f64> = (0..x.nrows()).filter(|&l| l != i).map(|l| k(l, i)).collect();
+                let max = terms.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+                max + terms.iter().map(|v| (v - max).exp()).sum::<f64>().ln() - (terms.len() as f64).ln()
+            };
+            (0..x.nrows()).map(others).sum::<f64>() / x.nrows() as f64
+        };
+        let smoothing = Smoothing::new(x.view(), None, &noise).unwrap();
+        for t in [1e-5, 1e-3, 0.002, 0.003, 0.1] {
+            let found = smoothing.leave_one_out(t).unwrap();
+            assert!(
+                (found.log_likelihood / exact(t) - 1.0).abs() < 1e-12,
+                "{t}: {} {}",
+                found.log_likelihood,
+                exact(t)
+            );
+            let slope = (exact(t * 1.0001) - exact(t * 0.9999)) / (2e-4 * t);
+            assert!((found.derivative / slope - 1.0).abs() < 1e-6, "{t}: {} against {slope}", found.derivative);
+            assert!((found.by_site.sum() / (t * slope) - 1.0).abs() < 1e-6);
+        }
+        let best = smoothing.bandwidth(1e-4, 1e-3).unwrap();
+        assert!(best.at_edge && best.time == 1e-3 && best.log_likelihood.is_finite());
+        let likelihood = smoothing.site_rates(1e-3, 2).unwrap().log_likelihood;
+        assert!(likelihood.windows(2).all(|l| l[0].is_finite() && l[1] > l[0]), "{likelihood:?}");
+        // Stationary noise: every sample has probability 2⁻ⁿ under every other, and nothing changes any more.
+        let end = smoothing.leave_one_out(f64::INFINITY).unwrap();
+        assert!((end.log_likelihood / (n as f64 * 0.5f64.ln()) - 1.0).abs() < 1e-13);
+        assert!(end.derivative == 0.0 && end.by_site.iter().all(|&d| d == 0.0));
+    }
+}
+
+/// Beside a weight of one the others count by themselves, not as what is missing to one.
+#[test]
+fn leave_one_out_of_a_dominating_sample() {
+    let noise = Noise::new(Rates::binary_flip(2, 1.0, 1.0).unwrap(), Schedule::default());
+    let x = array![[0, 0], [1, 1], [0, 1]];
+    let flip = -0.5 * (-0.6f64).exp_m1();
+    // The first sample under the two others, which weigh the same.
+    let exact = (0.5 * (flip * flip + flip * (1.0 - flip))).ln();
+    for small in [1e-17, 1e-100, 1e-300] {
+        let smoothing = Smoothing::new(x.view(), Some(array![1.0, small, small].view()), &noise).unwrap();
+        let found = smoothing.leave_one_out(0.3).unwrap();
+        // Differences of logarithms of weights, down to −690: a few times 10⁻¹³ of rounding.
+        let error = (found.log_likelihood - exact).abs();
+        assert!(error < 1e-12 && (exact + 2.18216).abs() < 1e-5, "{small:e}: {error:e}");
+        assert!(found.derivative.is_finite() && found.by_site.iter().all(|d| d.is_finite()));
+    }
+}
+
 #[test]
 fn bandwidth_and_rates_by_leave_one_out() {
     let n = 6;
@@ -199,6 +265,10 @@ fn bad_input_of_mixtures() {
     assert_eq!(new(&x, Some(&array![0.0, 0.0]), &two), Error::ZeroWeight { what: "set of samples" });
     assert!(matches!(new(&x, None, &[flip.clone(), array![[0.5, -0.5], [0.0, 1.0]]]), Error::Negative { site: 1, .. }));
     assert!(matches!(new(&x, None, &[flip.clone(), array![[0.0, 0.0], [0.0, 1.0]]]), Error::ZeroWeight { .. }));
+
+    // Rows whose sum overflows are laws as well.
+    let large = KernelMixture::new(array![[0u8]].view(), None, &[array![[1e308, 1e308], [0.0, f64::MAX]]]).unwrap();
+    assert_eq!(large.tables(), [array![[0.5, 0.5], [0.0, 1.0]]]);
 
     let noise = Noise::new(Rates::uniform(&[2, 2], 1.0).unwrap(), Schedule::default());
     let smoothing = |x: &Array2<u8>| Smoothing::new(x.view(), None, &noise).map(|_| ()).unwrap_err();
