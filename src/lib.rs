@@ -63,7 +63,7 @@ pub mod error;
 pub mod lattice;
 pub mod learn;
 pub mod linalg;
-mod log_product;
+mod log_space;
 pub mod mcmc;
 pub mod model;
 pub mod noise;

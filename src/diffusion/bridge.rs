@@ -7,12 +7,12 @@
 //! The bridge's probability is *not* that of `x_s` given `y` alone: see [`super::ExactDiffusion::denoise_to_log_prob`].
 //! Cost `d` multiplications a site.
 
-use ndarray::{Array1, Array2, ArrayView1};
+use ndarray::{Array1, Array2};
 use rand::RngExt;
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::model::{Configs, check_configs};
+use crate::model::{Configs, check_configs, pick};
 use crate::noise::{Kernel, Noise};
 use crate::rng::Streams;
 
@@ -80,11 +80,11 @@ impl Bridge {
             let mut rng = streams.stream(row);
             for (j, x) in x_s.iter_mut().enumerate() {
                 let weights = self.weights(j, x_0[[row, j]], y[[row, j]]);
-                let total: f64 = weights.sum();
+                let total: f64 = weights.iter().sum();
                 if total == 0.0 {
                     return Err(Error::ZeroEvidence { row });
                 }
-                *x = draw(&weights, rng.random::<f64>() * total);
+                *x = pick(&weights, total, rng.random()) as u8;
             }
             Ok(())
         })?;
@@ -105,24 +105,8 @@ impl Bridge {
     }
 
     /// `K_{0→s}(a → ·) K_{s→t}(· → b)` at a site.
-    fn weights(&self, site: usize, a: u8, b: u8) -> Array1<f64> {
+    fn weights(&self, site: usize, a: u8, b: u8) -> Vec<f64> {
         let (to_s, s_to_t) = (self.to_s.table(site), self.s_to_t.table(site));
-        let columns: ArrayView1<'_, f64> = s_to_t.column(b.into());
-        &to_s.row(a.into()) * &columns
+        to_s.row(a.into()).iter().zip(s_to_t.column(b.into())).map(|(p, q)| p * q).collect()
     }
-}
-
-/// The state at which the running sum passes `threshold`: never one of weight zero.
-fn draw(weights: &Array1<f64>, threshold: f64) -> u8 {
-    let (mut sum, mut last) = (0.0, 0);
-    for (b, &w) in weights.iter().enumerate() {
-        if w > 0.0 {
-            sum += w;
-            last = b as u8;
-            if threshold < sum {
-                break;
-            }
-        }
-    }
-    last
 }

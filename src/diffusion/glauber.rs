@@ -22,7 +22,7 @@ use super::ExactDiffusion;
 use crate::configs::match_dims;
 use crate::dense::DenseLaw;
 use crate::error::{Error, Result};
-use crate::model::{Configs, ExactModel, Target, check_configs};
+use crate::model::{Configs, ExactModel, Target, check_configs, pick};
 use crate::noise::Kernel;
 use crate::rng::Streams;
 
@@ -144,7 +144,7 @@ impl TokenNoise {
         let (law, site, streams) = (&self.tokens[k], self.site(k), streams.domain("token").step(k as u64));
         let mut next = x.to_owned();
         let replaced = (0..x.nrows()).map(|row| {
-            let token = draw(ArrayView1::from(law.as_slice()), streams.stream(row).random());
+            let token = pick(law, 1.0, streams.stream(row).random());
             if token < self.dims[site] {
                 next[[row, site]] = token as u8;
             }
@@ -153,21 +153,6 @@ impl TokenNoise {
         let replaced = replaced.collect();
         Ok((next, replaced))
     }
-}
-
-/// The index at which the running sum passes `u` times the total: never one of weight zero.
-fn draw(law: ArrayView1<'_, f64>, u: f64) -> usize {
-    let (mut rest, mut last) = (u * law.sum(), 0);
-    for (i, &p) in law.iter().enumerate() {
-        if p > 0.0 {
-            last = i;
-            rest -= p;
-            if rest < 0.0 {
-                break;
-            }
-        }
-    }
-    last
 }
 
 /// Conditional laws of a token chain: exact, learned or given.
@@ -396,7 +381,7 @@ pub fn glauber_reverse<C: SiteConditionals + ?Sized>(
     for k in (0..tokens.steps()).rev() {
         let (laws, streams) = (checked_conditionals(conditionals, k, x.view())?, streams.step(k as u64));
         for (row, law) in laws.outer_iter().enumerate() {
-            x[[row, tokens.site(k)]] = draw(law, streams.stream(row).random()) as u8;
+            x[[row, tokens.site(k)]] = pick(&law.to_vec(), 1.0, streams.stream(row).random()) as u8;
         }
     }
     Ok(x)

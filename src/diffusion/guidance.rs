@@ -16,14 +16,14 @@
 //! [`LabelLeg::class`](crate::model::LabelLeg::class), site weights. Cost of a step: two evaluations of denoisers (three with a
 //! classifier).
 
-use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, s};
+use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
 
 use super::Denoiser;
 use super::denoiser::{cavities_of, marginals_of};
 use super::reverse::{Step, TimeGrid};
 use crate::error::{Error, Result};
-use crate::model::{Configs, check_configs};
+use crate::model::{Configs, check_configs, pick};
 use crate::noise::Noise;
 use crate::rng::Streams;
 
@@ -170,7 +170,9 @@ impl<'a> Guided<'a> {
                 for (law, &row) in laws.outer_iter().zip(rows) {
                     let mut stream = streams.stream(row);
                     let mut x = run.x.row_mut(row);
-                    x.iter_mut().zip(law.outer_iter()).for_each(|(x, law)| *x = draw(law, stream.random()));
+                    x.iter_mut()
+                        .zip(law.outer_iter())
+                        .for_each(|(x, law)| *x = pick(&law.to_vec(), 1.0, stream.random()) as u8);
                 }
                 alive.extend_from_slice(rows);
             }
@@ -197,6 +199,15 @@ impl Denoiser for Guided<'_> {
 
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         self.combined(|denoiser| cavities_of(denoiser, t, y))
+    }
+
+    /// Possible without the label and, at γ > 0, with it.
+    fn possible(&self, t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
+        let mut possible = self.unconditional.possible(t, y)?;
+        if self.gamma > 0.0 {
+            possible.iter_mut().zip(self.conditional.possible(t, y)?).for_each(|(all, with)| *all &= with);
+        }
+        Ok(possible)
     }
 }
 
@@ -303,17 +314,4 @@ fn normalised(mut laws: Array3<f64>) -> Result<Array3<f64>> {
         }
     }
     Ok(laws)
-}
-
-/// The state at which the running sum passes `u`: never one of probability zero.
-fn draw(law: ArrayView1<'_, f64>, u: f64) -> u8 {
-    let (mut sum, mut last) = (0.0, 0);
-    for (b, &p) in law.iter().enumerate().filter(|(_, p)| **p > 0.0) {
-        sum += p;
-        last = b as u8;
-        if u < sum {
-            break;
-        }
-    }
-    last
 }

@@ -15,6 +15,7 @@ use rayon::prelude::*;
 
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::log_space::log_sum_exp;
 use crate::model::{Codes, Configs, KernelMixture, check_configs, distinct, sample_weights};
 use crate::noise::{Kernel, Noise, Rates};
 
@@ -288,12 +289,6 @@ impl<'a> Smoothing<'a> {
         }
         Ok(SiteRates { noise: with(&factors)?, factors, log_likelihood })
     }
-}
-
-/// `log Σ exp(v)`; −∞ for an impossible sum.
-fn log_sum_exp(values: &[f64]) -> f64 {
-    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if max == f64::NEG_INFINITY { max } else { max + values.iter().map(|v| (v - max).exp()).sum::<f64>().ln() }
 }
 
 /// `dL/d ln f_j = τ Σ_ab R_j(a,b) (Q_j K_j)(a,b)/K_j(a,b)`.

@@ -7,7 +7,7 @@
 //! with `t` from a list and `y` a noised sample (arXiv 2211.16750). One law of the clean data gives the conditionals of every time, and is the data
 //! law at the minimum. Cost of a pass through `n` samples: `9 n N χ²` multiply-adds.
 
-use ndarray::Array3;
+use ndarray::{Array2, Array3};
 use rand::RngExt;
 
 use super::born::Start;
@@ -46,6 +46,10 @@ impl<M: ExactModel> ModelDenoiser<M> {
     pub fn model(&self) -> &M {
         &self.model
     }
+
+    fn exact(&self) -> Result<ExactDenoiser<'_, M>> {
+        ExactDenoiser::new(&self.model, &self.noise)
+    }
 }
 
 impl<M: ExactModel> Denoiser for ModelDenoiser<M> {
@@ -54,11 +58,23 @@ impl<M: ExactModel> Denoiser for ModelDenoiser<M> {
     }
 
     fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        ExactDenoiser::new(&self.model, &self.noise)?.conditional_marginals(t, y)
+        self.exact()?.conditional_marginals(t, y)
     }
 
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        ExactDenoiser::new(&self.model, &self.noise)?.cavities(t, y)
+        self.exact()?.cavities(t, y)
+    }
+
+    fn conditional_marginals_at(&self, times: &[f64], y: Configs<'_>) -> Result<Array3<f64>> {
+        self.exact()?.conditional_marginals_at(times, y)
+    }
+
+    fn draw_clean(&self, t: f64, y: Configs<'_>, streams: &Streams) -> Result<Option<Array2<u8>>> {
+        self.exact()?.draw_clean(t, y, streams)
+    }
+
+    fn possible(&self, t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
+        self.exact()?.possible(t, y)
     }
 }
 

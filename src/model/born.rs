@@ -16,7 +16,7 @@ use super::walk::{Groups, Walk, pick};
 use super::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
 use crate::error::{Error, Result};
 use crate::linalg::{matmul, matmul_into};
-use crate::log_product::LogProduct;
+use crate::log_space::LogProduct;
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
 

@@ -19,7 +19,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView1};
 use super::{BornMps, Boundary, Configs, PositiveMps, Target, check_configs};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
-use crate::log_product::LogProduct;
+use crate::log_space::LogProduct;
 use crate::rng::Stream;
 use crate::tn::Mps;
 

@@ -20,7 +20,7 @@ use super::{
 };
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
-use crate::log_product::LogProduct;
+use crate::log_space::LogProduct;
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
 

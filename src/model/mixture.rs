@@ -19,6 +19,7 @@ use rayon::prelude::*;
 use super::walk::pick;
 use super::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs, initial_draw};
 use crate::error::{Error, Result};
+use crate::log_space::log_sum_exp;
 use crate::rng::{Stream, Streams};
 
 pub(crate) use codes::{Codes, distinct};
@@ -235,12 +236,6 @@ impl KernelMixture {
         }
         Ok(laws)
     }
-}
-
-/// `log Σ exp(v)`; −∞ for an impossible sum.
-pub(crate) fn log_sum_exp(values: &[f64]) -> f64 {
-    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if max == f64::NEG_INFINITY { max } else { max + values.iter().map(|v| (v - max).exp()).sum::<f64>().ln() }
 }
 
 fn log_add(a: f64, b: f64) -> f64 {

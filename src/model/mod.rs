@@ -42,6 +42,7 @@ pub(crate) use mixture::{Codes, distinct, sample_weights};
 pub use mixture::{Compressed, KernelMixture};
 pub use permuted::Permuted;
 pub use positive::PositiveMps;
+pub(crate) use walk::pick;
 pub use weights::SiteWeights;
 
 /// Configurations with the natural logarithm of the probability under which each was drawn.

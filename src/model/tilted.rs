@@ -10,7 +10,7 @@ use super::rows::{Probe, RowProduct};
 use super::tilt::Tilt;
 use super::walk::{Groups, Walk};
 use crate::error::{Error, Result};
-use crate::log_product::LogProduct;
+use crate::log_space::LogProduct;
 
 /// Right vectors of a block under site weights; its buffers serve one block after the other.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use pulp::Arch;
 use rand::RngExt;
 
 use super::real::{Real, inverse};
-use crate::log_product::LogProduct;
+use crate::log_space::LogProduct;
 use crate::rng::{Stream, Streams};
 
 /// Sites between two visits to the generators and to the configuration array.

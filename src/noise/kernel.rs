@@ -6,7 +6,7 @@ use rayon::prelude::*;
 
 use crate::configs::{Configs, check_configs, match_dims};
 use crate::error::{Error, Result};
-use crate::log_product::LogProduct;
+use crate::log_space::LogProduct;
 use crate::model::SiteWeights;
 use crate::rng::Streams;
 use crate::tn::Mpo;

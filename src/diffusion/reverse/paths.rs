@@ -13,7 +13,7 @@ use rayon::prelude::*;
 use crate::configs::match_dims;
 use crate::diffusion::Denoise;
 use crate::error::{Error, Result};
-use crate::model::{Configs, Model, check_configs};
+use crate::model::{Configs, Model, check_configs, pick};
 use crate::noise::{Jump, Noise, Path};
 use crate::rng::{Stream, Streams};
 
@@ -121,14 +121,15 @@ impl SiteBridge {
     /// Jumps between the ends in the time of the reverse process: share of the elapsed noise and the state before it in forward time;
     /// `None` where the ends exclude one another.
     fn draw(&self, (a, b): (usize, usize), rng: &mut Stream) -> Option<Vec<(f64, u8)>> {
-        let law = || self.poisson.iter().zip(&self.powers).map(|(p, power)| p * power[[a, b]]);
-        let n = pick(law(), rng)?;
+        let law: Vec<f64> = self.poisson.iter().zip(&self.powers).map(|(p, power)| p * power[[a, b]]).collect();
+        let n = draw_index(&law, rng)?;
         let mut shares: Vec<f64> = (0..n).map(|_| rng.random()).collect();
         shares.sort_by(f64::total_cmp);
         let (mut jumps, mut state, jump) = (Vec::new(), a, &self.powers[1]);
         for (k, &share) in shares.iter().enumerate() {
             let rest = &self.powers[n - k - 1];
-            let next = pick((0..jump.ncols()).map(|c| jump[[state, c]] * rest[[c, b]]), rng)?;
+            let law: Vec<f64> = (0..jump.ncols()).map(|c| jump[[state, c]] * rest[[c, b]]).collect();
+            let next = draw_index(&law, rng)?;
             if next != state {
                 jumps.push((share, state as u8));
             }
@@ -139,14 +140,7 @@ impl SiteBridge {
 }
 
 /// An index in proportion to its weight; `None` where all are zero.
-fn pick(weights: impl Iterator<Item = f64> + Clone, rng: &mut Stream) -> Option<usize> {
-    let threshold = rng.random::<f64>() * weights.clone().sum::<f64>();
-    let (mut sum, mut last) = (0.0, None);
-    for (i, w) in weights.enumerate().filter(|(_, w)| *w > 0.0) {
-        (sum, last) = (sum + w, Some(i));
-        if threshold < sum {
-            break;
-        }
-    }
-    last
+fn draw_index(weights: &[f64], rng: &mut Stream) -> Option<usize> {
+    let total: f64 = weights.iter().sum();
+    (total > 0.0).then(|| pick(weights, total, rng.random()))
 }

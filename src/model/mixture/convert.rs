@@ -3,8 +3,9 @@
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use super::{KernelMixture, log_sum_exp};
+use super::KernelMixture;
 use crate::error::{Error, Result};
+use crate::log_space::log_sum_exp;
 use crate::model::PositiveMps;
 use crate::tn::{Mps, Truncation};
 

@@ -17,12 +17,13 @@ mod transfer;
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, Zip, s};
 
-use self::transfer::{Step, Transfer, log_sum_exp};
+use self::transfer::{Step, Transfer};
 use super::geometry::{Geometry, Square};
 use super::ising::Ising;
 use super::pair::PairModel;
 use crate::error::{Error, Result};
 use crate::linalg::{matmul, qr, svd};
+use crate::log_space::log_sum_exp;
 use crate::model::{BornMps, Configs, ExactModel, Model, Permuted, Samples, SiteWeights, Target};
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;

@@ -13,6 +13,7 @@ use ndarray::Array2;
 
 use super::super::geometry::{Geometry, Neighbour, Square};
 use super::super::pair::PairModel;
+use crate::log_space::log_sum_exp;
 
 impl Square {
     /// The sites along a snake, entry `k` the site at step `k`: line after line, every other one backwards.
@@ -207,13 +208,4 @@ impl Step {
             }
         }
     }
-}
-
-/// `log Σ e^v`; −∞ for nothing but −∞, NaN where a value is NaN or +∞.
-pub(super) fn log_sum_exp(values: &[f64]) -> f64 {
-    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    if max == f64::NEG_INFINITY {
-        return values.iter().sum(); // `max` has ignored NaN
-    }
-    max + values.iter().map(|v| (v - max).exp()).sum::<f64>().ln()
 }

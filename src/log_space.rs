@@ -1,6 +1,7 @@
-//! Logarithms of long products: one logarithm for as many factors as the exponent range allows.
+//! Long products and sums of terms that are known by their logarithms.
 //!
-//! Faster than a sum of logarithms, and closer: a sum of 10⁵ logarithms rounds 10⁵ times at the size of the total.
+//! A product takes one logarithm for as many factors as the exponent range allows: faster than a sum of logarithms, and closer, since a sum
+//! of 10⁵ logarithms rounds 10⁵ times at the size of the total.
 
 /// A running product of non-negative factors, held as `e^log · product`.
 #[derive(Debug, Clone, Copy)]
@@ -39,4 +40,14 @@ impl FromIterator<f64> for LogProduct {
         factors.into_iter().for_each(|factor| product.push(factor));
         product
     }
+}
+
+/// `log Σ e^v` in nats; −∞ for no terms or zeros only, NaN where a term is NaN.
+pub(crate) fn log_sum_exp(values: &[f64]) -> f64 {
+    let max = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    if max == f64::NEG_INFINITY {
+        // `max` has ignored NaN.
+        return if values.iter().any(|v| v.is_nan()) { f64::NAN } else { max };
+    }
+    max + values.iter().map(|v| (v - max).exp()).sum::<f64>().ln()
 }
