@@ -17,7 +17,7 @@ use crate::error::{Error, Result};
 use crate::model::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
 use crate::rng::{Stream, Streams};
 
-pub use operators::{exponential, generator_matrix, kernel_matrix};
+pub use crate::dense::operators::{exponential, generator_matrix, kernel_matrix};
 
 /// Largest number of configurations that a [`DenseLaw`] enumerates: 2²⁰.
 pub const MAX_ENTRIES: usize = 1 << 20;

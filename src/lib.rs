@@ -56,6 +56,7 @@
 //!   own. Results depend neither on the number of threads nor on what else is in a batch; two calls of the same operation need different
 //!   steps, `streams.step(k)`.
 
+mod choose;
 mod configs;
 pub mod dense;
 pub mod diffusion;

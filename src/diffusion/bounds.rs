@@ -16,9 +16,10 @@
 
 use ndarray::{Array1, Array2, ArrayView2};
 
+use super::denoise::{Denoise, ExactDiffusion};
+use super::denoiser::Denoiser;
 use super::denoiser::marginals_of;
 use super::scores::denoiser_from_cavities;
-use super::{Denoise, Denoiser, ExactDiffusion};
 use crate::error::{Error, Result};
 use crate::model::{Configs, ExactModel, check_configs};
 use crate::noise::Noise;

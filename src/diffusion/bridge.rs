@@ -4,15 +4,16 @@
 //! P(x_s | x_0, x_t = y) = ∏_j K_{0→s}(x_0^j → x_s^j) K_{s→t}(x_s^j → y_j) / K_{0→t}(x_0^j → y_j).
 //! ```
 //!
-//! The bridge's probability is *not* that of `x_s` given `y` alone: see [`super::ExactDiffusion::denoise_to_log_prob`].
+//! The bridge's probability is *not* that of `x_s` given `y` alone: see [`super::denoise::ExactDiffusion::denoise_to_log_prob`].
 //! Cost `d` multiplications a site.
 
 use ndarray::{Array1, Array2};
 use rand::RngExt;
 use rayon::prelude::*;
 
+use crate::choose::choose;
 use crate::error::{Error, Result};
-use crate::model::{Configs, check_configs, pick};
+use crate::model::{Configs, check_configs};
 use crate::noise::{Kernel, Noise};
 use crate::rng::Streams;
 
@@ -84,7 +85,7 @@ impl Bridge {
                 if total == 0.0 {
                     return Err(Error::ZeroEvidence { row });
                 }
-                *x = pick(&weights, total, rng.random()) as u8;
+                *x = choose(&weights, total, rng.random()) as u8;
             }
             Ok(())
         })?;

@@ -2,7 +2,8 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
-use super::{Bridge, Scores};
+use super::bridge::Bridge;
+use super::scores::Scores;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::{Configs, ExactModel, Model, Samples, check_configs};

@@ -12,10 +12,10 @@
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
+use super::denoise::{Denoise, ExactDiffusion};
 use super::rates::rates_in_place;
 use super::scores::{Scores, cavities_from_conditionals, conditionals_from_cavities, conditionals_from_ratios};
 use super::scores::{check_sign, through_kernel};
-use super::{Denoise, ExactDiffusion};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::{Configs, ExactModel, SiteWeights, check_configs};

@@ -18,11 +18,12 @@
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::RngExt;
 
-use super::ExactDiffusion;
+use super::denoise::ExactDiffusion;
+use crate::choose::choose;
 use crate::configs::match_dims;
 use crate::dense::DenseLaw;
 use crate::error::{Error, Result};
-use crate::model::{Configs, ExactModel, Target, check_configs, pick};
+use crate::model::{Configs, ExactModel, Target, check_configs};
 use crate::noise::Kernel;
 use crate::rng::Streams;
 
@@ -144,7 +145,7 @@ impl TokenNoise {
         let (law, site, streams) = (&self.tokens[k], self.site(k), streams.domain("token").step(k as u64));
         let mut next = x.to_owned();
         let replaced = (0..x.nrows()).map(|row| {
-            let token = pick(law, 1.0, streams.stream(row).random());
+            let token = choose(law, 1.0, streams.stream(row).random());
             if token < self.dims[site] {
                 next[[row, site]] = token as u8;
             }
@@ -381,7 +382,7 @@ pub fn glauber_reverse<C: SiteConditionals + ?Sized>(
     for k in (0..tokens.steps()).rev() {
         let (laws, streams) = (checked_conditionals(conditionals, k, x.view())?, streams.step(k as u64));
         for (row, law) in laws.outer_iter().enumerate() {
-            x[[row, tokens.site(k)]] = pick(&law.to_vec(), 1.0, streams.stream(row).random()) as u8;
+            x[[row, tokens.site(k)]] = choose(&law.to_vec(), 1.0, streams.stream(row).random()) as u8;
         }
     }
     Ok(x)

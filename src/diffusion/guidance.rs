@@ -19,11 +19,12 @@
 use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
 
-use super::Denoiser;
+use super::denoiser::Denoiser;
 use super::denoiser::{cavities_of, marginals_of};
 use super::reverse::{Step, TimeGrid};
+use crate::choose::choose;
 use crate::error::{Error, Result};
-use crate::model::{Configs, check_configs, pick};
+use crate::model::{Configs, check_configs};
 use crate::noise::Noise;
 use crate::rng::Streams;
 
@@ -172,7 +173,7 @@ impl<'a> Guided<'a> {
                     let mut x = run.x.row_mut(row);
                     x.iter_mut()
                         .zip(law.outer_iter())
-                        .for_each(|(x, law)| *x = pick(&law.to_vec(), 1.0, stream.random()) as u8);
+                        .for_each(|(x, law)| *x = choose(&law.to_vec(), 1.0, stream.random()) as u8);
                 }
                 alive.extend_from_slice(rows);
             }

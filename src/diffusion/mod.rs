@@ -32,8 +32,8 @@
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
-//! [`Model`]: crate::Model
-//! [`ExactModel`]: crate::ExactModel
+//! [`Model`]: crate::model::traits::Model
+//! [`ExactModel`]: crate::model::traits::ExactModel
 
 mod bounds;
 mod bridge;

@@ -33,7 +33,7 @@ pub struct GlauberWindow {
 }
 
 impl GlauberWindow {
-    /// Learns the classifier of every step. `neighbours` lists other sites for each site ([`super::windows`]); the penalty is `ridge/(2n) |θ|²`.
+    /// Learns the classifier of every step. `neighbours` lists other sites for each site ([`super::tables::windows`]); the penalty is `ridge/(2n) |θ|²`.
     ///
     /// Cost: some 30 passes over the contexts of a neighbourhood a step.
     ///

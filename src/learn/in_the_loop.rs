@@ -1,7 +1,7 @@
 //! Monte Carlo in the loop: a model learned from a log-weight alone.
 //!
 //! Each round draws from the model `P_θ`, runs chains of the target whose updates are a disconnected move (proposal `P_θ`) and a local move
-//! (so that support is never lost), and makes a step towards the target ([`super::towards`], [`super::born_tangent`]) on the draws and on
+//! (so that support is never lost), and makes a step towards the target ([`super::towards`], [`super::tangent::born_tangent`]) on the draws and on
 //! what the chains visited: together they are samples of `m = (n P_θ + k π)/(n + k)`, with `log Z` by the bridge between both. The local
 //! moves show the model where it has too little weight; the draws show it where it has too much. Samples may be thinned to those that tell
 //! most. Symmetries that the chain of tensors can have by itself are imposed on the model: each halves the noise. Stages change the target
@@ -34,7 +34,7 @@ pub struct Stage<'a> {
     pub max_bond: usize,
     /// Rounds by two-site sweeps at most, in which bonds grow.
     pub rounds: usize,
-    /// Rounds after these by steps of all sites ([`super::born_tangent`]), at half the cost, whose rates are measured.
+    /// Rounds after these by steps of all sites ([`super::tangent::born_tangent`]), at half the cost, whose rates are measured.
     pub polish: usize,
     /// Rate of the first round, see [`TowardsStep`]; later ones have `rate/(1 + round/slowing)`, which averages over the rounds.
     pub rate: f64,

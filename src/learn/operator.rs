@@ -136,7 +136,7 @@ fn contract<'a>(table: &[f64], functions: impl DoubleEndedIterator<Item = Vec<f6
 }
 
 impl OperatorScores {
-    /// Counts the data frequencies. `neighbours` lists other sites for each site ([`super::windows`]): ratios at `j` are functions of these and
+    /// Counts the data frequencies. `neighbours` lists other sites for each site ([`super::tables::windows`]): ratios at `j` are functions of these and
     /// of `j` itself.
     ///
     /// # Errors

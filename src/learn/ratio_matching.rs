@@ -115,8 +115,8 @@ pub struct RatioMatched {
 /// Learns a non-negative matrix-product law by ratio matching under `noise`.
 ///
 /// # Errors
-/// [`crate::Error::IdenticalSamples`]; noise or a start that does not fit the data; times as for [`super::SoftmaxDenoiser`];
-/// [`crate::Error::Parameter`] for no epochs, an empty batch, a rate that is not positive and finite.
+/// [`crate::error::Error::IdenticalSamples`]; noise or a start that does not fit the data; times as for [`super::softmax::SoftmaxDenoiser`];
+/// [`crate::error::Error::Parameter`] for no epochs, an empty batch, a rate that is not positive and finite.
 ///
 /// # Examples
 /// ```

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! `φ` indicators of the neighbours' states (and of pairs of them, or of all of them together), `B` a baseline, 1 if none is given: with the
-//! closed form of [`super::OperatorScores`] as baseline only the residual is learned. The loss is that of ratio matching or the likelihood bound
+//! closed form of [`super::operator::OperatorScores`] as baseline only the residual is learned. The loss is that of ratio matching or the likelihood bound
 //! ([`Objective`]); both are convex in θ. Without a baseline the mean is over the noised table of the
 //! neighbourhood, exactly; with one over `copies` noised copies of each sample. Coefficients are learned at given times by L-BFGS and
 //! interpolated linearly in `logit α` between them, constant beyond. Cost of learning: some 30 passes over contexts (or rows) times active
@@ -112,7 +112,7 @@ pub struct SoftmaxDenoiser {
 }
 
 impl SoftmaxDenoiser {
-    /// Learns the coefficients. `neighbours` lists other sites for each site ([`super::windows`]).
+    /// Learns the coefficients. `neighbours` lists other sites for each site ([`super::tables::windows`]).
     ///
     /// # Errors
     /// Noise, neighbourhoods or a baseline that do not fit the data; [`Error::TimeOrder`] for times that do not ascend; [`Error::Parameter`]

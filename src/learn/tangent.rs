@@ -71,7 +71,7 @@ pub struct TangentReport {
 /// order of the sites: the estimate is averaged with its images, which halves its noise for each. Cost `3 N n χ² + O(N d χ³)` multiply-adds.
 ///
 /// # Errors
-/// As [`super::born_towards`]; fewer than two samples; a symmetry that moves sites otherwise.
+/// As [`super::towards::born_towards`]; fewer than two samples; a symmetry that moves sites otherwise.
 pub fn born_tangent(
     model: &BornMps,
     x: Configs<'_>,

@@ -66,7 +66,7 @@ impl Move for InnerDraws<'_> {
     /// Counts `draws` proposals a chain; a chain has moved if it ends at another configuration.
     ///
     /// # Errors
-    /// As [`MetropolisHastings`](super::MetropolisHastings) of the proposal.
+    /// As [`MetropolisHastings`](super::moves::MetropolisHastings) of the proposal.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
         match_dims(target.dims(), self.connected.dims())?;
         let (draws, kernel) = (self.draws, self.connected.kernel());

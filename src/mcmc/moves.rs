@@ -29,7 +29,7 @@ pub struct MoveReport {
     pub unsupported: usize,
     /// Proposals not made because no configuration of the model explains the noisy one.
     pub impossible: usize,
-    /// Reports of the parts of a [`Mixture`](super::Mixture) or [`Cycle`](super::Cycle), in their order; empty for simple moves.
+    /// Reports of the parts of a [`Mixture`](super::combine::Mixture) or [`Cycle`](super::combine::Cycle), in their order; empty for simple moves.
     pub parts: Vec<MoveReport>,
 }
 

@@ -9,11 +9,14 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, ArrayView3, Axis, s};
 
-use super::batch::{Reply, Request, over_blocks};
-use super::real::{Aligned, padded};
-use super::rows::{Probe, RowProduct, pack};
-use super::walk::{Groups, Walk, pick};
-use super::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
+use super::batched::blocks::{Reply, Request, over_blocks};
+use super::batched::row_products::{Probe, RowProduct, pack};
+use super::batched::scalar::{Aligned, padded};
+use super::batched::symbols::{Groups, Walk};
+use super::traits::{ExactModel, Model, Samples, Target};
+use super::weights::SiteWeights;
+use crate::choose::choose;
+use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::linalg::{matmul, matmul_into};
 use crate::log_space::LogProduct;
@@ -263,7 +266,7 @@ impl BornMps {
                 weights.push(non_negative(w.get(row, j, x) * form, w.get(row, j, x) * u.dot(u), j)?);
             }
             let total: f64 = weights.iter().sum();
-            let x = if walk.draws() { pick(&weights, total, walk.uniform(0, j)) } else { walk.symbol(0, j) };
+            let x = if walk.draws() { choose(&weights, total, walk.uniform(0, j)) } else { walk.symbol(0, j) };
             let q = if weights[x] > 0.0 { weights[x] / total } else { 0.0 };
             walk.record(0, j, x, q);
             let norm = next[x].dot(&next[x]).sqrt();
@@ -425,7 +428,7 @@ impl Target for BornMps {
     }
 
     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
-        super::initial_draw(self, stream)
+        super::traits::initial_draw(self, stream)
     }
 }
 

@@ -14,11 +14,13 @@ use std::ops::RangeInclusive;
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, concatenate, s};
 
-use super::constraint::holds;
-use super::{
-    Automaton, Configs, ExactModel, Model, PositiveMps, Samples, SiteWeights, Target, check_configs, initial_draw,
-};
+use super::automaton::Automaton;
+use super::automaton::holds;
+use super::positive::PositiveMps;
+use super::traits::{ExactModel, Model, Samples, Target, initial_draw};
+use super::weights::SiteWeights;
 use crate::configs::match_dims;
+use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
 use crate::rng::{Stream, Streams};

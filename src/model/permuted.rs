@@ -5,7 +5,9 @@
 
 use ndarray::{Array1, Array3, Axis};
 
-use super::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
+use super::traits::{ExactModel, Model, Samples, Target};
+use super::weights::SiteWeights;
+use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::rng::{Stream, Streams};
 

@@ -11,12 +11,14 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array3, ArrayView2, Axis, s};
 
-use super::batch::{Reply, Request, fill_blocks, over_blocks, run};
-use super::linear::Linear;
-use super::real::Real;
-use super::tilt::Tilt;
-use super::tilted::Right;
-use super::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
+use super::batched::blocks::{Reply, Request, fill_blocks, over_blocks, run};
+use super::batched::packed_law::Linear;
+use super::batched::passes::Right;
+use super::batched::scalar::Real;
+use super::batched::tilt::Tilt;
+use super::traits::{ExactModel, Model, Samples, Target};
+use super::weights::SiteWeights;
+use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
@@ -245,7 +247,7 @@ impl<T: Real> Target for PositiveMps<T> {
     }
 
     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
-        super::initial_draw(self, stream)
+        super::traits::initial_draw(self, stream)
     }
 }
 

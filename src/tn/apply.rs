@@ -4,8 +4,10 @@
 
 use ndarray::{Array3, Array4};
 
+use super::mpo::Mpo;
+use super::mps::Mps;
 use super::scale::{balanced, check_log_scale, reshape};
-use super::{Mpo, Mps, Truncation, TruncationError};
+use super::truncate::{Truncation, TruncationError};
 use crate::configs::match_dims;
 use crate::error::Result;
 use crate::linalg::matmul;

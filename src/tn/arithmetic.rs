@@ -2,8 +2,9 @@
 
 use ndarray::{Array3, s};
 
+use super::mpo::Mpo;
+use super::mps::Mps;
 use super::scale::{check_log_scale, power_and_rest};
-use super::{Mpo, Mps};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::linalg::scale_by_power;

@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 
 use ndarray::{Array2, Array4, ArrayView1, ArrayView2, s};
 
-use super::Mpo;
+use super::mpo::Mpo;
 use super::scale::{check_dim, reshape};
 use crate::error::{Error, Result};
 use crate::linalg::matmul;

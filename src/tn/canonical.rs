@@ -6,7 +6,7 @@
 
 use ndarray::Array3;
 
-use super::Mps;
+use super::mps::Mps;
 use super::scale::{balanced, check_log_scale, left_matrix, reshape, right_matrix};
 use super::truncate::Splitter;
 use crate::error::{Error, Result};

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView1, CowArray, Ix3};
 use rayon::prelude::*;
 
-use super::Mps;
+use super::mps::Mps;
 use super::scale::{LogScalar, LogValues, balanced, left_matrix, reshape, right_matrix};
 use crate::configs::{Configs, check_configs, match_dims};
 use crate::error::Result;

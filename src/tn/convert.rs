@@ -5,9 +5,10 @@
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
+use super::mpo::Mpo;
+use super::mps::Mps;
 use super::scale::{balanced, check_dim, reshape, right_matrix, scale_by};
 use super::truncate::{Splitter, Truncation, TruncationError};
-use super::{Mpo, Mps};
 use crate::error::{Error, Result};
 use crate::linalg::{matmul, strip};
 

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, Array4};
 
-use super::Mps;
+use super::mps::Mps;
 use super::scale::{check_dim, check_log_scale, reshape, row_major};
 use crate::error::{Error, Result};
 
@@ -22,7 +22,7 @@ impl Mpo {
     /// Builds from tensors of shape `(D_{j−1}, d_in, d_out, D_j)` and a scale in nats.
     ///
     /// # Errors
-    /// As [`super::Mps::new`].
+    /// As [`super::mps::Mps::new`].
     pub fn new(tensors: Vec<Array4<f64>>, log_scale: f64) -> Result<Self> {
         if tensors.is_empty() {
             return Err(Error::SiteCount { expected: 1, got: 0 });

@@ -7,8 +7,9 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use super::mpo::Mpo;
+use super::mps::Mps;
 use super::scale::{left_matrix, reshape, right_matrix};
-use super::{Mpo, Mps};
 use crate::error::{Error, Result};
 use crate::linalg::{matmul, strip, svd};
 

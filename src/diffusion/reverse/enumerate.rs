@@ -12,15 +12,15 @@ use crate::model::{Configs, Target, check_configs};
 pub struct LeapLaw {
     /// The law, over noised configurations.
     pub law: DenseLaw,
-    /// Mass in configurations of probability zero, where the reverse process is lost and stays ([`super::Outcome::lost`]).
+    /// Mass in configurations of probability zero, where the reverse process is lost and stays ([`super::run::Outcome::lost`]).
     pub lost: f64,
 }
 
-/// The law of the configurations that [`super::reverse`] draws with `step` and `corrector` along `grid` from the law `start`, last draw left
+/// The law of the configurations that [`super::run::reverse`] draws with `step` and `corrector` along `grid` from the law `start`, last draw left
 /// out. Cost `O(N d^{2N})` a step and one evaluation of the denoiser on all configurations: for small systems.
 ///
 /// # Errors
-/// [`Error::SiteCount`] or [`Error::LocalDimension`] for a start that does not fit the noise; as [`super::reverse`].
+/// [`Error::SiteCount`] or [`Error::LocalDimension`] for a start that does not fit the noise; as [`super::run::reverse`].
 pub fn leap_law<D: Denoiser + ?Sized>(
     denoiser: &D,
     start: &DenseLaw,

@@ -10,10 +10,11 @@ use ndarray::{Array1, Array2};
 use rand::RngExt;
 use rayon::prelude::*;
 
+use crate::choose::choose;
 use crate::configs::match_dims;
-use crate::diffusion::Denoise;
+use crate::diffusion::denoise::Denoise;
 use crate::error::{Error, Result};
-use crate::model::{Configs, Model, check_configs, pick};
+use crate::model::{Configs, Model, check_configs};
 use crate::noise::{Jump, Noise, Path};
 use crate::rng::{Stream, Streams};
 
@@ -23,7 +24,7 @@ const MAX_ENTRIES: usize = 1 << 26;
 /// Draws a path of the reverse process from each row of `y` at time `t` to 0: jumps in descending time, each with the state *after* it in
 /// the direction of the reverse process, and the clean configuration at the end.
 ///
-/// Row `i` uses stream `i` (domains `"denoise"` and `"reverse paths"`). Beside [`super::exact_start`], this draws from the reverse process
+/// Row `i` uses stream `i` (domains `"denoise"` and `"reverse paths"`). Beside [`super::start::exact_start`], this draws from the reverse process
 /// without any error.
 ///
 /// # Errors
@@ -142,5 +143,5 @@ impl SiteBridge {
 /// An index in proportion to its weight; `None` where all are zero.
 fn draw_index(weights: &[f64], rng: &mut Stream) -> Option<usize> {
     let total: f64 = weights.iter().sum();
-    (total > 0.0).then(|| pick(weights, total, rng.random()))
+    (total > 0.0).then(|| choose(weights, total, rng.random()))
 }

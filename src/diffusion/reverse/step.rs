@@ -175,7 +175,7 @@ impl StepLaw {
                 let (u, excess) = (rng.random::<f64>(), self.excess[[i, j]]);
                 // The end of the unit interval belongs to rejections.
                 excesses += u64::from(if step == Step::TauLeaping { u >= 1.0 - excess } else { excess > 0.0 });
-                let to = pick(&laws[(i * y.ncols() + j) * d..][..d], *x, u);
+                let to = choose(&laws[(i * y.ncols() + j) * d..][..d], *x, u);
                 jumps += u64::from(to != *x);
                 *x = to;
             }
@@ -192,7 +192,7 @@ impl StepLaw {
 }
 
 /// The state at which the running sum passes `u`, the present state last; never one of probability zero.
-fn pick(law: &[f64], stay: u8, u: f64) -> u8 {
+fn choose(law: &[f64], stay: u8, u: f64) -> u8 {
     let (mut sum, mut last) = (0.0, stay);
     for (b, &p) in law.iter().enumerate().filter(|&(b, &p)| b != usize::from(stay) && p > 0.0) {
         (sum, last) = (sum + p, b as u8);

@@ -15,10 +15,11 @@ use ndarray::{Array1, Array2, Array3, ArrayViewMut1, Axis};
 use rand::Rng;
 use rayon::prelude::*;
 
+use super::Fredkin;
 use super::band::Band;
+use super::equilibrium::Equilibrium;
 use super::equilibrium::{log_partition, marginals};
 use super::transfer::{Transfer, log_add, sigmoid};
-use super::{Equilibrium, Fredkin};
 use crate::error::Result;
 use crate::model::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
 use crate::rng::{Stream, Streams};
@@ -112,7 +113,7 @@ impl FredkinModel {
     /// The exact law. Cost: O(N²), tables of N²/8 numbers.
     ///
     /// # Errors
-    /// [`crate::Error::TooLarge`] above about 45,000 sites.
+    /// [`crate::error::Error::TooLarge`] above about 45,000 sites.
     pub fn new(chain: &Fredkin) -> Result<Self> {
         let (band, prior, _, log_z) = Equilibrium::new(chain)?.into_parts();
         Ok(Self::on_band(chain, band, prior, log_z, 0.0))
@@ -122,7 +123,7 @@ impl FredkinModel {
     /// most `chi`.
     ///
     /// # Errors
-    /// [`crate::Error::Parameter`] for `chi = 0`; as [`FredkinModel::new`].
+    /// [`crate::error::Error::Parameter`] for `chi = 0`; as [`FredkinModel::new`].
     pub fn truncated(chain: &Fredkin, chi: usize) -> Result<Self> {
         let (full, full_prior, full_marginals, _) = Equilibrium::new(chain)?.into_parts();
         let band = full.likeliest(&full_marginals, chi)?;

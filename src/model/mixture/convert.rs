@@ -3,10 +3,10 @@
 use ndarray::Array3;
 use rayon::prelude::*;
 
-use super::KernelMixture;
+use super::kernel_mixture::KernelMixture;
 use crate::error::{Error, Result};
 use crate::log_space::log_sum_exp;
-use crate::model::PositiveMps;
+use crate::model::positive::PositiveMps;
 use crate::tn::{Mps, Truncation};
 
 /// Numbers in the tensors of an exact conversion: 1 GiB.

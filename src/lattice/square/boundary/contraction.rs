@@ -10,11 +10,11 @@
 //! exact to zeroth order. The contraction from one side alone has them: cylinder of
 //! 64 × 64 sites at the critical point, χ = 48, error 1.5e-3 against 5e-7.
 
-use super::super::geometry::Geometry;
-use super::super::pair::PairModel;
 use super::transfer::RowState;
 use super::weights::Weights;
 use crate::error::{Error, Result};
+use crate::lattice::square::geometry::Geometry;
+use crate::lattice::square::pair::PairModel;
 use crate::model::Target;
 use crate::rng::Streams;
 

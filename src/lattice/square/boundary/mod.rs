@@ -41,17 +41,17 @@ mod weights;
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
-use self::block::{Answer, Packed, Work};
-use self::contraction::{LOST, ROUNDING, Sweep, check_chi, check_geometry, log_z_from_above, sweep};
-use self::pack::PackedRow;
-use self::weights::Weights;
-use super::ising::Ising;
-use super::pair::PairModel;
 use crate::error::{Error, Result};
+use crate::lattice::square::ising::Ising;
+use crate::lattice::square::pair::PairModel;
 use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
 use crate::rng::{Stream, Streams};
+use block::{Answer, Packed, Work};
+use contraction::{LOST, ROUNDING, Sweep, check_chi, check_geometry, log_z_from_above, sweep};
+use pack::PackedRow;
+use weights::Weights;
 
-pub use self::contraction::{ContractOptions, Contraction, contract};
+pub use contraction::{ContractOptions, Contraction, contract};
 
 /// Draws, with the number of choices in which the floor decided.
 #[derive(Debug, Clone, PartialEq)]

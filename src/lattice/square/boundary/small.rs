@@ -270,10 +270,13 @@ fn norm(a: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::transfer::RowState;
-    use super::super::weights::Weights;
     use super::{applies, next_row};
-    use crate::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+    use crate::lattice::square::boundary::transfer::RowState;
+    use crate::lattice::square::boundary::weights::Weights;
+    use crate::lattice::square::couplings::Couplings;
+    use crate::lattice::square::geometry::{Geometry, Square};
+    use crate::lattice::square::ising::Ising;
+    use crate::lattice::square::pair::PairModel;
 
     /// The same state as by the general routines, up to its gauge, and the same weight dropped; in a field, with three states, with zeros.
     #[test]

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ndarray::{Array2, array};
 
-use super::super::geometry::Bond;
-use super::super::pair::PairModel;
 use crate::error::{Error, Result};
+use crate::lattice::square::geometry::Bond;
+use crate::lattice::square::pair::PairModel;
 
 /// The weights of a model (its tables shared by those that differ in site weights), each table scaled to largest entry one, with the logarithms of the scales added up.
 pub(super) struct Weights {

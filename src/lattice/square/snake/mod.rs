@@ -17,16 +17,16 @@ mod transfer;
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, Zip, s};
 
-use self::transfer::{Step, Transfer};
-use super::geometry::{Geometry, Square};
-use super::ising::Ising;
-use super::pair::PairModel;
 use crate::error::{Error, Result};
+use crate::lattice::square::geometry::{Geometry, Square};
+use crate::lattice::square::ising::Ising;
+use crate::lattice::square::pair::PairModel;
 use crate::linalg::{matmul, qr, svd};
 use crate::log_space::log_sum_exp;
 use crate::model::{BornMps, Configs, ExactModel, Model, Permuted, Samples, SiteWeights, Target};
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
+use transfer::{Step, Transfer};
 
 /// Most states of a frontier: circumference 12 for two states a site.
 const FRONTIER_LIMIT: usize = 1 << 12;

@@ -11,8 +11,8 @@
 
 use ndarray::Array2;
 
-use super::super::geometry::{Geometry, Neighbour, Square};
-use super::super::pair::PairModel;
+use crate::lattice::square::geometry::{Geometry, Neighbour, Square};
+use crate::lattice::square::pair::PairModel;
 use crate::log_space::log_sum_exp;
 
 impl Square {

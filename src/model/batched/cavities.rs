@@ -9,11 +9,11 @@
 
 use pulp::{Arch, Simd, WithSimd};
 
-use super::linear::Linear;
-use super::real::{Aligned, Real, inverse, padded};
-use super::rows::panel;
+use super::packed_law::Linear;
+use super::passes::Right;
+use super::row_products::panel;
+use super::scalar::{Aligned, Real, inverse, padded};
 use super::tilt::Tilt;
-use super::tilted::Right;
 use crate::error::{Error, Result};
 
 /// Tiles of rows that take turns with the symbols.
@@ -105,7 +105,7 @@ struct Step<'a, T> {
     next: &'a mut [T],
     /// Leading dimension of `v`, `next` and `right`.
     ld: usize,
-    /// `A[a]`, shape `(k, n)`, by [`super::rows::pack`].
+    /// `A[a]`, shape `(k, n)`, by [`super::row_products::pack`].
     matrices: &'a [Aligned<T>],
     k: usize,
     n: usize,

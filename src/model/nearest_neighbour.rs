@@ -12,7 +12,7 @@
 
 use ndarray::{Array2, Array3, ArrayView1, ArrayView2};
 
-use super::PositiveMps;
+use super::positive::PositiveMps;
 use crate::error::{Error, Result};
 use crate::tn::Mps;
 

@@ -2,9 +2,9 @@
 
 use pulp::Arch;
 
-use super::linear::Linear;
-use super::real::{Aligned, Real};
-use super::weights::SiteWeights;
+use super::packed_law::Linear;
+use super::scalar::{Aligned, Real};
+use crate::model::weights::SiteWeights;
 
 /// Weights of a batch. Each site's weights are divided by their largest, which is kept.
 pub(crate) struct Tilt<'a, T> {
@@ -23,7 +23,7 @@ pub(crate) struct Tilt<'a, T> {
 
 enum Form<'a> {
     /// Rows share the weights of their observed symbol.
-    Classes(Option<super::Configs<'a>>),
+    Classes(Option<crate::configs::Configs<'a>>),
     /// Every row has its own.
     Rows,
 }

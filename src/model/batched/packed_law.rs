@@ -6,9 +6,9 @@
 
 use ndarray::{Array3, Axis};
 
-use super::real::{Aligned, Real, padded};
-use super::rows::{Probe, RowProduct, pack};
-use super::walk::{Groups, Walk};
+use super::row_products::{Probe, RowProduct, pack};
+use super::scalar::{Aligned, Real, padded};
+use super::symbols::{Groups, Walk};
 
 /// Rows of a block of tilted draws: enough to read the matrices seldom, few enough that right vectors stay in the cache.
 const TILTED_BLOCK: usize = 256;

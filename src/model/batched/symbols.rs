@@ -4,7 +4,8 @@ use ndarray::{ArrayView2, ArrayViewMut2, s};
 use pulp::Arch;
 use rand::RngExt;
 
-use super::real::{Real, inverse};
+use super::scalar::{Real, inverse};
+use crate::choose::choose;
 use crate::log_space::LogProduct;
 use crate::rng::{Stream, Streams};
 
@@ -134,7 +135,7 @@ impl<'a> Walk<'a> {
             for (row, (p, scale)) in weights.chunks_exact(d).zip(scale).enumerate() {
                 let total: f64 = p.iter().map(|&p| p.into()).sum();
                 if !self.generators.is_empty() {
-                    symbols[row] = pick(p, total, self.uniforms[at.start + row]) as u8;
+                    symbols[row] = choose(p, total, self.uniforms[at.start + row]) as u8;
                 }
                 let px = p[usize::from(symbols[row])].into();
                 (self.conditionals[row], *scale) = conditional(px, total);
@@ -172,7 +173,7 @@ fn conditional<T: Real>(p: f64, total: f64) -> (f64, T) {
     (if inverse > T::default() { p / total } else { 0.0 }, inverse)
 }
 
-/// [`pick`] and [`conditional`] for two states, row after row without a branch.
+/// [`choose`] and [`conditional`] for two states, row after row without a branch.
 #[inline(always)]
 fn draw_pairs<T: Real>(uniforms: &[f64], weights: &[T], symbols: &mut [u8], conditionals: &mut [f64], scale: &mut [T]) {
     let rows = uniforms.iter().zip(weights.as_chunks::<2>().0).zip(symbols).zip(conditionals).zip(scale);
@@ -211,26 +212,4 @@ impl Groups {
     pub(crate) fn get(&self, symbol: usize) -> &[u32] {
         &self.rows[symbol * self.capacity..][..self.len[symbol]]
     }
-}
-
-/// The symbol at which the cumulative weight passes `u · total`; never one of weight zero.
-#[inline(always)]
-pub(crate) fn pick<T: Real>(weights: &[T], total: f64, u: f64) -> usize {
-    let threshold = u * total;
-    if let &[p0, p1] = weights {
-        let (p0, p1): (f64, f64) = (p0.into(), p1.into());
-        return usize::from(threshold >= p0 && p1 > 0.0);
-    }
-    let (mut cumulative, mut last) = (0.0, 0);
-    for (a, &p) in weights.iter().enumerate() {
-        let p: f64 = p.into();
-        if p > 0.0 {
-            last = a;
-            cumulative += p;
-            if threshold < cumulative {
-                break;
-            }
-        }
-    }
-    last
 }

@@ -3,13 +3,15 @@
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
-use super::linear::Linear;
-use super::real::Real;
+use super::packed_law::Linear;
+use super::passes::Right;
+use super::scalar::Real;
+use super::symbols::{Source, Walk};
 use super::tilt::Tilt;
-use super::tilted::Right;
-use super::walk::{Source, Walk};
-use super::{Configs, Samples, SiteWeights};
+use crate::configs::Configs;
 use crate::error::{Error, Result};
+use crate::model::traits::Samples;
+use crate::model::weights::SiteWeights;
 use crate::rng::Streams;
 
 /// Rows of a block of plain draws: its vectors stay in the second-level cache.

@@ -16,8 +16,12 @@ use std::ops::RangeInclusive;
 
 use ndarray::{Array1, Array2, Array3, ArrayView1};
 
-use super::{BornMps, Boundary, Configs, PositiveMps, Target, check_configs};
+use super::born::BornMps;
+use super::nearest_neighbour::Boundary;
+use super::positive::PositiveMps;
+use super::traits::Target;
 use crate::configs::match_dims;
+use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
 use crate::rng::Stream;

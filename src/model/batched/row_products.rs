@@ -8,7 +8,7 @@
 use ndarray::ArrayView2;
 use pulp::{Arch, Simd, WithSimd};
 
-use super::real::{Aligned, Real, padded};
+use super::scalar::{Aligned, Real, padded};
 
 /// Vectors with which each output row is multiplied while it is still in the first-level cache.
 #[derive(Clone, Copy)]

@@ -4,11 +4,11 @@
 //! Then `q(a) = w_j(a) (v A_j[a])·r_{j+1} / (v·r_j)`: the likeliest symbol is tried first, the others only when it fails,
 //! `(1 + P(fail))χ²` for two states.
 
-use super::linear::Linear;
-use super::real::{Aligned, Real, inverse, padded};
-use super::rows::{Probe, RowProduct};
+use super::packed_law::Linear;
+use super::row_products::{Probe, RowProduct};
+use super::scalar::{Aligned, Real, inverse, padded};
+use super::symbols::{Groups, Walk};
 use super::tilt::Tilt;
-use super::walk::{Groups, Walk};
 use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
 
