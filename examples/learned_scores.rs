@@ -14,10 +14,11 @@ use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, Axis};
 use serde_json::json;
 use tensorjump::dense::DenseLaw;
-use tensorjump::diffusion::reverse::distances;
+use tensorjump::dense::distances;
+use tensorjump::dense::glauber_law;
 use tensorjump::diffusion::{
     Denoiser, Ends, ExactDenoiser, ExactDiffusion, ExactGlauber, Quadrature, SiteConditionals, TokenNoise,
-    conditional_kl, glauber_law, likelihood_bound, time_of_signal,
+    conditional_kl, likelihood_bound, time_of_signal,
 };
 use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::learn::{

@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView2;
 
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// A batch of configurations, shape `(samples, sites)`; site `j` has states `0..dims[j]`, `dims[j] ≤ 256`.
 pub type Configs<'a> = ArrayView2<'a, u8>;

@@ -8,7 +8,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// Thin singular value decomposition `M = U diag(s) Vᵗ`, `k = min(m, n)`.
 #[derive(Debug, Clone, PartialEq)]
@@ -183,7 +183,7 @@ mod backend {
     use ndarray::{Array1, Array2};
 
     use super::Svd;
-    use crate::error::{Error, Result};
+    use crate::{Error, Result};
 
     fn to_faer(m: &Array2<f64>) -> Mat<f64> {
         Mat::from_fn(m.nrows(), m.ncols(), |i, j| m[[i, j]])
@@ -248,7 +248,7 @@ mod backend {
     use ndarray_linalg::{JobSvd, QR, SVDDC};
 
     use super::Svd;
-    use crate::error::{Error, Result};
+    use crate::{Error, Result};
 
     pub(super) fn qr(m: &Array2<f64>) -> Result<(Array2<f64>, Array2<f64>)> {
         m.qr().map_err(|_| Error::NoConvergence { what: "QR decomposition" })
@@ -260,4 +260,17 @@ mod backend {
             _ => Err(Error::NoConvergence { what: "singular value decomposition" }),
         }
     }
+}
+
+/// Sum of products, in eight lanes: one chain of additions would wait for each of them.
+pub(crate) fn dot(a: &[f64], b: &[f64]) -> f64 {
+    let (a, a_rest) = a.as_chunks::<8>();
+    let (b, b_rest) = b.as_chunks::<8>();
+    let mut lanes = [0.0; 8];
+    for (a, b) in a.iter().zip(b) {
+        for i in 0..8 {
+            lanes[i] += a[i] * b[i];
+        }
+    }
+    lanes.iter().sum::<f64>() + a_rest.iter().zip(b_rest).map(|(a, b)| a * b).sum::<f64>()
 }

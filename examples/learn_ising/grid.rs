@@ -5,7 +5,7 @@ use std::path::Path;
 use ndarray::{Array2, Axis};
 use plotters::chart::SeriesLabelPosition;
 use tensorjump::lattice::SnakeMps;
-use tensorjump::learn::Assessment;
+use tensorjump::mcmc::Assessment;
 use tensorjump::{Configs, Model};
 
 use super::learn::{self, Budget, Report};

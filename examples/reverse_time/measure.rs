@@ -4,12 +4,13 @@ use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, ArrayView2};
 use serde::Serialize;
 use tensorjump::dense::DenseLaw;
+use tensorjump::dense::glauber_law;
+use tensorjump::dense::{distances, leap_law};
 use tensorjump::diffusion::reverse::{
-    Bound, Corrector, Method, Step, TimeGrid, distances, exact_paths, exact_start, leap_law, prior_law, prior_start,
-    reverse,
+    Bound, Corrector, Method, Step, TimeGrid, exact_paths, exact_start, prior_law, prior_start, reverse,
 };
 use tensorjump::diffusion::{
-    Denoise, Denoiser, ExactDenoiser, ExactGlauber, SiteConditionals, TokenNoise, glauber_law, glauber_reverse,
+    Denoise, Denoiser, ExactDenoiser, ExactGlauber, SiteConditionals, TokenNoise, glauber_reverse,
 };
 use tensorjump::model::PositiveMps;
 use tensorjump::{Result, SiteWeights, Streams, Target};

@@ -19,13 +19,13 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::RngExt;
 
 use super::denoise::ExactDiffusion;
+use crate::Streams;
 use crate::choose::choose;
 use crate::configs::match_dims;
-use crate::dense::DenseLaw;
-use crate::error::{Error, Result};
-use crate::model::{Configs, ExactModel, Target, check_configs};
+use crate::model::check_configs;
 use crate::noise::Kernel;
-use crate::rng::Streams;
+use crate::{Configs, ExactModel};
+use crate::{Error, Result};
 
 /// The forward token chain.
 ///
@@ -214,7 +214,7 @@ impl<M: ExactModel + ?Sized> SiteConditionals for ExactGlauber<'_, M> {
 }
 
 /// A user's answer as laws: an unchecked one would be drawn from without a word.
-fn checked_conditionals<C: SiteConditionals + ?Sized>(
+pub(crate) fn checked_conditionals<C: SiteConditionals + ?Sized>(
     conditionals: &C,
     k: usize,
     x: Configs<'_>,
@@ -240,44 +240,6 @@ fn checked_conditionals<C: SiteConditionals + ?Sized>(
         law /= law.sum();
     }
     Ok(p)
-}
-
-/// The law of `X_0` that the heat baths make of the law `start` of the last `X_k`, by enumeration: for small systems. Configurations of
-/// probability zero are not asked for.
-///
-/// # Errors
-/// A start that does not fit the chain; as [`SiteConditionals::conditionals`], and for conditionals that are no laws of the right shape.
-///
-/// # Examples
-/// ```
-/// # use tensorjump::diffusion::{ExactGlauber, TokenNoise, glauber_law};
-/// # use tensorjump::dense::DenseLaw;
-/// let law = DenseLaw::new(&[2, 2], &[0.4, 0.1, 0.2, 0.3])?;
-/// let tokens = TokenNoise::uniform(&[2, 2], 3, 0.5)?;
-/// let last = law.noised(&tokens.kernel(tokens.steps())?)?;
-/// let back = glauber_law(&ExactGlauber::new(&law, &tokens)?, &last)?;
-/// assert!(back.p().iter().zip(law.p()).all(|(a, b)| (a - b).abs() < 1e-15));
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-pub fn glauber_law<C: SiteConditionals + ?Sized>(conditionals: &C, start: &DenseLaw) -> Result<DenseLaw> {
-    let tokens = conditionals.tokens();
-    match_dims(tokens.dims(), start.dims())?;
-    let mut law = start.clone();
-    for k in (0..tokens.steps()).rev() {
-        let (site, p) = (tokens.site(k), law.p());
-        let possible: Vec<usize> = (0..p.len()).filter(|&i| p[i] > 0.0).collect();
-        let x = law.configs(&possible);
-        let stride: usize = tokens.dims()[site + 1..].iter().product();
-        let mut next = vec![0.0; p.len()];
-        for ((&i, x), bath) in
-            possible.iter().zip(x.outer_iter()).zip(checked_conditionals(conditionals, k, x.view())?.outer_iter())
-        {
-            let first = i - usize::from(x[site]) * stride;
-            bath.iter().enumerate().for_each(|(a, b)| next[first + a * stride] += p[i] * b);
-        }
-        law = DenseLaw::new(tokens.dims(), &next)?;
-    }
-    Ok(law)
 }
 
 /// `q(a) = Π(a)/(Π(a) + Π(keep) p(a))`, the probability that a token was given, from conditionals of step `k`, shape `(samples, d_j)`; 0

@@ -5,15 +5,15 @@
 //! score matching      E_{t,y}[Σ_j Σ_{b≠y_j} r_j(b)² − 2 p_j(y_j)/p_j(b)],        excess:  Σ_j Σ_b (r_j(b) − r*_j(b))²        (arXiv 2406.09084)
 //! ```
 //!
-//! with `p_j(b) = p_θ(b | y_{−j}, t)` and `r_j(b) = p_j(b)/p_j(y_j)`. The likelihood bound is in [`super::bounds::likelihood_bound`], the binary
+//! with `p_j(b) = p_θ(b | y_{−j}, t)` and `r_j(b) = p_j(b)/p_j(y_j)`. The likelihood bound is in [`super::likelihood_bound::likelihood_bound`], the binary
 //! classification of Glauber processes in [`super::glauber::classification_loss`]. Cost: one evaluation of the denoiser.
 
 use ndarray::Array1;
 
 use super::denoiser::Denoiser;
 use super::denoiser::marginals_of;
-use crate::error::{Error, Result};
-use crate::model::Configs;
+use crate::Configs;
+use crate::{Error, Result};
 
 /// Categorical ratio matching: `−Σ_j log p_j(y_j)` in nats for each row of `y` at time `t`, shape `(samples,)`; +∞ where a
 /// conditional vanishes.

@@ -32,32 +32,35 @@
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
-//! [`Model`]: crate::model::traits::Model
-//! [`ExactModel`]: crate::model::traits::ExactModel
+//! [`Model`]: crate::model::Model
+//! [`ExactModel`]: crate::model::ExactModel
 
-mod bounds;
 mod bridge;
 mod denoise;
 mod denoiser;
 mod glauber;
 mod guidance;
+mod likelihood_bound;
 mod loss;
-mod rates;
 pub mod reverse;
+mod reverse_rates;
 pub mod scores;
 mod smoothing;
 
-pub(crate) use bounds::logit_signal;
-pub use bounds::{Ends, LikelihoodBound, Quadrature, bound_integrand, likelihood_bound, signal, time_of_signal};
 pub use bridge::Bridge;
 pub use denoise::{Denoise, ExactDiffusion, Trajectory, noised_law};
 pub(crate) use denoiser::marginals_of;
 pub use denoiser::{Denoiser, ExactDenoiser, Face, GivenDenoiser};
+pub(crate) use glauber::checked_conditionals;
 pub use glauber::{
-    ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced, glauber_law,
-    glauber_reverse, replaced_from_conditionals,
+    ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced, glauber_reverse,
+    replaced_from_conditionals,
 };
 pub use guidance::{Classified, Guided, GuidedSamples, Scheme};
+pub(crate) use likelihood_bound::logit_signal;
+pub use likelihood_bound::{
+    Ends, LikelihoodBound, Quadrature, bound_integrand, likelihood_bound, signal, time_of_signal,
+};
 pub use loss::{conditional_kl, ratio_matching_loss, score_matching_loss};
 pub use scores::Scores;
 pub use smoothing::{Bandwidth, LeaveOneOut, SiteRates, Smoothing, smoothed};

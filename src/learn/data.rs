@@ -3,10 +3,11 @@
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use rand::RngExt;
 
-use crate::configs::match_dims;
-use crate::error::{Error, Result};
-use crate::model::{Configs, check_configs};
-use crate::rng::Streams;
+use crate::Configs;
+use crate::Streams;
+use crate::learn::symmetry::Symmetry;
+use crate::model::check_configs;
+use crate::{Error, Result};
 
 /// Weighted samples of a lattice system.
 ///
@@ -168,91 +169,14 @@ pub(crate) fn permutation(n: usize, streams: &Streams) -> Vec<usize> {
     order
 }
 
-/// A symmetry of a law on a lattice: `x′_j = map_j(x_{from(j)})`.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Symmetry {
-    from: Vec<usize>,
-    maps: Option<Vec<Vec<u8>>>,
-}
-
-impl Symmetry {
-    /// A permutation of the sites: site `j` of the image has the state of site `from[j]`.
-    ///
-    /// # Errors
-    /// A list that is not a permutation of `0..sites`.
-    pub fn sites(from: Vec<usize>) -> Result<Self> {
-        let mut seen = vec![false; from.len()];
-        for &j in &from {
-            if j >= from.len() || std::mem::replace(&mut seen[j], true) {
-                return Err(Error::parameter("site permutation", j, "each site once"));
-            }
-        }
-        Ok(Symmetry { from, maps: None })
+/// Checks samples with weights of any sign.
+pub(super) fn check_weights(x: Configs<'_>, dims: &[usize], weights: ArrayView1<'_, f64>) -> Result<()> {
+    check_configs(x, dims)?;
+    if weights.len() != x.nrows() {
+        return Err(Error::SampleCount { expected: x.nrows(), got: weights.len() });
     }
-
-    /// A permutation of the sites followed by a permutation of the states of each site, `maps[j][state]`.
-    ///
-    /// # Errors
-    /// As [`Symmetry::sites`]; the wrong number of maps, a map that is not a permutation of its states.
-    pub fn with_states(self, maps: Vec<Vec<u8>>) -> Result<Self> {
-        if maps.len() != self.from.len() {
-            return Err(Error::SiteCount { expected: self.from.len(), got: maps.len() });
-        }
-        for map in &maps {
-            let mut sorted = map.clone();
-            sorted.sort_unstable();
-            if sorted.iter().enumerate().any(|(i, &a)| i != usize::from(a)) {
-                return Err(Error::parameter("state map", format!("{map:?}"), "a permutation of the states"));
-            }
-        }
-        Ok(Symmetry { maps: Some(maps), ..self })
+    if let Some((site, &value)) = weights.iter().enumerate().find(|(_, w)| !w.is_finite()) {
+        return Err(Error::NotFinite { field: "weight of a sample", site, value });
     }
-
-    /// Images of configurations, shape `(samples, sites)`.
-    ///
-    /// # Errors
-    /// Configurations or local dimensions that do not fit.
-    pub fn apply(&self, x: Configs<'_>, dims: &[usize]) -> Result<Array2<u8>> {
-        let moved: Vec<usize> = self.from.iter().filter_map(|&j| dims.get(j).copied()).collect();
-        match_dims(dims, &moved)?;
-        if let Some(maps) = &self.maps {
-            match_dims(dims, &maps.iter().map(Vec::len).collect::<Vec<_>>())?;
-        }
-        check_configs(x, dims)?;
-        let image = |(i, j): (usize, usize)| {
-            let a: u8 = x[[i, self.from[j]]];
-            self.maps.as_ref().map_or(a, |maps| maps[j][usize::from(a)])
-        };
-        Ok(Array2::from_shape_fn(x.raw_dim(), image))
-    }
-
-    pub(crate) fn from(&self) -> &[usize] {
-        &self.from
-    }
-
-    pub(crate) fn maps(&self) -> Option<&[Vec<u8>]> {
-        self.maps.as_deref()
-    }
-
-    /// This symmetry applied after another one.
-    pub(crate) fn after(&self, other: &Self) -> Self {
-        let from = self.from.iter().map(|&j| other.from[j]).collect();
-        let map = |of: &Self, j: usize, s: u8| of.maps.as_ref().map_or(s, |maps| maps[j][usize::from(s)]);
-        let states =
-            |j: usize| [self.maps.as_ref().map(|m| m[j].len()), other.maps.as_ref().map(|m| m[self.from[j]].len())];
-        let maps = (0..self.from.len()).map(|j| {
-            let states = states(j).into_iter().flatten().next()?;
-            Some((0..=(states - 1) as u8).map(|s| map(self, j, map(other, self.from[j], s))).collect())
-        });
-        Symmetry { from, maps: maps.collect() }
-    }
-
-    /// The same in the order of a chain that holds site `order[k]` at its place `k`.
-    pub(crate) fn reordered(&self, order: &[usize]) -> Self {
-        let mut place = vec![0; order.len()];
-        order.iter().enumerate().for_each(|(k, &j)| place[j] = k);
-        let from = order.iter().map(|&j| place[self.from[j]]).collect();
-        let maps = self.maps.as_ref().map(|maps| order.iter().map(|&j| maps[j].clone()).collect());
-        Symmetry { from, maps }
-    }
+    Ok(())
 }

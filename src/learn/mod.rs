@@ -24,45 +24,31 @@
 //!
 //! Results depend on data, options and seed, not on the number of threads.
 
-mod assess;
-mod batch;
-mod born;
-mod conditional;
 mod data;
-mod descent;
-mod features;
-mod fit;
-mod glauber;
-mod gradient;
+mod denoisers;
 mod in_the_loop;
-mod local;
-mod mirror;
-mod operator;
-mod optimise;
-mod positive;
-mod ratio_matching;
-mod round;
-mod softmax;
+mod likelihood;
 mod store;
-mod sweep;
-mod tables;
-mod tangent;
-mod thin;
-mod towards;
+mod symmetry;
+mod tensors;
 
-pub use assess::{Assessment, assess};
-pub use born::{BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep};
-pub use data::{Data, Symmetry};
-pub use features::Features;
-pub use fit::{Checkpoint, Event, Fit, History, Round, Stop, Training, Validation};
-pub use glauber::{GlauberMatched, GlauberWindow, glauber_matching};
-pub use gradient::{Gradient, born_gradient, positive_gradient};
-pub use in_the_loop::{Learned, LoopOptions, LoopRound, LoopStop, Stage, in_the_loop};
-pub use operator::{OperatorOptions, OperatorScores};
-pub use positive::{PositiveMethod, PositiveOptions, positive};
-pub use ratio_matching::{ModelDenoiser, RatioMatched, RatioMatchingOptions, ratio_matching, ratio_matching_gradient};
-pub use softmax::{Objective, SoftmaxDenoiser, SoftmaxOptions};
+pub use data::Data;
+pub use denoisers::features::Features;
+pub use denoisers::glauber::{GlauberMatched, GlauberWindow, glauber_matching};
+pub use denoisers::operator::{OperatorOptions, OperatorScores};
+pub use denoisers::ratio_matching::{
+    ModelDenoiser, RatioMatched, RatioMatchingOptions, ratio_matching, ratio_matching_gradient,
+};
+pub use denoisers::softmax::{Objective, SoftmaxDenoiser, SoftmaxOptions};
+pub use denoisers::tables::{ConditionalTables, windows};
+pub use in_the_loop::options::{LoopOptions, LoopRound, Stage};
+pub use in_the_loop::run::{Learned, LoopStop, in_the_loop};
+pub use in_the_loop::tangent::{TangentReport, TangentStep, born_tangent};
+pub use in_the_loop::towards::{TowardsStep, born_kl_gradient, born_towards};
+pub use likelihood::born::{BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep};
+pub use likelihood::fit::{Checkpoint, Event, Fit, History, Round, Stop, Training, Validation};
+pub use likelihood::positive::{PositiveMethod, PositiveOptions, positive};
 pub use store::{read_born, read_positive, read_samples, write_born, write_positive, write_samples};
-pub use tables::{ConditionalTables, windows};
-pub use tangent::{TangentReport, TangentStep, born_tangent};
-pub use towards::{Toward, TowardsStep, born_kl_gradient, born_towards, bridge};
+pub use symmetry::Symmetry;
+pub use tensors::gradient::{Gradient, born_gradient, positive_gradient};
+pub use tensors::site_step::Toward;

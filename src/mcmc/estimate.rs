@@ -8,8 +8,8 @@
 use ndarray::{ArrayView1, ArrayView2};
 
 use super::diagnostics::{Autocorrelation, autocorrelation, check_finite, scaled};
-use crate::error::{Error, Result};
 use crate::linalg::scale_by_power;
+use crate::{Error, Result};
 
 /// An estimate with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -117,4 +117,43 @@ impl Scaled {
         }
         Ok(Scaled { w: log_weight.iter().map(|v| (v - max).exp()).collect(), max })
     }
+}
+
+/// `log Z` of a target from log-weights `log π̃ − log P` of draws of the model `P` and of configurations that chains of the target visited:
+/// Bennett's bridge, the root of `Σ_i π_i/(n_P P_i + n_π π_i) = 1`. −∞ is allowed for draws of the model, +∞ for the chains.
+///
+/// Without chains it is the mean weight; where no draw of the model has weight, the mean log-weight of the chains (an upper bound of `log Z`).
+///
+/// # Errors
+/// No log-weights, NaN among them, +∞ for draws or −∞ for chains; nothing that tells (all weights zero or infinite).
+pub fn bridge(draws: ArrayView1<'_, f64>, chains: ArrayView1<'_, f64>) -> Result<f64> {
+    for (values, refused) in [(draws, f64::INFINITY), (chains, f64::NEG_INFINITY)] {
+        if let Some(row) = values.iter().position(|&w| w.is_nan() || w == refused) {
+            return Err(Error::LogWeight { row, value: values[row] });
+        }
+    }
+    let finite = || draws.iter().chain(chains).copied().filter(|w| w.is_finite());
+    let (low, high) = finite().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), w| (w.min(l), w.max(h)));
+    if low > high {
+        return Err(Error::ZeroWeight { what: "the samples of model and chains" });
+    }
+    let (n, k) = (draws.len() as f64, chains.len() as f64);
+    if !draws.iter().any(|w| w.is_finite()) {
+        return Ok(finite().sum::<f64>() / finite().count() as f64);
+    }
+    let excess = |log_z: f64| {
+        let term = |w: &f64| 1.0 / (k + n * (log_z - w).exp());
+        draws.iter().chain(chains).map(term).sum::<f64>() - 1.0
+    };
+    let mut step = 1.0 + (n + k).ln();
+    let (mut low, mut high) = (low - step, high + step);
+    while excess(low) < 0.0 && step < 1e6 {
+        step *= 2.0;
+        low -= step;
+    }
+    while high - low > 1e-7 {
+        let middle = 0.5 * (low + high);
+        if excess(middle) > 0.0 { low = middle } else { high = middle }
+    }
+    Ok(0.5 * (low + high))
 }

@@ -46,28 +46,34 @@
 //!
 //! Cost of an update: one batched draw and one batched score of the model, and one batched weight of the target.
 
+mod assess;
 mod chains;
 mod combine;
 mod diagnostics;
 mod estimate;
 mod importance;
 mod inner;
-mod local;
 mod moves;
+mod per_chain;
 mod proposal;
+mod run;
+mod symmetric;
 mod tempering;
 mod tune;
 
-pub use chains::{Chains, Progress, Run, RunOptions, run};
+pub use assess::{Assessment, assess};
+pub use chains::Chains;
 pub use combine::{Cycle, Mixture, Repeat};
 pub use diagnostics::{Autocorrelation, autocorrelation, split_r_hat};
-pub use estimate::{Estimate, SeriesMean, importance_mean, log_mean_weight, series_mean};
+pub use estimate::{Estimate, SeriesMean, bridge, importance_mean, log_mean_weight, series_mean};
 pub use importance::{
     WeightSummary, log_importance_weights, missing_mass, stationary_acceptance, supported_mass, weight_summary,
 };
 pub use inner::InnerDraws;
-pub use local::{Exchange, SingleSite};
-pub use moves::{Local, MetropolisHastings, Move, MoveReport, acceptance_probability};
+pub use moves::{MetropolisHastings, Move, MoveReport, acceptance_probability};
+pub use per_chain::Local;
 pub use proposal::{Connected, Disconnected, Proposal, Proposed, Triple};
+pub use run::{Progress, Run, RunOptions, run};
+pub use symmetric::{Exchange, SingleSite};
 pub use tempering::{Level, Replicas, Snapshot, Tempering, TunedLadder, Walkers, respaced, tune_ladder};
 pub use tune::{Trial, TuneOptions, TunedConnected, tune_connected};

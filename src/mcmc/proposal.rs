@@ -10,11 +10,12 @@ use std::ops::Range;
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
+use crate::Streams;
 use crate::configs::match_dims;
-use crate::error::{Error, Result};
-use crate::model::{Configs, Model, Samples, SiteWeights, check_configs};
+use crate::model::check_configs;
 use crate::noise::Kernel;
-use crate::rng::Streams;
+use crate::{Configs, Model, Samples, SiteWeights};
+use crate::{Error, Result};
 
 /// Proposed configurations with what the acceptance rule needs.
 #[derive(Debug, Clone, PartialEq)]

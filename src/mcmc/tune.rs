@@ -11,12 +11,13 @@
 
 use ndarray::{Array1, Array2, Axis};
 
-use super::chains::{Chains, RunOptions, run};
+use super::chains::Chains;
 use super::inner::InnerDraws;
 use super::proposal::Connected;
-use crate::error::{Error, Result};
-use crate::model::{Configs, Model, Target};
+use super::run::{RunOptions, run};
 use crate::noise::Noise;
+use crate::{Configs, Model, Target};
+use crate::{Error, Result};
 
 /// What is tried.
 #[derive(Debug, Clone, PartialEq)]

@@ -4,12 +4,13 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, 
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::configs::{Configs, check_configs, match_dims};
-use crate::error::{Error, Result};
+use crate::SiteWeights;
+use crate::Streams;
+use crate::configs::match_dims;
 use crate::log_space::LogProduct;
-use crate::model::SiteWeights;
-use crate::rng::Streams;
+use crate::model::{Configs, check_configs};
 use crate::tn::Mpo;
+use crate::{Error, Result};
 
 /// Row-stochastic single-site kernels, one per site; rectangular where the noise adds a symbol (masking).
 ///

@@ -9,10 +9,10 @@ use rand::RngExt;
 use rand_distr::{Distribution, Exp1};
 use rayon::prelude::*;
 
-use super::Noise;
-use crate::configs::{Configs, check_configs};
-use crate::error::{Error, Result};
-use crate::rng::{Stream, Streams};
+use super::process::Noise;
+use crate::model::{Configs, check_configs};
+use crate::{Error, Result};
+use crate::{Stream, Streams};
 
 /// One jump of one site.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -5,9 +5,10 @@ use rayon::prelude::*;
 
 use super::mps::Mps;
 use super::scale::{LogScalar, LogValues, balanced, left_matrix, reshape, right_matrix};
-use crate::configs::{Configs, check_configs, match_dims};
-use crate::error::Result;
+use crate::Result;
+use crate::configs::match_dims;
 use crate::linalg::{matmul, strip};
+use crate::model::{Configs, check_configs};
 
 impl Mps {
     /// The entries `v(x)` for a batch of configurations, shape `(samples, sites)`: O(N χ²) a sample, in parallel over samples.

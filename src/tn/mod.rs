@@ -22,4 +22,5 @@ pub use canonical::Canonical;
 pub use mpo::Mpo;
 pub use mps::Mps;
 pub use scale::{LogScalar, LogValues};
+pub(crate) use scale::{flat, shaped};
 pub use truncate::{Truncation, TruncationError};

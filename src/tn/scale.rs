@@ -5,10 +5,12 @@
 
 use std::f64::consts::LN_2;
 
+use ndarray::Array2;
+use ndarray::Array3;
 use ndarray::{Array, Array1, ArrayBase, ArrayView2, CowArray, Data, Dimension, Ix3, ShapeArg};
 
-use crate::error::{Error, Result};
 use crate::linalg::{exponent, scale_by_power};
+use crate::{Error, Result};
 
 /// A real number as sign and logarithm: `sign · e^{log_abs}`.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -127,4 +129,14 @@ pub(super) fn check_log_scale(log_scale: f64) -> Result<f64> {
 /// A local dimension that configurations of `u8` can hold, or an error.
 pub(super) fn check_dim(d: usize) -> Result<()> {
     if (1..=256).contains(&d) { Ok(()) } else { Err(Error::parameter("local dimension", d, "between 1 and 256")) }
+}
+
+/// A tensor as a matrix of the given shape.
+pub(crate) fn flat(a: &Array3<f64>, rows: usize, cols: usize) -> ArrayView2<'_, f64> {
+    a.view().into_shape_with_order((rows, cols)).expect("tensors are row-major")
+}
+
+pub(crate) fn shaped(m: Array2<f64>, shape: (usize, usize, usize)) -> Array3<f64> {
+    let m = if m.is_standard_layout() { m } else { m.as_standard_layout().into_owned() };
+    m.into_shape_with_order(shape).expect("a reshape keeps the number of entries")
 }

@@ -6,9 +6,10 @@ use ndarray::{Array1, Array2, Axis, array, concatenate};
 use tensorjump::lattice::square::SpinSweep;
 use tensorjump::lattice::{Couplings, Fredkin, Geometry, Ising, Square};
 use tensorjump::learn::{
-    Assessment, LoopOptions, Stage, Symmetry, TangentStep, Toward, TowardsStep, assess, born_kl_gradient, born_tangent,
-    born_towards, bridge, in_the_loop,
+    LoopOptions, Stage, Symmetry, TangentStep, Toward, TowardsStep, born_kl_gradient, born_tangent, born_towards,
+    in_the_loop,
 };
+use tensorjump::mcmc::{Assessment, assess, bridge};
 use tensorjump::model::BornMps;
 use tensorjump::tn::{Mps, Truncation};
 use tensorjump::{Error, Model, SiteWeights, Streams};

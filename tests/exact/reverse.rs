@@ -2,9 +2,9 @@
 
 use ndarray::{Array2, Array3, Axis, s};
 use tensorjump::dense::DenseLaw;
+use tensorjump::dense::{distances, leap_law};
 use tensorjump::diffusion::reverse::{
-    Bound, Corrector, Finish, Method, Step, TimeGrid, distances, exact_paths, exact_start, leap_law, prior_law,
-    prior_start, reverse,
+    Bound, Corrector, Finish, Method, Step, TimeGrid, exact_paths, exact_start, prior_law, prior_start, reverse,
 };
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser};
 use tensorjump::model::{BornMps, PositiveMps};

@@ -7,7 +7,8 @@ use std::ops::ControlFlow;
 use ndarray::Axis;
 use tensorjump::lattice::square::{SpinSweep, fast_rng};
 use tensorjump::lattice::{Couplings, Fredkin, FredkinModel, Geometry, Ising, Square};
-use tensorjump::learn::{LoopOptions, Stage, Symmetry, assess, in_the_loop};
+use tensorjump::learn::{LoopOptions, Stage, Symmetry, in_the_loop};
+use tensorjump::mcmc::assess;
 use tensorjump::mcmc::{
     Disconnected, Local, MetropolisHastings, RunOptions, importance_mean, log_importance_weights, missing_mass, run,
 };

@@ -2,9 +2,9 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayView1};
 use tensorjump::dense::DenseLaw;
+use tensorjump::dense::leap_law;
 use tensorjump::diffusion::reverse::{
-    Bound, Corrector, Finish, Method, Outcome, Step, TimeGrid, exact_paths, exact_start, leap_law, prior_start,
-    reverse, state_at,
+    Bound, Corrector, Finish, Method, Outcome, Step, TimeGrid, exact_paths, exact_start, prior_start, reverse, state_at,
 };
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser};
 use tensorjump::model::PositiveMps;

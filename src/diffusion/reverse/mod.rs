@@ -1,4 +1,4 @@
-//! The reverse process as a jump process, from `T` down to `δ ≥ 0`, with any [`Denoiser`](crate::diffusion::denoiser::Denoiser).
+//! The reverse process as a jump process, from `T` down to `δ ≥ 0`, with any [`Denoiser`](crate::diffusion::Denoiser).
 //!
 //! Noise with rates `β(t) Q_j` runs backwards at the rates (arXiv 2211.16750)
 //!
@@ -10,25 +10,25 @@
 //! |---|---|---|
 //! | [`Step::Euler`], [`Step::TauLeaping`], [`Step::Analytical`], with or without [`Corrector`] | first order in the step | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
-//! | [`exact_paths`], and `x_0` alone by [`Denoise::denoise`](crate::diffusion::denoise::Denoise::denoise) | none | one joint draw of the model |
+//! | [`exact_paths`], and `x_0` alone by [`Denoise::denoise`](crate::diffusion::Denoise::denoise) | none | one joint draw of the model |
 //!
 //! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given configurations: those of
-//! [`exact_start`] follow `P_T`, those of [`prior_start`] are biased at finite `T`. [`leap_law`] gives the law of the first three by
+//! [`exact_start`] follow `P_T`, those of [`prior_start`] are biased at finite `T`. [`leap_law`](crate::dense::leap_law) gives the law of the first three by
 //! enumeration. Masks: their rates grow as `1/t`, so steps by rates end at `δ > 0` with a last draw; the analytical step goes down to 0.
 
-mod bound;
-mod enumerate;
-mod events;
 mod grid;
+mod jumps;
+mod outcome;
 mod paths;
+mod rate_bound;
 mod run;
 mod start;
 mod step;
 
-pub use bound::Bound;
-pub use enumerate::{LeapLaw, distances, leap_law};
 pub use grid::TimeGrid;
+pub use outcome::{Finish, Outcome};
 pub use paths::{exact_paths, state_at};
-pub use run::{Finish, Method, Outcome, reverse};
+pub use rate_bound::Bound;
+pub use run::{Method, reverse};
 pub use start::{exact_start, prior_law, prior_start};
 pub use step::{Corrector, Step, StepLaw};

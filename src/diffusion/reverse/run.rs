@@ -1,15 +1,18 @@
 //! Reverse processes from given configurations: leaps along a grid, or jump by jump; what was done is counted and returned.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::Axis;
 
-use super::bound::Bound;
-use super::events::{Thinner, jump_by_jump};
 use super::grid::TimeGrid;
+use super::jumps::{Thinner, jump_by_jump};
+use super::rate_bound::Bound;
 use super::step::{Corrector, Step, StepLaw};
+use crate::Configs;
+use crate::Streams;
 use crate::diffusion::denoiser::Denoiser;
-use crate::error::{Error, Result};
-use crate::model::{Configs, check_configs};
-use crate::rng::Streams;
+use crate::diffusion::reverse::outcome::Finish;
+use crate::diffusion::reverse::outcome::Outcome;
+use crate::model::check_configs;
+use crate::{Error, Result};
 
 /// How the reverse process is simulated.
 #[derive(Debug, Clone, PartialEq)]
@@ -31,59 +34,6 @@ pub enum Method {
 impl From<Step> for Method {
     fn from(step: Step) -> Self {
         Method::Leap { step, corrector: None }
-    }
-}
-
-/// In which alphabet, and by which last draw, a run ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Finish {
-    /// At `δ > 0`, as asked: noised configurations.
-    Noised,
-    /// The grid led down to 0.
-    Grid,
-    /// One exact joint draw `P(x_0 | x_δ)`.
-    Joint,
-    /// One draw from the product of the denoiser's marginals, since it has no law to draw from: an analytical step from δ to 0.
-    Product,
-}
-
-/// Where a run ended, and what it took; counts by sample.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Outcome {
-    /// Configurations at the end, shape `(samples, sites)`.
-    pub x: Array2<u8>,
-    /// How the run ended.
-    pub finish: Finish,
-    /// Jumps (of leaps: changed sites, summed over the steps), the last draw left out.
-    pub jumps: Array1<u64>,
-    /// Events proposed by uniformization and thinning, jumps or not; of leaps the same as the jumps.
-    pub events: Array1<u64>,
-    /// Sites, summed over the steps, where τ-leaping rejected more than one jump or where Euler's probabilities exceeded one.
-    pub excesses: Array1<u64>,
-    /// Evaluations of the denoiser, the last draw left out.
-    pub evaluations: Array1<u64>,
-    /// Calls of the denoiser that these made for the whole batch.
-    pub calls: usize,
-    /// `∫Λ` along each path (uniformization: the same for all; thinning: the bound at its configurations), dimensionless; zero for leaps.
-    pub bound: Array1<f64>,
-    /// Rows that came into a configuration of probability zero, where rates have no meaning: they stay there, and are not finished.
-    pub lost: Vec<usize>,
-}
-
-impl Outcome {
-    pub(super) fn start(y: Configs<'_>) -> Self {
-        let zeros = || Array1::zeros(y.nrows());
-        Outcome {
-            x: y.to_owned(),
-            finish: Finish::Noised,
-            jumps: zeros(),
-            events: zeros(),
-            excesses: zeros(),
-            evaluations: zeros(),
-            calls: 0,
-            bound: Array1::zeros(y.nrows()),
-            lost: Vec::new(),
-        }
     }
 }
 

@@ -5,26 +5,13 @@
 
 use ndarray::{Array1, Array2, ArrayView1};
 
-use super::Fredkin;
-use crate::error::{Error, Result};
-use crate::model::{Configs, check_configs};
+use super::chain::Fredkin;
+use crate::Configs;
+use crate::model::check_configs;
+use crate::{Error, Result};
 
 /// Largest enumeration, in entries of the resulting array.
 const ENUMERATION_LIMIT: usize = 1 << 28;
-
-/// `k = (Σ_j h_j − N/2)/2` of a Dyck path; `None` for any other sequence.
-pub(super) fn dyck_k(bits: impl Iterator<Item = u8>) -> Option<i64> {
-    let (mut h, mut area, mut sites) = (0i64, 0i64, 0i64);
-    for bit in bits {
-        h += 2 * i64::from(bit) - 1;
-        if h < 0 {
-            return None;
-        }
-        area += h;
-        sites += 1;
-    }
-    (h == 0).then_some((area - sites / 2) / 2)
-}
 
 /// Number of configurations with a given number of unmatched steps; `None` where it overflows.
 fn sector_size(sites: usize, unmatched: usize) -> Option<usize> {

@@ -16,10 +16,10 @@ use std::ops::ControlFlow;
 
 use ndarray::Array1;
 
-use super::Fredkin;
 use super::band::Band;
+use super::chain::Fredkin;
 use super::transfer::{Transfer, log_add, sigmoid};
-use crate::error::{Error, Result};
+use crate::{Error, Result};
 
 /// Exact equilibrium averages of a [`Fredkin`] chain.
 #[derive(Debug, Clone)]
@@ -62,6 +62,16 @@ pub(super) fn log_partition(band: &Band, transfer: &Transfer, log_q: f64) -> f64
         }
     }
     k as f64 * log_q + surprise
+}
+
+impl Fredkin {
+    /// The exact averages at equilibrium (see [`Equilibrium::new`]).
+    ///
+    /// # Errors
+    /// [`Error::TooLarge`] above about 45,000 sites.
+    pub fn equilibrium(&self) -> Result<Equilibrium> {
+        Equilibrium::new(self)
+    }
 }
 
 impl Equilibrium {

@@ -15,15 +15,16 @@ use ndarray::{Array1, Array2, Array3, ArrayViewMut1, Axis};
 use rand::Rng;
 use rayon::prelude::*;
 
-use super::Fredkin;
 use super::band::Band;
+use super::chain::Fredkin;
 use super::equilibrium::Equilibrium;
 use super::equilibrium::{log_partition, marginals};
 use super::transfer::{Transfer, log_add, sigmoid};
-use crate::error::Result;
-use crate::model::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
-use crate::rng::{Stream, Streams};
+use crate::Result;
+use crate::model::check_configs;
 use crate::tn::Mps;
+use crate::{Configs, ExactModel, Model, Samples, SiteWeights, Target};
+use crate::{Stream, Streams};
 
 /// Rows that walk side by side, to hide the latency of the table.
 const LANES: usize = 8;
@@ -237,7 +238,7 @@ impl FredkinModel {
                     return f64::NEG_INFINITY;
                 }
             }
-            super::configs::dyck_k(row.iter().copied()).map_or(f64::NEG_INFINITY, |k| self.log_prob_of_k(k))
+            super::chain::dyck_k(row.iter().copied()).map_or(f64::NEG_INFINITY, |k| self.log_prob_of_k(k))
         };
         x.outer_iter().map(score).collect()
     }

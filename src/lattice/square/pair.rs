@@ -7,9 +7,10 @@ use rand::RngExt;
 
 use super::couplings::Couplings;
 use super::geometry::{Bond, Neighbour, Square};
-use crate::error::{Error, Result};
-use crate::model::{Configs, Target, check_configs};
-use crate::rng::Stream;
+use crate::Stream;
+use crate::model::check_configs;
+use crate::{Configs, Target};
+use crate::{Error, Result};
 
 /// Raster fillings tried for a start before the checkerboard patterns.
 const FILLINGS: usize = 16;

@@ -1,10 +1,11 @@
 //! What is refused, and by which error.
 
 use ndarray::{Array2, Array3, s};
+use tensorjump::dense::glauber_law;
 use tensorjump::diffusion::{
     Ends, ExactDenoiser, ExactGlauber, Face, GivenDenoiser, Quadrature, SiteConditionals, TokenNoise, bound_integrand,
-    classification_loss, conditionals_from_replaced, glauber_law, glauber_reverse, likelihood_bound,
-    ratio_matching_loss, signal, time_of_signal,
+    classification_loss, conditionals_from_replaced, glauber_reverse, likelihood_bound, ratio_matching_loss, signal,
+    time_of_signal,
 };
 use tensorjump::learn::{
     ConditionalTables, Data, OperatorOptions, OperatorScores, RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions,

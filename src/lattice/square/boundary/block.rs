@@ -9,8 +9,8 @@ use super::choice::{LaneProduct, LaneRng, Walkers};
 use super::lanes::{Pass, Scratch};
 use super::pack::PackedRow;
 use super::vectors::{LANES, NONE, Word};
-use crate::model::Configs;
-use crate::rng::Streams;
+use crate::Configs;
+use crate::Streams;
 
 /// Groups of lanes worked through together, row after row, so that the tensors of a row are read once for all of them.
 const GROUPS: usize = 4;
@@ -222,12 +222,12 @@ fn transpose(mut w: [u64; 8]) -> [u64; 8] {
 #[cfg(test)]
 mod tests {
     use super::{Block, Rows, Scratch, transpose};
+    use crate::Streams;
     use crate::lattice::square::boundary::BoundaryMps;
     use crate::lattice::square::couplings::Couplings;
     use crate::lattice::square::geometry::{Geometry, Square};
     use crate::lattice::square::ising::Ising;
     use crate::lattice::square::pair::PairModel;
-    use crate::rng::Streams;
     use pulp::{Simd, WithSimd};
 
     #[test]

@@ -12,11 +12,11 @@
 
 use super::transfer::RowState;
 use super::weights::Weights;
-use crate::error::{Error, Result};
+use crate::Streams;
+use crate::Target;
 use crate::lattice::square::geometry::Geometry;
 use crate::lattice::square::pair::PairModel;
-use crate::model::Target;
-use crate::rng::Streams;
+use crate::{Error, Result};
 
 /// How accurate [`contract`] has to be.
 #[derive(Debug, Clone, Copy, PartialEq)]

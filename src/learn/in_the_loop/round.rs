@@ -1,0 +1,232 @@
+//! One round of Monte Carlo in the loop ([`super::run`]): draws, chains, measurement, a step.
+
+use std::cell::RefCell;
+use std::time::Instant;
+
+use ndarray::{Array1, Array2, Axis, concatenate};
+use rand::RngExt;
+
+use super::options::{LoopOptions, LoopRound, Stage};
+use super::tangent::{TangentStep, tangent};
+use super::thin::Thinned;
+use super::towards::{TowardsStep, born_towards};
+use crate::Result;
+use crate::Streams;
+use crate::learn::data::Data;
+use crate::learn::likelihood::born::{BornMethod, BornOptions, Start, SweepStep, born};
+use crate::learn::likelihood::fit::Training;
+use crate::learn::symmetry::Symmetry;
+use crate::learn::symmetry::{Mirror, symmetrised};
+use crate::mcmc::Assessment;
+use crate::mcmc::bridge;
+use crate::mcmc::{
+    Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions, autocorrelation,
+    log_importance_weights, run, split_r_hat,
+};
+use crate::model::{BornMps, Permuted};
+use crate::tn::Truncation;
+use crate::{Configs, Model, SiteWeights, Target};
+
+/// Configurations that the first model learns from, at most.
+const FIRST: usize = 16_384;
+
+/// Model and chains on their way.
+pub(crate) struct State {
+    pub(crate) model: BornMps,
+    pub(crate) order: Vec<usize>,
+    /// Symmetries that the model has by itself.
+    mirrors: Vec<Mirror>,
+    pub(crate) chains: Chains,
+    streams: Streams,
+    /// Rounds of all stages.
+    count: u64,
+}
+
+/// What the chains of a round visited.
+struct Visited {
+    x: Array2<u8>,
+    log_weight: Array1<f64>,
+    report: MoveReport,
+    autocorrelation: Autocorrelation,
+    r_hat: Option<f64>,
+}
+
+impl State {
+    /// Chains warmed up by the local move, and a first model by maximum likelihood of what they visit.
+    pub(crate) fn start(stage: &Stage<'_>, options: &LoopOptions, order: Vec<usize>) -> Result<Self> {
+        let streams = Streams::new(options.seed).domain("in the loop");
+        let mut chains = Chains::initial(stage.target, options.chains, options.seed)?;
+        let records = options.draws.min(FIRST).div_ceil(options.chains);
+        let visited = visit(stage, stage.local, &mut chains, (options.warm_up, records), options.seed)?;
+        let x = randomise(visited.x, stage.target.dims(), &options.symmetries, &streams.domain("first"))?;
+        let dims: Vec<usize> = order.iter().map(|&j| stage.target.dims()[j]).collect();
+        let (bond, rounds) = options.first;
+        let likelihood = BornOptions {
+            method: BornMethod::TwoSite {
+                truncation: Truncation { max_bond: bond.min(stage.max_bond), cutoff: options.cutoff },
+                significance: 1.0,
+                explore: 0,
+                step: SweepStep::default(),
+            },
+            start: Start::Random { bond: bond.min(stage.max_bond).min(4) },
+            training: Training { rounds, batch: options.draws, seed: options.seed, ..Training::default() },
+        };
+        let data = Data::new(x.select(Axis(1), &order), &dims)?;
+        let model = born(&data, &likelihood, |_| ())?.model;
+        let mirrors = Mirror::among(&options.symmetries, &order);
+        Ok(State { model, order, mirrors, chains, streams, count: 0 })
+    }
+
+    /// Draws, chains, measurement, and a step unless the stage is over.
+    pub(crate) fn round(&mut self, stage: &Stage<'_>, at: (usize, usize), options: &LoopOptions) -> Result<LoopRound> {
+        let clock = Instant::now();
+        let streams = self.streams.step(self.count);
+        self.count += 1;
+        let dims = stage.target.dims();
+        let model = Permuted::new(self.model.clone(), self.order.clone())?;
+        let draws = model.sample(&SiteWeights::Uniform, options.draws, &streams.domain("draws"))?;
+        let log_w = log_importance_weights(stage.target, &draws)?;
+        let assessment = Assessment::from_weights(log_w.view())?;
+
+        let proposal = MetropolisHastings::new(Disconnected::new(&model));
+        let cycle = Cycle::new(vec![Box::new(proposal), Box::new(Borrowed(stage.local))])?;
+        let warm_up = if at.1 == 0 { options.updates } else { 0 };
+        let visited = visit(stage, &cycle, &mut self.chains, (warm_up, options.updates), options.seed)?;
+        let x = randomise(visited.x, dims, &options.symmetries, &streams.domain("symmetries"))?;
+        let score = model.log_prob(x.view(), &SiteWeights::Uniform)?;
+        let log_v = &visited.log_weight - &score;
+        let log_z = bridge(log_w.view(), log_v.view())?;
+
+        let mut report = LoopRound {
+            stage: at.0,
+            round: at.1,
+            model: assessment,
+            kl_chains: log_v.mean().unwrap_or(f64::NAN) - log_z,
+            log_z,
+            chains: visited.report,
+            autocorrelation: visited.autocorrelation,
+            r_hat: visited.r_hat,
+            bonds: self.model.amplitude().bonds(),
+            discarded: 0.0,
+            rate: stage.rate / (1.0 + at.1 as f64 / options.slowing),
+            seconds: 0.0,
+        };
+        if at.1 < stage.rounds + stage.polish && !report.reaches(stage) {
+            let all = Seen {
+                x: concatenate![Axis(0), draws.x, x],
+                log_target: concatenate![Axis(0), &log_w + &draws.log_prob - log_z, &visited.log_weight - log_z],
+                log_model: concatenate![Axis(0), draws.log_prob, score],
+                draws: draws.x.nrows(),
+            };
+            self.step(stage, all, options, &streams.domain("thin"), &mut report)?;
+        }
+        report.seconds = clock.elapsed().as_secs_f64();
+        Ok(report)
+    }
+
+    /// A sweep, or a step of all sites behind the sweeps of the stage.
+    fn step(
+        &mut self,
+        stage: &Stage<'_>,
+        seen: Seen,
+        options: &LoopOptions,
+        streams: &Streams,
+        report: &mut LoopRound,
+    ) -> Result<()> {
+        let density = seen.log_density();
+        let kept = Thinned::new(&seen.log_target, &seen.log_model, &density, options.keep, &mut streams.stream(0));
+        let x = seen.x.select(Axis(0), &kept.rows).select(Axis(1), &self.order);
+        let log_target = seen.log_target.select(Axis(0), &kept.rows);
+        let (x, log_target, log_density) = (x.view(), log_target.view(), kept.log_density.view());
+        let truncation = Truncation { max_bond: stage.max_bond, cutoff: options.cutoff };
+        if report.round < stage.rounds {
+            let step = TowardsStep {
+                toward: options.toward,
+                rate: report.rate,
+                limit: 0.5,
+                truncation,
+                significance: options.significance,
+                two_site: true,
+            };
+            let (model, discarded) = born_towards(&self.model, x, log_target, log_density, &step)?;
+            self.model = symmetrised(model, &self.mirrors, &truncation)?;
+            report.discarded = discarded;
+        } else {
+            let step = TangentStep { truncation, ..TangentStep::default() };
+            let (model, done) = tangent(&self.model, x, log_target, log_density, &self.mirrors, &step)?;
+            self.model = model;
+            (report.discarded, report.rate) = (done.discarded, done.rate);
+        }
+        Ok(())
+    }
+}
+
+/// Draws of the model and what chains visited, together.
+struct Seen {
+    x: Array2<u8>,
+    log_target: Array1<f64>,
+    log_model: Array1<f64>,
+    /// Rows that are draws of the model.
+    draws: usize,
+}
+
+impl Seen {
+    /// `log m`, `m = (n P + k π)/(n + k)`.
+    fn log_density(&self) -> Array1<f64> {
+        let total = self.log_model.len() as f64;
+        let (a, b) = ((self.draws as f64 / total).ln(), ((total - self.draws as f64) / total).ln());
+        let term = |(&p, &q): (&f64, &f64)| {
+            let (p, q) = (a + p, b + q);
+            let max = p.max(q);
+            max + ((p - max).exp() + (q - max).exp()).ln()
+        };
+        self.log_model.iter().zip(&self.log_target).map(term).collect()
+    }
+}
+
+/// Runs the chains and keeps every configuration.
+fn visit(
+    stage: &Stage<'_>,
+    dynamics: &dyn Move,
+    chains: &mut Chains,
+    (warm_up, updates): (usize, usize),
+    seed: u64,
+) -> Result<Visited> {
+    let kept = RefCell::new(Vec::new());
+    let keep = |x: Configs<'_>| {
+        kept.borrow_mut().push(x.to_owned());
+        Array2::zeros((x.nrows(), 0))
+    };
+    let plan = RunOptions { updates, warm_up, thin: 1, seed };
+    let run = run(stage.target, dynamics, chains, &plan, &keep, None)?;
+    let kept = kept.into_inner();
+    // The first call only counts observables.
+    let views: Vec<_> = kept.iter().skip(1).map(|x| x.view()).collect();
+    let x = ndarray::concatenate(Axis(0), &views).expect("one shape");
+    let log_weight: Array1<f64> = run.log_weight.iter().copied().collect();
+    let autocorrelation = autocorrelation(run.log_weight.view())?;
+    Ok(Visited { x, log_weight, report: run.report, autocorrelation, r_hat: split_r_hat(run.log_weight.view()).ok() })
+}
+
+/// Each symmetry with probability ½, row by row.
+fn randomise(mut x: Array2<u8>, dims: &[usize], symmetries: &[Symmetry], streams: &Streams) -> Result<Array2<u8>> {
+    for (k, symmetry) in symmetries.iter().enumerate() {
+        let image = symmetry.apply(x.view(), dims)?;
+        let mut rng = streams.stream(k);
+        for (mut x, image) in x.outer_iter_mut().zip(image.outer_iter()) {
+            if rng.random::<bool>() {
+                x.assign(&image);
+            }
+        }
+    }
+    Ok(x)
+}
+
+/// A move of somebody else as a part of a cycle.
+struct Borrowed<'a>(&'a dyn Move);
+
+impl Move for Borrowed<'_> {
+    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
+        self.0.update(chains, target, streams)
+    }
+}

@@ -1,0 +1,144 @@
+//! Monte Carlo in the loop: a model learned from a log-weight alone.
+//!
+//! Each round draws from the model `P_θ`, runs chains of the target whose updates are a disconnected move (proposal `P_θ`) and a local move
+//! (so that support is never lost), and makes a step towards the target ([`super::towards`], [`super::tangent::born_tangent`]) on the draws and on
+//! what the chains visited: together they are samples of `m = (n P_θ + k π)/(n + k)`, with `log Z` by the bridge between both. The local
+//! moves show the model where it has too little weight; the draws show it where it has too much. Samples may be thinned to those that tell
+//! most. Symmetries that the chain of tensors can have by itself are imposed on the model: each halves the noise. Stages change the target
+//! (annealing of β, or of c), with model and chains carried along; each begins with two-site sweeps, in which bonds grow, and ends with steps
+//! of all sites. Cost of a round: `n + 3k` draws or scores, and for the fraction of samples kept `6 N χ²` multiply-adds a sample in sweeps,
+//! `3 N χ²` in steps of all sites. Reference: arXiv 2407.11133.
+
+use std::ops::ControlFlow;
+
+use ndarray::Array2;
+
+use super::round::State;
+use super::towards::TowardsStep;
+use crate::configs::match_dims;
+use crate::learn::in_the_loop::options::LoopOptions;
+use crate::learn::in_the_loop::options::LoopRound;
+use crate::learn::in_the_loop::options::Stage;
+use crate::learn::symmetry::Symmetry;
+use crate::mcmc::Chains;
+use crate::model::{BornMps, Permuted};
+use crate::tn::Truncation;
+use crate::{Error, Result};
+
+/// Why the loop ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LoopStop {
+    /// The last stage measured what was asked for.
+    Enough,
+    /// All rounds were made.
+    Rounds,
+    /// The caller said so.
+    Asked,
+}
+
+/// What the loop gave.
+#[derive(Debug, Clone)]
+pub struct Learned {
+    /// The model, in the order of the target. Of the models of the last stage the one of the best measured acceptance.
+    pub model: Permuted<BornMps>,
+    /// The chains, at the last target.
+    pub chains: Chains,
+    /// All rounds.
+    pub rounds: Vec<LoopRound>,
+    /// Why it ended.
+    pub stopped: LoopStop,
+}
+
+/// Learns a Born law towards the last of the targets, from their log-weights alone.
+///
+/// Chains start at [`Target::initial`] of the first stage, where the local move must mix within the warm-up: a high temperature, or a
+/// narrow law. `progress` is told after each round and may end the loop.
+///
+/// # Errors
+/// No stages, stages on different lattices, options out of range; a target without allowed configuration; errors of targets, moves and
+/// sweeps; [`Error::IdenticalSamples`] where the warm-up left all chains at one configuration.
+///
+/// # Examples
+/// ```
+/// # use std::ops::ControlFlow;
+/// # use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::SpinSweep};
+/// # use tensorjump::learn::{LoopOptions, Stage, in_the_loop};
+/// let square = Square::new(3, 4, Geometry::Cylinder)?;
+/// let ising = Ising::new(Couplings::uniform(square, 1.0)?, 0.3)?;
+/// let sweep = SpinSweep::heat_bath(&ising)?;
+/// let stage = Stage { target: &ising, local: &sweep, max_bond: 8, rounds: 10, polish: 0, rate: 0.3, enough: (0.9, 0.9) };
+/// let options = LoopOptions { order: Some(square.snake()), draws: 2048, chains: 256, ..LoopOptions::default() };
+/// let learned = in_the_loop(&[stage], &options, |round| {
+///     assert!(round.model.acceptance.mean <= 1.0);
+///     ControlFlow::Continue(())
+/// })?;
+/// assert!(learned.rounds.last().unwrap().model.acceptance.mean > 0.9);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
+pub fn in_the_loop(
+    stages: &[Stage<'_>],
+    options: &LoopOptions,
+    mut progress: impl FnMut(&LoopRound) -> ControlFlow<()>,
+) -> Result<Learned> {
+    let order = check(stages, options)?;
+    let mut state = State::start(&stages[0], options, order)?;
+    let mut rounds = Vec::new();
+    let mut best: Option<(f64, BornMps)> = None;
+    let mut stopped = LoopStop::Rounds;
+    'stages: for (index, stage) in stages.iter().enumerate() {
+        stopped = LoopStop::Rounds;
+        // One round more than asked for: the last one only measures.
+        for round in 0..=stage.rounds + stage.polish {
+            let before = state.model.clone();
+            let report = state.round(stage, (index, round), options)?;
+            let (acceptance, done) = (report.model.acceptance.mean, report.reaches(stage));
+            if index + 1 == stages.len() && best.as_ref().is_none_or(|(a, _)| acceptance > *a) {
+                best = Some((acceptance, before));
+            }
+            let asked = progress(&report).is_break();
+            rounds.push(report);
+            if asked {
+                stopped = LoopStop::Asked;
+                break 'stages;
+            }
+            if done {
+                stopped = LoopStop::Enough;
+                break;
+            }
+        }
+    }
+    let model = best.map_or(state.model, |(_, model)| model);
+    Ok(Learned { model: Permuted::new(model, state.order)?, chains: state.chains, rounds, stopped })
+}
+
+/// Checks stages and options; returns the order of the sites.
+fn check(stages: &[Stage<'_>], options: &LoopOptions) -> Result<Vec<usize>> {
+    let Some(first) = stages.first() else { return Err(Error::parameter("stages", 0, "at least one")) };
+    let dims = first.target.dims();
+    for stage in stages {
+        match_dims(dims, stage.target.dims())?;
+        let truncation = Truncation { max_bond: stage.max_bond, cutoff: options.cutoff };
+        let (rate, significance) = (stage.rate, options.significance);
+        TowardsStep { rate, significance, truncation, ..TowardsStep::default() }.check()?;
+    }
+    for (name, value) in [("draws", options.draws), ("chains", options.chains), ("updates", options.updates)] {
+        if value < 2 && name == "draws" || value == 0 {
+            return Err(Error::parameter(name, value, "at least 1 (2 draws)"));
+        }
+    }
+    if !(options.keep > 0.0 && options.keep <= 1.0) {
+        return Err(Error::parameter("keep", options.keep, "in (0, 1]"));
+    }
+    if options.slowing.is_nan() || options.slowing <= 0.0 {
+        return Err(Error::parameter("slowing", options.slowing, "above zero"));
+    }
+    for symmetry in &options.symmetries {
+        symmetry.apply(Array2::zeros((0, dims.len())).view(), dims)?;
+    }
+    let order = options.order.clone().unwrap_or_else(|| (0..dims.len()).collect());
+    Symmetry::sites(order.clone())?; // each site once
+    if order.len() != dims.len() {
+        return Err(Error::SiteCount { expected: dims.len(), got: order.len() });
+    }
+    Ok(order)
+}

@@ -1,0 +1,383 @@
+//! Rounds of learning: validation, early stopping, history, checkpoints. The same for every model and method.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use ndarray::Array3;
+
+use crate::Streams;
+use crate::configs::match_dims;
+use crate::learn::data::Data;
+use crate::learn::store::Store;
+use crate::learn::symmetry::Symmetry;
+use crate::{Error, Result};
+use crate::{Model, SiteWeights};
+
+/// What a model is judged by while it learns.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Validation {
+    /// This fraction of the samples, taken out at random before anything else.
+    Fraction(f64),
+    /// Samples given for the purpose.
+    Given(Data),
+    /// Nothing: the training likelihood decides. Overfitting goes unseen.
+    None,
+}
+
+/// Where learning state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The file. If it exists, the run continues where it stands, bit for bit; data, method and seed must be those of its run.
+    pub path: PathBuf,
+    /// Rounds from one writing to the next; the last round is always written.
+    pub every: usize,
+}
+
+/// How long to learn, and what decides.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Training {
+    /// Largest number of rounds: sweeps to the right and back, passes through the data (Adam), steps (L-BFGS, EM).
+    pub rounds: usize,
+    /// What the model is judged by.
+    pub validation: Validation,
+    /// Rounds without a better model after which learning stops.
+    pub patience: usize,
+    /// Samples a batch; sweeps with fewer than all samples draw new ones each round, Adam passes through all of them in batches.
+    pub batch: usize,
+    /// Symmetries of the law: the images of the training samples are learned from too (never those of the validation samples).
+    pub symmetries: Vec<Symmetry>,
+    /// Seed of the split, the start and the batches.
+    pub seed: u64,
+    /// Where to keep the state.
+    pub checkpoint: Option<Checkpoint>,
+}
+
+impl Default for Training {
+    /// 100 rounds, a tenth of the samples for validation, patience of 10 rounds, batches of 8192, no symmetries, seed 0, no checkpoint.
+    fn default() -> Self {
+        Training {
+            rounds: 100,
+            validation: Validation::Fraction(0.1),
+            patience: 10,
+            batch: 8192,
+            symmetries: Vec::new(),
+            seed: 0,
+            checkpoint: None,
+        }
+    }
+}
+
+/// One round of learning.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Round {
+    /// Negative log-likelihood a sample in nats, on the batch of the round.
+    pub train_nll: f64,
+    /// The same on the validation samples, where there are any.
+    pub validation_nll: Option<f64>,
+    /// Standard error of the validation NLL.
+    pub validation_error: Option<f64>,
+    /// Bond dimensions after the round.
+    pub bonds: Vec<usize>,
+    /// Squared weight discarded by truncation, summed over the round.
+    pub discarded: f64,
+    /// Training samples of the round that have probability zero.
+    pub zeros: usize,
+    /// Seconds (wall clock) that the round took, validation included.
+    pub seconds: f64,
+}
+
+impl Round {
+    /// What the rounds are compared by: the validation NLL, or the training NLL without validation.
+    pub fn score(&self) -> f64 {
+        self.validation_nll.unwrap_or(self.train_nll)
+    }
+
+    /// The largest bond dimension after the round.
+    pub fn max_bond(&self) -> usize {
+        self.bonds.iter().copied().max().unwrap_or(1)
+    }
+}
+
+/// All rounds of a run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct History {
+    /// In order.
+    pub rounds: Vec<Round>,
+}
+
+impl History {
+    /// The round of the best score, counted from zero; the first of equals.
+    pub fn best(&self) -> Option<usize> {
+        let better = |best: Option<usize>, (k, round): (usize, &Round)| match best {
+            Some(b) if self.rounds[b].score() <= round.score() || round.score().is_nan() => Some(b),
+            _ => Some(k),
+        };
+        self.rounds.iter().enumerate().fold(None, better)
+    }
+
+    /// Whether the last `patience` rounds brought no better model.
+    fn is_over(&self, patience: usize) -> bool {
+        self.best().is_some_and(|best| self.rounds.len() - best > patience)
+    }
+}
+
+/// Why learning ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stop {
+    /// All rounds were made.
+    Rounds,
+    /// No better model for as long as the patience lasted.
+    Patience,
+}
+
+/// Told after each round.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// The round that has ended.
+    pub round: &'a Round,
+    /// Its number, counted from zero.
+    pub index: usize,
+    /// Whether its model is the best so far.
+    pub improved: bool,
+}
+
+/// What learning gave.
+#[derive(Debug, Clone)]
+pub struct Fit<M> {
+    /// The model of the best round.
+    pub model: M,
+    /// All rounds.
+    pub history: History,
+    /// The best round, counted from zero.
+    pub best: usize,
+    /// Why learning ended.
+    pub stopped: Stop,
+}
+
+/// What a method did in one round.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Progress {
+    pub train_nll: f64,
+    pub discarded: f64,
+    pub zeros: usize,
+}
+
+/// A method that changes the tensors of a model round by round.
+pub(crate) trait Trainer {
+    type Model: Model;
+    /// Learns from `train`; all randomness from `streams`, which belong to the round.
+    fn round(&mut self, train: &Data, batch: usize, round: usize, streams: &Streams) -> Result<Progress>;
+    /// The tensors that [`Trainer::build`] makes the model from.
+    fn tensors(&self) -> Vec<Array3<f64>>;
+    fn build(&self, tensors: Vec<Array3<f64>>) -> Result<Self::Model>;
+    /// State beyond the tensors, and back.
+    fn save(&self, store: &mut Store);
+    fn load(&mut self, store: &Store) -> Result<()>;
+}
+
+const KIND: &str = "tensorjump learning state";
+
+/// Runs a trainer. `start` is called with the training data and the streams of the start; `method` describes it, for checkpoints.
+pub(crate) fn fit<T: Trainer>(
+    data: &Data,
+    training: &Training,
+    method: &str,
+    start: impl FnOnce(&Data, &Streams) -> Result<T>,
+    mut progress: impl FnMut(&Event<'_>),
+) -> Result<Fit<T::Model>> {
+    check(training)?;
+    let streams = Streams::new(training.seed).domain("learn");
+    let (train, validation) = prepare(data, training, &streams)?;
+    let mut trainer = start(&train, &streams.domain("start"))?;
+    let mut run =
+        Run { history: History::default(), best: Vec::new(), fingerprint: fingerprint(data, training, method) };
+    if let Some(checkpoint) = training.checkpoint.as_ref().filter(|c| c.path.exists()) {
+        run.load(&Store::read(&checkpoint.path, KIND)?, &mut trainer)?;
+    }
+    let stopped = loop {
+        let done = run.history.rounds.len();
+        if run.history.is_over(training.patience) {
+            break Stop::Patience;
+        }
+        if done >= training.rounds {
+            break Stop::Rounds;
+        }
+        let clock = Instant::now();
+        let report = trainer.round(&train, training.batch, done, &streams.domain("round").step(done as u64))?;
+        let tensors = trainer.tensors();
+        let bonds = tensors[1..].iter().map(|a| a.dim().0).collect();
+        let scored = match &validation {
+            Some(validation) => Some(nll(&trainer.build(tensors.clone())?, validation)?),
+            None => None,
+        };
+        run.history.rounds.push(Round {
+            train_nll: report.train_nll,
+            validation_nll: scored.map(|s| s.0),
+            validation_error: scored.map(|s| s.1),
+            bonds,
+            discarded: report.discarded,
+            zeros: report.zeros,
+            seconds: clock.elapsed().as_secs_f64(),
+        });
+        let improved = run.history.best() == Some(done);
+        if improved {
+            run.best = tensors;
+        }
+        progress(&Event { round: &run.history.rounds[done], index: done, improved });
+        if let Some(checkpoint) = &training.checkpoint
+            && ((done + 1).is_multiple_of(checkpoint.every)
+                || done + 1 == training.rounds
+                || run.history.is_over(training.patience))
+        {
+            run.save(&trainer).write(&checkpoint.path)?;
+        }
+    };
+    let best = run.history.best().unwrap_or(0);
+    Ok(Fit { model: trainer.build(run.best)?, history: run.history, best, stopped })
+}
+
+/// Checks the numbers of a training.
+fn check(training: &Training) -> Result<()> {
+    if training.rounds == 0 {
+        return Err(Error::parameter("rounds", 0, "at least one"));
+    }
+    if training.batch == 0 {
+        return Err(Error::parameter("batch", 0, "at least one sample"));
+    }
+    if training.checkpoint.as_ref().is_some_and(|c| c.every == 0) {
+        return Err(Error::parameter("every", 0, "at least one round"));
+    }
+    Ok(())
+}
+
+/// Training samples with their images, and validation samples.
+fn prepare(data: &Data, training: &Training, streams: &Streams) -> Result<(Data, Option<Data>)> {
+    let (train, validation) = match &training.validation {
+        Validation::Fraction(fraction) => {
+            let (train, validation) = data.split(*fraction, &streams.domain("validation"))?;
+            (train, Some(validation))
+        }
+        Validation::Given(validation) => {
+            match_dims(data.dims(), validation.dims())?;
+            (data.clone(), Some(validation.clone()))
+        }
+        Validation::None => (data.clone(), None),
+    };
+    train.require_variety()?;
+    Ok((train.augmented(&training.symmetries)?, validation))
+}
+
+/// Mean negative log-likelihood in nats and its standard error.
+pub(crate) fn nll(model: &dyn Model, data: &Data) -> Result<(f64, f64)> {
+    let log_prob = model.log_prob(data.x(), &SiteWeights::Uniform)?;
+    let rows = || log_prob.iter().zip(data.weights()).filter(|(_, w)| **w > 0.0);
+    let mean: f64 = -rows().map(|(l, w)| w * l).sum::<f64>();
+    let variance: f64 = rows().map(|(l, w)| w * w * (l + mean).powi(2)).sum();
+    Ok((mean, variance.sqrt()))
+}
+
+/// Marginal laws of the sites over the samples, `[site][state]`, with half a sample added to each state.
+pub(crate) fn marginals(data: &Data) -> Vec<Vec<f64>> {
+    let dims = data.dims();
+    let n = data.effective();
+    let mut p: Vec<Vec<f64>> = dims.iter().map(|&d| vec![0.5 / (n + 0.5 * d as f64); d]).collect();
+    for (x, w) in data.x().outer_iter().zip(data.weights()) {
+        for ((p, &a), &d) in p.iter_mut().zip(x).zip(dims) {
+            p[usize::from(a)] += w * n / (n + 0.5 * d as f64);
+        }
+    }
+    p
+}
+
+/// The rows that a batch learns from: all where they fit, else as many as asked for, drawn without replacement.
+pub(crate) fn draw_batch(train: &Data, batch: usize, streams: &Streams) -> Result<Option<Data>> {
+    if train.len() <= batch {
+        return Ok(None);
+    }
+    let order = crate::learn::data::permutation(train.len(), &streams.domain("batch"));
+    Ok(Some(train.select(&order[..batch])?))
+}
+
+/// State of a run beyond the trainer.
+struct Run {
+    history: History,
+    best: Vec<Array3<f64>>,
+    fingerprint: u64,
+}
+
+impl Run {
+    fn save<T: Trainer>(&self, trainer: &T) -> Store {
+        let mut store = Store::new(KIND);
+        store.note("fingerprint", self.fingerprint);
+        let rounds = &self.history.rounds;
+        let numbers: Vec<f64> = rounds
+            .iter()
+            .flat_map(|r| {
+                let validation = r.validation_nll.zip(r.validation_error).unwrap_or((f64::NAN, f64::NAN));
+                [r.train_nll, validation.0, validation.1, r.discarded, r.zeros as f64, r.seconds]
+            })
+            .collect();
+        store.note("validated", rounds.iter().any(|r| r.validation_nll.is_some()));
+        store.put("rounds", &[rounds.len(), 6], &numbers);
+        let bonds: Vec<f64> = rounds.iter().flat_map(|r| r.bonds.iter().map(|&b| b as f64)).collect();
+        store.put("bonds", &[bonds.len()], &bonds);
+        store.put_tensors("best", &self.best);
+        store.put_tensors("tensor", &trainer.tensors());
+        trainer.save(&mut store);
+        store
+    }
+
+    fn load<T: Trainer>(&mut self, store: &Store, trainer: &mut T) -> Result<()> {
+        if store.noted::<u64>("fingerprint")? != self.fingerprint {
+            return Err(store.wrong("a checkpoint of another run: data, method, start, symmetries or seed differ"));
+        }
+        let shapes = |tensors: &[Array3<f64>]| tensors.iter().map(|a| a.dim().1).collect::<Vec<_>>();
+        let (numbers, bonds) = (store.numbers("rounds")?, store.numbers("bonds")?);
+        let validated: bool = store.noted("validated")?;
+        self.best = store.tensors("best")?;
+        let dims = shapes(&trainer.tensors());
+        if shapes(&self.best) != dims || shapes(&store.tensors("tensor")?) != dims {
+            return Err(store.wrong("a checkpoint of another shape"));
+        }
+        let bonds_a_round = dims.len() - 1;
+        if numbers.len() % 6 != 0 || bonds.len() != numbers.len() / 6 * bonds_a_round {
+            return Err(store.wrong("a history of another shape"));
+        }
+        let round = |(k, r): (usize, &[f64])| Round {
+            train_nll: r[0],
+            validation_nll: validated.then_some(r[1]),
+            validation_error: validated.then_some(r[2]),
+            bonds: bonds[k * bonds_a_round..][..bonds_a_round].iter().map(|&b| b as usize).collect(),
+            discarded: r[3],
+            zeros: r[4] as usize,
+            seconds: r[5],
+        };
+        self.history.rounds = numbers.chunks_exact(6).enumerate().map(round).collect();
+        trainer.load(store)
+    }
+}
+
+/// FNV-1a.
+pub(crate) fn hash<'a>(start: u64, bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
+    bytes.into_iter().fold(start, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// Hash of numbers, bit for bit.
+pub(crate) fn hash_numbers<'a>(start: u64, numbers: impl IntoIterator<Item = &'a f64>) -> u64 {
+    numbers.into_iter().fold(start, |h, v| hash(h, &v.to_le_bytes()))
+}
+
+fn hash_data(start: u64, data: &Data) -> u64 {
+    hash_numbers(hash(start, data.x().iter()), data.weights().iter())
+}
+
+/// What must be the same for a run to continue: everything but rounds, patience and checkpoint.
+fn fingerprint(data: &Data, training: &Training, method: &str) -> u64 {
+    let validation = match &training.validation {
+        Validation::Given(data) => format!("given {}", hash_data(0, data)),
+        other => format!("{other:?}"),
+    };
+    let Training { batch, symmetries, seed, .. } = training;
+    let text = format!("{method} {validation} {batch} {symmetries:?} {seed} {:?}", data.dims());
+    hash_data(hash(0xcbf2_9ce4_8422_2325, text.as_bytes()), data)
+}
