@@ -2,7 +2,7 @@
 
 use ndarray::ArrayView2;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A batch of configurations, shape `(samples, sites)`; site `j` has states `0..dims[j]`, `dims[j] ≤ 256`.
 pub type Configs<'a> = ArrayView2<'a, u8>;

@@ -8,7 +8,7 @@
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Thin singular value decomposition `M = U diag(s) Vᵗ`, `k = min(m, n)`.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,10 +3,10 @@
 use ndarray::Array2;
 
 use super::law::{DenseLaw, guarded_size, states};
-use crate::Target;
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
+use crate::model::Target;
 use crate::noise::Kernel;
-use crate::{Error, Result};
 
 impl DenseLaw {
     fn check_kernel(&self, kernel: &Kernel) -> Result<()> {

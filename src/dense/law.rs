@@ -3,10 +3,9 @@
 use ndarray::{Array1, Array2, Array3};
 use rand::RngExt;
 
-use crate::model::check_configs;
-use crate::{Configs, ExactModel, Model, Samples, SiteWeights, Target};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::error::{Error, Result};
+use crate::model::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
+use crate::rng::{Stream, Streams};
 
 /// Largest number of configurations that a [`DenseLaw`] enumerates: 2²⁰.
 pub const MAX_ENTRIES: usize = 1 << 20;

@@ -2,14 +2,10 @@
 
 use super::DenseLaw;
 use crate::configs::match_dims;
-use crate::diffusion::Denoiser;
-use crate::diffusion::SiteConditionals;
-use crate::diffusion::checked_conditionals;
-use crate::diffusion::reverse::TimeGrid;
-use crate::diffusion::reverse::{Corrector, Step, StepLaw};
-use crate::model::check_configs;
-use crate::{Configs, Target};
-use crate::{Error, Result};
+use crate::diffusion::reverse::{Corrector, Step, StepLaw, TimeGrid};
+use crate::diffusion::{Denoiser, SiteConditionals, checked_conditionals};
+use crate::error::{Error, Result};
+use crate::model::{Configs, Target, check_configs};
 
 /// The law at the end of a grid.
 #[derive(Debug, Clone, PartialEq)]

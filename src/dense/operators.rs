@@ -4,8 +4,8 @@ use nalgebra::DMatrix;
 use ndarray::Array2;
 
 use super::law::{MAX_MATRIX_ENTRIES, states};
+use crate::error::{Error, Result};
 use crate::noise::Kernel;
-use crate::{Error, Result};
 
 /// Numbers of configurations of the two alphabets, or the error that says that the matrix is too large.
 fn guarded_shape(dims_in: &[usize], dims_out: &[usize]) -> Result<(usize, usize)> {

@@ -11,12 +11,11 @@ use ndarray::{Array1, Array2};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::Configs;
-use crate::Streams;
 use crate::choose::choose;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
 use crate::noise::{Kernel, Noise};
-use crate::{Error, Result};
+use crate::rng::Streams;
 
 /// The noise from 0 to `s`, from `s` to `t`, and from 0 to `t`.
 #[derive(Debug, Clone, PartialEq)]

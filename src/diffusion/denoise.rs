@@ -4,13 +4,12 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
 use super::bridge::Bridge;
 use super::scores::Scores;
-use crate::Streams;
 use crate::configs::match_dims;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, ExactModel, Model, Samples, check_configs};
 use crate::noise::{Kernel, Noise};
+use crate::rng::Streams;
 use crate::tn::Mps;
-use crate::{Configs, ExactModel, Model, Samples};
-use crate::{Error, Result};
 
 /// The noised law `p K` of a linear tensor train, of the same bond dimension: the kernel goes into the tensors,
 /// `B_j[b] = Σ_a K_j(a → b) A_j[a]`. Cost `O(N d² χ²)`.

@@ -16,12 +16,11 @@ use super::denoise::{Denoise, ExactDiffusion};
 use super::reverse_rates::rates_in_place;
 use super::scores::{Scores, cavities_from_conditionals, conditionals_from_cavities, conditionals_from_ratios};
 use super::scores::{check_sign, through_kernel};
-use crate::Streams;
 use crate::configs::match_dims;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, ExactModel, SiteWeights, check_configs};
 use crate::noise::{Kernel, Noise};
-use crate::{Configs, ExactModel, SiteWeights};
-use crate::{Error, Result};
+use crate::rng::Streams;
 
 /// Conditional marginals of the noised law at any time.
 pub trait Denoiser: Send + Sync {

@@ -19,13 +19,12 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::RngExt;
 
 use super::denoise::ExactDiffusion;
-use crate::Streams;
 use crate::choose::choose;
 use crate::configs::match_dims;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, ExactModel, check_configs};
 use crate::noise::Kernel;
-use crate::{Configs, ExactModel};
-use crate::{Error, Result};
+use crate::rng::Streams;
 
 /// The forward token chain.
 ///

@@ -22,12 +22,11 @@ use rand::RngExt;
 use super::denoiser::Denoiser;
 use super::denoiser::{cavities_of, marginals_of};
 use super::reverse::{Step, TimeGrid};
-use crate::Configs;
-use crate::Streams;
 use crate::choose::choose;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
 use crate::noise::Noise;
-use crate::{Error, Result};
+use crate::rng::Streams;
 
 /// How label and model are combined in a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -20,11 +20,10 @@ use super::denoise::{Denoise, ExactDiffusion};
 use super::denoiser::Denoiser;
 use super::denoiser::marginals_of;
 use super::scores::denoiser_from_cavities;
-use crate::Streams;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, ExactModel, check_configs};
 use crate::noise::Noise;
-use crate::{Configs, ExactModel};
-use crate::{Error, Result};
+use crate::rng::Streams;
 
 /// Mean relaxation rate `−tr Q/(d − 1)` of the fastest site: γ for uniform noise and for masks, the sum of both rates for binary flips.
 fn relaxation(noise: &Noise) -> Result<f64> {

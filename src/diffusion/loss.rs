@@ -12,8 +12,8 @@ use ndarray::Array1;
 
 use super::denoiser::Denoiser;
 use super::denoiser::marginals_of;
-use crate::Configs;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::Configs;
 
 /// Categorical ratio matching: `−Σ_j log p_j(y_j)` in nats for each row of `y` at time `t`, shape `(samples,)`; +∞ where a
 /// conditional vanishes.

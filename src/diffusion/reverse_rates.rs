@@ -4,10 +4,9 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use super::scores::SITES_PER_TASK;
-use crate::Configs;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
 use crate::noise::Noise;
-use crate::{Error, Result};
 
 /// `factor · Q_j(b → y_j) p_j(b) / p_j(y_j)` in place of conditional marginals of shape `(samples, sites, d_out_max)`, zero at `b = y_j`:
 /// with `β(t)` the rates of the reverse process in time, with 1 those in the elapsed `τ`.

@@ -20,10 +20,9 @@ use nalgebra::{DMatrix, DVector};
 use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, s};
 use rayon::prelude::*;
 
-use crate::Configs;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
 use crate::noise::{Kernel, Noise};
-use crate::{Error, Result};
 
 /// Sites below which a batch is not worth another thread.
 pub(super) const SITES_PER_TASK: usize = 1 << 13;

@@ -13,12 +13,11 @@
 use ndarray::{Array1, Array2, Array3, ArrayView1};
 use rayon::prelude::*;
 
-use crate::Configs;
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
 use crate::log_space::log_sum_exp;
-use crate::model::{Codes, KernelMixture, check_configs, distinct, sample_weights};
+use crate::model::{Codes, Configs, KernelMixture, check_configs, distinct, sample_weights};
 use crate::noise::{Kernel, Noise, Rates};
-use crate::{Error, Result};
 
 /// Distinct samples of a task: sums are formed task by task, whatever the number of threads.
 const TASK: usize = 64;

@@ -3,11 +3,10 @@
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use rand::RngExt;
 
-use crate::Configs;
-use crate::Streams;
+use crate::error::{Error, Result};
 use crate::learn::symmetry::Symmetry;
-use crate::model::check_configs;
-use crate::{Error, Result};
+use crate::model::{Configs, check_configs};
+use crate::rng::Streams;
 
 /// Weighted samples of a lattice system.
 ///

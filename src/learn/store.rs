@@ -14,10 +14,9 @@ use ndarray::{Array2, Array3};
 use ndarray_npy::{ReadNpyExt, WriteNpyExt};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 
-use crate::Configs;
-use crate::model::{BornMps, PositiveMps};
+use crate::error::{Error, Result};
+use crate::model::{BornMps, Configs, PositiveMps};
 use crate::tn::Mps;
-use crate::{Error, Result};
 
 /// Version of the layout of all files.
 const VERSION: u32 = 1;

@@ -6,14 +6,11 @@
 
 use ndarray::{Array2, Array3, Axis};
 
-use crate::configs::Configs;
-use crate::configs::check_configs;
-use crate::configs::match_dims;
+use crate::configs::{Configs, check_configs, match_dims};
+use crate::error::{Error, Result};
 use crate::linalg::matmul;
 use crate::model::BornMps;
-use crate::tn::flat;
-use crate::tn::{Mps, Truncation};
-use crate::{Error, Result};
+use crate::tn::{Mps, Truncation, flat};
 
 /// A symmetry in the order of the chain.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,9 +6,9 @@
 use ndarray::{Array1, ArrayView1};
 
 use super::{Estimate, log_importance_weights, log_mean_weight, stationary_acceptance, weight_summary};
-use crate::Streams;
-use crate::{Error, Result};
-use crate::{Model, SiteWeights, Target};
+use crate::error::{Error, Result};
+use crate::model::{Model, SiteWeights, Target};
+use crate::rng::Streams;
 
 /// Draws at a time: configurations are not kept.
 const BLOCK: usize = 8192;

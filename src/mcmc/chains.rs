@@ -5,10 +5,9 @@
 
 use ndarray::{Array1, Array2, ArrayView1};
 
-use crate::Streams;
-use crate::model::check_configs;
-use crate::{Configs, Target};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::{Configs, Target, check_configs};
+use crate::rng::Streams;
 
 /// The present configurations of a batch of chains.
 ///

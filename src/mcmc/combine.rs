@@ -8,10 +8,10 @@ use rand::RngExt;
 use super::chains::Chains;
 use super::moves::{Move, MoveReport};
 use super::proposal::{Proposal, Proposed};
-use crate::Streams;
 use crate::configs::match_dims;
-use crate::{Configs, Target};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::{Configs, Target};
+use crate::rng::Streams;
 
 /// Probabilities must sum to one to this accuracy: what decimal fractions and a few hundred roundings leave.
 const SUM_TOLERANCE: f64 = 1e-12;

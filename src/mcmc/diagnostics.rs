@@ -7,8 +7,8 @@
 
 use ndarray::{Array2, ArrayView2};
 
+use crate::error::{Error, Result};
 use crate::linalg::strip;
-use crate::{Error, Result};
 
 /// The window is the smallest `W ≥ WINDOW·τ(W)`.
 const WINDOW: f64 = 6.0;

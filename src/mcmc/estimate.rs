@@ -8,8 +8,8 @@
 use ndarray::{ArrayView1, ArrayView2};
 
 use super::diagnostics::{Autocorrelation, autocorrelation, check_finite, scaled};
+use crate::error::{Error, Result};
 use crate::linalg::scale_by_power;
-use crate::{Error, Result};
 
 /// An estimate with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]

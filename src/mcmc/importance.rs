@@ -7,8 +7,8 @@
 use ndarray::{Array1, ArrayView1};
 
 use super::estimate::{Estimate, Scaled, mean_of_draws};
-use crate::{Error, Result};
-use crate::{Samples, Target};
+use crate::error::{Error, Result};
+use crate::model::{Samples, Target};
 
 /// `log w = log π̃ − log q` of draws from `q`, shape `(samples,)`; −∞ outside the support of the target.
 ///

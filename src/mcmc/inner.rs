@@ -16,10 +16,10 @@ use rand::RngExt;
 use super::chains::Chains;
 use super::moves::{Move, MoveReport, acceptance_probability, check_log_numbers};
 use super::proposal::{Connected, Proposal, Triple, checked_log_ratio};
-use crate::Streams;
 use crate::configs::match_dims;
-use crate::{Configs, Target};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::{Configs, Target};
+use crate::rng::Streams;
 
 /// A [`Connected`] proposal made several times for each noisy configuration, each time accepted or not: a [`Move`].
 ///

@@ -10,10 +10,10 @@ use rand::RngExt;
 
 use super::chains::Chains;
 use super::proposal::Proposal;
-use crate::Streams;
-use crate::Target;
 use crate::configs::match_dims;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::Target;
+use crate::rng::Streams;
 
 /// What happened in one or many updates, summed over chains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

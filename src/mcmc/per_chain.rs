@@ -4,12 +4,10 @@ use ndarray::Axis;
 use rayon::prelude::*;
 
 use super::chains::Chains;
-use crate::Target;
-use crate::mcmc::moves::Move;
-use crate::mcmc::moves::MoveReport;
-use crate::model::check_configs;
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::error::{Error, Result};
+use crate::mcmc::moves::{Move, MoveReport};
+use crate::model::{Target, check_configs};
+use crate::rng::{Stream, Streams};
 
 /// A dynamics of its own, given as a closure that changes one configuration in place and leaves the target invariant: local
 /// Metropolis sweeps, rejection-free event dynamics, cluster moves.

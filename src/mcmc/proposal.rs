@@ -10,12 +10,11 @@ use std::ops::Range;
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
-use crate::Streams;
 use crate::configs::match_dims;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, Model, Samples, SiteWeights, check_configs};
 use crate::noise::Kernel;
-use crate::{Configs, Model, Samples, SiteWeights};
-use crate::{Error, Result};
+use crate::rng::Streams;
 
 /// Proposed configurations with what the acceptance rule needs.
 #[derive(Debug, Clone, PartialEq)]

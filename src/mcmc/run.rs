@@ -5,11 +5,10 @@ use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 use super::diagnostics::{Autocorrelation, autocorrelation, split_r_hat};
 use super::estimate::{SeriesMean, series_mean};
 use super::moves::{Move, MoveReport};
-use crate::Streams;
-use crate::mcmc::chains::Chains;
-use crate::mcmc::chains::start_weights;
-use crate::{Configs, Target};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::mcmc::chains::{Chains, start_weights};
+use crate::model::{Configs, Target};
+use crate::rng::Streams;
 
 /// How long to run, and what to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -7,10 +7,9 @@ use rand::RngExt;
 use rayon::prelude::*;
 
 use super::proposal::{Proposal, Proposed};
-use crate::Configs;
-use crate::model::check_configs;
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
+use crate::rng::{Stream, Streams};
 
 /// Rows a thread takes at once: a row costs some 100 ns, a task some microseconds.
 const ROWS_PER_TASK: usize = 256;

@@ -15,9 +15,9 @@ use super::chains::Chains;
 use super::inner::InnerDraws;
 use super::proposal::Connected;
 use super::run::{RunOptions, run};
+use crate::error::{Error, Result};
+use crate::model::{Configs, Model, Target};
 use crate::noise::Noise;
-use crate::{Configs, Model, Target};
-use crate::{Error, Result};
 
 /// What is tried.
 #[derive(Debug, Clone, PartialEq)]

@@ -20,12 +20,12 @@ use super::born::BornMps;
 use super::nearest_neighbour::Boundary;
 use super::positive::PositiveMps;
 use super::traits::Target;
-use crate::Stream;
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
 use crate::model::{Configs, check_configs};
+use crate::rng::Stream;
 use crate::tn::Mps;
-use crate::{Error, Result};
 
 /// States of an automaton, all bonds together.
 const MAX_STATES: usize = 1 << 22;

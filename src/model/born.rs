@@ -16,12 +16,12 @@ use super::batched::symbols::{Groups, Walk};
 use super::traits::{ExactModel, Model, Samples, Target};
 use super::weights::SiteWeights;
 use crate::choose::choose;
+use crate::error::{Error, Result};
 use crate::linalg::{matmul, matmul_into};
 use crate::log_space::LogProduct;
 use crate::model::{Configs, check_configs};
+use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
-use crate::{Error, Result};
-use crate::{Stream, Streams};
 
 /// Rows of a block of plain draws: its vectors stay in the second-level cache.
 const PLAIN_BLOCK: usize = 512;

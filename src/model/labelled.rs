@@ -20,11 +20,11 @@ use super::positive::PositiveMps;
 use super::traits::{ExactModel, Model, Samples, Target, initial_draw};
 use super::weights::SiteWeights;
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
 use crate::model::{Configs, check_configs};
+use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
-use crate::{Error, Result};
-use crate::{Stream, Streams};
 
 /// A joint law of configurations and a label.
 ///

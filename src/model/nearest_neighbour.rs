@@ -13,8 +13,8 @@
 use ndarray::{Array2, Array3, ArrayView1, ArrayView2};
 
 use super::positive::PositiveMps;
+use crate::error::{Error, Result};
 use crate::tn::Mps;
-use crate::{Error, Result};
 
 /// Numbers in the tensors of a chain: 2 GiB.
 const MAX_ENTRIES: usize = 1 << 28;

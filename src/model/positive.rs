@@ -18,10 +18,10 @@ use super::batched::scalar::Real;
 use super::batched::tilt::Tilt;
 use super::traits::{ExactModel, Model, Samples, Target};
 use super::weights::SiteWeights;
+use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
+use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
-use crate::{Error, Result};
-use crate::{Stream, Streams};
 
 /// A normalised non-negative matrix-product law.
 ///

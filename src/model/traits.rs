@@ -4,9 +4,9 @@ use ndarray::{Array1, Array2, Array3};
 use rand::Rng;
 
 use super::weights::SiteWeights;
-use crate::Result;
+use crate::error::Result;
 use crate::model::Configs;
-use crate::{Stream, Streams};
+use crate::rng::{Stream, Streams};
 
 /// Configurations with the natural logarithm of the probability under which each was drawn.
 #[derive(Debug, Clone, PartialEq)]

@@ -3,8 +3,8 @@
 use ndarray::{ArrayView2, ArrayView3};
 
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
-use crate::{Error, Result};
 
 /// A product of non-negative site weights, for all rows of a batch or for each row.
 #[derive(Debug, Clone, Copy)]

@@ -7,7 +7,7 @@
 use ndarray::Array2;
 use ndarray::linalg::general_mat_mul;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Squarings after which any rate of a double-precision matrix has equilibrated: the exponent range of f64 is 2⁻¹⁰⁷⁴ to 2¹⁰²⁴.
 const MAX_SQUARINGS: i32 = 2200;

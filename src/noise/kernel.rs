@@ -4,13 +4,12 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, 
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::SiteWeights;
-use crate::Streams;
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
-use crate::model::{Configs, check_configs};
+use crate::model::{Configs, SiteWeights, check_configs};
+use crate::rng::Streams;
 use crate::tn::Mpo;
-use crate::{Error, Result};
 
 /// Row-stochastic single-site kernels, one per site; rectangular where the noise adds a symbol (masking).
 ///

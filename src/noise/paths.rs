@@ -10,9 +10,9 @@ use rand_distr::{Distribution, Exp1};
 use rayon::prelude::*;
 
 use super::process::Noise;
+use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::rng::{Stream, Streams};
 
 /// One jump of one site.
 #[derive(Debug, Clone, Copy, PartialEq)]

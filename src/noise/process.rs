@@ -6,7 +6,7 @@ use super::kernel::Kernel;
 use super::rates::Rates;
 use super::schedule::Schedule;
 use crate::configs::match_dims;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Rates with a schedule: the noise process.
 #[derive(Debug, Clone)]

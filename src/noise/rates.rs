@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use ndarray::Array2;
 
 use super::exponential::exponential;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Rows of a rate matrix must sum to zero to this fraction of its largest rate: a sum of 256 rounded rates is off by at most
 /// 256 × 2⁻⁵³ ≈ 3e-14 of it.

@@ -5,7 +5,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A function of time given by the user.
 type TimeFunction = Arc<dyn Fn(f64) -> f64 + Send + Sync>;

@@ -8,8 +8,8 @@ use super::mpo::Mpo;
 use super::mps::Mps;
 use super::scale::{balanced, check_log_scale, reshape};
 use super::truncate::{Truncation, TruncationError};
-use crate::Result;
 use crate::configs::match_dims;
+use crate::error::Result;
 use crate::linalg::matmul;
 
 impl Mpo {

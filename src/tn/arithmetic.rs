@@ -6,8 +6,8 @@ use super::mpo::Mpo;
 use super::mps::Mps;
 use super::scale::{check_log_scale, power_and_rest};
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
 use crate::linalg::scale_by_power;
-use crate::{Error, Result};
 
 impl Mps {
     /// The sum of two vectors; bond dimensions add. Exact where the scales agree: otherwise the smaller scale is spread over

@@ -19,8 +19,8 @@ use ndarray::{Array2, Array4, ArrayView1, ArrayView2, s};
 
 use super::mpo::Mpo;
 use super::scale::{check_dim, reshape};
+use crate::error::{Error, Result};
 use crate::linalg::matmul;
-use crate::{Error, Result};
 
 /// A term of a sum of local operators: `matrix` acts on the sites `first..first + k`.
 ///

@@ -9,8 +9,8 @@ use ndarray::Array3;
 use super::mps::Mps;
 use super::scale::{balanced, check_log_scale, left_matrix, reshape, right_matrix};
 use super::truncate::Splitter;
+use crate::error::{Error, Result};
 use crate::linalg::{matmul, qr, strip};
-use crate::{Error, Result};
 
 /// A vector in mixed-canonical form about a centre site.
 ///

@@ -5,8 +5,8 @@ use rayon::prelude::*;
 
 use super::mps::Mps;
 use super::scale::{LogScalar, LogValues, balanced, left_matrix, reshape, right_matrix};
-use crate::Result;
 use crate::configs::match_dims;
+use crate::error::Result;
 use crate::linalg::{matmul, strip};
 use crate::model::{Configs, check_configs};
 

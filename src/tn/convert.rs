@@ -9,8 +9,8 @@ use super::mpo::Mpo;
 use super::mps::Mps;
 use super::scale::{balanced, check_dim, reshape, right_matrix, scale_by};
 use super::truncate::{Splitter, Truncation, TruncationError};
+use crate::error::{Error, Result};
 use crate::linalg::{matmul, strip};
-use crate::{Error, Result};
 
 /// Largest dense vector or matrix that [`Mps::to_dense`] and [`Mpo::to_dense`] write: 2²⁴ numbers, 128 MiB.
 const DENSE_LIMIT: usize = 1 << 24;

@@ -4,7 +4,7 @@ use ndarray::{Array2, Array4};
 
 use super::mps::Mps;
 use super::scale::{check_dim, check_log_scale, reshape, row_major};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// A matrix on configurations: `K(x, y) = e^{log_scale} W_1[x_1, y_1] ⋯ W_N[x_N, y_N]`.
 ///

@@ -4,8 +4,8 @@ use ndarray::{Array3, ArrayView1};
 use rand::RngExt;
 
 use super::scale::{check_dim, check_log_scale, reshape, row_major};
-use crate::Stream;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::rng::Stream;
 
 /// A vector on `∏_j {0..d_j}`: `v(x) = e^{log_scale} A_1[x_1] ⋯ A_N[x_N]`.
 ///

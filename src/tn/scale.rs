@@ -9,8 +9,8 @@ use ndarray::Array2;
 use ndarray::Array3;
 use ndarray::{Array, Array1, ArrayBase, ArrayView2, CowArray, Data, Dimension, Ix3, ShapeArg};
 
+use crate::error::{Error, Result};
 use crate::linalg::{exponent, scale_by_power};
-use crate::{Error, Result};
 
 /// A real number as sign and logarithm: `sign · e^{log_abs}`.
 #[derive(Debug, Clone, Copy, PartialEq)]

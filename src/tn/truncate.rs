@@ -10,8 +10,8 @@ use ndarray::{Array2, ArrayView2};
 use super::mpo::Mpo;
 use super::mps::Mps;
 use super::scale::{left_matrix, reshape, right_matrix};
+use crate::error::{Error, Result};
 use crate::linalg::{matmul, strip, svd};
-use crate::{Error, Result};
 
 /// What a truncation may discard.
 #[derive(Debug, Clone, Copy, PartialEq)]

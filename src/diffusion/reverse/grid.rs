@@ -1,7 +1,7 @@
 //! Descending times of a reverse process, `T = t_0 > t_1 > … > t_K = δ ≥ 0`.
 
+use crate::error::{Error, Result};
 use crate::noise::Schedule;
-use crate::{Error, Result};
 
 /// The times between which a sampler steps, in units of the inverse rate.
 ///

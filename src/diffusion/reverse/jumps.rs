@@ -15,12 +15,12 @@ use rayon::prelude::*;
 use super::grid::TimeGrid;
 use super::outcome::Outcome;
 use super::rate_bound::{Bound, site_bounds};
-use crate::Configs;
 use crate::diffusion::denoiser::Denoiser;
 use crate::diffusion::reverse_rates::rates_in_place;
+use crate::error::{Error, Result};
+use crate::model::Configs;
 use crate::noise::Noise;
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::rng::{Stream, Streams};
 
 /// Rates may exceed their bound by this much of it: the rounding of a tight bound and of the rates.
 const ROUNDING: f64 = 1e-9;

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2};
 
-use crate::Configs;
+use crate::model::Configs;
 
 /// Where a run ended, and what it took; counts by sample.
 #[derive(Debug, Clone, PartialEq)]

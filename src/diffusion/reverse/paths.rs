@@ -13,11 +13,10 @@ use rayon::prelude::*;
 use crate::choose::choose;
 use crate::configs::match_dims;
 use crate::diffusion::denoise::Denoise;
-use crate::model::check_configs;
+use crate::error::{Error, Result};
+use crate::model::{Configs, Model, check_configs};
 use crate::noise::{Jump, Noise, Path};
-use crate::{Configs, Model};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::rng::{Stream, Streams};
 
 /// Entries of all powers of one jump matrix that are kept at most: 512 MiB.
 const MAX_ENTRIES: usize = 1 << 26;

@@ -14,8 +14,8 @@
 use ndarray::{Array2, ArrayView2};
 
 use super::grid::TimeGrid;
+use crate::error::{Error, Result};
 use crate::noise::{Kernel, Noise, Schedule};
-use crate::{Error, Result};
 
 /// The bound `Λ_k` on the total reverse rate over each interval of the grid, in units of `β(t)`: a bound on rate/β.
 #[derive(Debug, Clone, PartialEq)]

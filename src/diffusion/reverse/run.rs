@@ -6,13 +6,11 @@ use super::grid::TimeGrid;
 use super::jumps::{Thinner, jump_by_jump};
 use super::rate_bound::Bound;
 use super::step::{Corrector, Step, StepLaw};
-use crate::Configs;
-use crate::Streams;
 use crate::diffusion::denoiser::Denoiser;
-use crate::diffusion::reverse::outcome::Finish;
-use crate::diffusion::reverse::outcome::Outcome;
-use crate::model::check_configs;
-use crate::{Error, Result};
+use crate::diffusion::reverse::outcome::{Finish, Outcome};
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
+use crate::rng::Streams;
 
 /// How the reverse process is simulated.
 #[derive(Debug, Clone, PartialEq)]

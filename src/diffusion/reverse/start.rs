@@ -2,10 +2,10 @@
 
 use ndarray::{Array2, s};
 
-use crate::Streams;
+use crate::error::{Error, Result};
+use crate::model::{Model, SiteWeights};
 use crate::noise::{Kernel, Noise, Schedule};
-use crate::{Error, Result};
-use crate::{Model, SiteWeights};
+use crate::rng::Streams;
 
 /// Rows of `K_∞` that differ by more than this are the mark of rates without a unique stationary law: equilibrated rows agree to some
 /// 1e-13.

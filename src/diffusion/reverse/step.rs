@@ -14,13 +14,13 @@ use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use crate::Configs;
-use crate::Streams;
 use crate::diffusion::denoiser::{Denoiser, cavities_of};
 use crate::diffusion::reverse_rates::rates_in_place;
 use crate::diffusion::scores::through_kernel;
+use crate::error::{Error, Result};
+use crate::model::Configs;
 use crate::noise::Noise;
-use crate::{Error, Result};
+use crate::rng::Streams;
 
 /// How a reverse process leaps from `t` to `s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

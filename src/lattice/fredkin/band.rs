@@ -4,7 +4,7 @@
 //! Invariant: every kept height lies on a path from `h_0 = 0` to `h_N = 0` through kept heights. Such *bands* are
 //! closed under conditioning on single sites (transfer.rs relies on intervals without holes).
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Largest table over (bond, height), in entries: 2 GiB of f64.
 const TABLE_LIMIT: usize = 1 << 28;

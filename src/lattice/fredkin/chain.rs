@@ -2,10 +2,9 @@
 
 use ndarray::Array1;
 
-use crate::Stream;
-use crate::model::check_configs;
-use crate::{Configs, Target};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::{Configs, Target, check_configs};
+use crate::rng::Stream;
 
 /// The Fredkin chain as a target: `N` sites, parameter `c`, Dyck sector.
 ///

@@ -6,9 +6,8 @@
 use ndarray::{Array1, Array2, ArrayView1};
 
 use super::chain::Fredkin;
-use crate::Configs;
-use crate::model::check_configs;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
 
 /// Largest enumeration, in entries of the resulting array.
 const ENUMERATION_LIMIT: usize = 1 << 28;

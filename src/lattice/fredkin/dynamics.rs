@@ -9,8 +9,8 @@ use ndarray::Array2;
 use rand::{Rng, RngExt};
 
 use super::chain::Fredkin;
+use crate::error::{Error, Result};
 use crate::tn::{LocalTerm, Mpo};
-use crate::{Error, Result};
 
 /// `f` of the bond `(j, j+1)`: the number of neighbours that allow the swap.
 fn constraint(x: &[u8], j: usize) -> u8 {

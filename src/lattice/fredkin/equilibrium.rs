@@ -19,7 +19,7 @@ use ndarray::Array1;
 use super::band::Band;
 use super::chain::Fredkin;
 use super::transfer::{Transfer, log_add, sigmoid};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Exact equilibrium averages of a [`Fredkin`] chain.
 #[derive(Debug, Clone)]

@@ -20,11 +20,10 @@ use super::chain::Fredkin;
 use super::equilibrium::Equilibrium;
 use super::equilibrium::{log_partition, marginals};
 use super::transfer::{Transfer, log_add, sigmoid};
-use crate::Result;
-use crate::model::check_configs;
+use crate::error::Result;
+use crate::model::{Configs, ExactModel, Model, Samples, SiteWeights, Target, check_configs};
+use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
-use crate::{Configs, ExactModel, Model, Samples, SiteWeights, Target};
-use crate::{Stream, Streams};
 
 /// Rows that walk side by side, to hide the latency of the table.
 const LANES: usize = 8;

@@ -15,9 +15,9 @@ use rayon::prelude::*;
 use super::magnitude::{Magnitude, Sum};
 use super::model::FredkinModel;
 use super::transfer::Transfer;
-use crate::{Configs, Samples, SiteWeights};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::error::{Error, Result};
+use crate::model::{Configs, Samples, SiteWeights};
+use crate::rng::{Stream, Streams};
 
 /// Rows that share one set of tables in a thread.
 const BLOCK: usize = 16;

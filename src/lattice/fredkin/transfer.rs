@@ -24,7 +24,7 @@
 
 use super::band::Band;
 use super::magnitude::Magnitude;
-use crate::SiteWeights;
+use crate::model::SiteWeights;
 
 /// Ratios and non-zero weights within these bounds keep every product of the linear recursion finite and non-zero.
 const SAFE: std::ops::RangeInclusive<f64> = 1e-140..=1e140;

@@ -9,8 +9,8 @@ use rand_distr::{Distribution, StandardNormal};
 use serde::{Deserialize, Serialize};
 
 use super::geometry::{Bond, Geometry, Square};
-use crate::Streams;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::rng::Streams;
 
 /// Couplings `J` of all bonds and fields `h` of all sites of a lattice, all finite.
 ///

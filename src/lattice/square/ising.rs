@@ -6,10 +6,9 @@ use rand::RngExt;
 use super::couplings::Couplings;
 use super::geometry::{Bond, Square};
 use super::pair::PairModel;
-use crate::Stream;
-use crate::model::check_configs;
-use crate::{Configs, Target};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::{Configs, Target, check_configs};
+use crate::rng::Stream;
 
 /// Ising model `exp β(Σ J s s + Σ h s)`, state 1 for spin +1, state 0 for spin −1.
 ///

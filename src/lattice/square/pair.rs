@@ -7,10 +7,9 @@ use rand::RngExt;
 
 use super::couplings::Couplings;
 use super::geometry::{Bond, Neighbour, Square};
-use crate::Stream;
-use crate::model::check_configs;
-use crate::{Configs, Target};
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::{Configs, Target, check_configs};
+use crate::rng::Stream;
 
 /// Raster fillings tried for a start before the checkerboard patterns.
 const FILLINGS: usize = 16;

@@ -6,9 +6,8 @@ use super::couplings::Couplings;
 use super::geometry::{Bond, Geometry, Neighbour, Square};
 use super::ising::{Ising, spin};
 use super::pair::PairModel;
-use crate::Target;
-use crate::model::check_configs;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::model::{Target, check_configs};
 
 /// A rectangle of sites: `rows × cols` from its upper left corner `(row, col)`. It may run across an edge that wraps around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

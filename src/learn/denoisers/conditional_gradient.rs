@@ -11,16 +11,15 @@
 use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
-use crate::Configs;
-use crate::Streams;
+use crate::error::{Error, Result};
 use crate::learn::data::{Data, permutation};
 use crate::learn::likelihood::descent::Flat;
 use crate::learn::tensors::gradient::{Gradient, softmax};
 use crate::learn::tensors::optimise::Adam;
-use crate::model::PositiveMps;
+use crate::model::{Configs, PositiveMps};
 use crate::noise::Kernel;
+use crate::rng::Streams;
 use crate::tn::Mps;
-use crate::{Error, Result};
 
 /// Rows of a block: sums are over blocks in order, whatever thread did them.
 const BLOCK: usize = 64;

@@ -9,7 +9,7 @@
 use ndarray::Array2;
 
 use super::tables::contexts;
-use crate::Result;
+use crate::error::Result;
 use crate::learn::tensors::optimise::Lbfgs;
 
 /// Which functions of the neighbours' states the softmax is linear in.

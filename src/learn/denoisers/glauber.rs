@@ -16,12 +16,11 @@ use super::conditional_gradient::{Descent, conditional_gradient, descend};
 use super::features::{Design, Features, Rows, add_active, log_softmax};
 use super::ratio_matching::{RatioMatchingOptions, start_tensors};
 use super::tables::{SiteTable, check_neighbours, context};
-use crate::Configs;
 use crate::configs::match_dims;
 use crate::diffusion::{ExactGlauber, SiteConditionals, TokenNoise};
+use crate::error::{Error, Result};
 use crate::learn::data::Data;
-use crate::model::{PositiveMps, check_configs};
-use crate::{Error, Result};
+use crate::model::{Configs, PositiveMps, check_configs};
 
 /// Softmax laws of neighbourhoods, one for each step of a token chain.
 #[derive(Debug, Clone)]

@@ -25,13 +25,12 @@ use rayon::prelude::*;
 
 use super::softmax::projected_cavities;
 use super::tables::{check_neighbours, context, contexts, noise_axis};
-use crate::Configs;
 use crate::configs::match_dims;
 use crate::diffusion::Denoiser;
+use crate::error::{Error, Result};
 use crate::learn::data::Data;
-use crate::model::check_configs;
+use crate::model::{Configs, check_configs};
 use crate::noise::{Kernel, Noise};
-use crate::{Error, Result};
 
 /// Largest number of entries of all tables together: 512 MiB.
 const MAX_ENTRIES: usize = 1 << 26;

@@ -12,20 +12,18 @@ use rand::RngExt;
 
 use super::conditional_gradient::{Descent, conditional_gradient, descend};
 use super::softmax::learning_times;
-use crate::Result;
-use crate::Streams;
 use crate::configs::match_dims;
 use crate::diffusion::{Denoiser, ExactDenoiser};
-use crate::learn::data::Data;
-use crate::learn::data::check_weights;
+use crate::error::Result;
+use crate::learn::data::{Data, check_weights};
 use crate::learn::likelihood::born::Start;
 use crate::learn::likelihood::fit::marginals;
 use crate::learn::likelihood::positive::random_tensors;
 use crate::learn::tensors::gradient::Gradient;
-use crate::model::PositiveMps;
+use crate::model::{Configs, ExactModel, PositiveMps, Target};
 use crate::noise::{Kernel, Noise};
+use crate::rng::Streams;
 use crate::tn::Mps;
-use crate::{Configs, ExactModel, Target};
 
 /// A model with the noise that it undoes: an [`ExactDenoiser`] that owns both.
 #[derive(Debug, Clone)]

@@ -19,15 +19,14 @@ use rayon::prelude::*;
 
 use super::features::{Design, Features, Rows, add_active, log_softmax};
 use super::tables::{SiteTable, check_neighbours, context};
-use crate::Configs;
-use crate::Streams;
 use crate::configs::match_dims;
 use crate::diffusion::scores::cavities_from_conditionals;
 use crate::diffusion::{Denoiser, logit_signal, marginals_of, time_of_signal};
+use crate::error::{Error, Result};
 use crate::learn::data::Data;
-use crate::model::check_configs;
+use crate::model::{Configs, check_configs};
 use crate::noise::Noise;
-use crate::{Error, Result};
+use crate::rng::Streams;
 
 /// What the conditional laws minimise; both are least at the exact ones, and differ where the features cannot express these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

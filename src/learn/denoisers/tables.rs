@@ -13,15 +13,14 @@
 
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 
-use crate::Configs;
 use crate::configs::match_dims;
 use crate::diffusion::Denoiser;
 use crate::diffusion::scores::conditionals_from_cavities;
+use crate::error::{Error, Result};
 use crate::learn::data::Data;
 use crate::learn::likelihood::fit::marginals;
-use crate::model::{Boundary, check_configs};
+use crate::model::{Boundary, Configs, check_configs};
 use crate::noise::{Kernel, Noise};
-use crate::{Error, Result};
 
 /// Largest number of entries of one table.
 const MAX_ENTRIES: usize = 1 << 20;

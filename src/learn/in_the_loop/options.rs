@@ -1,10 +1,9 @@
 //! What learning in the loop is told: its stages and options, and what it tells after each round.
 
-use crate::Target;
 use crate::learn::symmetry::Symmetry;
 use crate::learn::tensors::site_step::Toward;
-use crate::mcmc::Assessment;
-use crate::mcmc::{Autocorrelation, Move, MoveReport};
+use crate::mcmc::{Assessment, Autocorrelation, Move, MoveReport};
+use crate::model::Target;
 
 /// A target on the way, its local move, and how long to stay.
 #[derive(Clone, Copy)]

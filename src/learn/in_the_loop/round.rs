@@ -10,22 +10,18 @@ use super::options::{LoopOptions, LoopRound, Stage};
 use super::tangent::{TangentStep, tangent};
 use super::thin::Thinned;
 use super::towards::{TowardsStep, born_towards};
-use crate::Result;
-use crate::Streams;
+use crate::error::Result;
 use crate::learn::data::Data;
 use crate::learn::likelihood::born::{BornMethod, BornOptions, Start, SweepStep, born};
 use crate::learn::likelihood::fit::Training;
-use crate::learn::symmetry::Symmetry;
-use crate::learn::symmetry::{Mirror, symmetrised};
-use crate::mcmc::Assessment;
-use crate::mcmc::bridge;
+use crate::learn::symmetry::{Mirror, Symmetry, symmetrised};
 use crate::mcmc::{
-    Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions, autocorrelation,
-    log_importance_weights, run, split_r_hat,
+    Assessment, Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions,
+    autocorrelation, bridge, log_importance_weights, run, split_r_hat,
 };
-use crate::model::{BornMps, Permuted};
+use crate::model::{BornMps, Configs, Model, Permuted, SiteWeights, Target};
+use crate::rng::Streams;
 use crate::tn::Truncation;
-use crate::{Configs, Model, SiteWeights, Target};
 
 /// Configurations that the first model learns from, at most.
 const FIRST: usize = 16_384;

@@ -16,14 +16,12 @@ use ndarray::Array2;
 use super::round::State;
 use super::towards::TowardsStep;
 use crate::configs::match_dims;
-use crate::learn::in_the_loop::options::LoopOptions;
-use crate::learn::in_the_loop::options::LoopRound;
-use crate::learn::in_the_loop::options::Stage;
+use crate::error::{Error, Result};
+use crate::learn::in_the_loop::options::{LoopOptions, LoopRound, Stage};
 use crate::learn::symmetry::Symmetry;
 use crate::mcmc::Chains;
 use crate::model::{BornMps, Permuted};
 use crate::tn::Truncation;
-use crate::{Error, Result};
 
 /// Why the loop ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -18,16 +18,12 @@
 use ndarray::{Array3, ArrayView1, Axis, s};
 
 use super::towards::checked;
-use crate::Configs;
-use crate::learn::symmetry::Symmetry;
-use crate::learn::symmetry::{Mirror, mirrors};
-use crate::learn::tensors::environments::{Batch, Side};
-use crate::learn::tensors::environments::{from_symbols, to_symbols};
+use crate::error::{Error, Result};
+use crate::learn::symmetry::{Mirror, Symmetry, mirrors};
+use crate::learn::tensors::environments::{Batch, Side, from_symbols, to_symbols};
 use crate::linalg::matmul;
-use crate::model::BornMps;
-use crate::tn::flat;
-use crate::tn::{Mps, Truncation};
-use crate::{Error, Result};
+use crate::model::{BornMps, Configs};
+use crate::tn::{Mps, Truncation, flat};
 
 /// Samples whose environments are kept at a time.
 const CHUNK: usize = 16_384;

@@ -8,7 +8,7 @@
 use ndarray::{Array1, Zip};
 use rand::RngExt;
 
-use crate::Stream;
+use crate::rng::Stream;
 
 /// Least probability of a sample to be kept, relative to that of a sample of mean residual: `|ψ|` is known, its sign is not, and during a
 /// sweep residuals change.

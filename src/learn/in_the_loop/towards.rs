@@ -18,18 +18,15 @@
 
 use ndarray::{Array1, ArrayView1};
 
-use crate::Configs;
+use crate::error::{Error, Result};
 use crate::learn::data::check_weights;
 use crate::learn::tensors::environments::Batch;
 use crate::learn::tensors::gradient::{Gradient, born_gradient};
-use crate::learn::tensors::site_step::Step;
-use crate::learn::tensors::site_step::Toward;
-use crate::learn::tensors::site_step::check_rate;
+use crate::learn::tensors::site_step::{Step, Toward, check_rate};
 use crate::learn::tensors::sweep::{Amplitude, Cut, Sites};
 use crate::mcmc::log_mean_weight;
-use crate::model::BornMps;
+use crate::model::{BornMps, Configs};
 use crate::tn::{Mps, Truncation};
-use crate::{Error, Result};
 
 /// A sweep towards a law.
 #[derive(Debug, Clone, Copy, PartialEq)]

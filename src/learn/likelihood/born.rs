@@ -4,20 +4,17 @@ use ndarray::{Array3, ArrayView1};
 
 use super::descent::{Descent, Flat, downhill};
 use super::fit::{Event, Fit, Progress, Trainer, Training, draw_batch, fit, hash_numbers, marginals};
-use crate::Streams;
 use crate::configs::match_dims;
-use crate::learn::data::Data;
-use crate::learn::data::check_weights;
+use crate::error::{Error, Result};
+use crate::learn::data::{Data, check_weights};
 use crate::learn::store::Store;
 use crate::learn::tensors::environments::Batch;
 use crate::learn::tensors::gradient::born_batch;
-use crate::learn::tensors::site_step::Step;
-use crate::learn::tensors::site_step::check_rate;
+use crate::learn::tensors::site_step::{Step, check_rate};
 use crate::learn::tensors::sweep::{Amplitude, Cut, Sites};
-use crate::model::BornMps;
+use crate::model::{BornMps, Configs, Target};
+use crate::rng::Streams;
 use crate::tn::{Mps, Truncation};
-use crate::{Configs, Target};
-use crate::{Error, Result};
 
 /// Where learning starts.
 #[derive(Debug, Clone)]

@@ -3,12 +3,12 @@
 use ndarray::Array3;
 
 use super::fit::Progress;
-use crate::Result;
-use crate::Streams;
+use crate::error::Result;
 use crate::learn::data::{Data, permutation};
 use crate::learn::store::Store;
 use crate::learn::tensors::gradient::Gradient;
 use crate::learn::tensors::optimise::{Adam, Lbfgs};
+use crate::rng::Streams;
 
 /// All tensors as one list of numbers.
 #[derive(Debug, Clone)]

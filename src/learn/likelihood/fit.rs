@@ -5,13 +5,13 @@ use std::time::Instant;
 
 use ndarray::Array3;
 
-use crate::Streams;
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
 use crate::learn::data::Data;
 use crate::learn::store::Store;
 use crate::learn::symmetry::Symmetry;
-use crate::{Error, Result};
-use crate::{Model, SiteWeights};
+use crate::model::{Model, SiteWeights};
+use crate::rng::Streams;
 
 /// What a model is judged by while it learns.
 #[derive(Debug, Clone, PartialEq)]

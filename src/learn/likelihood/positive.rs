@@ -15,17 +15,16 @@ use rand::RngExt;
 use super::born::Start;
 use super::descent::{Descent, Flat, downhill};
 use super::fit::{Event, Fit, Progress, Trainer, Training, fit, hash_numbers, marginals};
-use crate::Target;
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
 use crate::learn::data::Data;
 use crate::learn::store::Store;
 use crate::learn::tensors::environments::Batch;
 use crate::learn::tensors::gradient::{expected_counts, positive_batch, softmax};
 use crate::learn::tensors::site_step::check_rate;
-use crate::model::PositiveMps;
+use crate::model::{PositiveMps, Target};
+use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
-use crate::{Error, Result};
-use crate::{Stream, Streams};
 
 /// How a non-negative law is learned.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -14,10 +14,9 @@
 use ndarray::{Array3, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
 
-use crate::Configs;
-use crate::linalg::dot;
-use crate::linalg::matmul_into;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
+use crate::linalg::{dot, matmul_into};
+use crate::model::Configs;
 
 /// Samples a block: environments of a site stay in the second-level cache.
 const BLOCK: usize = 1024;

@@ -13,12 +13,11 @@ use ndarray::{Array2, Array3, ArrayView1, Zip};
 
 use super::environments::{Batch, Side};
 use super::environments::{from_symbols, to_symbols};
-use crate::Configs;
+use crate::error::{Error, Result};
 use crate::learn::data::check_weights;
 use crate::linalg::{matmul, strip};
-use crate::tn::Mps;
-use crate::tn::flat;
-use crate::{Error, Result};
+use crate::model::Configs;
+use crate::tn::{Mps, flat};
 
 /// A number and its gradient with respect to each tensor.
 #[derive(Debug, Clone, PartialEq)]

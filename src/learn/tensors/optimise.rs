@@ -5,9 +5,9 @@
 
 use std::collections::VecDeque;
 
+use crate::error::{Error, Result};
 use crate::learn::store::Store;
 use crate::linalg::dot;
-use crate::{Error, Result};
 
 /// Moments of Adam.
 #[derive(Debug, Clone, Default)]

@@ -15,8 +15,8 @@
 //! Two-site learning: Han, Wang, Fan, Wang, Zhang, arXiv 1709.01662.
 
 use super::environments::{Batch, PerSample};
+use crate::error::{Error, Result};
 use crate::linalg::dot;
-use crate::{Error, Result};
 
 /// How a merged tensor is changed.
 #[derive(Debug, Clone, Copy, PartialEq)]

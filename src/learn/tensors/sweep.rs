@@ -11,14 +11,11 @@ use rand_distr::StandardNormal;
 
 use super::environments::{Batch, Side};
 use super::site_step::{Step, improve, normalise};
-use crate::Stream;
-use crate::learn::tensors::environments::from_symbols;
-use crate::learn::tensors::environments::to_symbols;
+use crate::error::{Error, Result};
+use crate::learn::tensors::environments::{from_symbols, to_symbols};
 use crate::linalg::{matmul, qr, svd};
-use crate::tn::flat;
-use crate::tn::shaped;
-use crate::tn::{Mps, Truncation};
-use crate::{Error, Result};
+use crate::rng::Stream;
+use crate::tn::{Mps, Truncation, flat, shaped};
 
 /// A Born amplitude on its way through sweeps.
 ///

@@ -3,7 +3,7 @@
 //! Where the log-weights of neighbours are Gaussian the swap rate is `erfc(ℓ)`, `ℓ` proportional to the distance of the parameters.
 //! [`respaced`] adds up the lengths `ℓ` of measured rates and cuts the sum into equal parts no longer than that of the rate wanted.
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Checks that parameters are at least two, finite, and strictly in order.
 pub(super) fn check_ladder(ladder: &[f64]) -> Result<()> {

@@ -26,12 +26,12 @@ use rand::RngExt;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use crate::Streams;
 use crate::configs::match_dims;
+use crate::error::{Error, Result};
 use crate::mcmc::chains::Chains;
 use crate::mcmc::moves::{Move, MoveReport};
-use crate::{Configs, Target};
-use crate::{Error, Result};
+use crate::model::{Configs, Target};
+use crate::rng::Streams;
 
 use ladder::check_ladder;
 pub use ladder::{TunedLadder, respaced, tune_ladder};

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::error::{Error, Result};
 use crate::mcmc::moves::acceptance_probability;
-use crate::{Error, Result};
 
 /// Which walker stands at which level of one ladder, and counts: for drivers that keep configurations in a form of their own.
 ///

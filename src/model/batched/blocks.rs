@@ -8,11 +8,11 @@ use super::passes::Right;
 use super::scalar::Real;
 use super::symbols::{Source, Walk};
 use super::tilt::Tilt;
-use crate::Streams;
+use crate::error::{Error, Result};
 use crate::model::Configs;
 use crate::model::traits::Samples;
 use crate::model::weights::SiteWeights;
-use crate::{Error, Result};
+use crate::rng::Streams;
 
 /// Rows of a block of plain draws: its vectors stay in the second-level cache.
 const PLAIN_BLOCK: usize = 512;

@@ -14,7 +14,7 @@ use super::passes::Right;
 use super::row_products::panel;
 use super::scalar::{Aligned, Real, inverse, padded};
 use super::tilt::Tilt;
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Tiles of rows that take turns with the symbols.
 const GROUP: usize = 4;

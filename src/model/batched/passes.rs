@@ -9,8 +9,8 @@ use super::row_products::{Probe, RowProduct};
 use super::scalar::{Aligned, Real, inverse, padded};
 use super::symbols::{Groups, Walk};
 use super::tilt::Tilt;
+use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
-use crate::{Error, Result};
 
 /// Right vectors of a block under site weights; its buffers serve one block after the other.
 #[derive(Default)]

@@ -7,7 +7,7 @@ use rand::RngExt;
 use super::scalar::{Real, inverse};
 use crate::choose::choose;
 use crate::log_space::LogProduct;
-use crate::{Stream, Streams};
+use crate::rng::{Stream, Streams};
 
 /// Sites between two visits to the generators and to the configuration array.
 const CHUNK: usize = 32;

@@ -4,10 +4,10 @@ use ndarray::Array3;
 use rayon::prelude::*;
 
 use super::kernel_mixture::KernelMixture;
+use crate::error::{Error, Result};
 use crate::log_space::log_sum_exp;
 use crate::model::positive::PositiveMps;
 use crate::tn::{Mps, Truncation};
-use crate::{Error, Result};
 
 /// Numbers in the tensors of an exact conversion: 1 GiB.
 const MAX_ENTRIES: usize = 1 << 27;

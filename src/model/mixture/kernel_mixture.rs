@@ -7,12 +7,12 @@ use rayon::prelude::*;
 use super::codes::Codes;
 use super::codes::distinct;
 use crate::choose::choose;
+use crate::error::{Error, Result};
 use crate::log_space::log_sum_exp;
 use crate::model::traits::{ExactModel, Model, Samples, Target, initial_draw};
 use crate::model::weights::SiteWeights;
 use crate::model::{Configs, check_configs};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::rng::{Stream, Streams};
 
 /// A normalised mixture of products.
 ///

@@ -9,8 +9,8 @@ use super::choice::{LaneProduct, LaneRng, Walkers};
 use super::lanes::{Pass, Scratch};
 use super::pack::PackedRow;
 use super::vectors::{LANES, NONE, Word};
-use crate::Configs;
-use crate::Streams;
+use crate::model::Configs;
+use crate::rng::Streams;
 
 /// Groups of lanes worked through together, row after row, so that the tensors of a row are read once for all of them.
 const GROUPS: usize = 4;

@@ -2,7 +2,7 @@
 
 use ndarray::{Array2, s};
 
-use crate::Result;
+use crate::error::Result;
 use crate::linalg::{qr, svd};
 
 /// Singular values below this fraction of the largest are rounding noise and always dropped.

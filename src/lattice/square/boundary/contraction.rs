@@ -12,11 +12,11 @@
 
 use super::transfer::RowState;
 use super::weights::Weights;
-use crate::Streams;
-use crate::Target;
+use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Geometry;
 use crate::lattice::square::pair::PairModel;
-use crate::{Error, Result};
+use crate::model::Target;
+use crate::rng::Streams;
 
 /// How accurate [`contract`] has to be.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -41,12 +41,11 @@ mod weights;
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
+use crate::error::{Error, Result};
 use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
-use crate::model::check_configs;
-use crate::{Configs, Model, Samples, SiteWeights, Target};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
+use crate::rng::{Stream, Streams};
 use block::{Answer, Packed, Work};
 use contraction::{LOST, ROUNDING, Sweep, check_chi, check_geometry, log_z_from_above, sweep};
 use pack::PackedRow;

@@ -17,7 +17,7 @@ use ndarray::{Array1, Array2, Array3, Axis, s};
 use super::blocks::{Split, orthogonal, truncated};
 use super::small;
 use super::weights::{Factors, Weights};
-use crate::Result;
+use crate::error::Result;
 use crate::linalg::{matmul, matmul_into, strip};
 
 /// Which factors of a row are applied together.

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use ndarray::{Array2, array};
 
+use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Bond;
 use crate::lattice::square::pair::PairModel;
-use crate::{Error, Result};
 
 /// The weights of a model (its tables shared by those that differ in site weights), each table scaled to largest entry one, with the logarithms of the scales added up.
 pub(super) struct Weights {

@@ -12,12 +12,11 @@ use std::collections::HashMap;
 use rand::{Rng, RngExt};
 
 use super::spins::fast_rng;
-use crate::Target;
+use crate::error::{Error, Result};
 use crate::lattice::square::pair::PairModel;
 use crate::mcmc::{Chains, Local, Move, MoveReport};
-use crate::model::check_configs;
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::model::{Target, check_configs};
+use crate::rng::{Stream, Streams};
 
 /// Products of weights smaller than this are formed anew from logarithms: the largest of five factors is one, so that nothing that counts
 /// has been lost above it.

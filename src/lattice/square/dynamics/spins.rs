@@ -3,9 +3,9 @@
 use rand::{Rng, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 
-use crate::Stream;
+use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Square;
-use crate::{Error, Result};
+use crate::rng::Stream;
 
 /// What lies beyond a free edge: no spin, and vanishes from sums of shifted bits masked with 15.
 const OUTSIDE: u8 = 16;

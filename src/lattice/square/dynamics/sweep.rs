@@ -25,12 +25,12 @@ use rand::Rng;
 
 use super::spins::{Chance, Spins, check_lattice, fast_rng, stride};
 use super::words::WordSweep;
-use crate::Target;
+use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Square;
 use crate::lattice::square::ising::Ising;
 use crate::mcmc::{Chains, Local, Move, MoveReport};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::model::Target;
+use crate::rng::{Stream, Streams};
 
 /// Own spin and four neighbours.
 const ENTRIES: usize = 32;

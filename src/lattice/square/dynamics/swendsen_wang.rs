@@ -14,13 +14,13 @@
 use rand::{Rng, RngExt};
 
 use super::spins::{Chance, fast_rng};
-use crate::Target;
+use crate::error::{Error, Result};
 use crate::lattice::square::geometry::{Bond, Square};
 use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
 use crate::mcmc::{Chains, Local, Move, MoveReport};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::model::Target;
+use crate::rng::{Stream, Streams};
 
 /// What a bond has to be.
 const POTTS: &str =

@@ -18,15 +18,15 @@ use ndarray::{ArrayView1, Axis};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
+use crate::error::{Error, Result};
 use crate::lattice::square::boundary::BoundaryMps;
 use crate::lattice::square::geometry::{Bond, Square};
 use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
 use crate::lattice::square::rectangle::Rectangle;
 use crate::mcmc::{Chains, Local, Move, MoveReport, acceptance_probability};
-use crate::{Error, Result};
-use crate::{Model, SiteWeights, Target};
-use crate::{Stream, Streams};
+use crate::model::{Model, SiteWeights, Target};
+use crate::rng::{Stream, Streams};
 
 /// Windows redrawn by boundary states: a [`Move`] whose target must be the model it was built from.
 ///

@@ -5,12 +5,12 @@
 use rand::{Rng, RngExt};
 
 use super::spins::{Chance, Spins, check_lattice, fast_rng, stride};
-use crate::Target;
+use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Square;
 use crate::lattice::square::ising::Ising;
 use crate::mcmc::{Chains, Local, Move, MoveReport};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
+use crate::model::Target;
+use crate::rng::{Stream, Streams};
 
 /// Wolff clusters of an [`Ising`] model with `βJ ≥ 0` on every bond and no field: a [`Move`] (whose target must be that model), and a
 /// driver on packed [`Spins`] without allocation.

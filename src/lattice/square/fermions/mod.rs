@@ -30,10 +30,10 @@ mod taylor;
 use ndarray::Array2;
 use pulp::{Arch, Simd, WithSimd};
 
+use crate::error::{Error, Result};
 use crate::lattice::square::geometry::{Bond, Geometry, Square};
 use crate::lattice::square::ising::Ising;
 use crate::linalg::matmul_into;
-use crate::{Error, Result};
 use taylor::Taylor;
 
 /// Largest entry of `1 − BᵗB` after a row, before it is corrected: well-conditioned models stay below 1e-10, and an entry of this size

@@ -17,16 +17,15 @@ mod transfer;
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, Zip, s};
 
+use crate::error::{Error, Result};
 use crate::lattice::square::geometry::{Geometry, Square};
 use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
 use crate::linalg::{matmul, qr, svd};
 use crate::log_space::log_sum_exp;
-use crate::model::{BornMps, Permuted};
+use crate::model::{BornMps, Configs, ExactModel, Model, Permuted, Samples, SiteWeights, Target};
+use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
-use crate::{Configs, ExactModel, Model, Samples, SiteWeights, Target};
-use crate::{Error, Result};
-use crate::{Stream, Streams};
 use transfer::{Step, Transfer};
 
 /// Most states of a frontier: circumference 12 for two states a site.
