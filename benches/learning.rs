@@ -9,14 +9,14 @@ use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
 use tensorjump::learn::{
     self, BornMethod, BornOptions, Data, SignedStep, Start, SweepStep, Training, Validation, born_sweep,
 };
-use tensorjump::model::{BornMps, Boundary, Model, PositiveMps, SiteWeights};
+use tensorjump::model::{BornMps, Boundary, Model, PositiveMps};
 use tensorjump::tn::{Mps, Truncation};
 use tensorjump::{Result, Streams};
 
 /// CPU seconds of the fastest of `rounds` sweeps after the bonds have reached their limit.
 fn sweep(samples: usize, sites: usize, bond: usize, iterations: usize, rounds: usize) -> Result<f64> {
     let law = PositiveMps::ising(0.6, &vec![1.0; sites - 1], &vec![0.0; sites], Boundary::Open)?;
-    let x = law.sample(&SiteWeights::Uniform, samples, &Streams::new(1))?.x;
+    let x = law.draw(samples, &Streams::new(1))?.x;
     let data = Data::new(x, &vec![2; sites])?;
     let options = BornOptions {
         method: BornMethod::TwoSite {
@@ -51,7 +51,7 @@ type Course = Vec<(f64, f64)>;
 fn courses(seconds: f64) -> Result<Vec<(String, Course)>> {
     let cylinder = Square::new(10, 10, Geometry::Cylinder)?;
     let ising = Ising::new(Couplings::uniform(cylinder, 1.0)?, 0.4)?;
-    let x = SnakeMps::new(&ising, 32)?.sample(&SiteWeights::Uniform, 2000, &Streams::new(2))?.x;
+    let x = SnakeMps::new(&ising, 32)?.draw(2000, &Streams::new(2))?.x;
     let x = x.select(Axis(1), &cylinder.snake());
     let dims = vec![2; 100];
     let (train, test) = x.view().split_at(Axis(0), 1000);
@@ -72,7 +72,7 @@ fn courses(seconds: f64) -> Result<Vec<(String, Course)>> {
         let (clock, mut course, mut best) = (ProcessTime::now(), Course::new(), f64::INFINITY);
         while clock.elapsed().as_secs_f64() < seconds {
             model = born_sweep(&model, train, weights.view(), &step)?;
-            let log = model.log_prob(test, &SiteWeights::Uniform)?;
+            let log = model.log_prob(test)?;
             best = best.min(-log.mean().unwrap_or(f64::NEG_INFINITY));
             course.push((clock.elapsed().as_secs_f64(), best));
         }

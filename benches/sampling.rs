@@ -22,7 +22,7 @@ const BATCH: usize = 1024;
 /// Draws `batch` configurations an iteration, plainly or given `kernel`'s noisy version of a draw.
 fn draws(c: &mut Criterion, name: &str, model: &dyn Model, kernel: Option<&Kernel>, batch: usize) -> Result<()> {
     let streams = Streams::new(1);
-    let clean = model.sample(&SiteWeights::Uniform, batch, &streams)?.x;
+    let clean = model.draw(batch, &streams)?.x;
     let noisy: Option<Array2<u8>> = kernel.map(|kernel| kernel.sample(clean.view(), &streams)).transpose()?;
     let weights = match (kernel, &noisy) {
         (Some(kernel), Some(y)) => kernel.likelihood(y.view()),
@@ -62,8 +62,7 @@ fn cases(c: &mut Criterion) -> Result<()> {
     let kernel_64 = noise.kernel(0.0, t)?;
     draws(c, "linear tilted 64x16", &small, Some(&kernel_64), BATCH)?;
     let denoiser = ExactDenoiser::new(&small, &noise)?;
-    let y =
-        kernel_64.sample(small.sample(&SiteWeights::Uniform, BATCH, &Streams::new(1))?.x.view(), &Streams::new(1))?;
+    let y = kernel_64.sample(small.draw(BATCH, &Streams::new(1))?.x.view(), &Streams::new(1))?;
     c.benchmark_group("sampling")
         .throughput(Throughput::Elements(BATCH as u64))
         .bench_function("reverse rates 64x16", |b| {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use tensorjump::Model;
 use tensorjump::lattice::square::{BoundaryMps, FreeFermions, SiteHeatBath, SpinSweep, Spins, Wolff, fast_rng};
 use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 use tensorjump::mcmc::{Connected, Proposal};
@@ -111,7 +112,7 @@ fn redraws(c: &mut Criterion) -> Result<()> {
         let model = BoundaryMps::ising(&Ising::new(couplings, beta_c())?, 2)?;
         let kernel = Noise::new(Rates::binary_flip(l * l, 1.0, 1.0)?, Schedule::constant(1.0)?).kernel(0.0, 0.5)?;
         let (streams, mut step) = (Streams::new(1), 0);
-        let x = model.draw(ROWS, &streams)?.samples.x;
+        let x = model.draw(ROWS, &streams)?.x;
         group.throughput(Throughput::Elements(ROWS as u64));
         group.bench_function(BenchmarkId::new("proposals", l), |b| {
             let connected = Connected::new(&model, kernel.clone()).expect("the kernel fits");

@@ -202,7 +202,7 @@ fn measure(name: &str, options: &Options, folder: &Folder) -> std::result::Resul
     let sets = |what: &str, n: usize, step: u64| words(&draws(&law, n, int_scale, &streams.domain(what).step(step)).0);
     let runs: Vec<f64> = (0..10)
         .map(|k| {
-            let own = model.sample(&SiteWeights::Uniform, 4000, &streams.domain("own").step(k))?.x;
+            let own = model.draw(4000, &streams.domain("own").step(k))?.x;
             Ok(mmd(&words(&own), &sets("protocol", 4000, k)))
         })
         .collect::<Result<_>>()?;
@@ -267,7 +267,7 @@ fn picture(
 ) -> std::result::Result<(), Failure> {
     const CELLS: usize = 110;
     const DRAWS: usize = 100_000;
-    let own = model.sample(&SiteWeights::Uniform, DRAWS, &streams.domain("picture"))?.x;
+    let own = model.draw(DRAWS, &streams.domain("picture"))?.x;
     let (truth, _) = draws(law, DRAWS, scale, &streams.domain("picture law"));
     let half = 32_768.0 / scale;
     let cells = |x: &Array2<u8>| {
@@ -304,7 +304,7 @@ fn compare(
     let (mut sum, mut square, mut floor) = (0.0, 0.0, 0.0);
     for (step, first) in (0..n).step_by(1 << 17).enumerate() {
         let (x, points) = draws(law, (n - first).min(1 << 17), scale, &streams.step(step as u64));
-        let log = model.log_prob(x.view(), &SiteWeights::Uniform)?;
+        let log = model.log_prob(x.view())?;
         let truth: Vec<f64> = points.par_iter().map(|&v| law.density(v).ln() - 2.0 * scale.ln()).collect();
         for (own, truth) in log.iter().zip(truth) {
             sum += truth - own;

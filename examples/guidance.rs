@@ -23,9 +23,9 @@ use clap::Parser;
 use ndarray::Array2;
 use serde::Serialize;
 use tensorjump::dense::DenseLaw;
-use tensorjump::diffusion::{ExactDenoiser, Guided, Scheme};
+use tensorjump::diffusion::{Denoiser, ExactDenoiser, Guided, Scheme};
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Model, SiteWeights, Streams, Target};
+use tensorjump::{Model, Streams, Target};
 
 use cases::{Case, magnetised_ring};
 use common::output::{Folder, print};
@@ -160,7 +160,7 @@ fn measure(case: &Case, options: &Options) -> Result<Vec<Row>, Failure> {
         DenseLaw::new(plain.dims(), &weights.collect::<Vec<_>>())
     };
     let clock = Instant::now();
-    let draws = class.sample(&SiteWeights::Uniform, options.draws, &Streams::new(options.seed))?;
+    let draws = class.draw(options.draws, &Streams::new(options.seed))?;
     let mut found = vec![0.0; conditional.p().len()];
     draws.x.outer_iter().try_for_each(|x| conditional.index(&x.to_vec()).map(|i| found[i] += 1.0))?;
     let mut rows = vec![Row {
@@ -212,7 +212,13 @@ fn measure(case: &Case, options: &Options) -> Result<Vec<Row>, Failure> {
 }
 
 /// The law after one step.
-fn push(guided: &Guided<'_>, p: &[f64], dims: &[usize], s: f64, t: f64) -> Result<Vec<f64>, Failure> {
+fn push<C: Denoiser, U: Denoiser>(
+    guided: &Guided<C, U>,
+    p: &[f64],
+    dims: &[usize],
+    s: f64,
+    t: f64,
+) -> Result<Vec<f64>, Failure> {
     let size = p.len();
     let state = |i: usize, j: usize| i / dims[j + 1..].iter().product::<usize>() % dims[j];
     let x = Array2::from_shape_fn((size, dims.len()), |(i, j)| state(i, j) as u8);
@@ -253,7 +259,7 @@ fn large(options: &Options) -> Result<Vec<Row>, Failure> {
     };
     let clock = Instant::now();
     let n = options.draws / 10 + 1;
-    let x = class.sample(&SiteWeights::Uniform, n, &Streams::new(options.seed))?.x;
+    let x = class.draw(n, &Streams::new(options.seed))?.x;
     let mut rows = vec![row("exact", 1, n, violations(&x), clock)];
     for (scheme, method) in [(Scheme::ClassifierFree, "classifier-free"), (Scheme::ClassifierBased, "classifier-based")]
     {

@@ -25,7 +25,7 @@ use tensorjump::learn::{LoopOptions, LoopRound, Stage, in_the_loop};
 use tensorjump::mcmc::assess;
 use tensorjump::mcmc::{Local, Move, importance_mean, log_importance_weights, missing_mass};
 use tensorjump::model::{BornMps, Permuted};
-use tensorjump::{Configs, Model, SiteWeights, Stream, Streams};
+use tensorjump::{Configs, Model, Stream, Streams};
 
 use common::moves::{self, Moved};
 use common::output::{Folder, print};
@@ -236,12 +236,12 @@ fn learn(
 
     let (chain, streams) = (&chains[chains.len() - 1], Streams::new(options.seed).domain("measure"));
     let found = assess(chain, &learned.model, MEASURED, &streams)?;
-    let samples = learned.model.sample(&SiteWeights::Uniform, MEASURED, &streams.domain("area"))?;
+    let samples = learned.model.draw(MEASURED, &streams.domain("area"))?;
     let log_w = log_importance_weights(chain, &samples)?;
     let area: Array1<f64> = chain.area(samples.x.view())?.mapv(|a| a as f64);
     let area = importance_mean(log_w.view(), area.view())?;
-    let exact = FredkinModel::new(chain)?.sample(&SiteWeights::Uniform, MEASURED, &streams.domain("exact"))?;
-    let score = learned.model.log_prob(exact.x.view(), &SiteWeights::Uniform)?;
+    let exact = FredkinModel::new(chain)?.draw(MEASURED, &streams.domain("exact"))?;
+    let score = learned.model.log_prob(exact.x.view())?;
     let missing = missing_mass(1000f64.ln(), exact.log_prob.view(), score.view())?;
     let report = Report {
         sites,

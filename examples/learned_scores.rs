@@ -27,7 +27,7 @@ use tensorjump::learn::{
 };
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{ExactModel, SiteWeights, Streams};
+use tensorjump::{ExactModel, Streams};
 
 use common::output::print;
 use common::table::{number, render};
@@ -90,7 +90,7 @@ fn noised(case: &Case, t: f64, streams: &Streams) -> Result<(Array2<u8>, Array1<
     let (dims, kernel) = (case.noise.dims_out(), case.noise.kernel(0.0, t)?);
     let size: usize = dims.iter().product();
     if size > DRAWS {
-        let x = case.model.sample(&SiteWeights::Uniform, DRAWS, streams)?.x;
+        let x = case.model.draw(DRAWS, streams)?.x;
         return Ok((kernel.sample(x.view(), streams)?, Array1::from_elem(DRAWS, 1.0 / DRAWS as f64)));
     }
     let mut y = Array2::<u8>::zeros((size, SITES));
@@ -120,7 +120,7 @@ fn kl_per_site(case: &Case, learned: &dyn Denoiser, times: usize, seed: u64) -> 
 /// The likelihood bound of fresh samples with what a score alone gives at its ends (products), in nats a site; the same noised copies for every denoiser.
 fn bound_per_site(case: &Case, denoiser: &dyn Denoiser, seed: u64) -> Result<f64, Failure> {
     let (streams, noise) = (Streams::new(seed).domain("bound"), &case.noise);
-    let x = case.model.sample(&SiteWeights::Uniform, 256, &streams)?.x;
+    let x = case.model.draw(256, &streams)?.x;
     let nodes = Quadrature::logit(noise, (time_of_signal(noise, 0.99)?, time_of_signal(noise, 0.01)?), 16)?;
     let kernel = noise.kernel(0.0, nodes.interval().1)?;
     let mut prior = Array2::zeros((SITES, kernel.tables().dim().2));
@@ -228,7 +228,7 @@ fn run() -> Result<(), Failure> {
     let (mut glauber, mut glauber_table) = (Vec::new(), Vec::new());
     for case in cases()? {
         let streams = Streams::new(options.seed).domain("samples");
-        let x = case.model.sample(&SiteWeights::Uniform, options.samples, &streams)?.x;
+        let x = case.model.draw(options.samples, &streams)?.x;
         let data = Data::new(x, case.model.dims())?;
         let exact = bound_per_site(&case, &ExactDenoiser::new(case.model.as_ref(), &case.noise)?, options.seed)?;
         for (name, learn) in learners(&case, options.seed) {

@@ -25,7 +25,7 @@ use tensorjump::mcmc::{
     log_mean_weight, run, stationary_acceptance, weight_summary,
 };
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Configs, Model, SiteWeights, Streams};
+use tensorjump::{Configs, Model, Streams};
 
 use common::output::print;
 use common::table::{number, render};
@@ -183,7 +183,7 @@ fn draw(ising: &Ising, snake: &SnakeMps, n: usize, streams: &Streams) -> Result<
     let (mut log_w, mut observables, mut seconds) = (Array1::zeros(0), Array2::zeros((0, 2)), 0.0);
     for first in (0..n).step_by(BLOCK) {
         let clock = ProcessTime::now();
-        let samples = snake.sample(&SiteWeights::Uniform, BLOCK.min(n - first), &streams.rows_from(first))?;
+        let samples = snake.draw(BLOCK.min(n - first), &streams.rows_from(first))?;
         seconds += clock.elapsed().as_secs_f64();
         log_w.append(Axis(0), log_importance_weights(ising, &samples)?.view())?;
         observables.append(Axis(0), observe(ising, samples.x.view())?.view())?;
@@ -320,7 +320,7 @@ fn connected(options: &Options) -> Result<Answer, Failure> {
 /// Starts drawn from the target, nearly: draws of the model, chosen by their weights.
 fn equilibrium(ising: &Ising, snake: &SnakeMps, options: &Options) -> Result<Array2<u8>, Failure> {
     let streams = Streams::new(options.seed).domain("start");
-    let samples = snake.sample(&SiteWeights::Uniform, options.draws, &streams)?;
+    let samples = snake.draw(options.draws, &streams)?;
     let log_w = log_importance_weights(ising, &samples)?;
     let max = log_w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut sum = 0.0;

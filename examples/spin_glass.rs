@@ -23,6 +23,7 @@ use plotters::chart::SeriesLabelPosition;
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::{Value, json};
+use tensorjump::Model;
 use tensorjump::lattice::square::{BoundaryMps, FreeFermions, SpinSweep, Spins, fast_rng};
 use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
 use tensorjump::mcmc::{Walkers, acceptance_probability, autocorrelation, tune_ladder};
@@ -286,7 +287,7 @@ fn boundary(glass: &Glass, beta: f64, chi: usize, draws: usize, seed: u64) -> Re
     const PIECE: usize = 1000;
     for piece in 0..draws / PIECE {
         clock.time(2 * PIECE, || -> Result<(), Error> {
-            let new = model.draw(2 * PIECE, &streams.step(piece as u64))?.samples;
+            let new = model.draw(2 * PIECE, &streams.step(piece as u64))?;
             for (i, (x, log_q)) in new.x.outer_iter().zip(&new.log_prob).enumerate() {
                 let x = x.to_slice().expect("rows of a contiguous array");
                 let energy = glass.energy(x);

@@ -63,7 +63,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let born = BornMps::random(&dims, chi, &mut Streams::new(2).stream(0))?;
         let flip = Array2::from_shape_fn((2, 2), |(a, b)| if a == b { 1.0 - options.flip } else { options.flip });
         let kernel = Kernel::new(&vec![flip; options.sites])?;
-        let x = linear.sample(&SiteWeights::Uniform, options.batch, &Streams::new(3))?.x;
+        let x = linear.draw(options.batch, &Streams::new(3))?.x;
         let y = kernel.sample(x.view(), &Streams::new(3))?;
         let plain = SiteWeights::Uniform;
         let tilted = kernel.likelihood(y.view());
@@ -122,7 +122,7 @@ fn fredkin(options: &Options) -> std::result::Result<serde_json::Value, Box<dyn 
         let mut best = Duration::MAX;
         for k in 0..options.repeat.max(10) {
             let start = ThreadTime::now();
-            model.sample(&SiteWeights::Uniform, options.batch, &streams.step(k as u64))?;
+            model.draw(options.batch, &streams.step(k as u64))?;
             best = best.min(start.elapsed());
         }
         Ok(best)

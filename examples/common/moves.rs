@@ -3,7 +3,7 @@
 use ndarray::Array2;
 use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, Move, RunOptions, run};
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Configs, Model, Result, SiteWeights, Streams, Target};
+use tensorjump::{Configs, Model, Result, Streams, Target};
 
 use super::plotting::{Axis, BLUE, INK, Mark, Panel, Series};
 use super::table::{number, render};
@@ -31,7 +31,7 @@ pub fn by_noise_time(
     seed: u64,
 ) -> Result<Vec<Moved>> {
     let noise = Noise::new(Rates::binary_flip(target.dims().len(), 1.0, 1.0)?, Schedule::constant(1.0)?);
-    let start = model.sample(&SiteWeights::Uniform, CHAINS, &Streams::new(seed).domain("start"))?.x;
+    let start = model.draw(CHAINS, &Streams::new(seed).domain("start"))?.x;
     let mut moves = Vec::new();
     for time in TIMES {
         let dynamics: Box<dyn Move + '_> = if time.is_finite() {

@@ -9,7 +9,7 @@ use tensorjump::mcmc::{
     Chains, Connected, Disconnected, Local, MetropolisHastings, Move, Run, RunOptions, SeriesMean, run,
 };
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Configs, Model, Result, SiteWeights, Streams, Target};
+use tensorjump::{Configs, Model, Result, Streams, Target};
 
 /// Attempted swaps in one update of the local dynamics.
 pub const ATTEMPTS: usize = 15_000;
@@ -91,9 +91,8 @@ pub fn all(
     bar: &ProgressBar,
 ) -> Result<Vec<Measured>> {
     // Chains start in equilibrium and need no warm-up: in that of the model, hence inside its support, where it proposes.
-    let draw = |law: &FredkinModel| {
-        law.sample(&SiteWeights::Uniform, plan.chains, &Streams::new(plan.seed).domain("start")).map(|draws| draws.x)
-    };
+    let draw =
+        |law: &FredkinModel| law.draw(plan.chains, &Streams::new(plan.seed).domain("start")).map(|draws| draws.x);
     let (in_model, in_law) = (draw(model)?, draw(law)?);
     let area = |x: Configs<'_>| areas(chain, x).insert_axis(Axis(1));
     let area_and_weight = |x: Configs<'_>| {
@@ -147,7 +146,7 @@ fn areas(chain: &Fredkin, x: Configs<'_>) -> Array1<f64> {
 
 /// `log π − log P_θ` in nats.
 fn log_weights(chain: &Fredkin, model: &FredkinModel, exact: &Equilibrium, x: Configs<'_>) -> Array1<f64> {
-    match (chain.log_weight(x), model.log_prob(x, &SiteWeights::Uniform)) {
+    match (chain.log_weight(x), model.log_prob(x)) {
         (Ok(target), Ok(model)) => target - exact.log_z() - model,
         _ => Array1::from_elem(x.nrows(), f64::NAN),
     }
@@ -162,7 +161,7 @@ pub fn height_profile(plan: &Plan, chain: &Fredkin, model: &FredkinModel) -> Res
     let samples = plan.samples();
     for first in (0..samples).step_by(BLOCK) {
         let count = BLOCK.min(samples - first);
-        let draws = model.sample(&SiteWeights::Uniform, count, &streams.rows_from(first))?;
+        let draws = model.draw(count, &streams.rows_from(first))?;
         let heights = chain.heights(draws.x.view())?.mapv(f64::from);
         sum += &heights.sum_axis(Axis(0));
         square += &heights.mapv(|h| h * h).sum_axis(Axis(0));

@@ -5,7 +5,7 @@ use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::{RGBColor, WHITE};
 use tensorjump::diffusion::ExactDiffusion;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
-use tensorjump::{Model, SiteWeights, Streams};
+use tensorjump::{Model, Streams};
 
 use crate::common::Failure;
 use crate::common::plotting::{Axis, BLUE, GREEN, INK, Mark, ORANGE, Panel, Series, figure};
@@ -123,7 +123,7 @@ pub fn trajectory(model: &FredkinModel, seed: u64) -> Result<String, Failure> {
     let noise = flips(sites)?;
     // Short times need fine steps: t ∝ i².
     let time = |i: usize| LONGEST * (i as f64 / ROWS as f64).powi(2);
-    let mut states = vec![model.sample(&SiteWeights::Uniform, 1, &streams)?.x];
+    let mut states = vec![model.draw(1, &streams)?.x];
     for i in 0..ROWS {
         let kernel = noise.kernel(time(i), time(i + 1))?;
         states.push(kernel.sample(states[i].view(), &streams.step(i as u64))?);

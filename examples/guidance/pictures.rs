@@ -29,7 +29,7 @@ pub fn guided_ring(
 ) -> Result<Array2<u8>, Failure> {
     let (class, all) = (leg.class(0)?, leg.marginal());
     let streams = Streams::new(seed);
-    let start = class.sample(&SiteWeights::Uniform, draws, &streams.domain("start"))?.x;
+    let start = class.draw(draws, &streams.domain("start"))?.x;
     let noise = flips(start.ncols())?;
     let y = noise.kernel(0.0, T)?.sample(start.view(), &streams)?;
     let (with, without) = (ExactDenoiser::new(&class, &noise)?, ExactDenoiser::new(&all, &noise)?);
@@ -81,8 +81,8 @@ pub fn magnetisation(seed: u64) -> Result<String, Failure> {
     const DRAWS: usize = 32;
     let (leg, spins) = magnetised_ring(24, 8)?;
     let streams = Streams::new(seed);
-    let plain = leg.marginal().sample(&SiteWeights::Uniform, DRAWS, &streams)?.x;
-    let exact = leg.class(0)?.sample(&SiteWeights::Uniform, DRAWS, &streams)?.x;
+    let plain = leg.marginal().draw(DRAWS, &streams)?.x;
+    let exact = leg.class(0)?.draw(DRAWS, &streams)?.x;
     let guided = |gamma| guided_ring(&leg, Scheme::ClassifierFree, gamma, 64, DRAWS, seed);
     let (half, one) = (guided(0.5)?, guided(1.0)?);
     let titles = ["plain", "exactly conditioned", "guided, γ = 0.5", "guided, γ = 1"];
@@ -115,7 +115,7 @@ pub fn area(seed: u64) -> Result<String, Failure> {
     for (area, colour) in [(20, GREEN), (60, BLUE), (110, ORANGE)] {
         let (model, labels) = fredkin_by_area(SITES, 0.5, area)?;
         let leg = LabelLeg::by_automaton(&model, &labels)?;
-        let paths = leg.class(1)?.sample(&SiteWeights::Uniform, 2, &Streams::new(seed))?.x;
+        let paths = leg.class(1)?.draw(2, &Streams::new(seed))?.x;
         for (i, heights) in chain.heights(paths.view())?.outer_iter().enumerate() {
             let mut values = vec![(0.0, 0.0, 0.0)];
             values.extend(heights.iter().enumerate().map(|(j, &h)| ((j + 1) as f64, f64::from(h), 0.0)));
@@ -140,7 +140,7 @@ pub fn infilling(seed: u64) -> Result<String, Failure> {
     let lattice = Square::new(SIDE, SIDE, Geometry::Open)?;
     let model = BoundaryMps::ising(&Ising::new(Couplings::uniform(lattice, 1.0)?, 0.4407)?, 12)?;
     let streams = Streams::new(seed);
-    let x = model.sample(&SiteWeights::Uniform, 1, &streams)?.x;
+    let x = model.draw(1, &streams)?.x;
     let pins: Vec<(usize, u8)> = (0..x.len()).filter(|j| j % SIDE < SIDE / 2).map(|j| (j, x[[0, j]])).collect();
     let weights = pinned(&vec![2; x.len()], &pins)?;
     let filled = model.sample(&SiteWeights::Shared(weights.view()), 2, &streams.domain("infilling"))?.x;

@@ -33,7 +33,7 @@ fn measured(system: &System, chis: &[usize], chains: usize, options: &TuneOption
     let models = chis.iter().map(|&chi| system.boundary(chi)).collect::<Result<Vec<BoundaryMps>>>()?;
     let laws: Vec<&dyn Model> = models.iter().map(|model| model as &dyn Model).collect();
     let start = system.boundary(START_CHI)?.draw(chains, &Streams::new(options.seed).domain("start"))?;
-    let mut chains = Chains::new(system.target(), start.samples.x)?;
+    let mut chains = Chains::new(system.target(), start.x)?;
     let observe = |x: Configs<'_>| {
         // Of the magnetisation its size: its sign is a symmetry, not a slow mode.
         let all = system.observe(x).unwrap_or_else(|_| Array2::from_elem((x.nrows(), OBSERVABLES), f64::NAN));

@@ -10,7 +10,7 @@ use tensorjump::mcmc::{
     Chains, Connected, Estimate, InnerDraws, Run, RunOptions, Trial, TunedConnected, importance_mean,
     log_importance_weights, log_mean_weight, run, series_mean, stationary_acceptance, weight_summary,
 };
-use tensorjump::{Configs, Model, Result, Samples, SiteWeights, Streams};
+use tensorjump::{Configs, Model, Result, Samples, Streams};
 
 use crate::common::Failure;
 use crate::common::timing::Pieces;
@@ -204,8 +204,8 @@ impl Network {
     /// Draws, and how often the floor decided, where there is one.
     fn draw(&self, n: usize, streams: &Streams) -> Result<(Samples, Option<u64>)> {
         match &self.model {
-            Law::Boundary(model) => model.draw(n, streams).map(|draws| (draws.samples, Some(draws.floored))),
-            Law::Snake(model) => model.sample(&SiteWeights::Uniform, n, streams).map(|samples| (samples, None)),
+            Law::Boundary(model) => model.draw_counted(n, streams).map(|draws| (draws.samples, Some(draws.floored))),
+            Law::Snake(model) => model.draw(n, streams).map(|samples| (samples, None)),
         }
     }
 }

@@ -4,6 +4,7 @@ use indicatif::ProgressBar;
 use ndarray::{Array1, ArrayView1, Axis};
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::{RGBColor, WHITE};
+use tensorjump::Model;
 use tensorjump::Streams;
 use tensorjump::lattice::Square;
 use tensorjump::lattice::square::FreeFermions;
@@ -81,7 +82,7 @@ pub fn temperatures(system: &System, chi: usize, seed: u64) -> Result<String, Fa
     for (k, fraction) in FRACTIONS.into_iter().enumerate() {
         let at = system.at(fraction * system.beta())?;
         let draw = at.boundary(chi)?.draw(1, &streams.step(k as u64))?;
-        images.push((format!("β = {:.4}", at.beta()), draw.samples.x.row(0).to_owned()));
+        images.push((format!("β = {:.4}", at.beta()), draw.x.row(0).to_owned()));
     }
     side_by_side(system, &images)
 }
@@ -92,7 +93,7 @@ pub fn energy(system: &System, chi: usize, seed: u64, bar: &ProgressBar) -> Resu
     let (mut points, mut heats, mut deviations) = (Vec::new(), Vec::new(), Vec::new());
     for i in 0..POINTS {
         let model = at(system, i, POINTS)?;
-        let samples = model.boundary(chi)?.draw(DRAWS, &streams.step(i as u64))?.samples;
+        let samples = model.boundary(chi)?.draw(DRAWS, &streams.step(i as u64))?;
         let log_w = log_importance_weights(model.target(), &samples)?;
         let values = model.observe(samples.x.view())?;
         let mean = |f: &Array1<f64>| importance_mean(log_w.view(), f.view());
@@ -175,7 +176,7 @@ pub fn acceptance(system: &System, seed: u64, bar: &ProgressBar) -> Result<Strin
     let (mut accepted, mut rejected, mut effective) = (Vec::new(), Vec::new(), Vec::new());
     for chi in BONDS {
         let model = system.boundary(chi)?;
-        let samples = model.draw(BOND_DRAWS, &streams.step(chi as u64))?.samples;
+        let samples = model.draw(BOND_DRAWS, &streams.step(chi as u64))?;
         let log_w = log_importance_weights(system.target(), &samples)?;
         let acceptance = stationary_acceptance(log_w.view())?;
         accepted.push((chi as f64, acceptance.mean, acceptance.error));

@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use serde::Serialize;
+use tensorjump::Model;
 use tensorjump::Streams;
 use tensorjump::lattice::square::BoundaryMps;
 use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
@@ -118,7 +119,7 @@ fn boundary(system: &System, chi: usize, seed: u64) -> std::result::Result<(f64,
     let (mut pieces, mut log_w) = (Pieces::default(), Vec::new());
     for k in 0..REPETITIONS {
         let draws = pieces.time(BLOCK, || model.draw(BLOCK, &streams.step(k as u64)))?;
-        log_w.extend(log_importance_weights(system.target(), &draws.samples)?);
+        log_w.extend(log_importance_weights(system.target(), &draws)?);
     }
     let log_w = ndarray::Array1::from(log_w);
     let acceptance = stationary_acceptance(log_w.view())?.mean;

@@ -5,7 +5,7 @@ use tensorjump::learn::{
     ConditionalTables, Data, OperatorOptions, OperatorScores, RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions,
     glauber_matching, ratio_matching, windows,
 };
-use tensorjump::{Result, SiteWeights, Streams};
+use tensorjump::{Result, Streams};
 
 use crate::systems::System;
 
@@ -15,7 +15,7 @@ pub const DENOISERS: usize = 4;
 /// Samples to learn from.
 pub fn data(system: &System, samples: usize, seed: u64) -> Result<Data> {
     let streams = Streams::new(seed).domain(system.name).domain("data");
-    Data::new(system.model.sample(&SiteWeights::Uniform, samples, &streams)?.x, system.model.dims())
+    Data::new(system.model.draw(samples, &streams)?.x, system.model.dims())
 }
 
 /// Learned denoisers with their names.

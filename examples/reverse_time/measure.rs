@@ -13,7 +13,7 @@ use tensorjump::diffusion::{
     Denoise, Denoiser, ExactDenoiser, ExactGlauber, SiteConditionals, TokenNoise, glauber_reverse,
 };
 use tensorjump::model::PositiveMps;
-use tensorjump::{Result, SiteWeights, Streams, Target};
+use tensorjump::{Result, Streams, Target};
 
 use crate::learners;
 use crate::systems::System;
@@ -141,7 +141,7 @@ fn glauber_row(system: &System, method: &str, conditionals: &dyn SiteConditional
     let end = glauber_law(conditionals, &system.law.noised(&kernel)?)?;
     let (total_variation, kl) = distances(system.law.p(), end.p())?;
     let streams = Streams::new(plan.seed).domain(system.name).domain("glauber");
-    let y = kernel.sample(system.model.sample(&SiteWeights::Uniform, 256, &streams)?.x.view(), &streams)?;
+    let y = kernel.sample(system.model.draw(256, &streams)?.x.view(), &streams)?;
     let clock = ProcessTime::now();
     glauber_reverse(conditionals, y.view(), &streams)?;
     Ok(Row {

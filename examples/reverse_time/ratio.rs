@@ -4,7 +4,7 @@ use std::hint::black_box;
 
 use cpu_time::ThreadTime;
 use tensorjump::diffusion::{Denoise, Denoiser, ExactDenoiser};
-use tensorjump::model::{Model, PositiveMps, SiteWeights};
+use tensorjump::model::{Model, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Result, Streams};
 
@@ -24,7 +24,7 @@ pub fn measure(
     let t = 0.5 * 1.25f64.ln();
     let kernel = noise.kernel(0.0, t)?;
     let streams = Streams::new(3);
-    let y = kernel.sample(model.sample(&SiteWeights::Uniform, batch, &streams)?.x.view(), &streams)?;
+    let y = kernel.sample(model.draw(batch, &streams)?.x.view(), &streams)?;
     let denoiser = ExactDenoiser::new(&model, &noise)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     Ok(pool.install(|| -> Result<(f64, f64)> {

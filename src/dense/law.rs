@@ -250,7 +250,7 @@ impl Model for DenseLaw {
         Ok(samples)
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         check_configs(x, &self.dims)?;
         w.check(&self.dims, Some(x.nrows()))?;
         let mut log_prob = Array1::zeros(x.nrows());
@@ -262,7 +262,7 @@ impl Model for DenseLaw {
     }
 
     fn redraw(&self, w: &SiteWeights<'_>, old: Configs<'_>, streams: &Streams) -> Result<(Samples, Array1<f64>)> {
-        let scores = self.log_prob(old, w)?;
+        let scores = self.log_prob_given(old, w)?;
         Ok((self.sample(w, old.nrows(), streams)?, scores))
     }
 }

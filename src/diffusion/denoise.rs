@@ -51,7 +51,7 @@ pub trait Denoise: Model {
     /// As [`Denoise::denoise`].
     fn denoise_log_prob(&self, kernel: &Kernel, x_0: Configs<'_>, y: Configs<'_>) -> Result<Array1<f64>> {
         match_dims(self.dims(), kernel.dims_in())?;
-        self.log_prob(x_0, &kernel.likelihood(y))
+        self.log_prob_given(x_0, &kernel.likelihood(y))
     }
 }
 

@@ -9,6 +9,8 @@
 //! All samplers, bounds and losses take a [`Denoiser`], so that exact, learned and user-given ones run through the same code and are
 //! measured by the same rule.
 
+use std::ops::Deref;
+
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
@@ -101,6 +103,37 @@ pub trait Denoiser: Send + Sync {
     }
 }
 
+/// Whatever points at a denoiser is that denoiser: `&D`, `Box<D>`, `Arc<D>`.
+impl<P: Deref<Target: Denoiser> + Send + Sync> Denoiser for P {
+    fn noise(&self) -> &Noise {
+        (**self).noise()
+    }
+
+    fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        (**self).conditional_marginals(t, y)
+    }
+
+    fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        (**self).cavities(t, y)
+    }
+
+    fn reverse_rates(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        (**self).reverse_rates(t, y)
+    }
+
+    fn conditional_marginals_at(&self, times: &[f64], y: Configs<'_>) -> Result<Array3<f64>> {
+        (**self).conditional_marginals_at(times, y)
+    }
+
+    fn draw_clean(&self, t: f64, y: Configs<'_>, streams: &Streams) -> Result<Option<Array2<u8>>> {
+        (**self).draw_clean(t, y, streams)
+    }
+
+    fn possible(&self, t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
+        (**self).possible(t, y)
+    }
+}
+
 /// The conditional marginals of a denoiser that may be a user's: of the right shape, finite, not negative, padding zero.
 pub(crate) fn marginals_of<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
     const FIELD: &str = "conditional marginals";
@@ -136,31 +169,33 @@ fn check_answer(answer: ArrayView3<'_, f64>, rows: usize, dims: &[usize], field:
 }
 
 /// The exact denoiser of a model: one left and one right pass an evaluation.
-#[derive(Debug, Clone, Copy)]
-pub struct ExactDenoiser<'a, M: ?Sized> {
-    model: &'a M,
-    noise: &'a Noise,
+///
+/// The model may be owned, borrowed or shared.
+#[derive(Debug, Clone)]
+pub struct ExactDenoiser<M> {
+    model: M,
+    noise: Noise,
 }
 
-impl<'a, M: ExactModel + ?Sized> ExactDenoiser<'a, M> {
+impl<M: ExactModel> ExactDenoiser<M> {
     /// The denoiser of `model` under `noise`.
     ///
     /// # Errors
     /// [`Error::SiteCount`], [`Error::LocalDimension`] where the noise does not fit the model.
-    pub fn new(model: &'a M, noise: &'a Noise) -> Result<Self> {
+    pub fn new(model: M, noise: &Noise) -> Result<Self> {
         match_dims(model.dims(), noise.dims_in())?;
-        Ok(ExactDenoiser { model, noise })
+        Ok(ExactDenoiser { model, noise: noise.clone() })
     }
 
     /// The law behind the denoiser.
-    pub fn model(&self) -> &'a M {
-        self.model
+    pub fn model(&self) -> &M {
+        &self.model
     }
 }
 
-impl<M: ExactModel + ?Sized> Denoiser for ExactDenoiser<'_, M> {
+impl<M: ExactModel> Denoiser for ExactDenoiser<M> {
     fn noise(&self) -> &Noise {
-        self.noise
+        &self.noise
     }
 
     fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {

@@ -15,6 +15,8 @@
 //!
 //! Cost of a reverse step: one evaluation of conditionals, for exact ones `d_j` evidences of the model.
 
+use std::ops::Deref;
+
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::RngExt;
 
@@ -76,7 +78,7 @@ impl TokenNoise {
     /// # use tensorjump::{Model, SiteWeights, Streams, model::PositiveMps};
     /// let coins = PositiveMps::product(&[vec![0.25, 0.75], vec![1.0, 0.0]])?;
     /// let tokens = TokenNoise::uniform(&[2; 2], 5, 0.4)?;
-    /// let clean = coins.sample(&SiteWeights::Uniform, 100, &Streams::new(1))?.x;
+    /// let clean = coins.draw(100, &Streams::new(1))?.x;
     /// let y = tokens.kernel(tokens.steps())?.sample(clean.view(), &Streams::new(1))?;
     /// let x = glauber_reverse(&ExactGlauber::new(&coins, &tokens)?, y.view(), &Streams::new(1))?;
     /// assert!(x.column(1).iter().all(|&a| a == 0));
@@ -167,27 +169,40 @@ pub trait SiteConditionals: Send + Sync {
     fn conditionals(&self, k: usize, x: Configs<'_>) -> Result<Array2<f64>>;
 }
 
-/// The exact conditionals of a model under a token chain.
-#[derive(Debug, Clone, Copy)]
-pub struct ExactGlauber<'a, M: ?Sized> {
-    model: &'a M,
-    tokens: &'a TokenNoise,
+/// Whatever points at conditionals is these: `&C`, `Box<C>`, `Arc<C>`.
+impl<P: Deref<Target: SiteConditionals> + Send + Sync> SiteConditionals for P {
+    fn tokens(&self) -> &TokenNoise {
+        (**self).tokens()
+    }
+
+    fn conditionals(&self, k: usize, x: Configs<'_>) -> Result<Array2<f64>> {
+        (**self).conditionals(k, x)
+    }
 }
 
-impl<'a, M: ExactModel + ?Sized> ExactGlauber<'a, M> {
+/// The exact conditionals of a model under a token chain.
+///
+/// The model may be owned, borrowed or shared.
+#[derive(Debug, Clone)]
+pub struct ExactGlauber<M> {
+    model: M,
+    tokens: TokenNoise,
+}
+
+impl<M: ExactModel> ExactGlauber<M> {
     /// The conditionals of `model` under `tokens`.
     ///
     /// # Errors
     /// [`Error::SiteCount`], [`Error::LocalDimension`] where the two do not fit.
-    pub fn new(model: &'a M, tokens: &'a TokenNoise) -> Result<Self> {
+    pub fn new(model: M, tokens: &TokenNoise) -> Result<Self> {
         match_dims(model.dims(), tokens.dims())?;
-        Ok(ExactGlauber { model, tokens })
+        Ok(ExactGlauber { model, tokens: tokens.clone() })
     }
 }
 
-impl<M: ExactModel + ?Sized> SiteConditionals for ExactGlauber<'_, M> {
+impl<M: ExactModel> SiteConditionals for ExactGlauber<M> {
     fn tokens(&self) -> &TokenNoise {
-        self.tokens
+        &self.tokens
     }
 
     fn conditionals(&self, k: usize, x: Configs<'_>) -> Result<Array2<f64>> {

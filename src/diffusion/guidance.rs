@@ -42,10 +42,12 @@ pub enum Scheme {
 /// As a [`Denoiser`] its conditional marginals are `∝ p_j(b | y_{−j}, label)^γ p_j(b | y_{−j})^{1−γ}`, so that reverse rates are
 /// `R_label^γ R^{1−γ}` in either scheme. Its cavities are the same geometric mean of cavities, a law but, at γ ∉ {0, 1}, not the one whose
 /// noised marginals these are: an analytical sampler that reads cavities guides the clean configuration that it predicts.
-#[derive(Clone, Copy)]
-pub struct Guided<'a> {
-    conditional: &'a dyn Denoiser,
-    unconditional: &'a dyn Denoiser,
+///
+/// The denoisers may be owned, borrowed or shared.
+#[derive(Debug, Clone, Copy)]
+pub struct Guided<C, U> {
+    conditional: C,
+    unconditional: U,
     scheme: Scheme,
     gamma: f64,
 }
@@ -62,7 +64,7 @@ pub struct GuidedSamples {
     pub evaluations: usize,
 }
 
-impl<'a> Guided<'a> {
+impl<C: Denoiser, U: Denoiser> Guided<C, U> {
     /// Guidance of `unconditional` towards the label of `conditional`.
     ///
     /// # Errors
@@ -87,12 +89,7 @@ impl<'a> Guided<'a> {
     /// assert_eq!(draws.x.dim(), (10, 6));
     /// # Ok::<(), tensorjump::Error>(())
     /// ```
-    pub fn new(
-        conditional: &'a dyn Denoiser,
-        unconditional: &'a dyn Denoiser,
-        scheme: Scheme,
-        gamma: f64,
-    ) -> Result<Self> {
+    pub fn new(conditional: C, unconditional: U, scheme: Scheme, gamma: f64) -> Result<Self> {
         if !(gamma >= 0.0 && gamma.is_finite()) {
             return Err(Error::parameter("gamma", gamma, "finite and not negative"));
         }
@@ -115,16 +112,16 @@ impl<'a> Guided<'a> {
         check_configs(y, self.noise().dims_out())?;
         let plain = |denoiser: &dyn Denoiser| Ok(Step::Analytical.law(denoiser, (s, t), y)?.marginals);
         match self.scheme {
-            _ if self.gamma == 0.0 => plain(self.unconditional),
-            Scheme::ClassifierFree if self.gamma == 1.0 => plain(self.conditional),
+            _ if self.gamma == 0.0 => plain(&self.unconditional),
+            Scheme::ClassifierFree if self.gamma == 1.0 => plain(&self.conditional),
             Scheme::ClassifierFree => {
-                let without = plain(self.unconditional)?;
-                pulled(without.clone(), &plain(self.conditional)?, &without, self.gamma)
+                let without = plain(&self.unconditional)?;
+                pulled(without.clone(), &plain(&self.conditional)?, &without, self.gamma)
             }
             Scheme::ClassifierBased => {
-                let with = marginals_of(self.conditional, t, y)?;
-                let without = marginals_of(self.unconditional, t, y)?;
-                pulled(plain(self.unconditional)?, &with, &without, self.gamma)
+                let with = marginals_of(&self.conditional, t, y)?;
+                let without = marginals_of(&self.unconditional, t, y)?;
+                pulled(plain(&self.unconditional)?, &with, &without, self.gamma)
             }
         }
     }
@@ -189,7 +186,7 @@ impl<'a> Guided<'a> {
     }
 }
 
-impl Denoiser for Guided<'_> {
+impl<C: Denoiser, U: Denoiser> Denoiser for Guided<C, U> {
     fn noise(&self) -> &Noise {
         self.unconditional.noise()
     }
@@ -212,14 +209,14 @@ impl Denoiser for Guided<'_> {
     }
 }
 
-impl Guided<'_> {
+impl<C: Denoiser, U: Denoiser> Guided<C, U> {
     fn combined(&self, of: impl Fn(&dyn Denoiser) -> Result<Array3<f64>>) -> Result<Array3<f64>> {
         match self.gamma {
-            0.0 => of(self.unconditional),
-            1.0 => of(self.conditional),
+            0.0 => of(&self.unconditional),
+            1.0 => of(&self.conditional),
             gamma => {
-                let without = of(self.unconditional)?;
-                pulled(without.clone(), &of(self.conditional)?, &without, gamma)
+                let without = of(&self.unconditional)?;
+                pulled(without.clone(), &of(&self.conditional)?, &without, gamma)
             }
         }
     }
@@ -228,39 +225,46 @@ impl Guided<'_> {
 /// The conditional denoiser of a classifier: `p_j(b | y_{−j}, label) ∝ p_j(b | y_{−j}) p(label | y^{j→b})`, the neighbours evaluated one by
 /// one: `N d` configurations a row. For learned classifiers; an exact one is cheaper as the denoiser of a
 /// [`LabelLeg::class`](crate::model::LabelLeg::class).
-pub struct Classified<'a, F> {
-    unconditional: &'a dyn Denoiser,
+///
+/// The denoiser may be owned, borrowed or shared.
+pub struct Classified<U, F> {
+    unconditional: U,
     log_likelihood: F,
 }
 
-impl<'a, F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Classified<'a, F> {
+impl<U: Denoiser, F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Classified<U, F> {
     /// From `log_likelihood(t, y) = log p(label | y)` in nats of noised configurations at time `t`, shape `(samples,)`; −∞ allowed.
-    pub fn new(unconditional: &'a dyn Denoiser, log_likelihood: F) -> Self {
+    pub fn new(unconditional: U, log_likelihood: F) -> Self {
         Classified { unconditional, log_likelihood }
+    }
+
+    /// What the user's function answers, checked.
+    fn log_likelihood(&self, t: f64, y: Configs<'_>) -> Result<Array1<f64>> {
+        let log = (self.log_likelihood)(t, y)?;
+        if log.len() != y.nrows() {
+            return Err(Error::SampleCount { expected: y.nrows(), got: log.len() });
+        }
+        match log.iter().position(|v| v.is_nan() || *v == f64::INFINITY) {
+            Some(row) => Err(Error::LogWeight { row, value: log[row] }),
+            None => Ok(log),
+        }
     }
 }
 
-impl<F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Denoiser for Classified<'_, F> {
+impl<U: Denoiser, F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Denoiser for Classified<U, F> {
     fn noise(&self) -> &Noise {
         self.unconditional.noise()
     }
 
     fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        let mut law = marginals_of(self.unconditional, t, y)?;
+        let mut law = marginals_of(&self.unconditional, t, y)?;
         let dims = self.noise().dims_out();
         let mut neighbours = y.to_owned();
         for (j, &d) in dims.iter().enumerate() {
             let mut logs = Array2::from_elem((y.nrows(), d), f64::NEG_INFINITY);
             for b in 0..d {
                 neighbours.column_mut(j).fill(b as u8);
-                let log = (self.log_likelihood)(t, neighbours.view())?;
-                if log.len() != y.nrows() {
-                    return Err(Error::SampleCount { expected: y.nrows(), got: log.len() });
-                }
-                if let Some(row) = log.iter().position(|v| v.is_nan() || *v == f64::INFINITY) {
-                    return Err(Error::LogWeight { row, value: log[row] });
-                }
-                logs.column_mut(b).assign(&log);
+                logs.column_mut(b).assign(&self.log_likelihood(t, neighbours.view())?);
             }
             neighbours.column_mut(j).assign(&y.column(j));
             for (mut law, logs) in law.slice_mut(s![.., j, ..d]).outer_iter_mut().zip(logs.outer_iter()) {
@@ -269,6 +273,14 @@ impl<F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Denoiser for 
             }
         }
         normalised(law)
+    }
+
+    /// Possible without the label, with a label of positive probability.
+    fn possible(&self, t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
+        let mut possible = self.unconditional.possible(t, y)?;
+        let log = self.log_likelihood(t, y)?;
+        possible.iter_mut().zip(&log).for_each(|(possible, &log)| *possible &= log > f64::NEG_INFINITY);
+        Ok(possible)
     }
 }
 

@@ -36,9 +36,7 @@ pub use data::Data;
 pub use denoisers::features::Features;
 pub use denoisers::glauber::{GlauberMatched, GlauberWindow, glauber_matching};
 pub use denoisers::operator::{OperatorOptions, OperatorScores};
-pub use denoisers::ratio_matching::{
-    ModelDenoiser, RatioMatched, RatioMatchingOptions, ratio_matching, ratio_matching_gradient,
-};
+pub use denoisers::ratio_matching::{RatioMatched, RatioMatchingOptions, ratio_matching, ratio_matching_gradient};
 pub use denoisers::softmax::{Objective, SoftmaxDenoiser, SoftmaxOptions};
 pub use denoisers::tables::{ConditionalTables, windows};
 pub use in_the_loop::options::{LoopOptions, LoopRound, Stage};

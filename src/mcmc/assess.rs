@@ -7,7 +7,7 @@ use ndarray::{Array1, ArrayView1};
 
 use super::{Estimate, log_importance_weights, log_mean_weight, stationary_acceptance, weight_summary};
 use crate::error::{Error, Result};
-use crate::model::{Model, SiteWeights, Target};
+use crate::model::{Model, Target};
 use crate::rng::Streams;
 
 /// Draws at a time: configurations are not kept.
@@ -90,7 +90,7 @@ pub fn assess(target: &dyn Target, model: &dyn Model, draws: usize, streams: &St
     crate::configs::match_dims(target.dims(), model.dims())?;
     let mut log_w = Vec::with_capacity(draws.min(1 << 24));
     for first in (0..draws).step_by(BLOCK) {
-        let samples = model.sample(&SiteWeights::Uniform, BLOCK.min(draws - first), &streams.rows_from(first))?;
+        let samples = model.draw(BLOCK.min(draws - first), &streams.rows_from(first))?;
         log_w.extend(log_importance_weights(target, &samples)?);
     }
     Assessment::from_weights(Array1::from(log_w).view())

@@ -18,7 +18,7 @@ use super::moves::{Move, MoveReport, acceptance_probability, check_log_numbers};
 use super::proposal::{Connected, Proposal, Triple, checked_log_ratio};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
-use crate::model::{Configs, Target};
+use crate::model::{Configs, Model, Target};
 use crate::rng::Streams;
 
 /// A [`Connected`] proposal made several times for each noisy configuration, each time accepted or not: a [`Move`].
@@ -33,23 +33,23 @@ use crate::rng::Streams;
 /// let model = BoundaryMps::ising(&ising, 2)?;
 /// let noise = Noise::new(Rates::binary_flip(64, 1.0, 1.0)?, Schedule::constant(1.0)?);
 /// let dynamics = InnerDraws::new(Connected::new(&model, noise.kernel(0.0, 0.5)?)?, 4)?;
-/// let mut chains = Chains::new(&ising, model.draw(16, &Streams::new(1))?.samples.x)?;
+/// let mut chains = Chains::new(&ising, model.draw(16, &Streams::new(1))?.x)?;
 /// let report = dynamics.update(&mut chains, &ising, &Streams::new(2))?;
 /// assert!(report.proposed == 64 && report.acceptance() > 0.9);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
-#[derive(Clone)]
-pub struct InnerDraws<'a> {
-    connected: Connected<'a>,
+#[derive(Debug, Clone)]
+pub struct InnerDraws<M> {
+    connected: Connected<M>,
     draws: usize,
 }
 
-impl<'a> InnerDraws<'a> {
+impl<M: Model> InnerDraws<M> {
     /// Makes `draws` proposals for each noisy configuration.
     ///
     /// # Errors
     /// [`Error::Parameter`] if `draws` is zero.
-    pub fn new(connected: Connected<'a>, draws: usize) -> Result<Self> {
+    pub fn new(connected: Connected<M>, draws: usize) -> Result<Self> {
         if draws == 0 {
             return Err(Error::parameter("inner draws", draws, "at least one"));
         }
@@ -62,7 +62,7 @@ impl<'a> InnerDraws<'a> {
     }
 }
 
-impl Move for InnerDraws<'_> {
+impl<M: Model> Move for InnerDraws<M> {
     /// Counts `draws` proposals a chain; a chain has moved if it ends at another configuration.
     ///
     /// # Errors

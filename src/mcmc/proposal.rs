@@ -6,7 +6,7 @@
 //!
 //! Cost: one `redraw` of the model for the whole batch, plus `O(sites)` a row for the noise.
 
-use std::ops::Range;
+use std::ops::{Deref, Range};
 
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 
@@ -64,7 +64,8 @@ pub trait Proposal: Send + Sync {
     }
 }
 
-impl<P: Proposal + ?Sized> Proposal for &P {
+/// Whatever points at a proposal is that proposal: `&P`, `Box<P>`, `Arc<P>`.
+impl<P: Deref<Target: Proposal> + Send + Sync> Proposal for P {
     fn dims(&self) -> &[usize] {
         (**self).dims()
     }
@@ -72,15 +73,9 @@ impl<P: Proposal + ?Sized> Proposal for &P {
     fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
         (**self).propose(x, streams)
     }
-}
 
-impl<P: Proposal + ?Sized> Proposal for Box<P> {
-    fn dims(&self) -> &[usize] {
-        (**self).dims()
-    }
-
-    fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
-        (**self).propose(x, streams)
+    fn propose_one(&self, x: &[u8], streams: &Streams) -> Result<(Vec<u8>, f64)> {
+        (**self).propose_one(x, streams)
     }
 }
 
@@ -127,19 +122,21 @@ fn check_redraw(new: &Samples, old: &Array1<f64>, x: Configs<'_>) -> Result<()> 
 }
 
 /// The disconnected move: `x' ~ q`, whatever `x` is; the connected move at infinite noise.
-#[derive(Clone, Copy)]
-pub struct Disconnected<'a> {
-    model: &'a dyn Model,
+///
+/// The model may be owned, borrowed or shared.
+#[derive(Debug, Clone, Copy)]
+pub struct Disconnected<M> {
+    model: M,
 }
 
-impl<'a> Disconnected<'a> {
+impl<M: Model> Disconnected<M> {
     /// Proposes plain draws of the model.
-    pub fn new(model: &'a dyn Model) -> Self {
+    pub fn new(model: M) -> Self {
         Disconnected { model }
     }
 }
 
-impl Proposal for Disconnected<'_> {
+impl<M: Model> Proposal for Disconnected<M> {
     fn dims(&self) -> &[usize] {
         self.model.dims()
     }
@@ -163,9 +160,11 @@ impl Proposal for Disconnected<'_> {
 ///
 /// A truncated model may have no configuration at all behind some `y`. Staying at `x` for these `y` keeps detailed balance, since
 /// it only adds to the probability of not moving; such rows are counted as [`Proposed::impossible`].
-#[derive(Clone)]
-pub struct Connected<'a> {
-    model: &'a dyn Model,
+///
+/// The model may be owned, borrowed or shared.
+#[derive(Debug, Clone)]
+pub struct Connected<M> {
+    model: M,
     kernel: Kernel,
 }
 
@@ -177,12 +176,12 @@ pub(super) struct Denoised {
     pub possible: Vec<bool>,
 }
 
-impl<'a> Connected<'a> {
+impl<M: Model> Connected<M> {
     /// Noises by `kernel`, denoises by `model`.
     ///
     /// # Errors
     /// [`Error::SiteCount`] or [`Error::LocalDimension`] if the kernel does not act on the states of the model.
-    pub fn new(model: &'a dyn Model, kernel: Kernel) -> Result<Self> {
+    pub fn new(model: M, kernel: Kernel) -> Result<Self> {
         match_dims(model.dims(), kernel.dims_in())?;
         Ok(Connected { model, kernel })
     }
@@ -240,7 +239,7 @@ impl<'a> Connected<'a> {
     }
 }
 
-impl Proposal for Connected<'_> {
+impl<M: Model> Proposal for Connected<M> {
     fn dims(&self) -> &[usize] {
         self.model.dims()
     }

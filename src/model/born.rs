@@ -424,7 +424,7 @@ impl Target for BornMps {
     }
 
     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
-        self.log_prob(x, &SiteWeights::Uniform)
+        self.log_prob(x)
     }
 
     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
@@ -437,7 +437,7 @@ impl Model for BornMps {
         Ok(self.reply(w, n, Request { draw: Some((n, streams)), score: None })?.samples)
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         check_configs(x, self.dims())?;
         Ok(self.reply(w, x.nrows(), Request { draw: None, score: Some(x) })?.scores)
     }

@@ -273,7 +273,7 @@ impl<M: ExactModel> Target for Given<'_, M> {
     }
 
     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
-        self.log_prob(x, &SiteWeights::Uniform)
+        self.log_prob(x)
     }
 
     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
@@ -286,16 +286,16 @@ impl<M: ExactModel> Model for Given<'_, M> {
         w.check(self.dims(), Some(n))?;
         let drawn = self.extended(w, |w| self.leg.joint.sample(w, n, streams))??;
         let x = drawn.x.slice(s![.., ..self.leg.sites()]).to_owned();
-        let log_prob = if self.label.is_some() { drawn.log_prob } else { self.log_prob(x.view(), w)? };
+        let log_prob = if self.label.is_some() { drawn.log_prob } else { self.log_prob_given(x.view(), w)? };
         Ok(Samples { x, log_prob })
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         check_configs(x, self.dims())?;
         w.check(self.dims(), Some(x.nrows()))?;
         if let Some(label) = self.label {
             let joint = with_column(x, label as u8);
-            return self.extended(w, |w| self.leg.joint.log_prob(joint.view(), w))?;
+            return self.extended(w, |w| self.leg.joint.log_prob_given(joint.view(), w))?;
         }
         let plain = self.log_marginal(x)?;
         if matches!(w, SiteWeights::Uniform) {
@@ -314,7 +314,7 @@ impl<M: ExactModel> Model for Given<'_, M> {
     }
 
     fn redraw(&self, w: &SiteWeights<'_>, old: Configs<'_>, streams: &Streams) -> Result<(Samples, Array1<f64>)> {
-        let scores = self.log_prob(old, w)?;
+        let scores = self.log_prob_given(old, w)?;
         Ok((self.sample(w, old.nrows(), streams)?, scores))
     }
 }

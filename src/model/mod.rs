@@ -12,6 +12,7 @@
 mod automaton;
 mod batched;
 mod born;
+mod draw_ahead;
 mod labelled;
 mod mixture;
 mod nearest_neighbour;
@@ -23,6 +24,7 @@ mod weights;
 pub use crate::configs::{Configs, check_configs};
 pub use automaton::{Automaton, pinned};
 pub use born::BornMps;
+pub use draw_ahead::DrawAhead;
 pub use labelled::{Given, LabelLeg};
 pub(crate) use mixture::{Codes, distinct, sample_weights};
 pub use mixture::{Compressed, KernelMixture};

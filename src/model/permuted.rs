@@ -108,10 +108,10 @@ impl<M: Model> Model for Permuted<M> {
         Ok(self.restore(self.with(w, Some(n), |w| self.model.sample(w, n, streams))??))
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         check_configs(x, &self.dims)?;
         let x = x.select(Axis(1), &self.order);
-        self.with(w, Some(x.nrows()), |w| self.model.log_prob(x.view(), w))?
+        self.with(w, Some(x.nrows()), |w| self.model.log_prob_given(x.view(), w))?
     }
 
     fn redraw(&self, w: &SiteWeights<'_>, old: Configs<'_>, streams: &Streams) -> Result<(Samples, Array1<f64>)> {

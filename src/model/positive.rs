@@ -243,7 +243,7 @@ impl<T: Real> Target for PositiveMps<T> {
     }
 
     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
-        self.log_prob(x, &SiteWeights::Uniform)
+        self.log_prob(x)
     }
 
     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
@@ -256,7 +256,7 @@ impl<T: Real> Model for PositiveMps<T> {
         Ok(self.reply(w, n, Request { draw: Some((n, streams)), score: None })?.samples)
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         check_configs(x, self.dims())?;
         Ok(self.reply(w, x.nrows(), Request { draw: None, score: Some(x) })?.scores)
     }

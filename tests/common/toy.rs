@@ -86,7 +86,7 @@ impl Model for Toy {
         Ok(self.draw(&self.laws(w, n)?, streams))
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         check_configs(x, &self.dims)?;
         Ok(self.score(x, &self.laws(w, x.nrows())?))
     }

@@ -77,12 +77,12 @@ fn untruncated_laws_are_exact_and_all_laws_normalised() {
         let full = BoundaryMps::new(&model, 256).unwrap();
         assert!((full.log_z() - log_z).abs() < 1e-12 * log_z.abs().max(10.0), "{name}: {} {log_z}", full.log_z());
         assert!(full.discarded_weight() < 1e-25, "{name}");
-        let q = full.log_prob(x.view(), &SiteWeights::Uniform).unwrap();
+        let q = full.log_prob(x.view()).unwrap();
         let worst = exact.iter().zip(&q).filter(|(p, _)| **p > -13.0).map(|(p, q)| (p - q).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-4, "{name}: log q off by {worst:e}");
         for chi in [1, 2, 3, 256] {
             let truncated = BoundaryMps::new(&model, chi).unwrap();
-            let q = truncated.log_prob(x.view(), &SiteWeights::Uniform).unwrap().mapv(f64::exp);
+            let q = truncated.log_prob(x.view()).unwrap().mapv(f64::exp);
             // Products of integers below 2³², rounded once a site.
             assert!((q.sum() - 1.0).abs() < 1e-13, "{name}, χ = {chi}: {}", q.sum());
             let support = exact.iter().zip(&q).all(|(p, &q)| *p == f64::NEG_INFINITY || q > 0.0);
@@ -98,7 +98,7 @@ fn tables_are_not_transposed() {
     let q = BoundaryMps::new(&model, 16).unwrap();
     let mut sum = Array2::zeros((2, 3));
     for x in all_configs(model.dims()).outer_iter() {
-        let p = q.log_prob(x.insert_axis(Axis(0)), &SiteWeights::Uniform).unwrap()[0].exp();
+        let p = q.log_prob(x.insert_axis(Axis(0))).unwrap()[0].exp();
         sum[[usize::from(x[0]), usize::from(x[1])]] += p;
     }
     // Sites 0..4 are (0,0) (0,1) (1,0) (1,1) with 2, 3, 2, 3 states; the sum over the second row by hand.
@@ -135,23 +135,20 @@ fn rows_do_not_depend_on_the_batch() {
     for (name, model) in models() {
         let q = BoundaryMps::new(&model, 3).unwrap();
         let streams = Streams::new(8);
-        let all = q.draw(301, &streams).unwrap().samples;
-        assert_eq!(q.log_prob(all.x.view(), &SiteWeights::Uniform).unwrap(), all.log_prob, "{name}");
-        let part = q.sample(&SiteWeights::Uniform, 75, &streams.rows_from(130)).unwrap();
+        let all = q.draw(301, &streams).unwrap();
+        assert_eq!(q.log_prob(all.x.view()).unwrap(), all.log_prob, "{name}");
+        let part = q.draw(75, &streams.rows_from(130)).unwrap();
         assert_eq!(part.x, all.x.slice(s![130..205, ..]), "{name}");
         assert_eq!(part.log_prob, all.log_prob.slice(s![130..205]), "{name}");
         for threads in [1, 3] {
             let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-            assert_eq!(pool.install(|| q.draw(301, &streams).unwrap().samples), all, "{name}");
+            assert_eq!(pool.install(|| q.draw(301, &streams).unwrap()), all, "{name}");
         }
-        assert_ne!(q.draw(301, &streams.step(1)).unwrap().samples.x, all.x, "{name}");
+        assert_ne!(q.draw(301, &streams.step(1)).unwrap().x, all.x, "{name}");
         let (new, old) = q.redraw(&SiteWeights::Uniform, all.x.view(), &streams).unwrap();
         assert_eq!((new, old), (all.clone(), all.log_prob.clone()), "{name}");
     }
-    assert_eq!(
-        BoundaryMps::new(&models()[0].1, 2).unwrap().draw(0, &Streams::new(1)).unwrap().samples.x.dim(),
-        (0, 12)
-    );
+    assert_eq!(BoundaryMps::new(&models()[0].1, 2).unwrap().draw(0, &Streams::new(1)).unwrap().x.dim(), (0, 12));
 }
 
 /// Tilted laws are the laws of the tilted model, for shared weights and for each row.
@@ -170,19 +167,20 @@ fn tilted_laws() {
             let tilted: Array1<f64> = exact.iter().zip(x.outer_iter()).map(|(p, x)| p + weight(x)).collect();
             let z = tilted.mapv(f64::exp).sum().ln();
             let table = w.index_axis(Axis(0), row);
-            let found = q.log_prob(x.view(), &SiteWeights::Shared(table)).unwrap();
+            let found = q.log_prob_given(x.view(), &SiteWeights::Shared(table)).unwrap();
             for ((p, q), k) in tilted.iter().zip(&found).zip(0..) {
                 assert!(*p < -12.0 || (p - z - q).abs() < 1e-4, "{name}, row {row}, configuration {k}");
             }
         }
         let pair = x.select(Axis(0), &[0, 0]);
-        let both = q.log_prob(pair.view(), &SiteWeights::PerRow(w.view())).unwrap();
+        let both = q.log_prob_given(pair.view(), &SiteWeights::PerRow(w.view())).unwrap();
         for row in 0..2 {
-            let one = q.log_prob(pair.slice(s![..1, ..]), &SiteWeights::Shared(w.index_axis(Axis(0), row))).unwrap();
+            let one =
+                q.log_prob_given(pair.slice(s![..1, ..]), &SiteWeights::Shared(w.index_axis(Axis(0), row))).unwrap();
             assert_eq!(both[row], one[0], "{name}");
         }
         let drawn = q.sample(&SiteWeights::PerRow(w.view()), 2, &Streams::new(3)).unwrap();
-        assert_eq!(q.log_prob(drawn.x.view(), &SiteWeights::PerRow(w.view())).unwrap(), drawn.log_prob, "{name}");
+        assert_eq!(q.log_prob_given(drawn.x.view(), &SiteWeights::PerRow(w.view())).unwrap(), drawn.log_prob, "{name}");
     }
     let (_, hard) = &models()[11];
     let q = BoundaryMps::new(hard, 8).unwrap();
@@ -212,9 +210,9 @@ fn mistakes_are_named() {
     assert_eq!(contract(&odd, &default).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
     let q = BoundaryMps::ising(&open, 4).unwrap();
     let x = Array2::zeros((2, 15));
-    assert_eq!(q.log_prob(x.view(), &SiteWeights::Uniform), Err(Error::SiteCount { expected: 16, got: 15 }));
+    assert_eq!(q.log_prob(x.view()), Err(Error::SiteCount { expected: 16, got: 15 }));
     let x = Array2::from_elem((2, 16), 2);
-    assert!(matches!(q.log_prob(x.view(), &SiteWeights::Uniform), Err(Error::StateOutOfRange { .. })));
+    assert!(matches!(q.log_prob(x.view()), Err(Error::StateOutOfRange { .. })));
     let w = Array3::ones((3, 16, 2));
     assert!(matches!(q.sample(&SiteWeights::PerRow(w.view()), 2, &Streams::new(1)), Err(Error::SampleCount { .. })));
 }
@@ -261,9 +259,9 @@ fn strong_and_weak_couplings() {
                 Err(Error::NoConvergence { .. }) if beta >= 10.0 => continue,
                 q => q.unwrap(),
             };
-            let draws = q.draw(64, &Streams::new(2)).unwrap().samples;
+            let draws = q.draw(64, &Streams::new(2)).unwrap();
             assert!(draws.log_prob.iter().all(|p| p.is_finite() && *p <= 0.0), "β = {beta}");
-            let any = q.log_prob(Array2::from_elem((1, 42), 1).view(), &SiteWeights::Uniform).unwrap()[0];
+            let any = q.log_prob(Array2::from_elem((1, 42), 1).view()).unwrap()[0];
             assert!(any.is_finite(), "β = {beta}");
             if beta == 0.0 {
                 assert!((draws.log_prob[0] + 42.0 * 2f64.ln()).abs() < 1e-5);

@@ -22,7 +22,7 @@ fn check(model: &PositiveMps, log_weight: impl Fn(ArrayView1<'_, u8>) -> f64) {
     // A few dozen roundings at the size of the logarithms.
     let tolerance = 1e-14 * (1.0 + log_z.abs());
     assert!((model.log_z() - log_z).abs() < tolerance, "log Z {} against {log_z}", model.log_z());
-    for (got, log) in model.log_prob(x.view(), &SiteWeights::Uniform).unwrap().iter().zip(&logs) {
+    for (got, log) in model.log_prob(x.view()).unwrap().iter().zip(&logs) {
         let exact = log - log_z;
         assert!((got.exp() - exact.exp()).abs() < 1e-12);
         // Conditionals below 1e-308 are zero.
@@ -156,7 +156,7 @@ fn frustrated_chains_at_any_temperature() {
     let model = PositiveMps::ising(1e4, &j, &h, Boundary::Open).unwrap();
     // The wall sits on the weakest bond: energy −(50 + 50 + 0.1 + 1.0 + 1.2 + 1.1 − 0.9).
     assert!((model.log_z() - 1e4 * 102.5).abs() < 1e-9);
-    let ground = model.sample(&SiteWeights::Uniform, 7, &Streams::new(1)).unwrap();
+    let ground = model.draw(7, &Streams::new(1)).unwrap();
     assert!(ground.x.outer_iter().all(|x| x == ArrayView1::from(&[0, 0, 1, 1, 1])));
     assert!(ground.log_prob.iter().all(|p| p.abs() < 1e-12));
 }
@@ -172,8 +172,8 @@ fn long_chains_are_exact() {
             let end = if boundary == Boundary::Ring { k.tanh().powi(n as i32).ln_1p() } else { 2f64.ln() };
             let log_z = bonds as f64 * log_cosh + end;
             assert!((model.log_z() / log_z - 1.0).abs() < 1e-14, "{} against {log_z}", model.log_z());
-            let draws = model.sample(&SiteWeights::Uniform, 2, &Streams::new(3)).unwrap();
-            assert_eq!(draws.log_prob, model.log_prob(draws.x.view(), &SiteWeights::Uniform).unwrap());
+            let draws = model.draw(2, &Streams::new(3)).unwrap();
+            assert_eq!(draws.log_prob, model.log_prob(draws.x.view()).unwrap());
             for (x, log) in draws.x.outer_iter().zip(&draws.log_prob) {
                 let bond = |i: usize| spin(x[i]) * spin(x[(i + 1) % n]);
                 let exact = k * (0..bonds).map(bond).sum::<f64>() - log_z;

@@ -81,7 +81,7 @@ fn dense_laws_under_all_forms_of_weights() {
         let evidence = law.log_evidence(&form).unwrap();
         assert_eq!(evidence.len(), form.rows().unwrap_or(1));
         evidence.iter().for_each(|e| assert_close(e.exp(), z, 1e-14 * z, "evidence"));
-        let got = law.log_prob(x.view(), &form).unwrap();
+        let got = law.log_prob_given(x.view(), &form).unwrap();
         got.iter().zip(&tilted).for_each(|(g, w)| assert_close(g.exp(), w / z, 1e-14, "tilted law"));
         let cavities = law.cavities(&form).unwrap();
         for j in 0..3 {
@@ -92,7 +92,7 @@ fn dense_laws_under_all_forms_of_weights() {
         }
         let streams = Streams::new(3);
         let (new, old) = law.redraw(&form, x.view(), &streams).unwrap();
-        assert_eq!((new.log_prob, old), (law.log_prob(new.x.view(), &form).unwrap(), got));
+        assert_eq!((new.log_prob, old), (law.log_prob_given(new.x.view(), &form).unwrap(), got));
         assert_eq!(new.x, law.sample(&form, n, &streams).unwrap().x);
     }
     let of = DenseLaw::of(&law).unwrap();

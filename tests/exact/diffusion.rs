@@ -8,7 +8,7 @@ use tensorjump::diffusion::{Bridge, Denoise, ExactDiffusion, Scores, noised_law,
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
 use tensorjump::tn::Mps;
-use tensorjump::{Error, ExactModel, Model, SiteWeights, Streams, Target};
+use tensorjump::{Error, ExactModel, Model, Streams, Target};
 
 use crate::common::ddm::{Ddm, NAMES, load_ddm};
 use crate::common::random::{random_law, random_rates};
@@ -153,7 +153,7 @@ pub fn check_reference<M: ExactModel + ?Sized>(model: &M, case: &Ddm, condition:
     let y = Array2::from_shape_vec((1, case.y.len()), case.y.clone()).unwrap();
     let all_y = repeat(y.row(0), x.nrows());
     let laws = [
-        ("P_0", model.log_prob(x.view(), &SiteWeights::Uniform), &case.p_0),
+        ("P_0", model.log_prob(x.view()), &case.p_0),
         ("P_s", model.noised_log_prob(&to_s, x.view()), &case.p_s),
         ("P_t", model.noised_log_prob(&kernel, x.view()), &case.p_t),
         ("P(x_s|y)", model.denoise_to_log_prob(&bridge, x.view(), all_y.view()), &case.p_s_given_y),
@@ -244,7 +244,7 @@ fn positive_laws_against_enumeration() {
             assert_eq!(noised.as_mps().bonds(), mps.bonds());
             assert!(noised.log_z().abs() < 1e-14);
             let all = all_configs(kernel.dims_out());
-            let got = noised.log_prob(all.view(), &SiteWeights::Uniform).unwrap();
+            let got = noised.log_prob(all.view()).unwrap();
             let law = truth.noised(&kernel).unwrap();
             got.iter().zip(law.p()).for_each(|(g, p)| assert_close(g.exp(), *p, TOLERANCE, "noised train"));
         }
@@ -296,9 +296,7 @@ fn denoising_in_single_precision() {
         let single = double.single_precision();
         let noise = Noise::new(Rates::new(random_rates(&dims, seed)).unwrap(), Schedule::default());
         let kernel = noise.kernel(0.0, 0.4).unwrap();
-        let y = kernel
-            .sample(double.sample(&SiteWeights::Uniform, 300, &Streams::new(7)).unwrap().x.view(), &Streams::new(7))
-            .unwrap();
+        let y = kernel.sample(double.draw(300, &Streams::new(7)).unwrap().x.view(), &Streams::new(7)).unwrap();
         let draws = single.denoise(&kernel, y.view(), &Streams::new(8)).unwrap();
         assert_eq!(draws.log_prob, single.denoise_log_prob(&kernel, draws.x.view(), y.view()).unwrap());
         let x = all_configs(&dims);

@@ -20,7 +20,7 @@ const SCHEMES: [Scheme; 2] = [Scheme::ClassifierFree, Scheme::ClassifierBased];
 /// Probabilities of all configurations under a model.
 fn probabilities(model: &dyn Model) -> Vec<f64> {
     let x = all_configs(model.dims());
-    model.log_prob(x.view(), &SiteWeights::Uniform).unwrap().iter().map(|l| l.exp()).collect()
+    model.log_prob(x.view()).unwrap().iter().map(|l| l.exp()).collect()
 }
 
 /// `p A/Σ p A` and the sum, for a constraint given as a function.
@@ -195,7 +195,7 @@ fn infilling_by_masks_and_by_pins() {
     let repeated = Array2::from_shape_fn((x.nrows(), 4), |(_, j)| y[[0, j]]);
     let masked = model.denoise_log_prob(&kernel, x.view(), repeated.view()).unwrap();
     let pins = pinned(&dims, &[(0, 1), (2, 0)]).unwrap();
-    let by_pins = model.log_prob(x.view(), &SiteWeights::Shared(pins.view())).unwrap();
+    let by_pins = model.log_prob_given(x.view(), &SiteWeights::Shared(pins.view())).unwrap();
     let (law, _) = conditioned(&probabilities(&model), &dims, |x| f64::from(x[0] == 1 && x[2] == 0));
     for ((a, b), p) in masked.iter().zip(&by_pins).zip(&law) {
         assert!((a.exp() - p).abs() < 1e-12 && (b.exp() - p).abs() < 1e-12);
@@ -290,7 +290,7 @@ fn sectors_as_labels() {
 }
 
 /// The law at time zero after `steps` equal steps from `t`.
-fn guided_law(guided: &Guided<'_>, start: &[f64], t: f64, steps: usize) -> Vec<f64> {
+fn guided_law<C: Denoiser, U: Denoiser>(guided: &Guided<C, U>, start: &[f64], t: f64, steps: usize) -> Vec<f64> {
     let time = |k: usize| t * (1.0 - k as f64 / steps as f64);
     (0..steps).fold(start.to_vec(), |p, k| push(guided, &p, if k + 1 == steps { 0.0 } else { time(k + 1) }, time(k)))
 }

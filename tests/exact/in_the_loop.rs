@@ -12,7 +12,7 @@ use tensorjump::learn::{
 use tensorjump::mcmc::{Assessment, assess, bridge};
 use tensorjump::model::BornMps;
 use tensorjump::tn::{Mps, Truncation};
-use tensorjump::{Error, Model, SiteWeights, Streams};
+use tensorjump::{Error, Model, Streams};
 
 use super::common::all_configs;
 use super::common::random::random_law;
@@ -25,7 +25,7 @@ fn root(dims: &[usize], p: &[f64]) -> Mps {
 }
 
 fn kl(p: &[f64], model: &BornMps, x: &Array2<u8>) -> f64 {
-    let q = model.log_prob(x.view(), &SiteWeights::Uniform).unwrap();
+    let q = model.log_prob(x.view()).unwrap();
     p.iter().zip(&q).filter(|(p, _)| **p > 0.0).map(|(p, q)| p * (p.ln() - q)).sum()
 }
 

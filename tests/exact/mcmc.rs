@@ -68,7 +68,7 @@ fn connected_matrix(
     for y in all_configs(kernel.dims_out()).outer_iter() {
         let y = y.broadcast((n, y.len())).unwrap();
         let noise = kernel.log_prob(x.view(), y).unwrap();
-        let denoise = match model.log_prob(x.view(), &kernel.likelihood(y)) {
+        let denoise = match model.log_prob_given(x.view(), &kernel.likelihood(y)) {
             Ok(denoise) => denoise,
             Err(Error::ZeroEvidence { .. }) => continue, // the chain stays
             Err(error) => panic!("{error}"),
@@ -90,7 +90,7 @@ fn connected_matrix(
 fn disconnected_matrix(target: &dyn Target, model: &dyn Model, ratio: &dyn Fn(Triple) -> f64) -> Array2<f64> {
     let x = all_configs(&DIMS);
     let log_weight = target.log_weight(x.view()).unwrap();
-    let q = model.log_prob(x.view(), &SiteWeights::Uniform).unwrap();
+    let q = model.log_prob(x.view()).unwrap();
     Array2::from_shape_fn((q.len(), q.len()), |(i, j)| {
         if i == j || q[j] == f64::NEG_INFINITY || log_weight[i] == f64::NEG_INFINITY {
             return 0.0;
@@ -368,8 +368,8 @@ fn foreign_models_are_checked() {
         fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples> {
             self.0.sample(w, n, streams)
         }
-        fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
-            self.0.log_prob(x, w)
+        fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+            self.0.log_prob_given(x, w)
         }
         fn redraw(&self, _: &SiteWeights<'_>, old: Configs<'_>, _: &Streams) -> Result<(Samples, Array1<f64>)> {
             let n = old.nrows() + 1;

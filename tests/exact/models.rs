@@ -36,7 +36,7 @@ pub fn check_against_table<M: ExactModel>(model: &M, p: &[f64], condition: &[f64
     for w in every_form(&dims, batch.nrows(), PERIOD, &mut stream(name)) {
         let w = w.get();
         let rows = if w.rows().is_some() { PERIOD } else { 1 };
-        let scores = model.log_prob(batch.view(), &w).unwrap();
+        let scores = model.log_prob_given(batch.view(), &w).unwrap();
         let evidence = model.log_evidence(&w).unwrap();
         let cavities = model.cavities(&w).unwrap();
         assert_eq!(cavities.dim(), (w.rows().unwrap_or(1), dims.len(), *dims.iter().max().unwrap()));
@@ -65,7 +65,7 @@ pub fn check_bits<M: Model>(model: &M, name: &str) {
     for w in every_form(model.dims(), n, n, &mut stream(name)) {
         let w = w.get();
         let drawn = model.sample(&w, n, &streams).unwrap();
-        assert_eq!(drawn.log_prob, model.log_prob(drawn.x.view(), &w).unwrap());
+        assert_eq!(drawn.log_prob, model.log_prob_given(drawn.x.view(), &w).unwrap());
         let old = model.sample(&w, n, &streams.step(1)).unwrap();
         let (new, scores) = model.redraw(&w, old.x.view(), &streams).unwrap();
         assert_eq!((&new, &scores), (&drawn, &old.log_prob));
@@ -77,7 +77,7 @@ pub fn check_bits<M: Model>(model: &M, name: &str) {
                 SiteWeights::PerRow(w) => SiteWeights::PerRow(w.slice_move(s![row..=row, .., ..])),
                 other => other,
             };
-            assert_eq!(model.log_prob(drawn.x.slice(s![row..=row, ..]), &one).unwrap()[0], drawn.log_prob[row]);
+            assert_eq!(model.log_prob_given(drawn.x.slice(s![row..=row, ..]), &one).unwrap()[0], drawn.log_prob[row]);
             let again = model.sample(&one, 1, &streams.rows_from(row)).unwrap();
             assert_eq!((again.x.row(0), again.log_prob[0]), (drawn.x.row(row), drawn.log_prob[row]));
         }
@@ -144,8 +144,10 @@ fn single_precision_states_the_law_it_draws_from() {
         let x = all_configs(&dims);
         let batch = repeated(x.view(), PERIOD);
         for w in every_form(&dims, batch.nrows(), PERIOD, &mut stream(&name)) {
-            let (p, q) =
-                (double.log_prob(batch.view(), &w.get()).unwrap(), single.log_prob(batch.view(), &w.get()).unwrap());
+            let (p, q) = (
+                double.log_prob_given(batch.view(), &w.get()).unwrap(),
+                single.log_prob_given(batch.view(), &w.get()).unwrap(),
+            );
             for row in 0..PERIOD {
                 // Conditionals are normalised in double precision whatever the products were.
                 let total: f64 = q.slice(s![row..;PERIOD]).iter().map(|q| q.exp()).sum();
@@ -170,10 +172,10 @@ fn long_chains_stay_finite() {
     let positive = PositiveMps::random(&dims, 4, &mut rng).unwrap();
     let born = BornMps::random(&dims, 3, &mut rng).unwrap();
     for model in [&positive as &dyn ExactModel, &born] {
-        let plain = model.sample(&SiteWeights::Uniform, 3, &streams).unwrap();
+        let plain = model.draw(3, &streams).unwrap();
         let tilted = model.sample(&w, 3, &streams).unwrap();
         let evidence = model.log_evidence(&w).unwrap();
-        let score = model.log_prob(tilted.x.view(), &SiteWeights::Uniform).unwrap();
+        let score = model.log_prob(tilted.x.view()).unwrap();
         // By counts: a plain sum of 10⁵ equal logarithms rounds the same way every time.
         let kernel = |i: usize| -> f64 {
             let mut counts = [0.0; 4];
@@ -199,13 +201,13 @@ fn impossible_weights_name_the_row() {
     for model in [&model as &dyn ExactModel, &born] {
         let w = SiteWeights::PerRow(w.view());
         assert_eq!(model.sample(&w, 4, &streams), Err(Error::ZeroEvidence { row: 2 }));
-        assert_eq!(model.log_prob(Array2::zeros((4, 2)).view(), &w), Err(Error::ZeroEvidence { row: 2 }));
+        assert_eq!(model.log_prob_given(Array2::zeros((4, 2)).view(), &w), Err(Error::ZeroEvidence { row: 2 }));
         let evidence = model.log_evidence(&w).unwrap();
         assert_eq!(evidence[2], f64::NEG_INFINITY);
         assert!(evidence[0].abs() < 1e-15);
         // An impossible configuration scores −∞ and leaves its neighbours alone.
         let x = ndarray::array![[1, 1], [0, 1]];
-        let scores = model.log_prob(x.view(), &SiteWeights::Uniform).unwrap();
+        let scores = model.log_prob(x.view()).unwrap();
         assert_eq!(scores[0], f64::NEG_INFINITY);
         assert!((scores[1] - (2.0f64 / 3.0).ln()).abs() < 1e-14 || scores[1].is_finite());
     }
@@ -225,7 +227,7 @@ fn tiny_conditionals_leave_the_batch_alone() {
         let ones = Array3::ones((3, 2, 2));
         for model in [&model as &dyn Model, &single] {
             for w in [SiteWeights::Uniform, SiteWeights::PerRow(ones.view())] {
-                let scores = model.log_prob(x.view(), &w).unwrap();
+                let scores = model.log_prob_given(x.view(), &w).unwrap();
                 assert!((scores[0] - 0.4f64.ln()).abs() < 1e-6 && (scores[2] - 0.6f64.ln()).abs() < 1e-6);
                 assert!(
                     scores[1] == f64::NEG_INFINITY || (scores[1] - (0.3 * tiny).ln()).abs() < 1e-3,
@@ -242,10 +244,10 @@ fn bad_input_is_a_typed_error() {
     let model = PositiveMps::random(&[2, 3], 2, &mut stream("bad")).unwrap();
     let streams = Streams::new(1);
     let x = Array2::<u8>::zeros((2, 3));
-    assert_eq!(model.log_prob(x.view(), &SiteWeights::Uniform), Err(Error::SiteCount { expected: 2, got: 3 }));
+    assert_eq!(model.log_prob(x.view()), Err(Error::SiteCount { expected: 2, got: 3 }));
     let x = ndarray::array![[0, 0], [0, 3]];
     let out = Error::StateOutOfRange { row: 1, site: 1, state: 3, dim: 3 };
-    assert_eq!(model.log_prob(x.view(), &SiteWeights::Uniform), Err(out));
+    assert_eq!(model.log_prob(x.view()), Err(out));
     let w = Array3::ones((4, 2, 3));
     let samples = Error::SampleCount { expected: 5, got: 4 };
     assert_eq!(model.sample(&SiteWeights::PerRow(w.view()), 5, &streams), Err(samples));
@@ -269,7 +271,7 @@ fn bad_input_is_a_typed_error() {
     assert!(matches!(PositiveMps::from_table(&[2, 0], &[]), Err(Error::Parameter { .. })));
     assert!(matches!(PositiveMps::from_table(&[], &[]), Err(Error::Shape { .. })));
     assert!(matches!(PositiveMps::product(&[]), Err(Error::SiteCount { .. })));
-    let empty = model.sample(&SiteWeights::Uniform, 0, &streams).unwrap();
+    let empty = model.draw(0, &streams).unwrap();
     assert_eq!(empty.x.dim(), (0, 2));
 }
 

@@ -38,7 +38,7 @@ fn systems() -> Vec<(&'static str, DenseLaw, Noise)> {
 
 /// Conditionals of `exact`, each multiplied by a random factor that depends on the other sites, and normalised.
 fn perturbed<'a>(
-    exact: &'a ExactDenoiser<'a, DenseLaw>,
+    exact: &'a ExactDenoiser<&'a DenseLaw>,
     seed: u64,
 ) -> GivenDenoiser<impl Fn(f64, tensorjump::Configs<'_>) -> tensorjump::Result<Array3<f64>> + Send + Sync + 'a> {
     GivenDenoiser::new(exact.noise().clone(), Face::ConditionalMarginals, move |t, y| {
@@ -122,7 +122,7 @@ fn bound<D: Denoiser + ?Sized>(denoiser: &D, law: &DenseLaw, nodes: &Quadrature)
 
 /// A denoiser that mistakes `P(x_0^j | z)` for the cavity.
 fn trapped<'a>(
-    exact: &'a ExactDenoiser<'a, DenseLaw>,
+    exact: &'a ExactDenoiser<&'a DenseLaw>,
 ) -> GivenDenoiser<impl Fn(f64, tensorjump::Configs<'_>) -> tensorjump::Result<Array3<f64>> + Send + Sync + 'a> {
     GivenDenoiser::new(exact.noise().clone(), Face::Cavities, |t, z| {
         exact.model().scores(&exact.noise().kernel(0.0, t)?, z)?.denoiser_marginals()

@@ -27,7 +27,7 @@ fn glass(rows: usize, cols: usize, geometry: Geometry, beta: f64) -> Ising {
 /// Largest difference of the amplitudes `√P`. Rounding adds about 10⁻¹⁶ of the norm a site and tensor, far below 10⁻¹³ for 16 sites; the
 /// difference of the probabilities is at most twice as large.
 fn amplitude_error(model: &dyn Model, law: &[f64]) -> f64 {
-    let log = model.log_prob(all_configs(model.dims()).view(), &SiteWeights::Uniform).unwrap();
+    let log = model.log_prob(all_configs(model.dims()).view()).unwrap();
     log.iter().zip(law).map(|(log, p)| ((0.5 * log).exp() - p.sqrt()).abs()).fold(0.0, f64::max)
 }
 
@@ -174,12 +174,12 @@ fn permuted_laws_match_enumeration() {
     assert_eq!(permuted.dims(), [3, 4, 2, 2]);
     let x = all_configs(permuted.dims());
     let inner = Array2::from_shape_fn(x.dim(), |(i, k)| x[[i, order[k]]]);
-    let p = line.log_prob(inner.view(), &SiteWeights::Uniform).unwrap().mapv(f64::exp).to_vec();
+    let p = line.log_prob(inner.view()).unwrap().mapv(f64::exp).to_vec();
     const PERIOD: usize = 3;
     let rows = repeated(x.view(), PERIOD);
     for weights in every_form(permuted.dims(), rows.nrows(), PERIOD, &mut rng("weights")) {
         let w = weights.get();
-        let log_prob = permuted.log_prob(rows.view(), &w).unwrap();
+        let log_prob = permuted.log_prob_given(rows.view(), &w).unwrap();
         let evidence = permuted.log_evidence(&w).unwrap();
         let cavities = permuted.cavities(&w).unwrap();
         for row in 0..PERIOD {
@@ -193,7 +193,7 @@ fn permuted_laws_match_enumeration() {
         }
         let streams = Streams::new(3);
         let samples = permuted.sample(&w, rows.nrows(), &streams).unwrap();
-        assert_eq!(permuted.log_prob(samples.x.view(), &w).unwrap(), samples.log_prob);
+        assert_eq!(permuted.log_prob_given(samples.x.view(), &w).unwrap(), samples.log_prob);
         let (again, old) = permuted.redraw(&w, rows.view(), &streams).unwrap();
         assert_eq!((again, old), (samples, log_prob));
     }
@@ -222,7 +222,7 @@ fn tilted_laws_of_the_snake() {
     let exact = law(&ising);
     let snake = SnakeMps::new(&ising, 8).unwrap();
     let x = all_configs(&[2; 9]);
-    let table = |w: &SiteWeights<'_>| snake.log_prob(x.view(), w).unwrap().mapv(f64::exp);
+    let table = |w: &SiteWeights<'_>| snake.log_prob_given(x.view(), w).unwrap().mapv(f64::exp);
     let shared = Array2::from_shape_fn((9, 2), |(j, a)| 0.1 + (j as f64 * 0.7 + a as f64 * 1.3).sin().abs());
     for weights in [Weights::Uniform, Weights::Shared(shared)] {
         let (law, _) = tilted_law(&exact, &[2; 9], &weights.get(), 0);
@@ -232,7 +232,7 @@ fn tilted_laws_of_the_snake() {
     // Exact model: both moves are always accepted.
     let noise = Noise::new(Rates::binary_flip(9, 1.0, 0.4).unwrap(), Schedule::default());
     let connected = Connected::new(&snake, noise.kernel(0.0, 0.3).unwrap()).unwrap();
-    let start = snake.sample(&SiteWeights::Uniform, 200, &Streams::new(1)).unwrap().x;
+    let start = snake.draw(200, &Streams::new(1)).unwrap().x;
     for proposal in [&connected as &dyn Proposal, &Disconnected::new(&snake)] {
         let proposed = proposal.propose(start.view(), &Streams::new(2)).unwrap();
         let change = ising.log_weight(proposed.x.view()).unwrap() - ising.log_weight(start.view()).unwrap();
@@ -282,7 +282,7 @@ fn bad_input_is_named() {
     parameter(Permuted::new(line.clone(), vec![0, 1, 1]).unwrap_err(), "order");
     parameter(Permuted::new(line.clone(), vec![0, 1, 3]).unwrap_err(), "order");
     let permuted = Permuted::new(line, vec![2, 0, 1]).unwrap();
-    let error = permuted.log_prob(array![[0, 0, 2]].view(), &SiteWeights::Uniform).unwrap_err();
+    let error = permuted.log_prob(array![[0, 0, 2]].view()).unwrap_err();
     assert_eq!(error, Error::StateOutOfRange { row: 0, site: 2, state: 2, dim: 2 });
     let w = array![[1.0, 1.0], [1.0, -1.0], [1.0, 1.0]];
     let error = permuted.sample(&SiteWeights::Shared(w.view()), 1, &Streams::new(1)).unwrap_err();
@@ -297,15 +297,15 @@ fn low_temperature_neither_overflows_nor_underflows() {
     let cold = Ising::new(couplings.clone().with_field(vec![0.1; 36]).unwrap(), 200.0).unwrap();
     let snake = SnakeMps::new(&cold, 8).unwrap();
     let up = Array2::<u8>::ones((1, 36));
-    assert_eq!(snake.log_prob(up.view(), &SiteWeights::Uniform).unwrap()[0], 0.0);
+    assert_eq!(snake.log_prob(up.view()).unwrap()[0], 0.0);
     assert!((snake.log_z() - cold.log_weight(up.view()).unwrap()[0]).abs() < 1e-9);
     // Without field: up and down, half each (the next weights are e^{−8·200}).
     let snake = SnakeMps::new(&Ising::new(couplings, 200.0).unwrap(), 8).unwrap();
     let both = ndarray::concatenate![ndarray::Axis(0), up, Array2::zeros((1, 36))];
-    for log in snake.log_prob(both.view(), &SiteWeights::Uniform).unwrap() {
+    for log in snake.log_prob(both.view()).unwrap() {
         assert!((log - 0.5f64.ln()).abs() < 1e-13);
     }
-    let draws = snake.sample(&SiteWeights::Uniform, 64, &Streams::new(5)).unwrap();
+    let draws = snake.draw(64, &Streams::new(5)).unwrap();
     let same = |x: ArrayView1<'_, u8>| x.iter().all(|&a| a == x[0]);
     assert!(draws.x.outer_iter().all(same));
     assert!(draws.x.column(0).iter().any(|&a| a == 1) && draws.x.column(0).iter().any(|&a| a == 0));

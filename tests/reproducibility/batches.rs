@@ -109,7 +109,7 @@ fn noise_and_diffusion_see_neither() {
     let kernel = noise.kernel(0.0, 0.5).unwrap();
     let bridge = Bridge::of(&noise, 0.2, 0.5).unwrap();
     let streams = Streams::new(3);
-    let x = models.dense.sample(&SiteWeights::Uniform, 9000, &streams).unwrap().x;
+    let x = models.dense.draw(9000, &streams).unwrap().x;
     let noised = |threads, rows: usize| in_pool(threads, || kernel.sample(x.slice(s![..rows, ..]), &streams).unwrap());
     let y = noised(1, 9000);
     assert_eq!(noised(2, 9000), y);

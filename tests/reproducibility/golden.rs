@@ -7,7 +7,7 @@ use ndarray::{Array1, Array2};
 use rand::Rng;
 use tensorjump::model::{BornMps, Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Model, SiteWeights, Streams};
+use tensorjump::{Model, Streams};
 
 /// One digit a site, one word a row.
 fn digits(x: &Array2<u8>) -> String {
@@ -26,7 +26,7 @@ fn assert_golden(x: &Array2<u8>, log_prob: &Array1<f64>, expected: &str, logs: &
 /// Plain and tilted draws of four rows, as `(plain, plain logs, tilted, tilted logs)`.
 fn check(model: &dyn Model, plain: (&str, [f64; 4]), tilted: (&str, [f64; 4])) {
     let streams = Streams::new(20_260_101);
-    let draws = model.sample(&SiteWeights::Uniform, 4, &streams.step(1)).unwrap();
+    let draws = model.draw(4, &streams.step(1)).unwrap();
     let kernel = Noise::new(Rates::uniform(model.dims(), 0.8).unwrap(), Schedule::default()).kernel(0.0, 0.7).unwrap();
     let again = model.sample(&kernel.likelihood(draws.x.view()), 4, &streams.step(2)).unwrap();
     assert_golden(&draws.x, &draws.log_prob, plain.0, &plain.1);

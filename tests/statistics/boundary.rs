@@ -6,7 +6,7 @@ use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 use tensorjump::mcmc::{
     importance_mean, log_importance_weights, log_mean_weight, missing_mass, stationary_acceptance, weight_summary,
 };
-use tensorjump::{Model, SiteWeights, Streams, Target};
+use tensorjump::{Model, Streams, Target};
 
 use crate::common::reference::{Case, cases};
 use crate::common::{all_configs, assert_law, counts, law};
@@ -36,10 +36,10 @@ fn draws_follow_the_law() {
         let ising = |c: Couplings| Ising::new(c, 0.6).unwrap();
         let (model, wrong) = (ising(couplings.clone()), ising(twin(&couplings)));
         let full = BoundaryMps::ising(&model, 64).unwrap();
-        let found = counts(&full.draw(DRAWS, &Streams::new(1)).unwrap().samples.x, model.dims());
+        let found = counts(&full.draw(DRAWS, &Streams::new(1)).unwrap().x, model.dims());
         assert_law(&found, &law(&model), &law(&wrong));
         let truncated = BoundaryMps::ising(&model, 1).unwrap();
-        let found = counts(&truncated.draw(DRAWS, &Streams::new(2)).unwrap().samples.x, model.dims());
+        let found = counts(&truncated.draw(DRAWS, &Streams::new(2)).unwrap().x, model.dims());
         assert_law(&found, &law(&truncated), &law(&model));
     }
 }
@@ -53,15 +53,10 @@ fn floored_draws_follow_the_scores() {
         let model = Ising::new(Couplings::plus_minus(square(4, 4, geometry), seed), 2.0).unwrap();
         for chi in [1, 2] {
             let q = BoundaryMps::ising(&model, chi).unwrap();
-            let Draws { samples, floored: count } = q.draw(DRAWS, &Streams::new(seed)).unwrap();
+            let Draws { samples, floored: count } = q.draw_counted(DRAWS, &Streams::new(seed)).unwrap();
             floored += count;
             let scores = law(&q);
-            assert!(
-                (q.log_prob(all_configs(model.dims()).view(), &SiteWeights::Uniform).unwrap().mapv(f64::exp).sum()
-                    - 1.0)
-                    .abs()
-                    < 1e-12
-            );
+            assert!((q.log_prob(all_configs(model.dims()).view()).unwrap().mapv(f64::exp).sum() - 1.0).abs() < 1e-12);
             let warmer = Ising::new(model.couplings().clone(), 1.5).unwrap();
             assert_law(&counts(&samples.x, model.dims()), &scores, &law(&warmer));
         }
@@ -78,12 +73,12 @@ fn potts_and_hard_squares_follow_the_law() {
         let couplings = couplings.with_field(field).unwrap();
         let potts = |c: &Couplings| PairModel::potts(c, 3, 0.9).unwrap();
         let (model, wrong) = (potts(&couplings), potts(&twin(&couplings)));
-        let found = BoundaryMps::new(&model, 27).unwrap().draw(DRAWS, &Streams::new(3)).unwrap();
+        let found = BoundaryMps::new(&model, 27).unwrap().draw_counted(DRAWS, &Streams::new(3)).unwrap();
         assert_law(&counts(&found.samples.x, model.dims()), &law(&model), &law(&wrong));
         for chi in [1, 16] {
             let hard = |z| PairModel::hard_squares(square(4, 4, geometry), z).unwrap();
             let q = BoundaryMps::new(&hard(2.0), chi).unwrap();
-            let found = q.draw(DRAWS, &Streams::new(4)).unwrap();
+            let found = q.draw_counted(DRAWS, &Streams::new(4)).unwrap();
             let expected = if chi == 1 { law(&q) } else { law(&hard(2.0)) };
             assert_law(&counts(&found.samples.x, &[2; 16]), &expected, &law(&hard(1.9)));
         }
@@ -98,7 +93,7 @@ struct Weighted {
 
 fn weighted(ising: &Ising, chi: usize, n: usize) -> Weighted {
     let q = BoundaryMps::ising(ising, chi).unwrap();
-    let draws = q.draw(n, &Streams::new(11)).unwrap();
+    let draws = q.draw_counted(n, &Streams::new(11)).unwrap();
     let log_w = log_importance_weights(ising, &draws.samples).unwrap();
     Weighted { draws, log_w }
 }
@@ -228,6 +223,6 @@ fn small_bonds_show_in_the_weights() {
     let exact = log_mean_weight(four.log_w.view()).unwrap().mean;
     let log_target = four.log_w.mapv(|w| w - exact) + &four.draws.samples.log_prob;
     let q = BoundaryMps::ising(&ising, 1).unwrap();
-    let log_q = q.log_prob(four.draws.samples.x.view(), &SiteWeights::Uniform).unwrap();
+    let log_q = q.log_prob(four.draws.samples.x.view()).unwrap();
     assert!(missing_mass(3.0, log_target.view(), log_q.view()).unwrap().mean > 0.05);
 }

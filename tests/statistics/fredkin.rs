@@ -35,7 +35,7 @@ fn law(c: f64, w: impl Fn(usize, usize) -> f64) -> Vec<f64> {
 fn plain_draws() {
     for c in [0.3, 0.55] {
         let model = FredkinModel::new(&Fredkin::new(SITES, c).unwrap()).unwrap();
-        let draws = model.sample(&SiteWeights::Uniform, 200_000, &Streams::new(21)).unwrap();
+        let draws = model.draw(200_000, &Streams::new(21)).unwrap();
         // The twin of the texts that swap c and 1 − c.
         assert_law(&counts(&draws.x, model.dims()), &law(c, |_, _| 1.0), &law(1.0 - c, |_, _| 1.0));
     }
@@ -71,7 +71,7 @@ fn tilted_draws() {
 fn truncated_draws() {
     let chain = Fredkin::new(SITES, 0.5).unwrap();
     let model = FredkinModel::truncated(&chain, 2).unwrap();
-    let draws = model.sample(&SiteWeights::Uniform, 100_000, &Streams::new(25)).unwrap();
+    let draws = model.draw(100_000, &Streams::new(25)).unwrap();
     let heights = chain.heights(all_configs(chain.dims()).view()).unwrap();
     // Two heights a bond at N = 8 leave out the fourth level: one path of fourteen.
     let mut right = law(0.5, |_, _| 1.0);
@@ -142,7 +142,7 @@ fn jump_process() {
     assert_law(&n, &row_of(&right, from), &row_of(&(&w * (time / 2.0)).exp(), from));
 
     let model = FredkinModel::new(&chain).unwrap();
-    let mut start = model.sample(&SiteWeights::Uniform, runs, &Streams::new(32)).unwrap().x;
+    let mut start = model.draw(runs, &Streams::new(32)).unwrap().x;
     let streams = Streams::new(33).domain("test");
     for (run, mut row) in start.outer_iter_mut().enumerate() {
         let mut rng = Xoshiro256PlusPlus::from_rng(&mut streams.stream(run));
@@ -187,8 +187,7 @@ fn mean_area_of_long_chains() {
     for c in [0.3, 0.5, 0.7] {
         let chain = Fredkin::new(400, c).unwrap();
         let exact = chain.equilibrium().unwrap();
-        let draws =
-            FredkinModel::new(&chain).unwrap().sample(&SiteWeights::Uniform, 10_000, &Streams::new(41)).unwrap();
+        let draws = FredkinModel::new(&chain).unwrap().draw(10_000, &Streams::new(41)).unwrap();
         let area = chain.area(draws.x.view()).unwrap();
         let mean = area.iter().sum::<i64>() as f64 / 1e4;
         let sigma = (exact.area_var() / 1e4).sqrt();
@@ -209,7 +208,7 @@ fn draws_do_not_depend_on_threads() {
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
         pool.install(|| {
-            let plain = model.sample(&SiteWeights::Uniform, 70, &Streams::new(51)).unwrap();
+            let plain = model.draw(70, &Streams::new(51)).unwrap();
             (
                 plain,
                 model.redraw(&SiteWeights::PerRow(w.view()), plain_start(&model).view(), &Streams::new(52)).unwrap(),

@@ -17,7 +17,7 @@ fn constrained_draws_never_violate() {
     let ring = PositiveMps::ising(0.4, &[1.0; 10], &[0.0; 10], Boundary::Ring).unwrap();
     let sector = Automaton::sum(&vec![vec![-1, 1]; 10], 2..=2).unwrap();
     let model = ring.constrained(&sector).unwrap();
-    let x = model.sample(&SiteWeights::Uniform, 1_000_000, &Streams::new(5)).unwrap().x;
+    let x = model.draw(1_000_000, &Streams::new(5)).unwrap().x;
     let violations = x.outer_iter().filter(|x| x.iter().map(|&a| u32::from(a)).sum::<u32>() != 6).count();
     assert_eq!(violations, 0);
     let inside = |x: ndarray::ArrayView1<'_, u8>| f64::from(x.iter().map(|&a| u32::from(a)).sum::<u32>() == 6);
@@ -75,7 +75,7 @@ fn guided_draws_follow_their_step_laws() {
         let pushed = |gamma: f64| {
             times.windows(2).fold(start.p().to_vec(), |p, pair| push(&guided(gamma), &p, pair[1], pair[0]))
         };
-        let clean = all.sample(&SiteWeights::Uniform, n, &Streams::new(8)).unwrap().x;
+        let clean = all.draw(n, &Streams::new(8)).unwrap().x;
         let y = kernel.sample(clean.view(), &Streams::new(8)).unwrap();
         let run = guided(2.0).sample(&times, y.view(), &Streams::new(8)).unwrap();
         assert!(run.stranded.is_empty() && run.evaluations == 3);

@@ -8,7 +8,7 @@ use tensorjump::mcmc::{
     Chains, Connected, InnerDraws, Level, Local, MetropolisHastings, Move, MoveReport, RunOptions, Tempering, run,
 };
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
-use tensorjump::{Configs, Model, SiteWeights, Stream, Streams, Target};
+use tensorjump::{Configs, Model, Stream, Streams, Target};
 
 use crate::common::random::random_rates;
 use crate::common::reference::tori;
@@ -131,7 +131,7 @@ fn without_ratio(
         let window = model.window(place, x)?;
         let sites = place.sites(model.lattice())?;
         let boundary = BoundaryMps::new(&window, chi)?;
-        let new = boundary.sample(&SiteWeights::Uniform, 1, &Streams::new(stream.next_u64()))?.x;
+        let new = boundary.draw(1, &Streams::new(stream.next_u64()))?.x;
         let old = Array2::from_shape_fn(new.dim(), |(_, j)| x[sites[j]]);
         let gain = window.log_weight(new.view())?[0] - window.log_weight(old.view())?[0];
         if stream.random::<f64>() < gain.exp() {
@@ -342,7 +342,7 @@ fn connected_moves_at_the_critical_point() {
     let couplings = Couplings::uniform(Square::new(32, 32, Geometry::Open).unwrap(), 1.0).unwrap();
     let ising = Ising::new(couplings, 0.5 * 2f64.sqrt().ln_1p()).unwrap();
     let boundary = BoundaryMps::ising(&ising, 2).unwrap();
-    let start = BoundaryMps::ising(&ising, 8).unwrap().draw(128, &Streams::new(1)).unwrap().samples.x;
+    let start = BoundaryMps::ising(&ising, 8).unwrap().draw(128, &Streams::new(1)).unwrap().x;
     let mut chains = Chains::new(&ising, start).unwrap();
     let noise = Noise::new(Rates::binary_flip(1024, 1.0, 1.0).unwrap(), Schedule::constant(1.0).unwrap());
     for (time, bar) in [(0.2, 0.99), (0.5, 0.96), (1.0, 0.81)] {

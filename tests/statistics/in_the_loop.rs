@@ -14,7 +14,7 @@ use tensorjump::mcmc::{
 };
 use tensorjump::model::BornMps;
 use tensorjump::tn::Truncation;
-use tensorjump::{Model, SiteWeights, Stream, Streams, Target};
+use tensorjump::{Model, Stream, Streams, Target};
 
 use super::common::{all_configs, assert_law};
 
@@ -86,13 +86,13 @@ fn dyck_paths_are_learned_from_their_log_weight() {
     let off = (found.log_z.mean - 132f64.ln()) / found.log_z.error; // Catalan number of 6
     assert!(off.abs() < SIGMAS, "log Z off by {off:.1} standard errors");
     // What the law asks of a model: nothing missing, and the area, by weighted draws.
-    let exact = FredkinModel::new(&chain).unwrap().sample(&SiteWeights::Uniform, 20_000, &Streams::new(6)).unwrap();
+    let exact = FredkinModel::new(&chain).unwrap().draw(20_000, &Streams::new(6)).unwrap();
     let missing = |model: &BornMps| {
-        let score = model.log_prob(exact.x.view(), &SiteWeights::Uniform).unwrap();
+        let score = model.log_prob(exact.x.view()).unwrap();
         missing_mass(1000f64.ln(), exact.log_prob.view(), score.view()).unwrap().mean
     };
     let area_off = |model: &BornMps| {
-        let draws = model.sample(&SiteWeights::Uniform, 20_000, &Streams::new(7)).unwrap();
+        let draws = model.draw(20_000, &Streams::new(7)).unwrap();
         let area = chain.area(draws.x.view()).unwrap().mapv(|a| a as f64);
         let log_w = log_importance_weights(&chain, &draws).unwrap();
         let mean = importance_mean(log_w.view(), area.view()).unwrap();

@@ -9,7 +9,7 @@ mod planar;
 
 use tensorjump::learn::{self, BornMethod, BornOptions, Data, PositiveOptions, Start, Training};
 use tensorjump::model::{Boundary, PositiveMps};
-use tensorjump::{Model, SiteWeights, Streams};
+use tensorjump::{Model, Streams};
 
 use super::common::assert_law;
 
@@ -23,8 +23,8 @@ fn truth() -> PositiveMps {
 
 /// Excess of the NLL of `model` over that of the law on fresh draws, and the standard error of the NLL.
 fn excess(law: &PositiveMps, model: &dyn Model) -> (f64, f64) {
-    let fresh = law.sample(&SiteWeights::Uniform, 20_000, &Streams::new(99).step(1)).unwrap();
-    let log = model.log_prob(fresh.x.view(), &SiteWeights::Uniform).unwrap();
+    let fresh = law.draw(20_000, &Streams::new(99).step(1)).unwrap();
+    let log = model.log_prob(fresh.x.view()).unwrap();
     let n = log.len() as f64;
     let mean = fresh.log_prob.mean().unwrap();
     let error = (fresh.log_prob.mapv(|l| (l - mean).powi(2)).sum() / (n * (n - 1.0))).sqrt();
@@ -34,7 +34,7 @@ fn excess(law: &PositiveMps, model: &dyn Model) -> (f64, f64) {
 #[test]
 fn a_known_law_is_learned() {
     let law = truth();
-    let draws = law.sample(&SiteWeights::Uniform, 30_000, &Streams::new(4)).unwrap().x;
+    let draws = law.draw(30_000, &Streams::new(4)).unwrap().x;
     let data = Data::new(draws, &[2; SITES]).unwrap();
     let training = Training { rounds: 6, batch: 30_000, ..Training::default() };
     let born =
@@ -63,7 +63,7 @@ fn a_known_law_is_learned() {
 fn bonds_do_not_grow_with_noise() {
     let coins = PositiveMps::product(&vec![vec![0.3, 0.7]; 16]).unwrap();
     let bonds = |law: &PositiveMps, level: f64| {
-        let draws = law.sample(&SiteWeights::Uniform, 4000, &Streams::new(6)).unwrap().x;
+        let draws = law.draw(4000, &Streams::new(6)).unwrap().x;
         let sites = draws.ncols();
         let data = Data::new(draws, &vec![2; sites]).unwrap();
         let mut options =

@@ -8,7 +8,7 @@ use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
 use tensorjump::mcmc::*;
 use tensorjump::noise::Kernel;
-use tensorjump::{Configs, Model, Result, SiteWeights, Stream, Streams, Target};
+use tensorjump::{Configs, Model, Result, Stream, Streams, Target};
 
 use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, chi2_tail, counts, index_of};
 use toy::Toy;
@@ -325,7 +325,7 @@ fn importance_estimates_have_honest_errors() {
     let mut deviations: [Vec<f64>; 4] = Default::default();
     let mut plain = vec![];
     for batch in 0..100 {
-        let samples = model.sample(&SiteWeights::Uniform, 2000, &Streams::new(12).step(batch)).unwrap();
+        let samples = model.draw(2000, &Streams::new(12).step(batch)).unwrap();
         let log_w = log_importance_weights(&target, &samples).unwrap();
         // An unnormalised target, Z = e^{-1000}.
         let shifted = log_w.mapv(|v| v - 1000.0);
@@ -378,7 +378,7 @@ fn chain_averages_have_honest_errors() {
     // Wrong twin: correlations ignored.
     assert!(chi2_tail(naive.iter().map(|z| z * z).sum(), naive.len()) < ALPHA);
 
-    let samples = model.sample(&SiteWeights::Uniform, 100_000, &Streams::new(13)).unwrap();
+    let samples = model.draw(100_000, &Streams::new(13)).unwrap();
     let foretold = stationary_acceptance(log_importance_weights(&target, &samples).unwrap().view()).unwrap();
     let found = accepted.0 as f64 / accepted.1 as f64;
     // Correlated decisions: at most 2τ ≈ 8 times the binomial variance.

@@ -211,7 +211,7 @@ fn noise_and_denoiser_share_no_draws() {
     let k = kernel_matrix(&kernel).unwrap();
     for (model, p) in models(&dims, 3, "shared") {
         let streams = Streams::new(4);
-        let x = model.sample(&SiteWeights::Uniform, DRAWS, &streams).unwrap().x;
+        let x = model.draw(DRAWS, &streams).unwrap().x;
         let y = kernel.sample(x.view(), &streams).unwrap();
         let back = model.denoise(&kernel, y.view(), &streams).unwrap().x;
         let p_t = Array1::from(p.clone()).dot(&k);
@@ -232,7 +232,7 @@ fn noise_and_denoiser_share_no_draws() {
 fn neighbouring_streams_are_independent() {
     let dims = [2, 3, 2];
     for (model, p) in models(&dims, 3, "neighbours") {
-        let sample = |streams: Streams| model.sample(&SiteWeights::Uniform, DRAWS, &streams).unwrap().x;
+        let sample = |streams: Streams| model.draw(DRAWS, &streams).unwrap().x;
         let shifted = |x: &Array2<u8>| x.slice(s![1.., ..]).to_owned();
         let shortened = |x: &Array2<u8>| x.slice(s![..-1, ..]).to_owned();
         let here = sample(Streams::new(5));
@@ -263,7 +263,7 @@ fn weights_at_their_extremes() {
     let identity = Kernel::identity(&dims).unwrap();
     let ones = Array3::ones((DRAWS, 4, 3));
     for (model, p) in models(&dims, 3, "extremes") {
-        let x = model.sample(&SiteWeights::Uniform, 1000, &Streams::new(7)).unwrap().x;
+        let x = model.draw(1000, &Streams::new(7)).unwrap().x;
         let back = model.denoise(&identity, x.view(), &Streams::new(7).step(1)).unwrap();
         assert_eq!(back.x, x);
         assert!(back.log_prob.iter().all(|v| v.abs() < 1e-5));

@@ -15,7 +15,7 @@ use tensorjump::learn::{
 };
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Configs, Model, Result, SiteWeights, Streams, Target};
+use tensorjump::{Configs, Model, Result, Streams, Target};
 
 use crate::common::random::{random_law, random_rates};
 use crate::common::{all_configs, assert_law, counts};
@@ -73,7 +73,7 @@ fn glauber_draws() {
     };
     let tokens = TokenNoise::new(&dims, (0..6).map(|k| pi(dims[k % 3], k)).collect()).unwrap();
     let streams = Streams::new(82);
-    let x = law.sample(&SiteWeights::Uniform, DRAWS, &streams).unwrap().x;
+    let x = law.draw(DRAWS, &streams).unwrap().x;
     let mut y = x.clone();
     for k in 0..tokens.steps() {
         y = tokens.step(k, y.view(), &streams).unwrap().0;
@@ -94,7 +94,7 @@ fn ring(samples: usize) -> (PositiveMps, Noise, Data) {
     let fields: Vec<f64> = (0..10).map(|j| 0.05 * j as f64 - 0.2).collect();
     let model = PositiveMps::ising(1.0, &[1.0; 10], &fields, Boundary::Ring).unwrap();
     let noise = Noise::new(Rates::uniform(&[2; 10], 1.0).unwrap(), Schedule::default());
-    let x = model.sample(&SiteWeights::Uniform, samples, &Streams::new(83)).unwrap().x;
+    let x = model.draw(samples, &Streams::new(83)).unwrap().x;
     (model, noise, Data::new(x, &[2; 10]).unwrap())
 }
 
@@ -171,7 +171,7 @@ fn damped_moments_have_a_smaller_variance() {
         let (mut damped, mut simulated) = (vec![], vec![]);
         for k in 0..repeats {
             let streams = Streams::new(seed).step(k);
-            let x = law.sample(&SiteWeights::Uniform, 2000, &streams).unwrap().x;
+            let x = law.draw(2000, &streams).unwrap().x;
             simulated.push(coefficients(kernel.sample(x.view(), &streams).unwrap(), 0.0));
             damped.push(coefficients(x, t));
         }

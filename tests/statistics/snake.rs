@@ -7,7 +7,7 @@ use tensorjump::mcmc::{
     Estimate, importance_mean, log_importance_weights, log_mean_weight, stationary_acceptance, weight_summary,
 };
 use tensorjump::model::Permuted;
-use tensorjump::{Model, Samples, SiteWeights, Streams};
+use tensorjump::{Model, Samples, Streams};
 
 use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts, law};
 
@@ -31,12 +31,12 @@ fn glass(beta: f64) -> Ising {
 }
 
 fn probabilities(model: &dyn Model) -> Vec<f64> {
-    let log = model.log_prob(all_configs(model.dims()).view(), &SiteWeights::Uniform).unwrap();
+    let log = model.log_prob(all_configs(model.dims()).view()).unwrap();
     log.mapv(f64::exp).to_vec()
 }
 
 fn draws(model: &dyn Model, n: usize) -> Samples {
-    model.sample(&SiteWeights::Uniform, n, &Streams::new(23)).unwrap()
+    model.draw(n, &Streams::new(23)).unwrap()
 }
 
 /// The exact law at full bond dimension, the truncated one at a smaller; false alarms 10⁻⁶ each. Wrong twins: the snake read row by

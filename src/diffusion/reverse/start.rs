@@ -3,7 +3,7 @@
 use ndarray::{Array2, s};
 
 use crate::error::{Error, Result};
-use crate::model::{Model, SiteWeights};
+use crate::model::Model;
 use crate::noise::{Kernel, Noise, Schedule};
 use crate::rng::Streams;
 
@@ -24,7 +24,7 @@ pub fn exact_start<M: Model + ?Sized>(
 ) -> Result<Array2<u8>> {
     let streams = streams.domain("start");
     let kernel = noise.kernel(0.0, t)?;
-    kernel.sample(model.sample(&SiteWeights::Uniform, samples, &streams)?.x.view(), &streams)
+    kernel.sample(model.draw(samples, &streams)?.x.view(), &streams)
 }
 
 /// The stationary law of each site's rates, shape `(sites, d_out_max)`, padding zero: the product law to which every data law tends. At

@@ -42,7 +42,7 @@ const TWO_53: f64 = 9_007_199_254_740_992.0;
 ///
 /// let chain = Fredkin::new(400, 0.5)?;
 /// let model = FredkinModel::new(&chain)?;
-/// let draws = model.sample(&SiteWeights::Uniform, 10, &Streams::new(1))?;
+/// let draws = model.draw(10, &Streams::new(1))?;
 /// assert!(draws.log_prob.iter().all(|&l| l == -model.log_z())); // uniform on Dyck paths
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
@@ -272,7 +272,7 @@ impl Target for FredkinModel {
 
     /// The log-probability.
     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
-        self.log_prob(x, &SiteWeights::Uniform)
+        self.log_prob(x)
     }
 
     /// A draw.
@@ -295,7 +295,7 @@ impl Model for FredkinModel {
         }
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         w.check(self.dims(), Some(x.nrows()))?;
         check_configs(x, self.dims())?;
         match w {

@@ -7,76 +7,23 @@
 //! with `t` from a list and `y` a noised sample (arXiv 2211.16750). One law of the clean data gives the conditionals of every time, and is the data
 //! law at the minimum. Cost of a pass through `n` samples: `9 n N χ²` multiply-adds.
 
-use ndarray::{Array2, Array3};
+use ndarray::Array3;
 use rand::RngExt;
 
 use super::conditional_gradient::{Descent, conditional_gradient, descend};
 use super::softmax::learning_times;
 use crate::configs::match_dims;
-use crate::diffusion::{Denoiser, ExactDenoiser};
+use crate::diffusion::ExactDenoiser;
 use crate::error::Result;
 use crate::learn::data::{Data, check_weights};
 use crate::learn::likelihood::born::Start;
 use crate::learn::likelihood::fit::marginals;
 use crate::learn::likelihood::positive::random_tensors;
 use crate::learn::tensors::gradient::Gradient;
-use crate::model::{Configs, ExactModel, PositiveMps, Target};
+use crate::model::{Configs, PositiveMps, Target};
 use crate::noise::{Kernel, Noise};
 use crate::rng::Streams;
 use crate::tn::Mps;
-
-/// A model with the noise that it undoes: an [`ExactDenoiser`] that owns both.
-#[derive(Debug, Clone)]
-pub struct ModelDenoiser<M> {
-    model: M,
-    noise: Noise,
-}
-
-impl<M: ExactModel> ModelDenoiser<M> {
-    /// The denoiser of `model` under `noise`.
-    ///
-    /// # Errors
-    /// As [`ExactDenoiser::new`].
-    pub fn new(model: M, noise: &Noise) -> Result<Self> {
-        match_dims(model.dims(), noise.dims_in())?;
-        Ok(ModelDenoiser { model, noise: noise.clone() })
-    }
-
-    /// The law behind the denoiser.
-    pub fn model(&self) -> &M {
-        &self.model
-    }
-
-    fn exact(&self) -> Result<ExactDenoiser<'_, M>> {
-        ExactDenoiser::new(&self.model, &self.noise)
-    }
-}
-
-impl<M: ExactModel> Denoiser for ModelDenoiser<M> {
-    fn noise(&self) -> &Noise {
-        &self.noise
-    }
-
-    fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        self.exact()?.conditional_marginals(t, y)
-    }
-
-    fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        self.exact()?.cavities(t, y)
-    }
-
-    fn conditional_marginals_at(&self, times: &[f64], y: Configs<'_>) -> Result<Array3<f64>> {
-        self.exact()?.conditional_marginals_at(times, y)
-    }
-
-    fn draw_clean(&self, t: f64, y: Configs<'_>, streams: &Streams) -> Result<Option<Array2<u8>>> {
-        self.exact()?.draw_clean(t, y, streams)
-    }
-
-    fn possible(&self, t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
-        self.exact()?.possible(t, y)
-    }
-}
 
 /// Options of [`ratio_matching`].
 #[derive(Debug, Clone)]
@@ -107,7 +54,7 @@ impl Default for RatioMatchingOptions {
 #[derive(Debug, Clone)]
 pub struct RatioMatched {
     /// The law, and its conditionals at any time.
-    pub denoiser: ModelDenoiser<PositiveMps>,
+    pub denoiser: ExactDenoiser<PositiveMps>,
     /// Mean loss of each pass through the data in nats, while it was learned.
     pub losses: Vec<f64>,
 }
@@ -147,7 +94,7 @@ pub fn ratio_matching(data: &Data, noise: &Noise, options: &RatioMatchingOptions
             Some((-w * log_p, -w))
         }))
     })?;
-    Ok(RatioMatched { denoiser: ModelDenoiser::new(model, noise)?, losses })
+    Ok(RatioMatched { denoiser: ExactDenoiser::new(model, noise)?, losses })
 }
 
 /// Tensors to start from: the given ones, or random ones with the marginals of the data.

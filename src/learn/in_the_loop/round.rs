@@ -19,7 +19,7 @@ use crate::mcmc::{
     Assessment, Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions,
     autocorrelation, bridge, log_importance_weights, run, split_r_hat,
 };
-use crate::model::{BornMps, Configs, Model, Permuted, SiteWeights, Target};
+use crate::model::{BornMps, Configs, Model, Permuted, Target};
 use crate::rng::Streams;
 use crate::tn::Truncation;
 
@@ -80,7 +80,7 @@ impl State {
         self.count += 1;
         let dims = stage.target.dims();
         let model = Permuted::new(self.model.clone(), self.order.clone())?;
-        let draws = model.sample(&SiteWeights::Uniform, options.draws, &streams.domain("draws"))?;
+        let draws = model.draw(options.draws, &streams.domain("draws"))?;
         let log_w = log_importance_weights(stage.target, &draws)?;
         let assessment = Assessment::from_weights(log_w.view())?;
 
@@ -89,7 +89,7 @@ impl State {
         let warm_up = if at.1 == 0 { options.updates } else { 0 };
         let visited = visit(stage, &cycle, &mut self.chains, (warm_up, options.updates), options.seed)?;
         let x = randomise(visited.x, dims, &options.symmetries, &streams.domain("symmetries"))?;
-        let score = model.log_prob(x.view(), &SiteWeights::Uniform)?;
+        let score = model.log_prob(x.view())?;
         let log_v = &visited.log_weight - &score;
         let log_z = bridge(log_w.view(), log_v.view())?;
 

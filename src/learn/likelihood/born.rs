@@ -118,7 +118,7 @@ impl Default for BornOptions {
 /// # use tensorjump::learn::{self, BornOptions, Data};
 /// # use tensorjump::model::{Boundary, PositiveMps};
 /// let truth = PositiveMps::ising(0.5, &[1.0; 7], &[0.0; 8], Boundary::Open)?;
-/// let draws = truth.sample(&SiteWeights::Uniform, 1000, &Streams::new(1))?;
+/// let draws = truth.draw(1000, &Streams::new(1))?;
 /// let data = Data::new(draws.x, &[2; 8])?;
 /// let fit = learn::born(&data, &BornOptions::default(), |_| ())?;
 /// assert!(fit.history.rounds[fit.best].validation_nll.unwrap() < 8.0 * 2f64.ln());

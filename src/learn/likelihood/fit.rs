@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::learn::data::Data;
 use crate::learn::store::Store;
 use crate::learn::symmetry::Symmetry;
-use crate::model::{Model, SiteWeights};
+use crate::model::Model;
 use crate::rng::Streams;
 
 /// What a model is judged by while it learns.
@@ -269,7 +269,7 @@ fn prepare(data: &Data, training: &Training, streams: &Streams) -> Result<(Data,
 
 /// Mean negative log-likelihood in nats and its standard error.
 pub(crate) fn nll(model: &dyn Model, data: &Data) -> Result<(f64, f64)> {
-    let log_prob = model.log_prob(data.x(), &SiteWeights::Uniform)?;
+    let log_prob = model.log_prob(data.x())?;
     let rows = || log_prob.iter().zip(data.weights()).filter(|(_, w)| **w > 0.0);
     let mean: f64 = -rows().map(|(l, w)| w * l).sum::<f64>();
     let variance: f64 = rows().map(|(l, w)| w * w * (l + mean).powi(2)).sum();

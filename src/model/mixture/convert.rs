@@ -43,7 +43,7 @@ impl KernelMixture {
     /// let x = ndarray::array![[0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 1, 1], [1, 1, 0, 0]];
     /// let law = KernelMixture::new(x.view(), None, &vec![flip; 4])?;
     /// assert_eq!(law.to_positive()?.as_mps().max_bond(), 4);
-    /// let draws = law.sample(&SiteWeights::Uniform, 1000, &Streams::new(1))?.x;
+    /// let draws = law.draw(1000, &Streams::new(1))?.x;
     /// let options = PositiveOptions { start: Start::Random { bond: 2 }, ..PositiveOptions::default() };
     /// let small = learn::positive(&Data::new(draws, &[2; 4])?, &options, |_| ())?.model;
     /// assert_eq!(small.as_mps().max_bond(), 2);

@@ -291,7 +291,7 @@ impl Target for KernelMixture {
     }
 
     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
-        self.log_prob(x, &SiteWeights::Uniform)
+        self.log_prob(x)
     }
 
     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
@@ -304,7 +304,7 @@ impl Model for KernelMixture {
         Ok(self.reply(w, n, Some(streams), None)?.0)
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         check_configs(x, &self.dims)?;
         Ok(self.reply(w, x.nrows(), None, Some(x))?.1)
     }

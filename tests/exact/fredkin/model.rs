@@ -109,7 +109,7 @@ fn plain_law() {
     for model in models() {
         let x = all_configs(model.dims());
         let p = law(&model, chi_of(&model));
-        assert_probabilities(&model.log_prob(x.view(), &SiteWeights::Uniform).unwrap(), &p);
+        assert_probabilities(&model.log_prob(x.view()).unwrap(), &p);
         assert_probabilities(&model.log_weight(x.view()).unwrap(), &p);
         let start = model.initial(&mut Streams::new(3).stream(0)).unwrap();
         assert!(model.log_weight(start.insert_axis(Axis(0)).view()).unwrap()[0].is_finite());
@@ -128,18 +128,18 @@ fn tilted_law_with_a_table_per_row() {
             if evidence == 0.0 {
                 assert_eq!(log_evidence, f64::NEG_INFINITY);
                 let zero = Error::ZeroEvidence { row: 0 };
-                assert_eq!(model.log_prob(x.view(), &shared), Err(zero.clone()));
+                assert_eq!(model.log_prob_given(x.view(), &shared), Err(zero.clone()));
                 assert_eq!(model.sample(&shared, 3, &Streams::new(1)), Err(zero.clone()));
                 assert_eq!(model.cavities(&shared), Err(zero));
                 continue;
             }
             assert!((log_evidence - evidence.ln()).abs() < 1e-12 * (1.0 + evidence.ln().abs()));
-            assert_probabilities(&model.log_prob(x.view(), &shared).unwrap(), &q);
+            assert_probabilities(&model.log_prob_given(x.view(), &shared).unwrap(), &q);
             assert_cavities(model.cavities(&shared).unwrap().index_axis(Axis(0), 0), &cavities);
             // The same table, once per row.
             let repeated = row.broadcast((x.nrows(), x.ncols(), 2)).unwrap();
             let per_row = SiteWeights::PerRow(repeated);
-            assert_eq!(model.log_prob(x.view(), &shared), model.log_prob(x.view(), &per_row));
+            assert_eq!(model.log_prob_given(x.view(), &shared), model.log_prob_given(x.view(), &per_row));
         }
     }
 }
@@ -169,7 +169,7 @@ fn tilted_law_behind_a_rectangular_kernel() {
                 dims_out: &dims_out,
                 y: same.view(),
             };
-            assert_probabilities(&model.log_prob(x.view(), &w).unwrap(), &q);
+            assert_probabilities(&model.log_prob_given(x.view(), &w).unwrap(), &q);
         }
     }
 }
@@ -193,7 +193,7 @@ fn draws_score_what_they_say() {
         let chain = Fredkin::new(sites, c).unwrap();
         for model in [FredkinModel::new(&chain).unwrap(), FredkinModel::truncated(&chain, 3).unwrap()] {
             let streams = Streams::new(11).step(3);
-            let old = model.sample(&SiteWeights::Uniform, 37, &Streams::new(5)).unwrap();
+            let old = model.draw(37, &Streams::new(5)).unwrap();
             let table = Array3::from_shape_fn((37, sites, 2), |_| rng.random::<f64>() + 0.05);
             // Weights beyond the linear range take the logarithmic path.
             let mut extreme = table.clone();
@@ -208,10 +208,10 @@ fn draws_score_what_they_say() {
             for w in &forms {
                 let new = model.sample(w, 37, &streams).unwrap();
                 assert!(new.log_prob.iter().all(|l| l.is_finite() && *l < 0.0));
-                assert_eq!(model.log_prob(new.x.view(), w).unwrap(), new.log_prob);
+                assert_eq!(model.log_prob_given(new.x.view(), w).unwrap(), new.log_prob);
                 let (again, score) = model.redraw(w, old.x.view(), &streams).unwrap();
                 assert_eq!(again, new);
-                assert_eq!(model.log_prob(old.x.view(), w).unwrap(), score);
+                assert_eq!(model.log_prob_given(old.x.view(), w).unwrap(), score);
                 let step = model.sample(w, 37, &streams.step(1)).unwrap();
                 assert_ne!(step.x, new.x);
             }
@@ -222,8 +222,8 @@ fn draws_score_what_they_say() {
             let second = model.sample(&SiteWeights::PerRow(b), 16, &streams.rows_from(21)).unwrap();
             assert_eq!(ndarray::concatenate![Axis(0), first.x, second.x], whole.x);
             assert_eq!(ndarray::concatenate![Axis(0), first.log_prob, second.log_prob], whole.log_prob);
-            let plain = model.sample(&SiteWeights::Uniform, 37, &streams).unwrap();
-            let tail = model.sample(&SiteWeights::Uniform, 3, &streams.rows_from(34)).unwrap();
+            let plain = model.draw(37, &streams).unwrap();
+            let tail = model.draw(3, &streams.rows_from(34)).unwrap();
             assert_eq!(plain.x.slice(ndarray::s![34.., ..]), tail.x);
         }
     }
@@ -245,7 +245,7 @@ fn linear_and_logarithmic_recursions_agree() {
         let evidences = model.log_evidence(&a).unwrap() - model.log_evidence(&b).unwrap();
         assert!(evidences.iter().all(|d| (d + shift).abs() < 1e-11));
         let x = model.sample(&a, 20, &Streams::new(2)).unwrap();
-        let scores = model.log_prob(x.x.view(), &b).unwrap();
+        let scores = model.log_prob_given(x.x.view(), &b).unwrap();
         assert!((&scores - &x.log_prob).iter().all(|d| d.abs() < 1e-11));
         let (a, b) = (model.cavities(&a).unwrap(), model.cavities(&b).unwrap());
         assert!(a.iter().zip(&b).all(|(a, b)| (a - b).abs() <= 1e-11 * a));
@@ -333,7 +333,7 @@ fn truncation_reports_its_missing_mass() {
         assert_eq!(model.bonds().into_iter().max(), Some(chi));
         let kept = (model.log_z() - exact.log_z()).exp();
         assert!((1.0 - kept - model.missing_mass()).abs() < 1e-11, "χ = {chi}: {kept}");
-        let draws = model.sample(&SiteWeights::Uniform, 50, &Streams::new(9)).unwrap();
+        let draws = model.draw(50, &Streams::new(9)).unwrap();
         let log_w = chain.log_weight(draws.x.view()).unwrap() - &draws.log_prob;
         assert!(log_w.iter().all(|w| (w - model.log_z()).abs() < 1e-10));
     }
@@ -347,7 +347,7 @@ fn bad_weights_and_impossible_rows() {
     let x = Array2::from_shape_vec((2, 6), vec![1, 0, 1, 0, 1, 0, 0, 1, 1, 0, 1, 0]).unwrap();
     let mut w = Array3::from_elem((2, 6, 2), 0.5);
     // A configuration outside the sector scores −∞ and does not disturb its neighbour.
-    let score = model.log_prob(x.view(), &SiteWeights::PerRow(w.view())).unwrap();
+    let score = model.log_prob_given(x.view(), &SiteWeights::PerRow(w.view())).unwrap();
     assert!(score[0].is_finite() && score[1] == f64::NEG_INFINITY);
     // Row 1 demands a first step down.
     w[[1, 0, 1]] = 0.0;
@@ -363,8 +363,8 @@ fn bad_weights_and_impossible_rows() {
     w[[0, 2, 0]] = f64::NAN;
     assert!(matches!(model.cavities(&SiteWeights::PerRow(w.view())), Err(Error::NotFinite { site: 2, .. })));
     let short = Array2::<u8>::zeros((2, 5));
-    assert_eq!(model.log_prob(short.view(), &SiteWeights::Uniform), Err(Error::SiteCount { expected: 6, got: 5 }));
-    let empty = model.sample(&SiteWeights::Uniform, 0, &Streams::new(1)).unwrap();
+    assert_eq!(model.log_prob(short.view()), Err(Error::SiteCount { expected: 6, got: 5 }));
+    let empty = model.draw(0, &Streams::new(1)).unwrap();
     assert_eq!((empty.x.dim(), empty.log_prob.len()), ((0, 6), 0));
 }
 

@@ -5,7 +5,7 @@ use rand::RngExt;
 use tensorjump::learn::{Gradient, SignedStep, born_gradient, born_sweep, positive_gradient};
 use tensorjump::model::BornMps;
 use tensorjump::tn::{Mps, Truncation};
-use tensorjump::{Error, Model, SiteWeights};
+use tensorjump::{Error, Model};
 
 use super::super::common::all_configs;
 use super::super::laws::{stream, systems, table};
@@ -131,7 +131,7 @@ fn gradients_do_not_depend_on_gauge_or_scale_or_length() {
     // 3000 sites: amplitudes of e^{−2000}. The gradient along the tensor itself is zero, because P does not depend on its scale.
     let psi = Mps::random_real(&[2; 3000], 4, &mut stream("long")).unwrap();
     let model = BornMps::new(&psi).unwrap();
-    let draws = model.sample(&SiteWeights::Uniform, 20, &tensorjump::Streams::new(3)).unwrap();
+    let draws = model.draw(20, &tensorjump::Streams::new(3)).unwrap();
     let w = Array1::from_elem(20, 0.05);
     let got = born_gradient(&psi, draws.x.view(), w.view()).unwrap();
     let expected = draws.log_prob.mean().unwrap();
@@ -156,7 +156,7 @@ fn a_signed_step_is_the_natural_gradient() {
     let truncation = Truncation { max_bond: usize::MAX, cutoff: 0.0 };
     let step = |limit| SignedStep { rate, limit, truncation };
     let got = born_sweep(&model, x.view(), w.view(), &step(1e9)).unwrap();
-    for (row, moved) in got.log_prob(x.view(), &SiteWeights::Uniform).unwrap().iter().zip(&moved) {
+    for (row, moved) in got.log_prob(x.view()).unwrap().iter().zip(&moved) {
         assert!((row - (moved * moved / norm).ln()).abs() < 1e-9, "{row} against {}", (moved * moved / norm).ln());
     }
     // A limit far below the step shortens it to its own length: the amplitude moves by no more.
@@ -166,7 +166,7 @@ fn a_signed_step_is_the_natural_gradient() {
     // To first order the sum rises by rate · ‖G − WM‖²; the second order is rate · w/ψ² times that, with ψ² down to 1e-6.
     let small = SignedStep { rate: 1e-10, ..step(1e9) };
     let risen = born_sweep(&model, x.view(), w.view(), &small).unwrap();
-    let sum = |m: &BornMps| m.log_prob(x.view(), &SiteWeights::Uniform).unwrap().dot(&w);
+    let sum = |m: &BornMps| m.log_prob(x.view()).unwrap().dot(&w);
     let square: f64 = v.iter().zip(&w).map(|(v, w)| (w / v - total * v).powi(2)).sum();
     let rise = (sum(&risen) - sum(&model)) / (1e-10 * square);
     assert!((rise - 1.0).abs() < 1e-3, "{rise}");

@@ -7,7 +7,7 @@ use tensorjump::learn::{
 };
 use tensorjump::model::BornMps;
 use tensorjump::tn::Mps;
-use tensorjump::{Error, Model, SiteWeights, Streams};
+use tensorjump::{Error, Model, Streams};
 
 use super::super::common::all_configs;
 use super::super::laws::systems;
@@ -32,14 +32,14 @@ fn every_method_finds_the_law_of_a_table() {
         let excess = fit.history.rounds[fit.best].train_nll - entropy;
         assert!((-1e-12..tolerance).contains(&excess), "{method:?}: {excess:e}");
         // Pinsker: the total variation is at most √(KL/2).
-        let log = fit.model.log_prob(data.x(), &SiteWeights::Uniform).unwrap();
+        let log = fit.model.log_prob(data.x()).unwrap();
         let distance: f64 = log.iter().zip(&p).map(|(l, p)| (l.exp() - p).abs()).sum::<f64>() / 2.0;
         assert!(distance <= (excess.max(0.0) / 2.0).sqrt() + 1e-6, "{method:?}: distance {distance}");
     }
     // The wrong twin: the same configurations without their weights.
     let flat = Data::new(data.x().to_owned(), &dims).unwrap();
     let fit = learn::born(&flat, &without_validation(untruncated(8, 1.0), 6, 40), |_| ()).unwrap();
-    let log = fit.model.log_prob(data.x(), &SiteWeights::Uniform).unwrap();
+    let log = fit.model.log_prob(data.x()).unwrap();
     let nll: f64 = -log.iter().zip(&p).map(|(l, p)| l * p).sum::<f64>();
     assert!(nll - entropy > 1e-3, "unweighted data gave the weighted law: {}", nll - entropy);
 }
@@ -92,7 +92,7 @@ fn ten_thousand_sites() {
     let fit = learn::born(&data, &options, |_| ()).unwrap();
     let nll = fit.history.rounds[fit.best].train_nll;
     assert!(nll.is_finite() && nll < 10_000.0 * 2f64.ln(), "{nll}");
-    let log = fit.model.log_prob(data.x(), &SiteWeights::Uniform).unwrap();
+    let log = fit.model.log_prob(data.x()).unwrap();
     assert!((log.mean().unwrap() + nll).abs() < 1e-9 * nll);
 }
 
@@ -104,7 +104,7 @@ fn amplitude_zero_on_samples_is_survived() {
     let starts = [vec![vec![1.0, 0.0], vec![1.0, 1.0], vec![1.0, 1.0], vec![1.0, 1.0]], vec![vec![1.0, 0.0]; 4]];
     for factors in starts {
         let model = BornMps::new(&Mps::product(&factors).unwrap()).unwrap();
-        assert!(model.log_prob(data.x(), &SiteWeights::Uniform).unwrap().iter().any(|l| *l == f64::NEG_INFINITY));
+        assert!(model.log_prob(data.x()).unwrap().iter().any(|l| *l == f64::NEG_INFINITY));
         let mut options = without_validation(untruncated(8, 1.0), 1, 60);
         options.start = Start::Model(model);
         let mut rounds = 0;
@@ -146,7 +146,7 @@ fn the_best_round_is_returned() {
     // The model is that of the best round: its validation NLL is found again.
     let (train, validation) = data.split(0.5, &Streams::new(0).domain("learn").domain("validation")).unwrap();
     assert_eq!(train.len() + validation.len(), 60);
-    let log = fit.model.log_prob(validation.x(), &SiteWeights::Uniform).unwrap();
+    let log = fit.model.log_prob(validation.x()).unwrap();
     assert!((log.mean().unwrap() + scores[fit.best]).abs() < 1e-12);
 }
 
@@ -161,7 +161,7 @@ fn symmetries_are_learned_from() {
     let mut options = without_validation(untruncated(4, 1.0), 4, 30);
     let asymmetry = |options: &BornOptions| {
         let fit = learn::born(&data, options, |_| ()).unwrap();
-        let score = |x: &Array2<u8>| fit.model.log_prob(x.view(), &SiteWeights::Uniform).unwrap().mapv(f64::exp);
+        let score = |x: &Array2<u8>| fit.model.log_prob(x.view()).unwrap().mapv(f64::exp);
         let image = mirror.apply(x.view(), &dims).unwrap();
         (score(&x) - score(&image)).iter().fold(0.0f64, |m, v| m.max(v.abs()))
     };

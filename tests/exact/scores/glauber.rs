@@ -122,7 +122,7 @@ fn constrained_laws_come_back() {
 
 /// The exact conditionals times a factor for each state and configuration of the other sites.
 struct Tilted<'a> {
-    exact: &'a ExactGlauber<'a, DenseLaw>,
+    exact: &'a ExactGlauber<&'a DenseLaw>,
     tilt: Vec<f64>,
 }
 

@@ -156,7 +156,7 @@ impl BoundaryMps {
     ///
     /// # Errors
     /// None at present: the plain law has no evidence that could vanish.
-    pub fn draw(&self, n: usize, streams: &Streams) -> Result<Draws> {
+    pub fn draw_counted(&self, n: usize, streams: &Streams) -> Result<Draws> {
         let Answer { x, log_prob, floored } = self.packed.answer(Work::Draw(n, &streams.domain("model")));
         Ok(Draws { samples: Samples { x, log_prob }, floored })
     }
@@ -282,7 +282,7 @@ impl Target for BoundaryMps {
 
     /// The log-probability under `q`.
     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
-        self.log_prob(x, &SiteWeights::Uniform)
+        self.log_prob(x)
     }
 
     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
@@ -297,7 +297,7 @@ impl Model for BoundaryMps {
         Ok(self.answer(w, Some((n, streams)), None)?.samples)
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         Ok(self.answer(w, None, Some(x))?.scores)
     }
 

@@ -44,7 +44,7 @@ const TABLE_LIMIT: usize = 1 << 27;
 ///
 /// let ising = Ising::new(Couplings::uniform(Square::new(6, 4, Geometry::Cylinder)?, 1.0)?, 0.44)?;
 /// let snake = SnakeMps::new(&ising, 12)?;
-/// let draws = snake.sample(&SiteWeights::Uniform, 1000, &Streams::new(1))?;
+/// let draws = snake.draw(1000, &Streams::new(1))?;
 /// let acceptance = stationary_acceptance(log_importance_weights(&ising, &draws)?.view())?;
 /// assert!(acceptance.mean > 0.95);
 /// # Ok::<(), tensorjump::Error>(())
@@ -237,8 +237,8 @@ impl Model for SnakeMps {
         self.model.sample(w, n, streams)
     }
 
-    fn log_prob(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
-        self.model.log_prob(x, w)
+    fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
+        self.model.log_prob_given(x, w)
     }
 
     fn redraw(&self, w: &SiteWeights<'_>, old: Configs<'_>, streams: &Streams) -> Result<(Samples, Array1<f64>)> {
