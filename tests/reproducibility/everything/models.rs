@@ -184,7 +184,7 @@ fn boundary_mps() {
         .check();
 }
 
-/// Bonds too small for the law, so that the floor decides here and there. Draws and counts may change with the floor.
+/// Bonds too small for the law, so that the floor decides here and there. Draws may change with the floor.
 #[test]
 fn boundary_mps_floors() {
     let couplings = Couplings::plus_minus(Square::new(8, 8, Geometry::Open).unwrap(), 2);
