@@ -6,5 +6,6 @@ mod common;
 mod laws;
 
 mod batches;
+mod everything;
 mod golden;
 mod streams;
