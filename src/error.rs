@@ -1,7 +1,39 @@
 //! The one error type of the library: every variant names the field and the value that is wrong.
 
+use std::fmt;
+use std::sync::Arc;
+
 /// Result with the library's [`enum@Error`].
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error of somebody else, kept as it is. Two are equal where they are the same object.
+#[derive(Debug, Clone)]
+pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl Cause {
+    /// The error itself, to be downcast.
+    pub fn get(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+        &*self.0
+    }
+}
+
+impl PartialEq for Cause {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
 
 /// What can be wrong with an input, or with a computation that claims to be exact.
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
@@ -221,6 +253,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// A function that the user gave has failed: a target, an observable, a denoiser, a callback.
+    #[error("{what} failed: {source}")]
+    Callable {
+        /// Which function.
+        what: &'static str,
+        /// Its own error.
+        source: Cause,
+    },
     /// An enumeration or dense object would be larger than its guard allows.
     #[error("{what} would need {size} entries, the limit is {limit}")]
     TooLarge {
@@ -234,6 +274,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The error of a function that the user gave: what a foreign [`Target`](crate::Target) or denoiser returns.
+    ///
+    /// ```
+    /// let error = tensorjump::Error::callable("log-weight", std::io::Error::other("lost the connection"));
+    /// assert_eq!(error.to_string(), "log-weight failed: lost the connection");
+    /// ```
+    pub fn callable(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Error::Callable { what, source: Cause(Arc::from(source.into())) }
+    }
+
     /// Shorthand for [`Error::Parameter`].
     pub(crate) fn parameter(name: &'static str, value: impl std::fmt::Display, expected: &'static str) -> Self {
         Error::Parameter { name, value: value.to_string(), expected }

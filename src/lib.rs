@@ -68,11 +68,14 @@ mod log_space;
 pub mod mcmc;
 pub mod model;
 pub mod noise;
+pub mod prelude;
 pub mod rng;
 pub mod tn;
 
 pub use error::{Error, Result};
 pub use model::{Configs, ExactModel, Model, Samples, SiteWeights, Target};
+pub use ndarray;
+pub use rand;
 pub use rng::{Stream, Streams};
 
 /// The examples of the README are compiled and run with the tests.

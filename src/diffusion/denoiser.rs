@@ -9,6 +9,7 @@
 //! All samplers, bounds and losses take a [`Denoiser`], so that exact, learned and user-given ones run through the same code and are
 //! measured by the same rule.
 
+use std::fmt;
 use std::ops::Deref;
 
 use ndarray::{Array2, Array3, ArrayView3, Axis, s};
@@ -266,6 +267,12 @@ pub struct GivenDenoiser<F> {
     noise: Noise,
     face: Face,
     f: F,
+}
+
+impl<F> fmt::Debug for GivenDenoiser<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GivenDenoiser").field("face", &self.face).finish_non_exhaustive()
+    }
 }
 
 impl<F: Fn(f64, Configs<'_>) -> Result<Array3<f64>> + Send + Sync> GivenDenoiser<F> {

@@ -16,6 +16,8 @@
 //! [`LabelLeg::class`](crate::model::LabelLeg::class), site weights. Cost of a step: two evaluations of denoisers (three with a
 //! classifier).
 
+use std::fmt;
+
 use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
 
@@ -230,6 +232,12 @@ impl<C: Denoiser, U: Denoiser> Guided<C, U> {
 pub struct Classified<U, F> {
     unconditional: U,
     log_likelihood: F,
+}
+
+impl<U: fmt::Debug, F> fmt::Debug for Classified<U, F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Classified").field("unconditional", &self.unconditional).finish_non_exhaustive()
+    }
 }
 
 impl<U: Denoiser, F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Classified<U, F> {

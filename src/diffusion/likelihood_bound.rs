@@ -14,6 +14,8 @@
 //! Time enters through `τ`, in which nothing is divided by `β`. Quadrature is Gauss–Legendre in `logit α`, where the integrand is smooth
 //! towards both ends. Cost: one evaluation of the denoiser a node and draw.
 
+use std::fmt;
+
 use ndarray::{Array1, Array2, ArrayView2};
 
 use super::denoise::{Denoise, ExactDiffusion};
@@ -224,6 +226,15 @@ pub enum Ends<'a> {
     /// The product of the denoiser's marginals at `t_0`, and independent sites at `T`: `prior[[j, b]]`, shape `(sites, d_out_max)`. What a
     /// learned score alone defines.
     Product(ArrayView2<'a, f64>),
+}
+
+impl fmt::Debug for Ends<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Ends::Exact(model) => f.debug_tuple("Exact").field(&model.dims()).finish(),
+            Ends::Product(prior) => f.debug_tuple("Product").field(prior).finish(),
+        }
+    }
 }
 
 impl Ends<'_> {

@@ -12,6 +12,7 @@
 //! features, a site and time; of an evaluation: active features times `d`, a row and site.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
 use ndarray::{Array2, Array3, Axis, s};
@@ -109,6 +110,15 @@ pub struct SoftmaxDenoiser {
     nodes: Vec<f64>,
     /// `[node][site]`, each `(features, states)`.
     theta: Vec<Vec<Vec<f64>>>,
+}
+
+impl fmt::Debug for SoftmaxDenoiser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SoftmaxDenoiser")
+            .field("neighbours", &self.neighbours)
+            .field("nodes", &self.nodes)
+            .finish_non_exhaustive()
+    }
 }
 
 impl SoftmaxDenoiser {

@@ -10,8 +10,9 @@ use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
 use tensorjump::learn::{
     self, BornMethod, BornOptions, Data, Fit, LoopOptions, Objective, PositiveMethod, PositiveOptions,
     RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions, Stage, Start, SweepStep, Symmetry, Toward, Training,
-    Validation, assess, glauber_matching, in_the_loop, ratio_matching, windows,
+    Validation, glauber_matching, in_the_loop, ratio_matching, windows,
 };
+use tensorjump::mcmc::assess;
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::tn::Truncation;
