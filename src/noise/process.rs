@@ -15,6 +15,13 @@ pub struct Noise {
     schedule: Schedule,
 }
 
+/// The constant schedule `β = 1`.
+impl From<Rates> for Noise {
+    fn from(rates: Rates) -> Self {
+        Noise::new(rates, Schedule::default())
+    }
+}
+
 impl Noise {
     /// The process with rates `β(t) Q_j`.
     pub fn new(rates: Rates, schedule: Schedule) -> Self {

@@ -189,7 +189,7 @@ fn boundary_mps() {
 fn boundary_mps_floors() {
     let couplings = Couplings::plus_minus(Square::new(8, 8, Geometry::Open).unwrap(), 2);
     let model = BoundaryMps::ising(&Ising::new(couplings, 2.0).unwrap(), 2).unwrap();
-    let draws = model.draw(200, &streams()).unwrap();
+    let draws = model.draw_counted(200, &streams()).unwrap();
     assert!(draws.floored > 0);
     Family::of("boundary: floors")
         .case("draws", |hash| hash.x(draws.samples.x.view()))
