@@ -1,7 +1,8 @@
 //! The continuous-time bound of the likelihood, for any single-site rates (arXiv 2412.10193):
 //!
 //! ```text
-//! −log P_0(x_0) ≤ ∫_{τ(t_0)}^{τ(T)} E_{z_t|x_0}[ Σ_j Σ_{b≠z_j} Q_j(b→z_j) (r_b − r̂_b + r̂_b log(r̂_b/r_b)) ] dτ
+//! −log P_0(x_0) ≤ ∫_{τ(t_0)}^{τ(T)} E_{z_t|x_0}[ Σ_j Σ_{b≠z_j} Q_j(b→z_j) ℓ_b ] dτ,
+//!                                                ℓ_b = r_b − r̂_b + r̂_b log(r̂_b/r_b),
 //!                 + E_{z_{t_0}|x_0}[−log P(x_0|z_{t_0})] + KL(q(z_T|x_0) ‖ P_T),
 //! ```
 //!

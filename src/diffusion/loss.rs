@@ -1,8 +1,10 @@
 //! Losses of conditional laws, each with its minimum at the exact ones; all in nats or, for ratios, dimensionless.
 //!
 //! ```text
-//! ratio matching      E_{t,y}[−Σ_j log p_j(y_j)],                                excess over Σ_j H(y_j|y_{−j}):  Σ_j KL      (arXiv 2211.16750)
-//! score matching      E_{t,y}[Σ_j Σ_{b≠y_j} r_j(b)² − 2 p_j(y_j)/p_j(b)],        excess:  Σ_j Σ_b (r_j(b) − r*_j(b))²        (arXiv 2406.09084)
+//! ratio matching  E_{t,y}[−Σ_j log p_j(y_j)]                              (arXiv 2211.16750)
+//!                 excess over Σ_j H(y_j|y_{−j}):  Σ_j KL
+//! score matching  E_{t,y}[Σ_j Σ_{b≠y_j} r_j(b)² − 2 p_j(y_j)/p_j(b)]      (arXiv 2406.09084)
+//!                 excess:  Σ_j Σ_b (r_j(b) − r*_j(b))²
 //! ```
 //!
 //! with `p_j(b) = p_θ(b | y_{−j}, t)` and `r_j(b) = p_j(b)/p_j(y_j)`. The likelihood bound is in [`super::likelihood_bound::likelihood_bound`], the binary

@@ -4,10 +4,10 @@
 //! `w_j(a) = K_j(a → y_j)` (arXiv 2407.11133):
 //!
 //! ```text
-//! P_t(y)            = Σ_x P(x) ∏_j w_j(x_j)                              noised law       ExactDiffusion::noised_log_prob
-//! P(x_0 | x_t = y)  = P(x_0) ∏_j w_j(x_0^j) / P_t(y)                     denoising        Denoise::denoise
-//! P(x_s | x_t = y)  = P_s(x_s) K_{s→t}(x_s, y) / P_t(y)                  to 0 < s < t     ExactDiffusion::denoise_to
-//! c_j(a)            ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} w_i(x_i)               cavity           Scores
+//! P_t(y)            = Σ_x P(x) ∏_j w_j(x_j)               noised law     ExactDiffusion::noised_log_prob
+//! P(x_0 | x_t = y)  = P(x_0) ∏_j w_j(x_0^j) / P_t(y)      denoising      Denoise::denoise
+//! P(x_s | x_t = y)  = P_s(x_s) K_{s→t}(x_s, y) / P_t(y)   to 0 < s < t   ExactDiffusion::denoise_to
+//! c_j(a)            ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} w_i(x_i)cavity         Scores
 //! ```
 //!
 //! Everything else takes a [`Denoiser`], exact, learned or given: losses ([`ratio_matching_loss`], [`score_matching_loss`]), the likelihood bound

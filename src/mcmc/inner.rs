@@ -1,7 +1,8 @@
 //! Connected moves with several draws for each noisy configuration.
 //!
 //! ```text
-//! y ~ K(x, ·);  then m times:  x' ~ q(·|y),  accept with min(1, π(x') K(x',y) q(x|y) / (π(x) K(x,y) q(x'|y)))
+//! y ~ K(x, ·);  then m times:  x' ~ q(·|y),
+//! accept with min(1, π(x') K(x',y) q(x|y) / (π(x) K(x,y) q(x'|y)))
 //! ```
 //!
 //! The noise leaves the law `π(x)K(x,y)` of the pair, and each inner step is an independence Metropolis step for `x` given `y` under it: exact

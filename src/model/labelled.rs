@@ -1,9 +1,9 @@
 //! Laws with a label: `P(x, l)` as a model whose last site is the label.
 //!
 //! ```text
-//! P(l | w) ∝ Σ_x P(x, l) ∏_j w_j(x_j)        the cavity of the label site: in the same sweep as those of all other sites
-//! P(x | l, w)                                 the label site pinned to l
-//! P(x | w)                                    the label site left free
+//! P(l | w) ∝ Σ_x P(x, l) ∏_j w_j(x_j)        the cavity of the label site, in the sweep of all cavities
+//! P(x | l, w)                                the label site pinned to l
+//! P(x | w)                                   the label site left free
 //! ```
 //!
 //! With `w_j(a) = K_j(a → y_j)` the first line is the exact classifier `p(l | y)` of noised configurations at any time. The label may be a

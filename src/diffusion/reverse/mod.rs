@@ -8,9 +8,9 @@
 //!
 //! | sampler | error with exact scores | evaluations of the denoiser |
 //! |---|---|---|
-//! | [`Step::Euler`], [`Step::TauLeaping`], [`Step::Analytical`], with or without [`Corrector`] | first order in the step | one a step |
+//! | [`Step`] (Euler, τ-leaping, analytical), with or without [`Corrector`] | first order in the step | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
-//! | [`exact_paths`], and `x_0` alone by [`Denoise::denoise`](crate::diffusion::Denoise::denoise) | none | one joint draw of the model |
+//! | [`exact_paths`]; [`denoise`](crate::diffusion::Denoise::denoise) for `x_0` alone | none | one joint draw |
 //!
 //! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given configurations: those of
 //! [`exact_start`] follow `P_T`, those of [`prior_start`] are biased at finite `T`. [`leap_law`](crate::dense::leap_law) gives the law of the first three by

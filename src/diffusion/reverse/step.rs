@@ -1,10 +1,10 @@
 //! One step of a reverse process from `t` to `s`, a product over sites given `y`; `Δτ = ∫_s^t β`:
 //!
 //! ```text
-//! λ_j(b)      = Δτ Q_j(b → y_j) p_j(b) / p_j(y_j)                                   rates at t times the step
-//! Euler         P(b) = λ(b),                   stays with 1 − Σλ                    (LBJF of arXiv 2205.14987)
-//! τ-leaping     P(b) = λ(b) e^{−Σλ},           stays with the rest: counts are Poisson, more than one jump is rejected
-//! analytical    P(b) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → y_j)                 (arXiv 2211.16750)
+//! λ_j(b)      = Δτ Q_j(b → y_j) p_j(b) / p_j(y_j)               rates at t times the step
+//! Euler         P(b) = λ(b),          stays with 1 − Σλ         (LBJF of arXiv 2205.14987)
+//! τ-leaping     P(b) = λ(b) e^{−Σλ},  stays with the rest       (Poisson counts; more than one jump is rejected)
+//! analytical    P(b) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → y_j)         (arXiv 2211.16750)
 //! corrector     Euler or τ-leaping at s with λ(b) = h [Q_j(y_j → b) + Q_j(b → y_j) p_j(b) / p_j(y_j)]
 //! ```
 //!

@@ -18,9 +18,10 @@
 //! | what | where | cost |
 //! |---|---|---|
 //! | heights, area, sectors, log-weight | [`Fredkin`] | O(N) a configuration |
-//! | log Z, profiles, area, entropy, two-point functions | [`Equilibrium`] | O(N²) time and memory, N²/8 numbers a table |
-//! | exact draws, tilted draws, evidence, cavities | [`FredkinModel`] | O(N) plain, O(Nχ) tilted, χ = ⌊N/4⌋+1 |
-//! | generator, rejection-free and Metropolis moves | [`Fredkin::generator`], [`FredkinProcess`], [`Fredkin::metropolis`] | O(1) an event |
+//! | log Z, profiles, area, entropy, two-point functions | [`Equilibrium`] | O(N²) time and memory |
+//! | exact draws, tilted draws, evidence, cavities | [`FredkinModel`] | O(N), tilted O(N²/4) |
+//! | generator | [`Fredkin::generator`] | an operator of bond 8 |
+//! | rejection-free and Metropolis moves | [`FredkinProcess`], [`Fredkin::metropolis`] | O(1) an event |
 //!
 //! All transfer-matrix recursions run on *ratios* of partition sums of neighbouring heights (`transfer.rs`): every
 //! term is positive, nothing cancels, nothing overflows.

@@ -1,7 +1,8 @@
 //! Gradients of functions of all conditional marginals of a noised matrix-product law.
 //!
 //! ```text
-//! p_j = L_j M_j R_{j+1} / (L_j S_j R_{j+1}),     M_j = Σ_a K_j(a→y_j) A_j[a],  S_j = Σ_a A_j[a],  L_{j+1} = L_j M_j,  R_j = M_j R_{j+1}
+//! p_j = L_j M_j R_{j+1} / (L_j S_j R_{j+1}),     M_j = Σ_a K_j(a→y_j) A_j[a],  S_j = Σ_a A_j[a],
+//! L_{j+1} = L_j M_j,  R_j = M_j R_{j+1}
 //! ```
 //!
 //! is `P_t(y_j | y_{−j})` for each site of a noised row `y`: one left and one right pass for all sites. The gradient of `Σ_j f_j(log p_j)` goes back

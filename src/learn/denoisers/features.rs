@@ -1,7 +1,8 @@
 //! Softmax laws that are linear in indicators of the neighbours' states, and their fit by L-BFGS:
 //!
 //! ```text
-//! log p(b | context) = offset_b + Σ_{f active} θ_{f,b} − log Σ,      minimise  Σ_rows f(counts, log p) + ridge/2 |θ|².
+//! log p(b | context) = offset_b + Σ_{f active} θ_{f,b} − log Σ,
+//! minimise   Σ_rows f(counts, log p) + ridge/2 |θ|².
 //! ```
 //!
 //! Cost of a pass: rows times active features times states.

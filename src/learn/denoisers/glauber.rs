@@ -1,7 +1,8 @@
 //! Glauber processes learned by binary classification: "was a token given?" (arXiv 2405.17035)
 //!
 //! ```text
-//! q_θ(a, x_{−j}) = Π(a) / (Π(a) + Π(keep) p_θ(a | x_{−j})),     loss  −E[log q_θ(X_{k+1}^j) if Z_k ≠ keep, else log(1 − q_θ(X_{k+1}^j))],
+//! q_θ(a, x_{−j}) = Π(a) / (Π(a) + Π(keep) p_θ(a | x_{−j})),
+//! loss = −E[log q_θ(X_{k+1}^j) if Z_k ≠ keep, else log(1 − q_θ(X_{k+1}^j))],
 //! ```
 //!
 //! so that the classifier is parametrised by a normalised law, and its minimum is `p_θ = P(X_k^j = a | X_k^{−j})`. [`GlauberWindow`]: a softmax law

@@ -1,7 +1,8 @@
 //! Conditional laws as softmax functions of features of a neighbourhood, one convex problem a site and time:
 //!
 //! ```text
-//! p_j(b | y_{−j}, t) ∝ B_j(b | y_{−j}, t) exp( Σ_f θ_{f,b}(t) φ_f(y_{∂j}) ),        E[loss] + ridge/(2n) |θ|² least,
+//! p_j(b | y_{−j}, t) ∝ B_j(b | y_{−j}, t) exp( Σ_f θ_{f,b}(t) φ_f(y_{∂j}) ),
+//! E[loss] + ridge/(2n) |θ|² least,
 //! ```
 //!
 //! `φ` indicators of the neighbours' states (and of pairs of them, or of all of them together), `B` a baseline, 1 if none is given: with the

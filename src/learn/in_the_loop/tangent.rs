@@ -3,7 +3,8 @@
 //! With `ψ` in mixed gauges `A^L ⋯ C ⋯ A^R` the vectors tangent to the matrix products of its bonds are, `B_j` orthogonal to `A^L_j`,
 //!
 //! ```text
-//! Φ(B) = Σ_j A^L_1 ⋯ A^L_{j−1} B_j A^R_{j+1} ⋯ A^R_N,      ‖Φ‖² = Σ_j ‖B_j‖²,      B_j = (1 − A^L A^Lᵗ) Σ_i c_i L_iᵗ R_iᵗ
+//! Φ(B) = Σ_j A^L_1 ⋯ A^L_{j−1} B_j A^R_{j+1} ⋯ A^R_N,      ‖Φ‖² = Σ_j ‖B_j‖²,
+//! B_j  = (1 − A^L A^Lᵗ) Σ_i c_i L_iᵗ R_iᵗ
 //! ```
 //!
 //! is the projection of `√π − ψ` for samples of a density `m` with `c_i = (√π − ψ)/(n m)` ([`super::towards`]): the natural gradient of the

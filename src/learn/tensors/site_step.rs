@@ -4,7 +4,8 @@
 //! is, up to the scale of `M`,
 //!
 //! ```text
-//! f(M) = ‖M‖² − 2 Σ_i w_i log|ψ_i|,      ½∇f = M − G,    G = Σ_i w_i φ_i/ψ_i,      ½∇²f = 1 + Σ_i (w_i/ψ_i²) φ_i φ_iᵗ.
+//! f(M) = ‖M‖² − 2 Σ_i w_i log|ψ_i|,
+//! ½∇f  = M − G,    G = Σ_i w_i φ_i/ψ_i,      ½∇²f = 1 + Σ_i (w_i/ψ_i²) φ_i φ_iᵗ.
 //! ```
 //!
 //! `f` is convex as long as no `ψ_i` changes sign, and its minimum has `‖M‖ = 1`. The Fisher information of `M` is 4 times the

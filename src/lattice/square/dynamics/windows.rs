@@ -1,7 +1,8 @@
 //! Region noise: rectangles of a lattice erased and redrawn by boundary states, given the rest.
 //!
 //! ```text
-//! x = (inner, outer),   inner' ~ q(·|outer),   accept with min(1, π(inner'|outer) q(inner|outer) / (π(inner|outer) q(inner'|outer))),
+//! x = (inner, outer),   inner' ~ q(·|outer),
+//! accept with min(1, π(inner'|outer) q(inner|outer) / (π(inner|outer) q(inner'|outer))),
 //! ```
 //!
 //! `q` the boundary matrix-product state of [`PairModel::window`], old and new scored under the same environments: exact at every size and

@@ -4,7 +4,8 @@
 //! orthogonal. So, with the sites behind in an orthonormal basis `α`, the state at a cut is a matrix with one column for each `τ`,
 //!
 //! ```text
-//! ψ = Σ_{α,τ} B[α,τ] |α⟩ |r_τ⟩,     B_0[τ] = √(D_0(τ)/Z),     C[(α,x),τ'] = B[α,(x,rest)] √(w(x,τ') D_{k+1}(τ')/D_k(x,rest)),
+//! ψ = Σ_{α,τ} B[α,τ] |α⟩ |r_τ⟩,     B_0[τ] = √(D_0(τ)/Z),
+//! C[(α,x),τ'] = B[α,(x,rest)] √(w(x,τ') D_{k+1}(τ')/D_k(x,rest)),
 //! ```
 //!
 //! and the SVD `C = U S Vᵗ` cut to χ values is one step of the successive SVD truncation of the exact state in canonical form, the

@@ -6,7 +6,7 @@
 //! fixed `τ`, bonds among them included,
 //!
 //! ```text
-//! D_k(x, rest) = Σ_y w(x, τ') D_{k+1}(τ'),       w(x, τ') = v(x) ∏_{bonds of x to τ'} W,       Σ_τ D_0(τ) = Z.
+//! D_k(x, rest) = Σ_y w(x, τ') D_{k+1}(τ'),       w(x, τ') = v(x) ∏_{bonds of x to τ'} W,     Σ_τ D_0(τ) = Z.
 //! ```
 
 use ndarray::Array2;
