@@ -20,7 +20,7 @@
 //! | heights, area, sectors, log-weight | [`Fredkin`] | O(N) a configuration |
 //! | log Z, profiles, area, entropy, two-point functions | [`Equilibrium`] | O(N²) time and memory |
 //! | exact draws, tilted draws, evidence, cavities | [`FredkinModel`] | O(N), tilted O(N²/4) |
-//! | generator | [`Fredkin::generator`] | an operator of bond 8 |
+//! | generator | [`Fredkin::generator`] | a sum of local terms |
 //! | rejection-free and Metropolis moves | [`FredkinProcess`], [`Fredkin::metropolis`] | O(1) an event |
 //!
 //! All transfer-matrix recursions run on *ratios* of partition sums of neighbouring heights (`transfer.rs`): every

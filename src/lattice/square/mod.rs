@@ -21,15 +21,16 @@
 //! | couplings: given, uniform, ±J, Gaussian, from a file | [`Couplings`] | O(N) |
 //! | log-weight, energy, magnetisation, correlations | [`Ising`], [`PairModel`] | O(N) a configuration |
 //! | change of the log-weight by a local move | [`PairModel::log_ratio`], [`Ising::log_ratio`] | O(1) |
-//! | exact log Z, energy, specific heat without field | [`FreeFermions`], [`free_fermion_log_z`] | O(rows · cols³) |
-//! | the model in a rectangle, the rest frozen | [`PairModel::window`], [`Ising::window`] | O(sites of the rectangle) |
-//! | independent draws and `log Z`, open lattices and cylinders | [`BoundaryMps`], [`contract`] | (d+1)χ² multiply-adds a site and draw |
-//! | independent draws, Born MPS along a snake, circumference ≤ 12 | [`SnakeMps`] | O(N d² χ² d^L) to build, O(N d χ²) a draw |
-//! | Metropolis and heat bath | [`SpinSweep`], [`SiteHeatBath`] | 0.5 ns a site for couplings of equal strength, else 2.4 ns; 20 ns for tables of few states |
+//! | exact log Z, energy, specific heat without field | [`FreeFermions`] | O(rows · cols³) |
+//! | the model in a rectangle, the rest frozen | [`PairModel::window`] | O(sites of the rectangle) |
+//! | independent draws, `log Z`; open, cylinder | [`BoundaryMps`], [`contract`] | (d+1)χ² multiply-adds a site |
+//! | independent draws along a snake, circumference ≤ 12 | [`SnakeMps`] | built in O(N d² χ² d^L), draws O(N d χ²) |
+//! | Metropolis and heat bath of spins | [`SpinSweep`] | 0.5 ns a site (couplings of equal strength), else 2.4 ns |
+//! | heat bath of any pair weights | [`SiteHeatBath`] | 20 ns a site |
 //! | clusters (Wolff, Phys. Rev. Lett. 62, 361) | [`Wolff`] | 6 ns a site of the cluster |
 //! | clusters (Swendsen–Wang), Ising and Potts | [`SwendsenWang`] | 20 ns a site |
-//! | regions redrawn by boundary states, tori included | [`Windows`] | one contraction a window: 7 µs a site at χ = 4, 30 at χ = 8 |
-//! | connected moves, boundary states in the fields of the noise | [`Connected`](crate::mcmc::Connected), [`InnerDraws`](crate::mcmc::InnerDraws) with [`BoundaryMps`] | one contraction a noisy configuration: 2 µs a site at χ = 2 |
+//! | regions redrawn by boundary states, tori too | [`Windows`] | 7 µs a site at χ = 4, 30 at χ = 8 |
+//! | connected moves in the fields of the noise | [`InnerDraws`](crate::mcmc::InnerDraws) | 2 µs a site at χ = 2 |
 
 pub mod boundary;
 mod couplings;
