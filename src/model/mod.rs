@@ -25,6 +25,7 @@ mod tilt;
 mod tilted;
 mod walk;
 mod weights;
+mod without_site;
 
 use ndarray::{Array1, Array2, Array3};
 
@@ -106,8 +107,12 @@ pub trait ExactModel: Model {
     /// Cavity marginals `c_j(a) ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} w_i(x_i)`, normalised over `a`, shape `(samples, sites, d_max)`,
     /// padding zero. The weight of site `j` itself does not enter.
     ///
+    /// A row without evidence has cavities as long as every site has one: weights `(1, 0)` and `(0, 1)` on
+    /// the law of two equal spins exclude both configurations, yet either spin has a cavity.
+    ///
     /// # Errors
-    /// As [`ExactModel::log_evidence`]; [`crate::Error::ZeroEvidence`] for a row whose cavity sum is zero at some site.
+    /// As [`ExactModel::log_evidence`]; [`crate::Error::ZeroEvidence`] naming the first row whose cavity sum
+    /// is zero at some site.
     fn cavities(&self, w: &SiteWeights<'_>) -> Result<Array3<f64>>;
 }
 
