@@ -23,6 +23,7 @@
 //! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |
 //! | [`linalg`] | the only place that calls SVD, QR and matrix products |
 //! | [`rng`] | [`Streams`]: random numbers that depend on (seed, purpose, step, row), not on threads |
+//! | [`fork`] | calls in a forked child, where the threads of its parent are gone |
 //! | [`error`] | [`enum@Error`]: each variant names the field and the value |
 //!
 //! # Example
@@ -62,6 +63,7 @@ mod configs;
 pub mod dense;
 pub mod diffusion;
 pub mod error;
+pub mod fork;
 pub mod lattice;
 pub mod learn;
 pub mod linalg;

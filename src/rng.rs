@@ -6,6 +6,8 @@
 //! The key of the ChaCha8 generator is (seed, domain, step), its stream number the row. Operations of this library take
 //! a `&Streams`, switch to a domain of their own (`"noise"`, `"model"`, …) and may thus share one `Streams`; two calls of the
 //! *same* operation must differ in the step: `streams.step(k)`.
+//!
+//! Draws run on threads, and threads do not survive a fork: see [`fork`](crate::fork).
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -33,6 +35,7 @@ fn mix(z: u64) -> u64 {
 impl Streams {
     /// The family of a seed, at domain and step zero.
     pub fn new(seed: u64) -> Self {
+        crate::fork::remember();
         Streams { seed, domain: 0, step: 0, first_row: 0 }
     }
 

@@ -6,10 +6,10 @@
 
 use ndarray::{Array2, Array3, Axis};
 
-use crate::configs::{Configs, check_configs, match_dims};
+use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::linalg::matmul;
-use crate::model::BornMps;
+use crate::model::{BornMps, Configs, check_configs};
 use crate::tn::{Mps, Truncation, flat};
 
 /// A symmetry in the order of the chain.

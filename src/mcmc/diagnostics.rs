@@ -1,17 +1,24 @@
 //! Do the chains mix? Integrated autocorrelation time and rank-normalised split-R̂.
 //!
-//! `τ = ½ + Σ_{t=1}^{W} ρ(t)` with Sokal's window, the smallest `W ≥ 6 τ(W)` (Sokal 1997, Monte Carlo methods in statistical
-//! mechanics); `ρ` is pooled over chains about the common mean, so chains stuck at different places show as a long time.
+//! `τ = ½ + Σ_{t≥1} ρ(t)` by Geyer's initial monotone sequence (Geyer 1992, Statistical Science 7, 473): the
+//! sums of pairs `ρ(2k) + ρ(2k+1)`, each at most the one before, up to the first that is not positive. For
+//! reversible dynamics these sums are positive and fall, even where `ρ` alternates. Dynamics that are not
+//! reversible (sweeps in a fixed order) may oscillate with other periods, and a slow part then hides behind
+//! the first negative pair: hence the spread of batch means is compared, `τ_b = b Var(batch mean)/(2σ²)`, and
+//! taken where it is larger by four of its standard errors. `ρ` is pooled over chains about the common mean,
+//! so chains stuck at different places show as a long time.
 //! Effective sample size `n/(2τ)`. R̂: Vehtari, Gelman, Simpson, Carpenter, Bürkner, arXiv 1903.08008.
-//! Cost: `O(records × chains × W)` and `O(n log n)`.
+//! Cost: `O(records × chains × W)`, `W` some 5τ, and `O(n log n)`.
 
 use ndarray::{Array2, ArrayView2};
 
 use crate::error::{Error, Result};
 use crate::linalg::strip;
 
-/// The window is the smallest `W ≥ WINDOW·τ(W)`.
-const WINDOW: f64 = 6.0;
+/// Batches of the longest batch length; there are at most eight times as many of the shortest one.
+const BATCHES: usize = 64;
+/// The shortest batch: an antithetic series has `τ_b − τ ≈ Σ t|ρ(t)| / b`.
+const SHORTEST_BATCH: usize = 8;
 /// A series shorter than this many times τ gives only a lower bound.
 const LONG_ENOUGH: f64 = 50.0;
 
@@ -20,11 +27,12 @@ const LONG_ENOUGH: f64 = 50.0;
 pub struct Autocorrelation {
     /// `τ = ½ + Σρ` in records (times `thin` for updates): ½ for independent values.
     pub tau: f64,
-    /// Window `W` in records.
+    /// The largest lag `W` of the sum, in records.
     pub window: usize,
     /// Effective number of independent values in all chains together, `n/(2τ)`.
     pub ess: f64,
-    /// The series is shorter than 50τ: τ is only a lower bound, and `ess` an upper one.
+    /// Take τ as a lower bound, and `ess` as an upper one: the series is shorter than 50τ, the sum of
+    /// correlations did not settle, fell below what the series can tell, or missed what the batch means show.
     pub lower_bound: bool,
 }
 
@@ -32,7 +40,8 @@ pub struct Autocorrelation {
 ///
 /// Special cases: chains none of which ever changes (a constant observable, frozen chains) have `τ = records`, a lower bound. A
 /// sum that does not settle within half the series is stopped there. Anticorrelated series have `τ < ½`, bounded from below by
-/// `1/(2 log₁₀ n)`, the bound `ess ≤ n log₁₀ n` of Stan.
+/// `1/(2 log₁₀ n)`, the bound `ess ≤ n log₁₀ n` of Stan: errors of strongly antithetic series are stated too
+/// large.
 ///
 /// # Errors
 /// [`Error::TooFewSamples`] for an empty series, [`Error::NotFinite`] for bad values.
@@ -58,15 +67,40 @@ pub fn autocorrelation(series: ArrayView2<'_, f64>) -> Result<Autocorrelation> {
         sum / (chains * (records - lag)) as f64
     };
     let variance = covariance(0);
-    let (mut tau, mut window) = (0.5, 0);
-    while window < records / 2 && (window == 0 || (window as f64) < WINDOW * tau) {
-        window += 1;
-        tau += covariance(window) / variance;
+    // Sums of pairs of correlations: −½ + Σ_k (ρ(2k) + ρ(2k+1)).
+    let (mut sum, mut least, mut window) = (if records < 2 { 0.5 } else { -0.5 }, f64::INFINITY, 0);
+    let mut settled = false;
+    for k in (0..records / 2).step_by(2) {
+        let pair = (covariance(k) + covariance(k + 1)) / variance;
+        if pair <= 0.0 {
+            settled = true;
+            break;
+        }
+        least = pair.min(least);
+        sum += least;
+        window = k + 1;
     }
-    let settled = window as f64 >= WINDOW * tau;
-    let tau = tau.max(0.5 / n.log10().max(1.0));
-    let lower_bound = !settled || (records as f64) < LONG_ENOUGH * tau;
+    let floor = 0.5 / n.log10().max(1.0);
+    let batches = batch_tau(&centred, variance, sum.max(floor));
+    let tau = batches.unwrap_or(sum).max(floor);
+    let lower_bound = !settled || sum < floor || batches.is_some() || (records as f64) < LONG_ENOUGH * tau;
     Ok(Autocorrelation { tau, window, ess: n / (2.0 * tau), lower_bound })
+}
+
+/// The largest `τ_b` of the longest batches, if one is above `tau` by four standard errors `√(2/batches)`.
+fn batch_tau(centred: &[Vec<f64>], variance: f64, tau: f64) -> Option<f64> {
+    let (chains, records) = (centred.len(), centred[0].len());
+    // Powers of two: series of period two leave no rest.
+    let longest = (records / BATCHES.div_ceil(chains)).checked_ilog2()?;
+    let spread = |length: usize| {
+        let batches = centred.iter().flat_map(|chain| chain.chunks_exact(length));
+        let squares: f64 = batches.map(|batch| batch.iter().sum::<f64>().powi(2)).sum();
+        let count = records / length * chains;
+        let found = squares / (2.0 * variance * (count * length) as f64);
+        (found > tau * (1.0 + 4.0 * (2.0 / count as f64).sqrt())).then_some(found)
+    };
+    let lengths = (longest.saturating_sub(3)..=longest).map(|e| 1 << e).filter(|&b| b >= SHORTEST_BATCH);
+    lengths.filter_map(spread).reduce(f64::max)
 }
 
 /// Rank-normalised split-R̂ of a series of shape `(records, chains)`: the larger of bulk (location) and folded (scale) R̂.

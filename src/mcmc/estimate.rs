@@ -1,7 +1,8 @@
 //! Averages with errors: of correlated series, and of independent draws with importance weights.
 //!
-//! Series: `ā ± √(σ² 2τ/n)`, `τ` the integrated autocorrelation time. Weights `w = e^{log w}`, `log w = log π̃ − log q` of
-//! independent draws from `q`: self-normalised average `ā = Σwf/Σw ± √(Σw²(f−ā)²)/Σw` and free energy
+//! Series: `ā ± √(σ² 2τ/n)`, `τ` the integrated autocorrelation time of [`autocorrelation`]. Weights `w =
+//! e^{log w}`, `log w = log π̃ − log q`, of independent draws from `q`: self-normalised average `ā = Σwf/Σw ±
+//! √(Σw²(f−ā)²)/Σw` and free energy
 //! `log Z = log(Σw/n) ± √(Var w/n)/w̄`, both errors by the delta method (Owen, Monte Carlo theory, methods and examples, §9).
 //! Errors of weighted averages are themselves estimates: see [`weight_summary`](super::importance::weight_summary) before trusting them.
 

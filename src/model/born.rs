@@ -3,7 +3,13 @@
 //! In right-canonical form the conditional of a plain draw is `|v A_j[a]|²/|v|²`: one uniform is drawn first and the symbol that it
 //! would choose under the marginal law is tried first, so that a draw costs `(1 + P(fail)) χ²` multiply-adds a site (two states).
 //! Site weights scale the tensors by `√w` and need the density matrices `ρ_j = Σ_a w_j(a) A_j[a] ρ_{j+1} A_j[a]ᵀ` of every row:
-//! `2dχ³` a site. Sampling: arXiv 1201.3974; Born machines: arXiv 1709.01662.
+//! `2dχ³` a site. The log-probability is `2 log|ψ(x)| + Σ log w_j(x_j)` less the log-evidence. Sampling:
+//! arXiv 1201.3974; Born machines: arXiv 1709.01662.
+//!
+//! Where weights and law disagree, the conditional weights `w(a) v A[a] ρ A[a]ᵀ v` add up to a small share of
+//! `Σ w(a) |v|² tr ρ`, and rounding takes 10⁻¹⁶ of that. Rows in which a share falls below 10⁻⁴ are computed with
+//! factors, `ρ_j = R_j R_jᵀ`, at a QR decomposition a site: rounding then takes 10⁻³², and shares down to 10⁻²⁴
+//! keep four digits. What is smaller cannot be told from zero and counts as evidence zero, a typed error.
 
 use std::sync::Arc;
 
@@ -17,7 +23,7 @@ use super::traits::{ExactModel, Model, Samples, Target};
 use super::weights::SiteWeights;
 use crate::choose::choose;
 use crate::error::{Error, Result};
-use crate::linalg::{matmul, matmul_into};
+use crate::linalg::{matmul, matmul_into, qr};
 use crate::log_space::LogProduct;
 use crate::model::{Configs, check_configs};
 use crate::rng::{Stream, Streams};
@@ -26,9 +32,12 @@ use crate::tn::Mps;
 /// Rows of a block of plain draws: its vectors stay in the second-level cache.
 const PLAIN_BLOCK: usize = 512;
 
-/// A quadratic form that should be ≥ 0 may come out negative by rounding: each is a sum of at most χ² ≈ 10⁴ terms with relative
-/// error 10⁻¹⁶, so below `10⁻¹² ×` the sum of the magnitudes it is zero; beyond that it is an error.
-const ROUNDING: f64 = 1e-12;
+/// Share of `|v|² tr ρ` below which a quadratic form `v ρ v` has too few digits: 10⁻¹⁶ of rounding are then
+/// 10⁻¹² of it.
+const SAFE: f64 = 1e-4;
+
+/// Share below which factors, with 10⁻³² of rounding, have too few digits as well.
+const LOST: f64 = 1e-24;
 
 /// A normalised Born law.
 ///
@@ -144,11 +153,11 @@ impl BornMps {
             _ => request.run(
                 self.dims(),
                 1,
-                |densities: &mut Densities, row, _| {
-                    *densities = self.densities(w, row)?;
-                    densities.require_evidence(row)
+                |right: &mut Right, row, _| {
+                    *right = self.environments(w, row)?;
+                    right.require_evidence(row)
                 },
-                |densities, row, walk| self.draw_tilted(w, row, densities, walk),
+                |right, row, walk| self.draw_tilted(w, row, right, walk),
             ),
         }
     }
@@ -219,8 +228,53 @@ impl BornMps {
         walk.finish()
     }
 
+    /// Environments of a row, as factors where density matrices have too few digits: the weights alone
+    /// decide.
+    fn environments(&self, w: &SiteWeights<'_>, row: usize) -> Result<Right> {
+        let densities = self.densities(w, row)?;
+        if self.least_share(w, row, &densities) >= SAFE {
+            return Ok(densities);
+        }
+        let mut factors = self.factors(w, row)?;
+        if self.least_share(w, row, &factors) < LOST {
+            factors.log_evidence = f64::NEG_INFINITY;
+        }
+        Ok(factors)
+    }
+
+    /// The smallest share of the weights of all symbols along one path, at each site the symbol in the middle
+    /// of the conditional law.
+    ///
+    /// Over draws `1/share` is on average `tr λ_j tr ρ_j / tr λ_j ρ_j` (`λ_j` the density matrix of the left
+    /// half): what rounding is multiplied by in the evidence.
+    fn least_share(&self, w: &SiteWeights<'_>, row: usize, right: &Right) -> f64 {
+        let (mut v, mut least) = (Array1::ones(1), 1.0f64);
+        for j in 0..self.dims().len() {
+            let step = self.step(w, row, j, &v, right);
+            least = least.min(step.share);
+            if step.total == 0.0 {
+                return 0.0;
+            }
+            v = unit(&step.next[choose(&step.weights, step.total, 0.5)]);
+        }
+        least
+    }
+
+    /// All symbols of site `j` behind the vector `v`.
+    fn step(&self, w: &SiteWeights<'_>, row: usize, j: usize, v: &Array1<f64>, right: &Right) -> Step {
+        let a = &self.psi.tensors()[j];
+        let next: Vec<Array1<f64>> = a.axis_iter(Axis(1)).map(|a| v.dot(&a)).collect();
+        let (mut weights, mut whole) = (Vec::with_capacity(next.len()), 0.0);
+        for (x, u) in next.iter().enumerate() {
+            weights.push(w.get(row, j, x) * right.form(j + 1, u));
+            whole += w.get(row, j, x); // |u| ≤ |v| = 1, tr ρ = 1
+        }
+        let total: f64 = weights.iter().sum();
+        Step { next, weights, total, share: if total > 0.0 { total / whole } else { 0.0 } }
+    }
+
     /// Density matrices of the right half under the weights of a row.
-    fn densities(&self, w: &SiteWeights<'_>, row: usize) -> Result<Densities> {
+    fn densities(&self, w: &SiteWeights<'_>, row: usize) -> Result<Right> {
         const LIMIT: usize = 1 << 29;
         let size = self.psi.tensors().iter().map(|a| a.dim().0.pow(2)).sum();
         if size > LIMIT {
@@ -250,52 +304,90 @@ impl BornMps {
             matrices.push(next);
         }
         matrices.reverse();
-        Ok(Densities { matrices, log_evidence: evidence.ln() })
+        Ok(Right { matrices, factored: false, log_evidence: evidence.ln() })
     }
 
-    /// A draw or score of one row under its density matrices.
-    fn draw_tilted(&self, w: &SiteWeights<'_>, row: usize, rho: &Densities, mut walk: Walk<'_>) -> Result<Vec<f64>> {
-        let mut v = Array1::ones(1);
-        for (j, a) in self.psi.tensors().iter().enumerate() {
-            walk.enter(j);
-            let d = a.dim().1;
-            let next: Vec<Array1<f64>> = (0..d).map(|x| v.dot(&a.index_axis(Axis(1), x))).collect();
-            let mut weights = Vec::with_capacity(d);
-            for (x, u) in next.iter().enumerate() {
-                let form = u.dot(&rho.matrices[j + 1].dot(u));
-                weights.push(non_negative(w.get(row, j, x) * form, w.get(row, j, x) * u.dot(u), j)?);
-            }
-            let total: f64 = weights.iter().sum();
-            let x = if walk.draws() { choose(&weights, total, walk.uniform(0, j)) } else { walk.symbol(0, j) };
-            let q = if weights[x] > 0.0 { weights[x] / total } else { 0.0 };
-            walk.record(0, j, x, q);
-            let norm = next[x].dot(&next[x]).sqrt();
-            v = &next[x] * if norm > 0.0 { 1.0 / norm } else { 0.0 };
+    /// Factors of the density matrices of the right half, `ρ_j = R_j R_jᵀ`.
+    fn factors(&self, w: &SiteWeights<'_>, row: usize) -> Result<Right> {
+        let mut matrices = vec![Array2::ones((1, 1))];
+        let mut evidence = LogProduct::ONE;
+        for (j, a) in self.psi.tensors().iter().enumerate().rev() {
+            let (l, d, _) = a.dim();
+            let mut half = half_density(a.view(), &matrices[matrices.len() - 1]);
+            let (max, roots) = roots(w, row, j, d);
+            half *= &roots.insert_axis(Axis(1));
+            let k = half.dim().2;
+            let half = half.into_shape_with_order((l, d * k)).expect("standard layout");
+            let (next, norm) = unit_norm(qr(half.t())?.1.reversed_axes());
+            [norm, norm, max].into_iter().for_each(|factor| evidence.push(factor));
+            matrices.push(next);
         }
-        Ok(walk.finish())
+        matrices.reverse();
+        Ok(Right { matrices, factored: true, log_evidence: evidence.ln() })
+    }
+
+    /// A draw or score of one row under its environments.
+    fn draw_tilted(&self, w: &SiteWeights<'_>, row: usize, right: &Right, mut walk: Walk<'_>) -> Result<Vec<f64>> {
+        let mut v = Array1::ones(1);
+        // Where this draw leads to a small share, though the path of `least_share` did not.
+        let mut factors = None;
+        for j in 0..self.dims().len() {
+            walk.enter(j);
+            let (x, next) = if walk.draws() {
+                let mut step = self.step(w, row, j, &v, factors.as_ref().unwrap_or(right));
+                if step.share < SAFE && !right.factored && factors.is_none() {
+                    step = self.step(w, row, j, &v, factors.insert(self.factors(w, row)?));
+                }
+                if step.share < LOST {
+                    return Err(Error::ZeroEvidence { row });
+                }
+                let x = choose(&step.weights, step.total, walk.uniform(0, j));
+                (x, step.next.swap_remove(x))
+            } else {
+                let x = walk.symbol(0, j);
+                (x, v.dot(&self.psi.tensors()[j].index_axis(Axis(1), x)))
+            };
+            // Draw and score alike: the product of these over the evidence is |ψ(x)|² ∏ w over the evidence.
+            walk.record(0, j, x, w.get(row, j, x) * next.dot(&next));
+            v = unit(&next);
+        }
+        Ok(walk.finish().into_iter().map(|log| log - right.log_evidence).collect())
     }
 
     /// Cavity laws of one row, `(sites, d_max)` flattened.
     fn cavities_of(&self, w: &SiteWeights<'_>, row: usize) -> Result<Vec<f64>> {
+        let right = self.environments(w, row)?;
+        if !right.factored {
+            let (cavities, share) = self.cavities_by_densities(w, row, &right);
+            if share >= SAFE {
+                return Ok(cavities);
+            }
+            return self.cavities_by_factors(w, row, &self.factors(w, row)?);
+        }
+        self.cavities_by_factors(w, row, &right)
+    }
+
+    /// Cavity laws, and the smallest `Σ_a tr λ_j A_j[a] ρ_{j+1} A_j[a]ᵀ`, the traces of `λ` and `ρ` being
+    /// one.
+    fn cavities_by_densities(&self, w: &SiteWeights<'_>, row: usize, right: &Right) -> (Vec<f64>, f64) {
         let d_max = self.dims().iter().copied().max().unwrap_or(1);
-        let rho = self.densities(w, row)?;
         let mut cavities = vec![0.0; self.dims().len() * d_max];
-        let mut left = Array2::<f64>::ones((1, 1));
+        let (mut left, mut least) = (Array2::<f64>::ones((1, 1)), 1.0f64);
         for (j, a) in self.psi.tensors().iter().enumerate() {
             let (l, d, r) = a.dim();
-            let half = half_density(a.view(), &rho.matrices[j + 1]);
+            let half = half_density(a.view(), &right.matrices[j + 1]);
             let flat = a.to_shape((l, d * r)).expect("standard layout");
             let mut other = matmul(left.view(), flat.view()).into_shape_with_order((l, d, r)).expect("standard layout");
             let cavity = &mut cavities[j * d_max..][..d];
             for (x, c) in cavity.iter_mut().enumerate() {
                 let (p, q) = (half.index_axis(Axis(1), x), other.index_axis(Axis(1), x));
-                let (value, magnitude) =
-                    p.iter().zip(q).fold((0.0, 0.0), |(s, m), (&p, &q)| (s + p * q, m + (p * q).abs()));
-                *c = non_negative(value, magnitude, j)?;
+                // Negative by rounding only: the matrices are.
+                *c = p.iter().zip(q).map(|(p, q)| p * q).sum::<f64>().max(0.0);
             }
             let total: f64 = cavity.iter().sum();
+            least = least.min(total);
             if total <= 0.0 {
-                return Err(Error::ZeroEvidence { row });
+                break;
             }
             cavity.iter_mut().for_each(|c| *c /= total);
             for x in 0..d {
@@ -307,23 +399,94 @@ impl BornMps {
             let trace = left.diag().sum();
             left.mapv_inplace(|v| if trace > 0.0 { v / trace } else { 0.0 });
         }
+        (cavities, least)
+    }
+
+    /// Cavity laws from factors of both halves, `|L_j A_j[a] R_{j+1}|²`.
+    fn cavities_by_factors(&self, w: &SiteWeights<'_>, row: usize, right: &Right) -> Result<Vec<f64>> {
+        let d_max = self.dims().iter().copied().max().unwrap_or(1);
+        let mut cavities = vec![0.0; self.dims().len() * d_max];
+        let mut left = Array2::<f64>::ones((1, 1));
+        for (j, a) in self.psi.tensors().iter().enumerate() {
+            let (l, d, r) = a.dim();
+            let (k, (_, roots)) = (left.nrows(), roots(w, row, j, d));
+            let flat = a.to_shape((l, d * r)).expect("standard layout");
+            let mut next = matmul(left.view(), flat.view()).into_shape_with_order((k, d, r)).expect("standard layout");
+            let cavity = &mut cavities[j * d_max..][..d];
+            for (x, c) in cavity.iter_mut().enumerate() {
+                let whole = matmul(next.index_axis(Axis(1), x), right.matrices[j + 1].view());
+                *c = whole.iter().map(|v| v * v).sum();
+            }
+            let total: f64 = cavity.iter().sum();
+            if total < LOST {
+                return Err(Error::ZeroEvidence { row });
+            }
+            cavity.iter_mut().for_each(|c| *c /= total);
+            next *= &roots.insert_axis(Axis(1));
+            let next = next.into_shape_with_order((k * d, r)).expect("standard layout");
+            left = unit_norm(qr(next.view())?.1).0;
+        }
         Ok(cavities)
     }
 }
 
-/// Right density matrices of one row.
+/// Environments of the right half of one row.
 #[derive(Default)]
-struct Densities {
-    /// `ρ_j` for `j = 0..=N`, trace one (or zero).
+struct Right {
+    /// `ρ_j` for `j = 0..=N`, trace one (or zero), or their factors `R_j`.
     matrices: Vec<Array2<f64>>,
+    factored: bool,
     /// `log Σ_x P(x) ∏ w_j(x_j)` in nats.
     log_evidence: f64,
 }
 
-impl Densities {
+impl Right {
     fn require_evidence(&self, row: usize) -> Result<()> {
         if self.log_evidence == f64::NEG_INFINITY { Err(Error::ZeroEvidence { row }) } else { Ok(()) }
     }
+
+    /// `u ρ_j u`, not negative.
+    fn form(&self, j: usize, u: &Array1<f64>) -> f64 {
+        let m = &self.matrices[j];
+        if self.factored {
+            let v = u.dot(m);
+            v.dot(&v)
+        } else {
+            u.dot(&m.dot(u)).max(0.0)
+        }
+    }
+}
+
+/// The symbols of a site behind a vector `v`.
+struct Step {
+    /// `v A[a]`.
+    next: Vec<Array1<f64>>,
+    /// `w(a) (v A[a]) ρ (v A[a])`.
+    weights: Vec<f64>,
+    total: f64,
+    /// `total` over `Σ w(a)`, the most that right isometries allow.
+    share: f64,
+}
+
+/// A vector of norm one, or zero.
+fn unit(v: &Array1<f64>) -> Array1<f64> {
+    let norm = v.dot(v).sqrt();
+    v * if norm > 0.0 { 1.0 / norm } else { 0.0 }
+}
+
+/// A matrix of Frobenius norm one, and the norm it had; zero where that is rounding.
+fn unit_norm(mut m: Array2<f64>) -> (Array2<f64>, f64) {
+    let square: f64 = m.iter().map(|v| v * v).sum();
+    let norm = if square < LOST { 0.0 } else { square.sqrt() };
+    m.mapv_inplace(|v| if norm > 0.0 { v / norm } else { 0.0 });
+    (m, norm)
+}
+
+/// The largest weight of a site, and the roots of all over it, length `d`.
+fn roots(w: &SiteWeights<'_>, row: usize, j: usize, d: usize) -> (f64, Array1<f64>) {
+    let max = (0..d).map(|x| w.get(row, j, x)).fold(0.0, f64::max);
+    let root = |x: usize| if max > 0.0 { (w.get(row, j, x) / max).sqrt() } else { 0.0 };
+    (max, (0..d).map(root).collect())
 }
 
 /// `A[a] ρ` for every state, shape `(χ_l, d, χ_r)`.
@@ -333,17 +496,6 @@ fn half_density(a: ArrayView3<'_, f64>, rho: &Array2<f64>) -> Array3<f64> {
     let mut half = Array2::zeros((l * d, r));
     matmul_into(1.0, tall.view(), rho.view(), 0.0, half.view_mut());
     half.into_shape_with_order((l, d, r)).expect("standard layout")
-}
-
-/// A weight that is ≥ 0 but for rounding.
-fn non_negative(value: f64, magnitude: f64, site: usize) -> Result<f64> {
-    if value >= 0.0 {
-        Ok(value)
-    } else if value >= -ROUNDING * magnitude {
-        Ok(0.0)
-    } else {
-        Err(Error::Negative { field: "conditional weight", site, value })
-    }
 }
 
 impl Site {
@@ -453,7 +605,7 @@ impl Model for BornMps {
 impl ExactModel for BornMps {
     fn log_evidence(&self, w: &SiteWeights<'_>) -> Result<Array1<f64>> {
         w.check(self.dims(), None)?;
-        let log = over_blocks(w.rows().unwrap_or(1), 1, |(), row, _| Ok(self.densities(w, row)?.log_evidence))?;
+        let log = over_blocks(w.rows().unwrap_or(1), 1, |(), row, _| Ok(self.environments(w, row)?.log_evidence))?;
         Ok(log.into())
     }
 

@@ -14,11 +14,11 @@ use std::ops::RangeInclusive;
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, concatenate, s};
 
-use super::automaton::Automaton;
-use super::automaton::holds;
+use super::automaton::{Automaton, holds};
 use super::positive::PositiveMps;
 use super::traits::{ExactModel, Model, Samples, Target, initial_draw};
 use super::weights::SiteWeights;
+use super::without_site::cavities_or_by_evidence;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
@@ -329,7 +329,10 @@ impl<M: ExactModel> ExactModel for Given<'_, M> {
 
     fn cavities(&self, w: &SiteWeights<'_>) -> Result<Array3<f64>> {
         let d = self.dims().iter().copied().max().unwrap_or(1);
-        let all = self.extended(w, |w| self.leg.joint.cavities(w))??;
-        Ok(all.slice_move(s![.., ..self.leg.sites(), ..d]))
+        // The joint law asks for a cavity of the label as well, this one does not.
+        cavities_or_by_evidence(self, w, |w| {
+            let all = self.extended(w, |w| self.leg.joint.cavities(w))??;
+            Ok(all.slice_move(s![.., ..self.leg.sites(), ..d]))
+        })
     }
 }

@@ -12,7 +12,6 @@
 mod automaton;
 mod batched;
 mod born;
-mod draw_ahead;
 mod labelled;
 mod mixture;
 mod nearest_neighbour;
@@ -20,16 +19,16 @@ mod permuted;
 mod positive;
 mod traits;
 mod weights;
+mod without_site;
 
 pub use crate::configs::{Configs, check_configs};
 pub use automaton::{Automaton, pinned};
 pub use born::BornMps;
-pub use draw_ahead::DrawAhead;
 pub use labelled::{Given, LabelLeg};
 pub(crate) use mixture::{Codes, distinct, sample_weights};
 pub use mixture::{Compressed, KernelMixture};
 pub use nearest_neighbour::Boundary;
 pub use permuted::Permuted;
 pub use positive::PositiveMps;
-pub use traits::{ExactModel, Model, Samples, Target};
+pub use traits::{DrawAhead, ExactModel, Model, Samples, Target};
 pub use weights::SiteWeights;

@@ -1,6 +1,6 @@
 //! Site weights: the tilt `∏_j w_j(x_j)`.
 
-use ndarray::{ArrayView2, ArrayView3};
+use ndarray::{ArrayView2, ArrayView3, s};
 
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
@@ -26,6 +26,19 @@ pub enum SiteWeights<'a> {
     },
     /// One table a row, shape `(samples, sites, d_max)`; padding is ignored.
     PerRow(ArrayView3<'a, f64>),
+}
+
+impl<'a> SiteWeights<'a> {
+    /// The weights of one row, in the same form.
+    pub(crate) fn one_row(&self, row: usize) -> SiteWeights<'a> {
+        match *self {
+            SiteWeights::Observed { tables, dims_in, dims_out, y } => {
+                SiteWeights::Observed { tables, dims_in, dims_out, y: y.slice_move(s![row..=row, ..]) }
+            }
+            SiteWeights::PerRow(w) => SiteWeights::PerRow(w.slice_move(s![row..=row, .., ..])),
+            form => form,
+        }
+    }
 }
 
 impl SiteWeights<'_> {

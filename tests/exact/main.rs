@@ -7,6 +7,7 @@ mod laws;
 
 mod answers;
 mod boundary;
+mod cavities;
 mod chain;
 mod dense;
 mod diagnostics;

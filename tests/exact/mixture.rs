@@ -94,6 +94,35 @@ fn matrix_products_of_a_mixture() {
     }
 }
 
+/// Sparse laws cut to any bond: the distance is that of the tables, the sum that of the entries.
+#[test]
+fn compressed_mixtures_state_their_distance() {
+    let mut rng = stream("sparse mixture mps");
+    for case in 0..3000 {
+        let dims: Vec<usize> = (0..rng.random_range(1..6)).map(|_| rng.random_range(1..4)).collect();
+        let n = rng.random_range(1..8);
+        let x = data(&dims, n, &mut rng);
+        let weights = Array1::from_shape_simple_fn(n, || 0.01 + rng.random::<f64>().powi(3));
+        let tables = tables(&dims, &dims, case % 3, &mut rng);
+        let p = sums(&x, &weights, &tables);
+        let model = KernelMixture::new(x.view(), Some(weights.view()), &tables).unwrap();
+        let max_bond = rng.random_range(1..4);
+        let cut = model.compress(&Truncation { max_bond, ..Truncation::default() }).unwrap();
+        let found = table(&cut.mps);
+        let square = |v: &mut dyn Iterator<Item = f64>| v.map(|v| v * v).sum::<f64>();
+        let distance = square(&mut found.iter().zip(&p).map(|(a, b)| a - b)) / square(&mut p.iter().copied());
+        // A difference of numbers of order one.
+        assert!(
+            (cut.distance.powi(2) - distance).abs() < 1e-13,
+            "case {case}, dims {dims:?}, bond {max_bond}: {} against {}",
+            cut.distance,
+            distance.sqrt()
+        );
+        let sum: f64 = found.iter().sum();
+        assert!((cut.log_sum - sum.abs().ln()).abs() < 1e-9 || sum.abs() < 1e-9, "case {case}: {} {sum}", cut.log_sum);
+    }
+}
+
 /// `L` by its definition: every sample under the weighted law of the others.
 fn leave_one_out(x: &Array2<u8>, weights: &Array1<f64>, noise: &Noise, t: f64) -> f64 {
     let kernel = noise.kernel(0.0, t).unwrap();

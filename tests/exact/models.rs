@@ -2,6 +2,7 @@
 
 use approx::assert_abs_diff_eq;
 use ndarray::{Array1, Array2, Array3, s};
+use rand::RngExt;
 use tensorjump::diffusion::Denoise;
 use tensorjump::mcmc::{Connected, Proposal};
 use tensorjump::model::{BornMps, PositiveMps};
@@ -329,4 +330,72 @@ fn a_kernel_of_other_states_is_refused() {
     let error = Error::LocalDimension { site: 0, expected: 2, got: 3 };
     assert_eq!(model.log_evidence(&kernel.likelihood(y.view())), Err(error.clone()));
     assert_eq!(model.sample(&kernel.likelihood(y.view()), 1, &Streams::new(1)), Err(error));
+}
+
+/// Weights that spread over e^40 a site: the law lives where the model hardly is. Scores of every
+/// configuration against sums of logarithms.
+#[test]
+fn born_laws_under_weights_that_disagree_with_them() {
+    let mut rng = stream("disagreement");
+    for case in 0..60 {
+        let dims: Vec<usize> = (0..6).map(|j| 2 + (case + j) % 2).collect();
+        let psi = Mps::random_real(&dims, 1 + case % 4, &mut rng).unwrap();
+        let spread = [1.0, 5.0, 15.0, 40.0][case % 4];
+        let log_w = Array3::from_shape_simple_fn((1, 6, 3), || spread * (2.0 * rng.random::<f64>() - 0.5));
+        check_disagreement(&psi, &log_w, &format!("case {case}"));
+    }
+    // Two sectors, in any gauge; weights that like one on the left and the other on the right.
+    for strength in [1.0, 5.0, 11.0, 20.0] {
+        let tensor = |j: usize| {
+            let (l, r) = (if j == 0 { 1 } else { 2 }, if j == 5 { 1 } else { 2 });
+            let weight = |k: usize, a: usize| [[1.0, 0.3], [0.2, 0.9]][k][a];
+            let mut a = Array3::zeros((l, 2, r));
+            (0..2).for_each(|k| (0..2).for_each(|x| a[[k.min(l - 1), x, k.min(r - 1)]] += weight(k, x)));
+            a
+        };
+        let psi = Mps::new((0..6).map(tensor).collect(), 0.0).unwrap();
+        let log_w = Array3::from_shape_fn((1, 6, 2), |(_, j, a)| if (j < 3) == (a == 1) { strength } else { 0.0 });
+        check_disagreement(&psi, &log_w, &format!("sectors {strength}"));
+    }
+}
+
+fn check_disagreement(psi: &Mps, log_w: &Array3<f64>, name: &str) {
+    let (model, dims) = (BornMps::new(psi).unwrap(), psi.dims());
+    let x = all_configs(dims);
+    let amplitude = table(psi);
+    let absolute: Vec<_> = psi.tensors().iter().map(|a| a.mapv(f64::abs)).collect();
+    let terms = table(&Mps::new(absolute, psi.log_scale()).unwrap());
+    let log_p = |i: usize| 2.0 * amplitude[i].abs().ln() - model.log_z();
+    let tilt = |i: usize| -> f64 { x.row(i).iter().enumerate().map(|(j, &a)| log_w[[0, j, a.into()]]).sum() };
+    let log: Vec<f64> = (0..x.nrows()).map(|i| log_p(i) + tilt(i)).collect();
+    let max = log.iter().copied().fold(f64::MIN, f64::max);
+    let evidence = max + log.iter().map(|v| (v - max).exp()).sum::<f64>().ln();
+    // What the amplitudes that count are rounded by.
+    let condition = |i: usize| (terms[i] / amplitude[i]).powi(2);
+    let worst = (0..log.len()).filter(|&i| log[i] > max - 30.0).map(condition).fold(1.0, f64::max);
+
+    let w = log_w.mapv(f64::exp);
+    let rows = w.broadcast((x.nrows(), dims.len(), w.dim().2)).unwrap();
+    let found = model.log_evidence(&SiteWeights::PerRow(w.view())).unwrap()[0];
+    assert!((found - evidence).abs() < 1e-11 * worst, "{name}: evidence {found} against {evidence}");
+    let scores = model.log_prob(x.view(), &SiteWeights::PerRow(rows)).unwrap();
+    for (i, &score) in scores.iter().enumerate() {
+        let error = (score - (log[i] - evidence)).abs();
+        assert!(error < 1e-11 * (worst + condition(i)), "{name}: score {score} against {}", log[i] - evidence);
+    }
+    let draws = model.sample(&SiteWeights::PerRow(rows), x.nrows(), &Streams::new(7)).unwrap();
+    // No more than 729 draws: one of probability e^−40 is never seen.
+    assert!(draws.log_prob.iter().all(|&log| log > -40.0), "{name}: {}", draws.log_prob);
+    assert_eq!(model.log_prob(draws.x.view(), &SiteWeights::PerRow(rows)).unwrap(), draws.log_prob);
+    let cavities = model.cavities(&SiteWeights::PerRow(w.view())).unwrap();
+    for (j, &d) in dims.iter().enumerate() {
+        let own = |i: usize| log_w[[0, j, x[[i, j]].into()]];
+        let top = (0..log.len()).map(|i| log[i] - own(i)).fold(f64::MIN, f64::max);
+        let mut exact = vec![0.0; d];
+        (0..log.len()).for_each(|i| exact[usize::from(x[[i, j]])] += (log[i] - own(i) - top).exp());
+        let sum: f64 = exact.iter().sum();
+        for (a, e) in exact.iter().enumerate() {
+            assert!((cavities[[0, j, a]] - e / sum).abs() < 1e-10 * worst, "{name}: cavity of site {j}");
+        }
+    }
 }

@@ -121,6 +121,20 @@ fn swendsen_wang_of_potts_models_reaches_the_law() {
     assert_law(&found, &law(&model), &law(&build(&sites)));
 }
 
+/// The clock model of three states is a Potts model, though its cosines differ by rounding.
+#[test]
+fn swendsen_wang_of_the_three_state_clock_reaches_the_law() {
+    for (c, beta, warmer) in [
+        (couplings(Square::new(3, 3, Geometry::Torus).unwrap(), true, 0.0), 0.9, 0.75),
+        (couplings(Square::new(2, 4, Geometry::Cylinder).unwrap(), true, 1.0), 0.9, 0.75),
+    ] {
+        let clock = |beta| PairModel::clock(&c, 3, beta).unwrap();
+        let (model, wrong) = (clock(beta), clock(warmer));
+        let found = after(&model, &SwendsenWang::new(&model).unwrap().with_sweeps(60).unwrap(), None, 6);
+        assert_law(&found, &project(&law(&model), model.dims(), 6), &project(&law(&wrong), wrong.dims(), 6));
+    }
+}
+
 /// The wrong twin of the move: the ratio of the proposals left out, a window of fixed place.
 fn without_ratio(
     model: &PairModel,

@@ -290,6 +290,75 @@ fn autocorrelation_time_of_an_autoregressive_series() {
     assert!(found.lower_bound && found.tau > 100.0);
 }
 
+/// How often `|mean| > 1.96 error` in 300 series, by the stated error and by a given time.
+fn misses(series: impl Fn(u64) -> Array2<f64>, twin: impl Fn(&Array2<f64>) -> f64) -> (usize, usize) {
+    let (mut found, mut wrong) = (0, 0);
+    for seed in 0..300 {
+        let series = series(seed);
+        let mean = series_mean(series.view()).unwrap();
+        found += usize::from(mean.mean.abs() > 1.96 * mean.error);
+        let error = (mean.variance * 2.0 * twin(&series) / series.len() as f64).sqrt();
+        wrong += usize::from(mean.mean.abs() > 1.96 * error);
+    }
+    (found, wrong)
+}
+
+/// Sokal's window, the smallest `W ≥ 6τ(W)`, which closes at once where neighbours are anticorrelated.
+fn sokal(series: &Array2<f64>) -> f64 {
+    let mean = series.mean().unwrap();
+    let x: Vec<f64> = series.iter().map(|v| v - mean).collect();
+    let covariance = |t: usize| x.iter().zip(&x[t..]).map(|(a, b)| a * b).sum::<f64>() / (x.len() - t) as f64;
+    let (mut tau, mut window) = (0.5, 0);
+    while window == 0 || (window as f64) < 6.0 * tau {
+        window += 1;
+        tau += covariance(window) / covariance(0);
+    }
+    tau.max(0.5 / (x.len() as f64).log10())
+}
+
+/// Errors of 1.96σ are missed by 5 % of the series: of 300 by at most 36, but for a chance of 5e-7
+/// (binomial).
+const MISSES: usize = 36;
+
+/// From antithetic series, whose error is stated too large, to slow ones.
+#[test]
+fn stated_errors_cover_autoregressive_series() {
+    for phi in [-0.9, -0.6, -0.5, -0.4, 0.0, 0.5, 0.9, 0.99] {
+        let records = if phi > 0.95 {
+            40_000
+        } else if phi == -0.4 {
+            100_000
+        } else {
+            10_000
+        };
+        let independent = |_: &Array2<f64>| 0.5;
+        let twin: &dyn Fn(&Array2<f64>) -> f64 = if phi < 0.0 { &sokal } else { &independent };
+        let (found, wrong) = misses(|seed| autoregressive(records, 1, phi, 100 + seed), twin);
+        assert!(found <= MISSES, "φ = {phi}: {found} of 300 missed");
+        assert!(wrong > MISSES || ![-0.4, 0.5, 0.9, 0.99].contains(&phi), "φ = {phi}: the wrong time missed {wrong}");
+        // Not too large either, where the floor 1/(2 log₁₀ n) is out of the way: no miss has a chance of
+        // 2e-7.
+        assert!(found > 0 || phi < -0.8, "φ = {phi}: none missed");
+    }
+}
+
+/// A fast part of any period hides a slow one of a tenth of its size: pairs of correlations see it under
+/// period two, batches under others.
+#[test]
+fn stated_errors_cover_a_slow_part_under_oscillations() {
+    for period in [2, 3, 4, 7] {
+        let series = |seed| {
+            let mut series = 0.2 * autoregressive(20_000, 1, 0.97, 500 + seed);
+            let up = |t: usize| f64::from(u8::from((t + seed as usize).is_multiple_of(period)));
+            series.column_mut(0).iter_mut().enumerate().for_each(|(t, x)| *x += up(t) - 1.0 / period as f64);
+            series
+        };
+        let (found, wrong) = misses(series, sokal);
+        assert!(found <= MISSES, "period {period}: {found} of 300 missed");
+        assert!(wrong > MISSES, "period {period}: the wrong time missed {wrong}");
+    }
+}
+
 #[test]
 fn r_hat_sees_shift_scale_and_drift() {
     let mixed = autoregressive(2000, 4, 0.3, 6);

@@ -48,6 +48,7 @@ impl<T: Real> Linear<T> {
         let mut scale = vec![T::ONE; rows];
         let (mut weights, mut dots) = (vec![T::default(); rows * d_max], vec![T::default(); CHUNK * rows * d_max]);
         let mut sums = vec![T::default(); rows];
+        let mut without = None; // the first row that has no cavity at some site
         for (j, site) in self.sites.iter().enumerate() {
             let d = self.dims[j];
             for (row, weights) in weights.chunks_exact_mut(d).take(rows).enumerate() {
@@ -71,7 +72,7 @@ impl<T: Real> Linear<T> {
             .run();
             for (row, (dots, (scale, &sum))) in chunk.chunks_exact(d).zip(scale.iter_mut().zip(&sums)).enumerate() {
                 if dots.iter().map(|&c| c.into()).sum::<f64>() <= 0.0 {
-                    return Err(Error::ZeroEvidence { row: first + row });
+                    without = Some(without.map_or(row, |known: usize| known.min(row)));
                 }
                 *scale = inverse(sum.into());
             }
@@ -80,7 +81,7 @@ impl<T: Real> Linear<T> {
                 self.write(&dots, j - j % CHUNK..j + 1, rows, cavities);
             }
         }
-        Ok(())
+        without.map_or(Ok(()), |row| Err(Error::ZeroEvidence { row: first + row }))
     }
 
     /// Normalises the weights of some sites, `(rows, d)` each, into the table of the block.

@@ -30,7 +30,15 @@ pub(crate) struct WordSweep {
     masks: [Vec<Masks>; 2],
     /// Bit `63 − i` of the thresholds for `|h| = 0..=4`, as words of zeros or ones.
     planes: Vec<[u64; 5]>,
-    heat_bath: bool,
+    /// Sizes `|h|` of heat bath, as words of zeros or ones; for the others, `h < 0` flips with certainty.
+    soft: [u64; 5],
+}
+
+/// For which `|h|` a sweep is heat bath: known when the loop over the words is compiled.
+mod soft {
+    pub const ZERO: u8 = 0;
+    pub const SOME: u8 = 1;
+    pub const ALL: u8 = 2;
 }
 
 /// What never changes at the 64 sites of a word; directions: same place, beside, above, below.
@@ -71,8 +79,10 @@ impl<'a> Shifted<'a> {
 impl WordSweep {
     /// The sweep, where the model allows it: no field, one strength of coupling (some bonds may be absent).
     ///
-    /// The caller sees to it that sites of one colour are not neighbours. `probability` is that of a flip, given `s f`.
-    pub fn new(ising: &Ising, heat_bath: bool, probability: impl Fn(f64) -> f64) -> Option<Self> {
+    /// The caller sees to it that sites of one colour are not neighbours. `probability` is that of a flip,
+    /// given `s f`. Where a field `f` is `soft`, those of `s f` and `−s f` add up to one, as for heat bath;
+    /// elsewhere the one of `s f < 0` is one.
+    pub fn new(ising: &Ising, soft: impl Fn(f64) -> bool, probability: impl Fn(f64) -> f64) -> Option<Self> {
         let lattice = ising.lattice();
         if ising.couplings().field().iter().any(|&h| h != 0.0) {
             return None;
@@ -86,6 +96,7 @@ impl WordSweep {
         let words = (lattice.rows() * half).div_ceil(BITS);
         let reach = if lattice.wraps_rows() { lattice.rows() * half } else { half };
         let thresholds: [u64; 5] = std::array::from_fn(|h| Chance::new(probability(h as f64 * strength)).threshold());
+        let soft = std::array::from_fn(|h| if soft(h as f64 * strength) { u64::MAX } else { 0 });
         let plane = |i: usize| thresholds.map(|t| if t >> (63 - i) & 1 == 1 { u64::MAX } else { 0 });
         Some(WordSweep {
             lattice,
@@ -94,7 +105,7 @@ impl WordSweep {
             margin: reach / BITS + 2,
             masks: masks(ising, half, words),
             planes: (0..BITS).map(plane).collect(),
-            heat_bath,
+            soft,
         })
     }
 
@@ -109,11 +120,15 @@ impl WordSweep {
         let mut flips = 0;
         let [even, odd] = &mut colours;
         for _ in 0..count {
-            if self.heat_bath {
-                flips += self.visit::<true>(0, even, odd, rng) + self.visit::<true>(1, odd, even, rng);
-            } else {
-                flips += self.visit::<false>(0, even, odd, rng) + self.visit::<false>(1, odd, even, rng);
-            }
+            flips += match self.soft {
+                [_, 0, 0, 0, 0] => {
+                    self.visit::<{ soft::ZERO }>(0, even, odd, rng) + self.visit::<{ soft::ZERO }>(1, odd, even, rng)
+                }
+                [.., u64::MAX] => {
+                    self.visit::<{ soft::ALL }>(0, even, odd, rng) + self.visit::<{ soft::ALL }>(1, odd, even, rng)
+                }
+                _ => self.visit::<{ soft::SOME }>(0, even, odd, rng) + self.visit::<{ soft::SOME }>(1, odd, even, rng),
+            };
         }
         self.unpack(&colours, spins);
         spins.words = colours;
@@ -121,7 +136,7 @@ impl WordSweep {
     }
 
     /// Visits the sites of one colour.
-    fn visit<const HEAT_BATH: bool>(&self, colour: usize, own: &mut [u64], other: &[u64], rng: &mut impl Rng) -> usize {
+    fn visit<const SOFT: u8>(&self, colour: usize, own: &mut [u64], other: &[u64], rng: &mut impl Rng) -> usize {
         let read = |distance: usize, back: bool| {
             let distance = if back { -(distance as isize) } else { distance as isize };
             Shifted::new(other, self.margin, self.words, distance)
@@ -151,7 +166,7 @@ impl WordSweep {
                 neighbours[3] = neighbours[3] & !down | top.word(w) & down;
             }
             let satisfied: [u64; 4] = std::array::from_fn(|k| !(*spins ^ neighbours[k] ^ m.antiferro[k]) & m.exists[k]);
-            let flip = self.decide::<HEAT_BATH>(h_plus_4(satisfied, m.missing), m.sites, rng);
+            let flip = self.decide::<SOFT>(h_plus_4(satisfied, m.missing), m.sites, rng);
             *spins ^= flip;
             flips += flip.count_ones() as usize;
         }
@@ -160,17 +175,25 @@ impl WordSweep {
 
     /// Which of the sites flip, given `h + 4` in binary.
     #[inline(always)]
-    fn decide<const HEAT_BATH: bool>(&self, t: [u64; 4], sites: u64, rng: &mut impl Rng) -> u64 {
+    fn decide<const SOFT: u8>(&self, t: [u64; 4], sites: u64, rng: &mut impl Rng) -> u64 {
         let [t0, t1, t2, t3] = t;
         let odd = t1 ^ t2;
-        // Masks of |h| = 0, …, 4; for Metropolis only h > 0 is left to chance.
+        // Masks of |h| = 0, …, 4, and of the sign.
         let size = [t2 & !t1 & !t0, t0 & odd, t1 & !t0, t0 & !odd, !(t0 | t1 | t2)];
         let positive = t3 | t2 & (t0 | t1);
-        let mut open = if HEAT_BATH { sites } else { sites & positive };
+        let negative = !(t3 | t2);
+        // Sites of heat bath: p(−h) = 1 − p(h). Elsewhere only h > 0 is left to chance.
+        let soft = match SOFT {
+            soft::ZERO => 0, // one half: a random bit, below
+            soft::SOME => (0..5).fold(0, |soft, h| soft | size[h] & self.soft[h]),
+            _ => u64::MAX,
+        };
+        let coin = if SOFT == soft::ZERO { size[0] & rng.next_u64() } else { 0 };
+        let mut open = sites & (positive | soft);
         let mut below = 0; // u < threshold
         for plane in &self.planes {
             let mut bit = size[1] & plane[1] | size[2] & plane[2] | size[3] & plane[3] | size[4] & plane[4];
-            if HEAT_BATH {
+            if SOFT != soft::ZERO {
                 bit |= size[0] & plane[0];
             }
             let u = rng.next_u64();
@@ -180,9 +203,7 @@ impl WordSweep {
                 break;
             }
         }
-        // p(−h) = 1 − p(h) for heat bath; Metropolis always flips where h ≤ 0.
-        let negative = !(t3 | t2);
-        sites & if HEAT_BATH { below ^ negative } else { below | !positive }
+        sites & (below ^ negative | coin)
     }
 
     /// From bytes to words.
