@@ -155,6 +155,13 @@ impl PositiveTrainer {
             }
             Start::Model(model) => {
                 match_dims(train.dims(), model.dims())?;
+                // Logits have no zeros; what EM starts from must allow every sample.
+                if options.method == PositiveMethod::Em {
+                    let tensors = model.as_mps().tensors();
+                    if let Some(row) = batch_of(tensors, train)?.first_zero(tensors) {
+                        return Err(Error::ZeroEvidence { row });
+                    }
+                }
                 model.clone()
             }
         };

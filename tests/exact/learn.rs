@@ -4,6 +4,7 @@ mod files;
 mod gradients;
 mod kills;
 mod optima;
+mod small;
 
 use ndarray::Array2;
 use tensorjump::learn::{BornMethod, BornOptions, Data, Start, SweepStep, Training, Validation};
