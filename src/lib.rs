@@ -18,6 +18,7 @@
 //! | [`mcmc`] | proposals with log-ratios, moves, chains; errors, autocorrelation, R̂, importance weights, missing mass |
 //! | [`lattice`] | systems: the stochastic [`Fredkin`](lattice::Fredkin) chain with its exact equilibrium; square lattices with Ising and general pair weights: independent draws by [`BoundaryMps`](lattice::square::BoundaryMps) and [`SnakeMps`](lattice::SnakeMps), `log Z` by contraction and by free fermions, local and cluster moves |
 //! | [`learn`] | maximum likelihood from samples: two-site sweeps, expectation–maximisation, Adam, L-BFGS; validation, checkpoints; learning from a log-weight by Monte Carlo in the loop; learned scores |
+//! | [`io`] | files of models, tensor trains and configurations: safetensors, `.npy` |
 //! | [`tn`] | matrix-product states and operators: canonical forms, truncation, application, sums of local terms |
 //! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |
 //! | [`linalg`] | the only place that calls SVD, QR and matrix products |
@@ -60,6 +61,7 @@ mod configs;
 pub mod dense;
 pub mod diffusion;
 pub mod error;
+pub mod io;
 pub mod lattice;
 pub mod learn;
 pub mod linalg;

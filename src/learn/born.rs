@@ -8,10 +8,10 @@ use super::descent::{Descent, Flat, downhill};
 use super::fit::{Event, Fit, Progress, Trainer, Training, draw_batch, fit, hash_numbers, marginals};
 use super::gradient::{born_batch, check_weights};
 use super::local::Step;
-use super::store::Store;
 use super::sweep::{Amplitude, Cut, Sites};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::io::safetensors::Store;
 use crate::model::{BornMps, Configs, Target};
 use crate::rng::Streams;
 use crate::tn::{Mps, Truncation};
@@ -110,7 +110,7 @@ impl Default for BornOptions {
 ///
 /// # Errors
 /// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states; [`Error::File`] and [`Error::Format`] of the
-/// checkpoint; [`Error::NoConvergence`] of an SVD.
+/// checkpoint. Numbers that break down on the way are no error but [`Stop::Failed`](super::Stop::Failed).
 ///
 /// # Examples
 /// ```

@@ -6,8 +6,8 @@ use super::data::{Data, permutation};
 use super::fit::Progress;
 use super::gradient::Gradient;
 use super::optimise::{Adam, Lbfgs};
-use super::store::Store;
 use crate::error::Result;
+use crate::io::safetensors::Store;
 use crate::rng::Streams;
 
 /// All tensors as one list of numbers.
@@ -118,10 +118,17 @@ impl Descent {
 
     pub(super) fn load(&mut self, tensors: &[Array3<f64>], store: &Store) -> Result<()> {
         self.flat = Flat::new(tensors);
-        match &mut self.optimiser {
-            Optimiser::Adam { adam, .. } => *adam = Adam::load(store)?,
-            Optimiser::Lbfgs { lbfgs, .. } => *lbfgs = Lbfgs::load(store)?,
-        }
-        Ok(())
+        let len = self.flat.values.len();
+        let fits = match &mut self.optimiser {
+            Optimiser::Adam { adam, .. } => {
+                *adam = Adam::load(store)?;
+                adam.fits(len)
+            }
+            Optimiser::Lbfgs { lbfgs, .. } => {
+                *lbfgs = Lbfgs::load(store)?;
+                lbfgs.fits(len)
+            }
+        };
+        if fits { Ok(()) } else { Err(store.wrong("an optimiser of another size")) }
     }
 }

@@ -6,11 +6,12 @@ use std::time::Instant;
 use ndarray::Array3;
 
 use super::data::{Data, Symmetry};
-use super::store::Store;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::io::safetensors::Store;
 use crate::model::{Model, SiteWeights};
 use crate::rng::Streams;
+use crate::tn::Mps;
 
 /// What a model is judged by while it learns.
 #[derive(Debug, Clone, PartialEq)]
@@ -397,6 +398,10 @@ impl Run {
         let dims = shapes(&trainer.tensors());
         if shapes(&self.best) != dims || shapes(&store.tensors("tensor")?) != dims {
             return Err(store.wrong("a checkpoint of another shape"));
+        }
+        let tensors: Vec<Array3<f64>> = store.tensors("tensor")?;
+        for tensors in [&self.best, &tensors] {
+            Mps::new(tensors.clone(), 0.0).map_err(|error| store.wrong(&error.to_string()))?;
         }
         let bonds_a_round = dims.len() - 1;
         if numbers.len() % 6 != 0 || bonds.len() != numbers.len() / 6 * bonds_a_round {

@@ -18,9 +18,9 @@ use super::data::Data;
 use super::descent::{Descent, Flat, downhill};
 use super::fit::{Event, Fit, Progress, Trainer, Training, fit, hash_numbers, marginals};
 use super::gradient::{expected_counts, positive_batch, softmax};
-use super::store::Store;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::io::safetensors::Store;
 use crate::model::{PositiveMps, Target};
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
@@ -70,7 +70,7 @@ impl Default for PositiveOptions {
 ///
 /// # Errors
 /// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states, or under which a sample is impossible
-/// ([`Error::ZeroEvidence`] with its row among the training samples); [`Error::File`] and [`Error::Format`] of the checkpoint.
+/// ([`Error::ZeroEvidence`] with its row among the training samples, EM only); [`Error::File`] and [`Error::Format`] of the checkpoint.
 ///
 /// # Examples
 /// ```

@@ -72,6 +72,10 @@ impl<P: Proposal + ?Sized> Proposal for &P {
     fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
         (**self).propose(x, streams)
     }
+
+    fn propose_one(&self, x: &[u8], streams: &Streams) -> Result<(Vec<u8>, f64)> {
+        (**self).propose_one(x, streams)
+    }
 }
 
 impl<P: Proposal + ?Sized> Proposal for Box<P> {
@@ -81,6 +85,10 @@ impl<P: Proposal + ?Sized> Proposal for Box<P> {
 
     fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
         (**self).propose(x, streams)
+    }
+
+    fn propose_one(&self, x: &[u8], streams: &Streams) -> Result<(Vec<u8>, f64)> {
+        (**self).propose_one(x, streams)
     }
 }
 

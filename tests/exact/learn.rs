@@ -6,6 +6,8 @@ mod kills;
 mod optima;
 mod small;
 
+pub use files::folder;
+
 use ndarray::Array2;
 use tensorjump::learn::{BornMethod, BornOptions, Data, Start, SweepStep, Training, Validation};
 use tensorjump::tn::Truncation;
