@@ -9,7 +9,7 @@
 //! use tensorjump::{Model, SiteWeights, Streams, fork, model::PositiveMps};
 //!
 //! let law = PositiveMps::product(&[vec![1.0, 3.0]])?;
-//! let draws = fork::run(|| law.sample(&SiteWeights::Uniform, 100, &Streams::new(1)))??;
+//! let draws = fork::run(|| law.draw(100, &Streams::new(1)))??;
 //! assert_eq!(draws.x.nrows(), 100);
 //! # Ok::<(), tensorjump::Error>(())
 //! ```

@@ -19,6 +19,7 @@
 //! | [`lattice`] | systems: the stochastic Fredkin chain; square lattices with Ising and any pair weights |
 //! | [`prelude`] | the traits whose methods everybody calls |
 //! | [`learn`] | maximum likelihood from samples, Monte Carlo in the loop from a log-weight, learned scores |
+//! | [`io`] | files of models, tensor trains and configurations: safetensors, `.npy` |
 //! | [`tn`] | matrix-product states and operators: canonical forms, truncation, sums of local terms |
 //! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |
 //! | [`linalg`] | the only place that calls SVD, QR and matrix products |
@@ -64,6 +65,7 @@ pub mod dense;
 pub mod diffusion;
 pub mod error;
 pub mod fork;
+pub mod io;
 pub mod lattice;
 pub mod learn;
 pub mod linalg;

@@ -66,7 +66,7 @@ pub fn matmul(a: ArrayView2<'_, f64>, b: ArrayView2<'_, f64>) -> Array2<f64> {
 
 /// `out ← alpha a b + beta out`, on one thread. With `beta = 0` the old contents of `out` are not read.
 ///
-/// Row-major, column-major and row-strided operands are used in place, other layouts are copied.
+/// Row-major and column-major operands are used in place, other layouts are copied.
 ///
 /// # Panics
 /// If the dimensions do not fit.

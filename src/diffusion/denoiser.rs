@@ -12,7 +12,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use ndarray::{Array2, Array3, ArrayView3, Axis, s};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView3, Axis, s};
 use rayon::prelude::*;
 
 use super::denoise::{Denoise, ExactDiffusion};
@@ -94,13 +94,31 @@ pub trait Denoiser: Send + Sync {
         Ok(None)
     }
 
-    /// Which rows of `y` have a positive probability at time `t`: by default all of them. Samplers set aside the rows that have none, where
-    /// otherwise one row without evidence would be the error of its whole batch.
+    /// Which rows of `y` have a positive probability at time `t`: by default those with conditional marginals and `p_j(y_j) > 0` at every
+    /// site. Samplers set aside the rows that have none, where otherwise one row without evidence would be the error of its whole batch.
+    /// Cost of the default: one evaluation, and for each impossible row the logarithm of the number of rows more.
     ///
     /// # Errors
-    /// As [`Denoiser::conditional_marginals`].
-    fn possible(&self, _t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
-        Ok(vec![true; y.nrows()])
+    /// As [`Denoiser::conditional_marginals`], but for [`Error::ZeroEvidence`].
+    fn possible(&self, t: f64, y: Configs<'_>) -> Result<Vec<bool>> {
+        possible_rows(&|y| self.conditional_marginals(t, y), y)
+    }
+}
+
+/// Rows with marginals and `p_j(y_j) > 0`; a batch that holds others is halved until they are found.
+fn possible_rows(marginals: &dyn Fn(Configs<'_>) -> Result<Array3<f64>>, y: Configs<'_>) -> Result<Vec<bool>> {
+    match marginals(y) {
+        Ok(p) => {
+            let seen = |row: usize, j: usize, b: u8| p.get((row, j, b.into())).is_none_or(|p| *p > 0.0);
+            let all = |(row, y): (usize, ArrayView1<'_, u8>)| y.iter().enumerate().all(|(j, &b)| seen(row, j, b));
+            Ok(y.outer_iter().enumerate().map(all).collect())
+        }
+        Err(Error::ZeroEvidence { .. }) if y.nrows() == 1 => Ok(vec![false]),
+        Err(Error::ZeroEvidence { .. }) if y.nrows() > 1 => {
+            let (left, right) = y.split_at(Axis(0), y.nrows() / 2);
+            Ok([possible_rows(marginals, left)?, possible_rows(marginals, right)?].concat())
+        }
+        Err(error) => Err(error),
     }
 }
 
@@ -140,6 +158,20 @@ pub(crate) fn marginals_of<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Config
     const FIELD: &str = "conditional marginals";
     check_configs(y, denoiser.noise().dims_out())?;
     let p = denoiser.conditional_marginals(t, y)?;
+    check_answer(p.view(), y.nrows(), denoiser.noise().dims_out(), FIELD)?;
+    check_sign(p.view(), FIELD)?;
+    Ok(p)
+}
+
+/// As [`marginals_of`] with a time of its own for each row.
+pub(crate) fn marginals_at_of<D: Denoiser + ?Sized>(
+    denoiser: &D,
+    times: &[f64],
+    y: Configs<'_>,
+) -> Result<Array3<f64>> {
+    const FIELD: &str = "conditional marginals";
+    check_configs(y, denoiser.noise().dims_out())?;
+    let p = denoiser.conditional_marginals_at(times, y)?;
     check_answer(p.view(), y.nrows(), denoiser.noise().dims_out(), FIELD)?;
     check_sign(p.view(), FIELD)?;
     Ok(p)
@@ -253,8 +285,9 @@ impl<M: ExactModel> Denoiser for ExactDenoiser<M> {
 pub enum Face {
     /// Cavities `P(x_0^j = a | y_{−j})`, normalised or not.
     Cavities,
-    /// Denoiser marginals `P(x_0^j = a | y)`: what most networks are trained to give. They determine the cavities only where
-    /// `K_j(a → y_j) > 0`.
+    /// Denoiser marginals `P(x_0^j = a | y)`: what most networks are trained to give, with masks a copy of `y_j` where it is no mask. They
+    /// determine the cavities where `K_j(a → y_j) > 0`, which is all that samplers, guidance and the likelihood bound need
+    /// ([`cavities_from_denoiser`](super::cavities_from_denoiser)); losses of conditional marginals ask for more where that is zero.
     DenoiserMarginals,
     /// Conditional marginals `P_t(y_j = b | y_{−j})`.
     ConditionalMarginals,

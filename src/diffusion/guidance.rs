@@ -22,7 +22,7 @@ use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
 
 use super::denoiser::Denoiser;
-use super::denoiser::{cavities_of, marginals_of};
+use super::denoiser::{cavities_of, marginals_at_of, marginals_of};
 use super::reverse::{Step, TimeGrid};
 use crate::choose::choose;
 use crate::error::{Error, Result};
@@ -199,6 +199,19 @@ impl<C: Denoiser, U: Denoiser> Denoiser for Guided<C, U> {
 
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         self.combined(|denoiser| cavities_of(denoiser, t, y))
+    }
+
+    fn conditional_marginals_at(&self, times: &[f64], y: Configs<'_>) -> Result<Array3<f64>> {
+        self.combined(|denoiser| marginals_at_of(denoiser, times, y))
+    }
+
+    /// At γ = 0 and 1 the draw of the denoiser that is left; in between there is no law to draw from.
+    fn draw_clean(&self, t: f64, y: Configs<'_>, streams: &Streams) -> Result<Option<Array2<u8>>> {
+        match self.gamma {
+            0.0 => self.unconditional.draw_clean(t, y, streams),
+            1.0 => self.conditional.draw_clean(t, y, streams),
+            _ => Ok(None),
+        }
     }
 
     /// Possible without the label and, at γ > 0, with it.

@@ -185,11 +185,17 @@ pub fn denoiser_from_cavities(kernel: &Kernel, y: Configs<'_>, cavities: ArrayVi
     Ok(marginals)
 }
 
-/// Cavities from denoiser marginals: `c_j(a) ∝ m_j(a) / K_j(a → y_j)`.
+/// Cavities from denoiser marginals: `c_j(a) ∝ m_j(a) / K_j(a → y_j)`, zero where `K_j(a → y_j) = 0`.
+///
+/// A denoiser says nothing about clean states `a` that cannot have led to `y_j`; with masks it says nothing at all at sites that are not
+/// masked, where `m_j` is the certainty of what is seen. What comes out there is the cavity *given that the clean state can lead to
+/// `y_j`*: all of it at a masked site, the same certainty at one that is not. Reverse rates, the steps and the integrand of the
+/// likelihood bound need no more: all of their states `b` lead to `y_j`, hence so does every `a` behind them. (Not so conditional
+/// marginals themselves, nor losses that read them at other states.) Mass of `m_j` on impossible states, where a network did not copy what
+/// it saw, is dropped.
 ///
 /// # Errors
-/// [`Error::NotInvertible`] where `K_j(a → y_j) = 0`: there the denoiser does not determine the cavity; otherwise as
-/// [`denoiser_from_cavities`].
+/// [`Error::ZeroEvidence`] for a row where no clean state of positive `m_j` leads to `y_j`; otherwise as [`denoiser_from_cavities`].
 pub fn cavities_from_denoiser(kernel: &Kernel, y: Configs<'_>, marginals: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
     check(kernel, y, marginals, "denoiser marginals", Side::Clean)?;
     let mut cavities = marginals.to_owned();
@@ -197,14 +203,11 @@ pub fn cavities_from_denoiser(kernel: &Kernel, y: Configs<'_>, marginals: ArrayV
         for (j, &b) in y.iter().enumerate() {
             let table = kernel.table(j);
             let likelihood = table.column(b.into());
-            if likelihood.iter().any(|&k| k == 0.0) {
-                return Err(Error::NotInvertible { what: "the denoiser's kernel factor", site: j });
-            }
             // In units of the largest factor: the quotients stay in range when all factors are tiny.
             let largest = likelihood.iter().copied().fold(0.0, f64::max);
             let mut law = cavities.slice_mut(s![row, j, ..kernel.dims_in()[j]]);
             let top = law.fold(0.0_f64, |m, v| m.max(v.abs()));
-            law.zip_mut_with(&likelihood, |m, k| *m = *m / top.max(1.0) / (k / largest));
+            law.zip_mut_with(&likelihood, |m, &k| *m = if k == 0.0 { 0.0 } else { *m / top.max(1.0) / (k / largest) });
             if !normalise(law) {
                 return Err(Error::ZeroEvidence { row });
             }

@@ -28,7 +28,6 @@ mod data;
 mod denoisers;
 mod in_the_loop;
 mod likelihood;
-mod store;
 mod symmetry;
 mod tensors;
 
@@ -46,7 +45,6 @@ pub use in_the_loop::towards::{TowardsStep, born_kl_gradient, born_towards};
 pub use likelihood::born::{BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep};
 pub use likelihood::fit::{Checkpoint, Event, Fit, History, Round, Stop, Training, Validation};
 pub use likelihood::positive::{PositiveMethod, PositiveOptions, positive};
-pub use store::{read_born, read_positive, read_samples, write_born, write_positive, write_samples};
 pub use symmetry::Symmetry;
 pub use tensors::gradient::{Gradient, born_gradient, positive_gradient};
 pub use tensors::site_step::Toward;

@@ -60,6 +60,16 @@ struct Site {
     forward: Vec<Aligned<f64>>,
 }
 
+/// The first site whose tensor is not a right isometry (at the first site: of norm one) within 10⁻⁹.
+fn first_bent(psi: &Mps) -> Option<usize> {
+    psi.tensors().iter().position(|a| {
+        let (l, d, r) = a.dim();
+        let flat = a.to_shape((l, d * r)).expect("standard layout");
+        let overlap = matmul(flat.view(), flat.t()) - Array2::<f64>::eye(l);
+        overlap.iter().any(|v| v.is_nan() || v.abs() > 1e-9)
+    })
+}
+
 impl BornMps {
     /// The law proportional to `ψ(x)²`. Cost `O(N d χ³)`.
     ///
@@ -81,15 +91,22 @@ impl BornMps {
     /// within 10⁻⁹.
     pub(crate) fn from_right_canonical(tensors: Vec<Array3<f64>>) -> Result<Self> {
         let psi = Mps::new(tensors, 0.0)?;
-        for (site, a) in psi.tensors().iter().enumerate() {
-            let (l, d, r) = a.dim();
-            let flat = a.to_shape((l, d * r)).expect("standard layout");
-            let overlap = matmul(flat.view(), flat.t()) - Array2::<f64>::eye(l);
-            if overlap.iter().any(|v| v.abs() > 1e-9) {
-                return Err(Error::parameter("tensor", format!("site {site}"), "a right isometry"));
-            }
+        if let Some(site) = first_bent(&psi) {
+            return Err(Error::parameter("tensor", format!("site {site}"), "a right isometry"));
         }
         Self::trusted(psi.into_parts().0, 0.0)
+    }
+
+    /// The law proportional to `ψ(x)²`; tensors that are right-canonical with norm one are kept bit for bit.
+    ///
+    /// # Errors
+    /// As [`BornMps::new`].
+    pub(crate) fn stored(psi: Mps) -> Result<Self> {
+        if first_bent(&psi).is_some() {
+            return Self::new(&psi);
+        }
+        let (tensors, log_scale) = psi.into_parts();
+        Self::trusted(tensors, 2.0 * log_scale)
     }
 
     fn trusted(tensors: Vec<Array3<f64>>, log_z: f64) -> Result<Self> {

@@ -4,6 +4,9 @@ mod files;
 mod gradients;
 mod kills;
 mod optima;
+mod small;
+
+pub use files::folder;
 
 use ndarray::Array2;
 use tensorjump::learn::{BornMethod, BornOptions, Data, Start, SweepStep, Training, Validation};

@@ -378,7 +378,7 @@ fn check_disagreement(psi: &Mps, log_w: &Array3<f64>, name: &str) {
     let rows = w.broadcast((x.nrows(), dims.len(), w.dim().2)).unwrap();
     let found = model.log_evidence(&SiteWeights::PerRow(w.view())).unwrap()[0];
     assert!((found - evidence).abs() < 1e-11 * worst, "{name}: evidence {found} against {evidence}");
-    let scores = model.log_prob(x.view(), &SiteWeights::PerRow(rows)).unwrap();
+    let scores = model.log_prob_given(x.view(), &SiteWeights::PerRow(rows)).unwrap();
     for (i, &score) in scores.iter().enumerate() {
         let error = (score - (log[i] - evidence)).abs();
         assert!(error < 1e-11 * (worst + condition(i)), "{name}: score {score} against {}", log[i] - evidence);
@@ -386,7 +386,7 @@ fn check_disagreement(psi: &Mps, log_w: &Array3<f64>, name: &str) {
     let draws = model.sample(&SiteWeights::PerRow(rows), x.nrows(), &Streams::new(7)).unwrap();
     // No more than 729 draws: one of probability e^−40 is never seen.
     assert!(draws.log_prob.iter().all(|&log| log > -40.0), "{name}: {}", draws.log_prob);
-    assert_eq!(model.log_prob(draws.x.view(), &SiteWeights::PerRow(rows)).unwrap(), draws.log_prob);
+    assert_eq!(model.log_prob_given(draws.x.view(), &SiteWeights::PerRow(rows)).unwrap(), draws.log_prob);
     let cavities = model.cavities(&SiteWeights::PerRow(w.view())).unwrap();
     for (j, &d) in dims.iter().enumerate() {
         let own = |i: usize| log_w[[0, j, x[[i, j]].into()]];

@@ -6,8 +6,8 @@ use super::descent::{Descent, Flat, downhill};
 use super::fit::{Event, Fit, Progress, Trainer, Training, draw_batch, fit, hash_numbers, marginals};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::io::safetensors::Store;
 use crate::learn::data::{Data, check_weights};
-use crate::learn::store::Store;
 use crate::learn::tensors::environments::Batch;
 use crate::learn::tensors::gradient::born_batch;
 use crate::learn::tensors::site_step::{Step, check_rate};
@@ -110,7 +110,7 @@ impl Default for BornOptions {
 ///
 /// # Errors
 /// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states; [`Error::File`] and [`Error::Format`] of the
-/// checkpoint; [`Error::NoConvergence`] of an SVD.
+/// checkpoint. Numbers that break down on the way are no error but [`Stop::Failed`](super::Stop::Failed).
 ///
 /// # Examples
 /// ```

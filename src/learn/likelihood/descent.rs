@@ -4,8 +4,8 @@ use ndarray::Array3;
 
 use super::fit::Progress;
 use crate::error::Result;
+use crate::io::safetensors::Store;
 use crate::learn::data::{Data, permutation};
-use crate::learn::store::Store;
 use crate::learn::tensors::gradient::Gradient;
 use crate::learn::tensors::optimise::{Adam, Lbfgs};
 use crate::rng::Streams;
@@ -118,10 +118,17 @@ impl Descent {
 
     pub(crate) fn load(&mut self, tensors: &[Array3<f64>], store: &Store) -> Result<()> {
         self.flat = Flat::new(tensors);
-        match &mut self.optimiser {
-            Optimiser::Adam { adam, .. } => *adam = Adam::load(store)?,
-            Optimiser::Lbfgs { lbfgs, .. } => *lbfgs = Lbfgs::load(store)?,
-        }
-        Ok(())
+        let len = self.flat.values.len();
+        let fits = match &mut self.optimiser {
+            Optimiser::Adam { adam, .. } => {
+                *adam = Adam::load(store)?;
+                adam.fits(len)
+            }
+            Optimiser::Lbfgs { lbfgs, .. } => {
+                *lbfgs = Lbfgs::load(store)?;
+                lbfgs.fits(len)
+            }
+        };
+        if fits { Ok(()) } else { Err(store.wrong("an optimiser of another size")) }
     }
 }

@@ -7,11 +7,12 @@ use ndarray::Array3;
 
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::io::safetensors::Store;
 use crate::learn::data::Data;
-use crate::learn::store::Store;
 use crate::learn::symmetry::Symmetry;
 use crate::model::Model;
 use crate::rng::Streams;
+use crate::tn::Mps;
 
 /// What a model is judged by while it learns.
 #[derive(Debug, Clone, PartialEq)]
@@ -122,12 +123,15 @@ impl History {
 }
 
 /// Why learning ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub enum Stop {
     /// All rounds were made.
     Rounds,
     /// No better model for as long as the patience lasted.
     Patience,
+    /// The numbers of a round broke down: over- or underflow, a decomposition that does not converge. The model is the best of the rounds
+    /// before; where there were none it is the start, and the history holds one round with the score of the start.
+    Failed(Error),
 }
 
 /// Told after each round.
@@ -203,22 +207,25 @@ pub(crate) fn fit<T: Trainer>(
             break Stop::Rounds;
         }
         let clock = Instant::now();
-        let report = trainer.round(&train, training.batch, done, &streams.domain("round").step(done as u64))?;
-        let tensors = trainer.tensors();
-        let bonds = tensors[1..].iter().map(|a| a.dim().0).collect();
-        let scored = match &validation {
-            Some(validation) => Some(nll(&trainer.build(tensors.clone())?, validation)?),
-            None => None,
+        let before = (done == 0).then(|| trainer.tensors());
+        let round = trainer
+            .round(&train, training.batch, done, &streams.domain("round").step(done as u64))
+            .and_then(|report| record(&trainer, trainer.tensors(), report, validation.as_ref(), clock));
+        let (round, tensors) = match round {
+            Ok(round) => round,
+            Err(error) if !broke_down(&error) => return Err(error),
+            Err(error) => {
+                if let Some(start) = before {
+                    let train_nll = nll(&trainer.build(start.clone())?, &train)?.0;
+                    let report = Progress { train_nll, ..Progress::default() };
+                    let (round, start) = record(&trainer, start, report, validation.as_ref(), clock)?;
+                    run.history.rounds.push(round);
+                    run.best = start;
+                }
+                break Stop::Failed(error);
+            }
         };
-        run.history.rounds.push(Round {
-            train_nll: report.train_nll,
-            validation_nll: scored.map(|s| s.0),
-            validation_error: scored.map(|s| s.1),
-            bonds,
-            discarded: report.discarded,
-            zeros: report.zeros,
-            seconds: clock.elapsed().as_secs_f64(),
-        });
+        run.history.rounds.push(round);
         let improved = run.history.best() == Some(done);
         if improved {
             run.best = tensors;
@@ -234,6 +241,48 @@ pub(crate) fn fit<T: Trainer>(
     };
     let best = run.history.best().unwrap_or(0);
     Ok(Fit { model: trainer.build(run.best)?, history: run.history, best, stopped })
+}
+
+/// What a round has reached with its tensors, judged by the validation samples.
+fn record<T: Trainer>(
+    trainer: &T,
+    tensors: Vec<Array3<f64>>,
+    report: Progress,
+    validation: Option<&Data>,
+    clock: Instant,
+) -> Result<(Round, Vec<Array3<f64>>)> {
+    for (site, a) in tensors.iter().enumerate() {
+        if let Some(&value) = a.iter().find(|v| !v.is_finite()) {
+            return Err(Error::NotFinite { field: "learned tensor", site, value });
+        }
+    }
+    let scored = match validation {
+        Some(validation) => Some(nll(&trainer.build(tensors.clone())?, validation)?),
+        None => None,
+    };
+    let round = Round {
+        train_nll: report.train_nll,
+        validation_nll: scored.map(|s| s.0),
+        validation_error: scored.map(|s| s.1),
+        bonds: tensors[1..].iter().map(|a| a.dim().0).collect(),
+        discarded: report.discarded,
+        zeros: report.zeros,
+        seconds: clock.elapsed().as_secs_f64(),
+    };
+    Ok((round, tensors))
+}
+
+/// Whether an error of a round is one of its numbers, not of data, options or files.
+fn broke_down(error: &Error) -> bool {
+    matches!(
+        error,
+        Error::NotFinite { .. }
+            | Error::Negative { .. }
+            | Error::ZeroEvidence { .. }
+            | Error::ZeroWeight { .. }
+            | Error::LogWeight { .. }
+            | Error::NoConvergence { .. }
+    )
 }
 
 /// Checks the numbers of a training.
@@ -252,8 +301,12 @@ fn check(training: &Training) -> Result<()> {
 
 /// Training samples with their images, and validation samples.
 fn prepare(data: &Data, training: &Training, streams: &Streams) -> Result<(Data, Option<Data>)> {
+    // Samples without weight would make batches without weight.
+    let weighted = with_weight(data)?;
+    let data = weighted.as_ref().unwrap_or(data);
     let (train, validation) = match &training.validation {
         Validation::Fraction(fraction) => {
+            data.require_variety()?;
             let (train, validation) = data.split(*fraction, &streams.domain("validation"))?;
             (train, Some(validation))
         }
@@ -264,7 +317,15 @@ fn prepare(data: &Data, training: &Training, streams: &Streams) -> Result<(Data,
         Validation::None => (data.clone(), None),
     };
     train.require_variety()?;
-    Ok((train.augmented(&training.symmetries)?, validation))
+    let train = train.augmented(&training.symmetries)?;
+    // Weights at the end of the range may vanish when they are shared out.
+    Ok((with_weight(&train)?.unwrap_or(train), validation))
+}
+
+/// The samples of positive weight, where there are others.
+fn with_weight(data: &Data) -> Result<Option<Data>> {
+    let rows: Vec<usize> = (0..data.len()).filter(|&row| data.weights()[row] > 0.0).collect();
+    if rows.len() < data.len() { data.select(&rows).map(Some) } else { Ok(None) }
 }
 
 /// Mean negative log-likelihood in nats and its standard error.
@@ -338,6 +399,10 @@ impl Run {
         let dims = shapes(&trainer.tensors());
         if shapes(&self.best) != dims || shapes(&store.tensors("tensor")?) != dims {
             return Err(store.wrong("a checkpoint of another shape"));
+        }
+        let tensors: Vec<Array3<f64>> = store.tensors("tensor")?;
+        for tensors in [&self.best, &tensors] {
+            Mps::new(tensors.clone(), 0.0).map_err(|error| store.wrong(&error.to_string()))?;
         }
         let bonds_a_round = dims.len() - 1;
         if numbers.len() % 6 != 0 || bonds.len() != numbers.len() / 6 * bonds_a_round {

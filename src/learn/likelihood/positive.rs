@@ -17,8 +17,8 @@ use super::descent::{Descent, Flat, downhill};
 use super::fit::{Event, Fit, Progress, Trainer, Training, fit, hash_numbers, marginals};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::io::safetensors::Store;
 use crate::learn::data::Data;
-use crate::learn::store::Store;
 use crate::learn::tensors::environments::Batch;
 use crate::learn::tensors::gradient::{expected_counts, positive_batch, softmax};
 use crate::learn::tensors::site_step::check_rate;
@@ -71,7 +71,7 @@ impl Default for PositiveOptions {
 ///
 /// # Errors
 /// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states, or under which a sample is impossible
-/// ([`Error::ZeroEvidence`] with its row among the training samples); [`Error::File`] and [`Error::Format`] of the checkpoint.
+/// ([`Error::ZeroEvidence`] with its row among the training samples, EM only); [`Error::File`] and [`Error::Format`] of the checkpoint.
 ///
 /// # Examples
 /// ```
@@ -156,6 +156,13 @@ impl PositiveTrainer {
             }
             Start::Model(model) => {
                 match_dims(train.dims(), model.dims())?;
+                // Logits have no zeros; what EM starts from must allow every sample.
+                if options.method == PositiveMethod::Em {
+                    let tensors = model.as_mps().tensors();
+                    if let Some(row) = batch_of(tensors, train)?.first_zero(tensors) {
+                        return Err(Error::ZeroEvidence { row });
+                    }
+                }
                 model.clone()
             }
         };

@@ -6,7 +6,7 @@
 use std::collections::VecDeque;
 
 use crate::error::{Error, Result};
-use crate::learn::store::Store;
+use crate::io::safetensors::Store;
 use crate::linalg::dot;
 
 /// Moments of Adam.
@@ -37,6 +37,11 @@ impl Adam {
         store.put("adam first", &[self.first.len()], &self.first);
         store.put("adam second", &[self.second.len()], &self.second);
         store.note("adam steps", self.steps);
+    }
+
+    /// Whether the moments belong to a list of this length.
+    pub(crate) fn fits(&self, len: usize) -> bool {
+        [&self.first, &self.second].iter().all(|moment| moment.is_empty() || moment.len() == len)
     }
 
     pub(crate) fn load(store: &Store) -> Result<Self> {
@@ -142,12 +147,19 @@ impl Lbfgs {
         }
     }
 
+    /// Whether the memory belongs to a list of this length.
+    pub(crate) fn fits(&self, len: usize) -> bool {
+        let mut lists = self.pairs.iter().flat_map(|(s, y)| [s, y]).chain(self.present.iter().map(|(_, g)| g));
+        lists.all(|list| list.len() == len)
+    }
+
     pub(crate) fn load(store: &Store) -> Result<Self> {
         let count: usize = store.noted("lbfgs pairs")?;
         let pair = |i| Ok((store.numbers(&format!("lbfgs step {i}"))?, store.numbers(&format!("lbfgs change {i}"))?));
         let pairs = (0..count).map(pair).collect::<Result<_>>()?;
         let present = if store.has("lbfgs value") {
-            Some((store.numbers("lbfgs value")?[0], store.numbers("lbfgs gradient")?))
+            let value = store.numbers("lbfgs value")?.first().copied();
+            Some((value.ok_or_else(|| store.wrong("no number in `lbfgs value`"))?, store.numbers("lbfgs gradient")?))
         } else {
             None
         };

@@ -3,9 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tensorjump::io::{read_born, read_positive, read_samples, write_born, write_positive, write_samples};
 use tensorjump::learn::{
     self, BornMethod, BornOptions, Checkpoint, Data, Fit, PositiveMethod, PositiveOptions, Round, Start, Training,
-    Validation, read_born, read_positive, read_samples, write_born, write_positive, write_samples,
+    Validation,
 };
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::{Error, Streams};

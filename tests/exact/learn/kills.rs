@@ -7,7 +7,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use rand::RngExt;
-use tensorjump::learn::{self, BornOptions, Checkpoint, Data, Training, read_born, write_born};
+use tensorjump::io::{read_born, write_born};
+use tensorjump::learn::{self, BornOptions, Checkpoint, Data, Training};
 use tensorjump::{Error, Streams};
 
 use super::files::folder;

@@ -12,7 +12,7 @@ use tensorjump::diffusion::{
 use tensorjump::learn::{ConditionalTables, Data, windows};
 use tensorjump::model::{Boundary, LabelLeg, PositiveMps};
 use tensorjump::noise::{Noise, Path, Rates, Schedule};
-use tensorjump::{Configs, Model, SiteWeights};
+use tensorjump::{Configs, Model};
 
 use super::{Family, Fnv, pattern, streams};
 use crate::common::random::{random_law, random_rates};
@@ -188,7 +188,7 @@ fn reverse_methods() {
 #[test]
 fn reverse_without_a_law() {
     let (law, noise) = (law(), noise());
-    let data = Data::new(law.sample(&SiteWeights::Uniform, 300, &streams()).unwrap().x, &DIMS).unwrap();
+    let data = Data::new(law.draw(300, &streams()).unwrap().x, &DIMS).unwrap();
     let tables = ConditionalTables::new(&data, &noise, &windows(4, 1, Boundary::Open), None).unwrap();
     let exact = ExactDenoiser::new(&law, &noise).unwrap();
     let given = GivenDenoiser::new(noise.clone(), Face::Cavities, |t, y: Configs<'_>| exact.cavities(t, y));
@@ -271,7 +271,7 @@ fn guidance() {
 fn token_chains() {
     let law = law();
     let tokens = TokenNoise::uniform(&DIMS, 3, 0.4).unwrap();
-    let x = law.sample(&SiteWeights::Uniform, ROWS, &streams()).unwrap().x;
+    let x = law.draw(ROWS, &streams()).unwrap().x;
     Family::of("tokens")
         .case("steps", |hash| {
             let mut x = x.clone();

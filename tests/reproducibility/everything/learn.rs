@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 
 use std::sync::Arc;
 
+use tensorjump::Model;
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, TokenNoise, glauber_reverse};
 use tensorjump::lattice::square::SpinSweep;
 use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
@@ -16,7 +17,6 @@ use tensorjump::mcmc::assess;
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::tn::Truncation;
-use tensorjump::{Model, SiteWeights};
 
 use super::{Family, Fnv, streams};
 use crate::laws::stream;
@@ -29,7 +29,7 @@ fn truth() -> PositiveMps {
 }
 
 fn data() -> Data {
-    Data::new(truth().sample(&SiteWeights::Uniform, 200, &streams()).unwrap().x, &DIMS).unwrap()
+    Data::new(truth().draw(200, &streams()).unwrap().x, &DIMS).unwrap()
 }
 
 fn noise() -> Noise {
@@ -48,7 +48,7 @@ fn fit<M: Model>(hash: &mut Fnv, fit: &Fit<M>) {
         hash.count(round.zeros as u64);
     }
     hash.count(fit.best as u64);
-    hash.x(fit.model.sample(&SiteWeights::Uniform, 20, &streams()).unwrap().x.view());
+    hash.x(fit.model.draw(20, &streams()).unwrap().x.view());
 }
 
 fn born(hash: &mut Fnv, method: BornMethod, training: Training) {
@@ -120,7 +120,7 @@ fn laws_from_a_log_weight() {
             round.bonds.iter().for_each(|&bond| hash.count(bond as u64));
         }
         hash.x(learned.chains.x());
-        hash.x(learned.model.sample(&SiteWeights::Uniform, 20, &streams()).unwrap().x.view());
+        hash.x(learned.model.draw(20, &streams()).unwrap().x.view());
     };
     Family::of("learn in the loop")
         .case("overlap", |hash| learned(hash, Toward::Overlap, 1.0))
@@ -156,7 +156,7 @@ fn denoisers() {
         .case("ratio matching", |hash| {
             let learned = ratio_matching(&data(), &noise(), &matching()).unwrap();
             hash.rounded(DIGITS, &learned.losses);
-            hash.x(learned.denoiser.model().sample(&SiteWeights::Uniform, 20, &streams()).unwrap().x.view());
+            hash.x(learned.denoiser.model().draw(20, &streams()).unwrap().x.view());
         })
         .case("softmax, ratio matching", |hash| softmax(hash, Objective::RatioMatching))
         .case("softmax, likelihood bound", |hash| softmax(hash, Objective::LikelihoodBound))

@@ -37,7 +37,7 @@ fn redraw(hash: &mut Fnv, model: &dyn Model, w: &SiteWeights<'_>, old: Configs<'
 fn law(name: &'static str, model: &dyn Model, logs: bool) -> Family {
     let dims = model.dims().to_vec();
     let (n, d) = (dims.len(), *dims.iter().max().unwrap());
-    let old = model.sample(&SiteWeights::Uniform, ROWS, &streams().step(1)).unwrap();
+    let old = model.draw(ROWS, &streams().step(1)).unwrap();
     let kernel = Noise::new(Rates::uniform(&dims, 0.8).unwrap(), Schedule::default()).kernel(0.0, 0.7).unwrap();
     let shared = Array2::from_shape_fn((n, d), |(j, a)| weight(3, j, a));
     let per_row = Array3::from_shape_fn((ROWS, n, d), |(i, j, a)| weight(i / 2, j, a));

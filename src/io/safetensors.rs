@@ -1,22 +1,15 @@
-//! Files that are there whole or not at all: models and learning state in [safetensors](https://docs.rs/safetensors), samples in `.npy`.
-//!
-//! A file is written beside its place, synced, and renamed: whoever is killed while writing leaves the old file. Numbers are `f64`, so
-//! what is read is what was written, bit for bit.
+//! Named arrays and notes in one `.safetensors` file: what models and learning states are kept in.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
-use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use ndarray::{Array2, Array3};
-use ndarray_npy::{ReadNpyExt, WriteNpyExt};
+use ndarray::{Array, ArrayD, Dimension};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 
+use super::files::{file_error, format_error, read_whole, write_whole};
 use crate::error::{Error, Result};
-use crate::model::{BornMps, Configs, PositiveMps};
-use crate::tn::Mps;
 
 /// Version of the layout of all files.
 const VERSION: u32 = 1;
@@ -52,31 +45,6 @@ impl View for &Numbers {
     fn data_len(&self) -> usize {
         8 * self.values.len()
     }
-}
-
-fn file_error(path: &Path, reason: impl std::fmt::Display) -> Error {
-    Error::File { path: path.display().to_string(), reason: reason.to_string() }
-}
-
-fn format_error(path: &Path, reason: impl std::fmt::Display) -> Error {
-    Error::Format { path: path.display().to_string(), reason: reason.to_string() }
-}
-
-/// Writes a file beside its place, syncs it and renames it.
-fn write_whole(path: &Path, bytes: &[u8]) -> Result<()> {
-    let Some(name) = path.file_name() else { return Err(file_error(path, "not the name of a file")) };
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // One name for all attempts: what a killed run left behind is overwritten.
-    let part = folder.join(format!(".{}.part", name.to_string_lossy()));
-    let write = || {
-        let mut file = File::create(&part)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&part, path)?;
-        // The new name itself is on disk only when the folder is; some systems cannot sync folders.
-        File::open(folder).and_then(|folder| folder.sync_all()).or(Ok(()))
-    };
-    write().map_err(|error: std::io::Error| file_error(path, error))
 }
 
 impl Store {
@@ -115,8 +83,13 @@ impl Store {
         format_error(&self.path, reason)
     }
 
+    /// A note, or what stands for it in files without it.
+    pub(crate) fn noted_or<T: FromStr>(&self, name: &str, missing: T) -> Result<T> {
+        if self.notes.contains_key(name) { self.noted(name) } else { Ok(missing) }
+    }
+
     /// Stores tensors as `name 0`, `name 1`, ….
-    pub(crate) fn put_tensors(&mut self, name: &str, tensors: &[Array3<f64>]) {
+    pub(crate) fn put_tensors<D: Dimension>(&mut self, name: &str, tensors: &[Array<f64, D>]) {
         self.note(&format!("{name} sites"), tensors.len());
         for (j, a) in tensors.iter().enumerate() {
             let values: Vec<f64> = a.iter().copied().collect();
@@ -124,15 +97,14 @@ impl Store {
         }
     }
 
-    pub(crate) fn tensors(&self, name: &str) -> Result<Vec<Array3<f64>>> {
+    pub(crate) fn tensors<D: Dimension>(&self, name: &str) -> Result<Vec<Array<f64, D>>> {
         let sites: usize = self.noted(&format!("{name} sites"))?;
         let tensor = |j| {
             let name = format!("{name} {j}");
             let values = self.numbers(&name)?;
-            match self.arrays[&name].shape[..] {
-                [l, d, r] => Array3::from_shape_vec((l, d, r), values).map_err(|e| format_error(&self.path, e)),
-                _ => Err(self.wrong(&format!("`{name}` is no tensor of three indices"))),
-            }
+            let shape = self.arrays[&name].shape.as_slice();
+            let tensor = ArrayD::from_shape_vec(shape, values).and_then(|a| a.into_dimensionality());
+            tensor.map_err(|_| self.wrong(&format!("`{name}` of shape {shape:?} has not the indices of a tensor")))
         };
         (0..sites).map(tensor).collect()
     }
@@ -145,7 +117,7 @@ impl Store {
 
     /// Reads a file and checks that it is of the given kind.
     pub(crate) fn read(path: &Path, kind: &str) -> Result<Self> {
-        let bytes = fs::read(path).map_err(|e| file_error(path, e))?;
+        let bytes = read_whole(path)?;
         let wrong = |e: safetensors::SafeTensorError| format_error(path, format!("cut off or damaged: {e}"));
         let (_, header) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
         let file = SafeTensors::deserialize(&bytes).map_err(wrong)?;
@@ -167,60 +139,4 @@ impl Store {
             other => Err(format_error(path, format!("layout {other}, this library reads {VERSION}"))),
         }
     }
-}
-
-/// Writes a Born law to a `.safetensors` file: its amplitude in right-canonical form.
-///
-/// # Errors
-/// [`Error::File`] with what the operating system said; the old file, if any, is then untouched.
-pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
-    let mut store = Store::new("tensorjump born law");
-    store.put_tensors("tensor", model.amplitude().tensors());
-    store.write(path)
-}
-
-/// Reads a Born law, bit for bit as it was written.
-///
-/// # Errors
-/// [`Error::File`]; [`Error::Format`] for a file that is cut off, damaged or of another kind; tensors that are not a Born law.
-pub fn read_born(path: &Path) -> Result<BornMps> {
-    BornMps::from_right_canonical(Store::read(path, "tensorjump born law")?.tensors("tensor")?)
-}
-
-/// Writes a non-negative law to a `.safetensors` file.
-///
-/// # Errors
-/// As [`write_born`].
-pub fn write_positive(path: &Path, model: &PositiveMps) -> Result<()> {
-    let mut store = Store::new("tensorjump positive law");
-    store.put_tensors("tensor", model.as_mps().tensors());
-    store.write(path)
-}
-
-/// Reads a non-negative law; its tensors are normalised again, which may change last digits.
-///
-/// # Errors
-/// As [`read_born`].
-pub fn read_positive(path: &Path) -> Result<PositiveMps> {
-    let tensors = Store::read(path, "tensorjump positive law")?.tensors("tensor")?;
-    PositiveMps::new(&Mps::new(tensors, 0.0)?)
-}
-
-/// Writes configurations, shape `(samples, sites)`, as a `.npy` file of bytes.
-///
-/// # Errors
-/// [`Error::File`]; the old file, if any, is then untouched.
-pub fn write_samples(path: &Path, x: Configs<'_>) -> Result<()> {
-    let mut bytes = Vec::new();
-    x.write_npy(&mut bytes).map_err(|e| file_error(path, e))?;
-    write_whole(path, &bytes)
-}
-
-/// Reads configurations from a `.npy` file of unsigned bytes with two axes.
-///
-/// # Errors
-/// [`Error::File`]; [`Error::Format`] for a file that is cut off, longer than it says, or of another type or shape.
-pub fn read_samples(path: &Path) -> Result<Array2<u8>> {
-    let bytes = fs::read(path).map_err(|e| file_error(path, e))?;
-    Array2::<u8>::read_npy(Cursor::new(bytes)).map_err(|e| format_error(path, e))
 }

@@ -1,0 +1,46 @@
+//! Files: models and tensor trains in [safetensors](https://docs.rs/safetensors), configurations in `.npy`.
+//!
+//! A file is written beside its place, synced, and renamed: whoever is killed while writing leaves the old file. A reader compares what a
+//! file claims with its size before it allocates.
+//!
+//! # Layout of the `.safetensors` files
+//!
+//! All arrays are `F64`, row-major. The metadata, strings, say what the file is:
+//!
+//! | metadata | content |
+//! |---|---|
+//! | `kind` | `tensorjump born law`, `tensorjump positive law`, `tensorjump mps` or `tensorjump mpo` |
+//! | `version` | `1` |
+//! | `tensor sites` | number of sites `N`, in decimal |
+//! | `log scale` | logarithm of a common factor in nats, in decimal; 0 where it is missing |
+//!
+//! | arrays | shape |
+//! |---|---|
+//! | `tensor 0` … `tensor N−1` | `(χ_{j−1}, d_j, χ_j)`, of an operator `(D_{j−1}, d_in, d_out, D_j)`, the first and last bond 1 |
+//!
+//! They stand for `v(x) = e^{log scale} A_0[x_0] ⋯ A_{N−1}[x_{N−1}]`: the vector (or operator) itself, the weights of a positive law
+//! `P = v/Σv`, or the amplitude of a Born law `P = v²/Σv²`. Tensors in any gauge are read; those in the gauge that this library writes
+//! (right-canonical for Born laws, `Σ_{a,k} A_j[i,a,k] = 1` for positive ones) are kept bit for bit. `log_z` of a law that was read is
+//! that of the law that was written, to its last digits.
+//!
+//! ```
+//! use tensorjump::model::{Boundary, PositiveMps};
+//! use tensorjump::io::{read_positive, write_positive};
+//!
+//! let path = std::env::temp_dir().join(format!("tensorjump-{}.safetensors", std::process::id()));
+//! let ring = PositiveMps::ising(0.3, &[1.0; 6], &[0.0; 6], Boundary::Ring)?;
+//! write_positive(&path, &ring)?;
+//! let read = read_positive(&path)?;
+//! assert_eq!((read.as_mps(), read.log_z()), (ring.as_mps(), ring.log_z()));
+//! # std::fs::remove_file(&path).unwrap();
+//! # Ok::<(), tensorjump::Error>(())
+//! ```
+
+mod files;
+mod models;
+mod npy;
+pub(crate) mod safetensors;
+mod samples;
+
+pub use models::{read_born, read_mpo, read_mps, read_positive, write_born, write_mpo, write_mps, write_positive};
+pub use samples::{read_samples, write_samples};

@@ -1,0 +1,100 @@
+//! Models, vectors and operators as `.safetensors` files.
+
+use std::path::Path;
+
+use ndarray::{Ix3, Ix4};
+
+use super::safetensors::Store;
+use crate::error::Result;
+use crate::model::{BornMps, PositiveMps};
+use crate::tn::{Mpo, Mps};
+
+const BORN: &str = "tensorjump born law";
+const POSITIVE: &str = "tensorjump positive law";
+const MPS: &str = "tensorjump mps";
+const MPO: &str = "tensorjump mpo";
+
+const SCALE: &str = "log scale";
+
+fn store(kind: &str, mps: &Mps, log_scale: f64) -> Store {
+    let mut store = Store::new(kind);
+    store.put_tensors("tensor", mps.tensors());
+    store.note(SCALE, log_scale);
+    store
+}
+
+fn read(path: &Path, kind: &str) -> Result<Mps> {
+    let store = Store::read(path, kind)?;
+    Mps::new(store.tensors::<Ix3>("tensor")?, store.noted_or(SCALE, 0.0)?)
+}
+
+/// Writes a Born law to a `.safetensors` file: its amplitude in right-canonical form.
+///
+/// # Errors
+/// [`Error::File`](crate::Error::File) with what the operating system said; the old file, if any, is then untouched.
+pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
+    store(BORN, model.amplitude(), 0.5 * model.log_z()).write(path)
+}
+
+/// Reads a Born law: bit for bit where its tensors are right-canonical with norm one (to 10⁻⁹), as they are written; else they are brought
+/// to that form, cost `O(N d χ³)`.
+///
+/// # Errors
+/// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for a file that is cut off, damaged or of another kind;
+/// tensors that are no matrix-product vector, or the zero vector.
+pub fn read_born(path: &Path) -> Result<BornMps> {
+    BornMps::stored(read(path, BORN)?)
+}
+
+/// Writes a non-negative law to a `.safetensors` file.
+///
+/// # Errors
+/// As [`write_born`].
+pub fn write_positive(path: &Path, model: &PositiveMps) -> Result<()> {
+    store(POSITIVE, model.as_mps(), model.log_z()).write(path)
+}
+
+/// Reads a non-negative law: bit for bit where its tensors are in the gauge `Σ_{a,k} A_j[i,a,k] = 1` to rounding, as they are written; else
+/// they are brought to that form, cost `O(N d χ²)`.
+///
+/// # Errors
+/// As [`read_born`]; [`Error::Negative`](crate::Error::Negative).
+pub fn read_positive(path: &Path) -> Result<PositiveMps> {
+    PositiveMps::stored(read(path, POSITIVE)?)
+}
+
+/// Writes a matrix-product vector to a `.safetensors` file.
+///
+/// # Errors
+/// As [`write_born`].
+pub fn write_mps(path: &Path, mps: &Mps) -> Result<()> {
+    store(MPS, mps, mps.log_scale()).write(path)
+}
+
+/// Reads a matrix-product vector, bit for bit.
+///
+/// # Errors
+/// As [`read_born`].
+pub fn read_mps(path: &Path) -> Result<Mps> {
+    read(path, MPS)
+}
+
+/// Writes a matrix-product operator to a `.safetensors` file.
+///
+/// # Errors
+/// As [`write_born`].
+pub fn write_mpo(path: &Path, mpo: &Mpo) -> Result<()> {
+    let mut store = Store::new(MPO);
+    store.put_tensors("tensor", mpo.tensors());
+    store.note(SCALE, mpo.log_scale());
+    store.write(path)
+}
+
+/// Reads a matrix-product operator, bit for bit.
+///
+/// # Errors
+/// As [`read_born`].
+pub fn read_mpo(path: &Path) -> Result<Mpo> {
+    let store = Store::read(path, MPO)?;
+    Mpo::new(store.tensors::<Ix4>("tensor")?, store.noted_or(SCALE, 0.0)?)
+}
