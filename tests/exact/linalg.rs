@@ -8,7 +8,8 @@ fn number(i: usize) -> f64 {
     ((i * i + 7 * i) % 17) as f64 - 8.0
 }
 
-/// Numbers before and behind a matrix: more than two registers of 512 bits, and a matrix that begins at no multiple of one.
+/// Numbers before and behind a matrix: more than two registers of 512 bits, and a matrix that begins at no
+/// multiple of one.
 const AROUND: usize = 19;
 
 /// `rows × cols` numbers with NaN around them.
