@@ -94,9 +94,10 @@ pub trait Denoiser: Send + Sync {
         Ok(None)
     }
 
-    /// Which rows of `y` have a positive probability at time `t`: by default those with conditional marginals and `p_j(y_j) > 0` at every
-    /// site. Samplers set aside the rows that have none, where otherwise one row without evidence would be the error of its whole batch.
-    /// Cost of the default: one evaluation, and for each impossible row the logarithm of the number of rows more.
+    /// Which rows of `y` have a positive probability at time `t`: by default those with conditional marginals
+    /// and `p_j(y_j) > 0` at every site. Samplers set aside the rows that have none, where otherwise one row
+    /// without evidence would be the error of its whole batch. Cost of the default: one evaluation, and for
+    /// each impossible row the logarithm of the number of rows more.
     ///
     /// # Errors
     /// As [`Denoiser::conditional_marginals`], but for [`Error::ZeroEvidence`].
@@ -285,9 +286,11 @@ impl<M: ExactModel> Denoiser for ExactDenoiser<M> {
 pub enum Face {
     /// Cavities `P(x_0^j = a | y_{−j})`, normalised or not.
     Cavities,
-    /// Denoiser marginals `P(x_0^j = a | y)`: what most networks are trained to give, with masks a copy of `y_j` where it is no mask. They
-    /// determine the cavities where `K_j(a → y_j) > 0`, which is all that samplers, guidance and the likelihood bound need
-    /// ([`cavities_from_denoiser`](super::cavities_from_denoiser)); losses of conditional marginals ask for more where that is zero.
+    /// Denoiser marginals `P(x_0^j = a | y)`: what most networks are trained to give, with masks a copy of
+    /// `y_j` where it is no mask. They determine the cavities where `K_j(a → y_j) > 0`, which is all that
+    /// samplers, guidance and the likelihood bound need
+    /// ([`cavities_from_denoiser`](super::cavities_from_denoiser)); losses of conditional marginals ask for
+    /// more where that is zero.
     DenoiserMarginals,
     /// Conditional marginals `P_t(y_j = b | y_{−j})`.
     ConditionalMarginals,

@@ -187,15 +187,17 @@ pub fn denoiser_from_cavities(kernel: &Kernel, y: Configs<'_>, cavities: ArrayVi
 
 /// Cavities from denoiser marginals: `c_j(a) ∝ m_j(a) / K_j(a → y_j)`, zero where `K_j(a → y_j) = 0`.
 ///
-/// A denoiser says nothing about clean states `a` that cannot have led to `y_j`; with masks it says nothing at all at sites that are not
-/// masked, where `m_j` is the certainty of what is seen. What comes out there is the cavity *given that the clean state can lead to
-/// `y_j`*: all of it at a masked site, the same certainty at one that is not. Reverse rates, the steps and the integrand of the
-/// likelihood bound need no more: all of their states `b` lead to `y_j`, hence so does every `a` behind them. (Not so conditional
-/// marginals themselves, nor losses that read them at other states.) Mass of `m_j` on impossible states, where a network did not copy what
-/// it saw, is dropped.
+/// A denoiser says nothing about clean states `a` that cannot have led to `y_j`; with masks it says nothing
+/// at all at sites that are not masked, where `m_j` is the certainty of what is seen. What comes out there is
+/// the cavity *given that the clean state can lead to `y_j`*: all of it at a masked site, the same certainty
+/// at one that is not. Reverse rates, the steps and the integrand of the likelihood bound need no more: all
+/// of their states `b` lead to `y_j`, hence so does every `a` behind them. (Not so conditional marginals
+/// themselves, nor losses that read them at other states.) Mass of `m_j` on impossible states, where a
+/// network did not copy what it saw, is dropped.
 ///
 /// # Errors
-/// [`Error::ZeroEvidence`] for a row where no clean state of positive `m_j` leads to `y_j`; otherwise as [`denoiser_from_cavities`].
+/// [`Error::ZeroEvidence`] for a row where no clean state of positive `m_j` leads to `y_j`; otherwise as
+/// [`denoiser_from_cavities`].
 pub fn cavities_from_denoiser(kernel: &Kernel, y: Configs<'_>, marginals: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
     check(kernel, y, marginals, "denoiser marginals", Side::Clean)?;
     let mut cavities = marginals.to_owned();

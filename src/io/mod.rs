@@ -1,7 +1,7 @@
 //! Files: models and tensor trains in [safetensors](https://docs.rs/safetensors), configurations in `.npy`.
 //!
-//! A file is written beside its place, synced, and renamed: whoever is killed while writing leaves the old file. A reader compares what a
-//! file claims with its size before it allocates.
+//! A file is written beside its place, synced, and renamed: whoever is killed while writing leaves the old
+//! file. A reader compares what a file claims with its size before it allocates.
 //!
 //! # Layout of the `.safetensors` files
 //!
@@ -16,12 +16,13 @@
 //!
 //! | arrays | shape |
 //! |---|---|
-//! | `tensor 0` … `tensor N−1` | `(χ_{j−1}, d_j, χ_j)`, of an operator `(D_{j−1}, d_in, d_out, D_j)`, the first and last bond 1 |
+//! | `tensor 0` … `tensor N−1` | `(χ_{j−1}, d_j, χ_j)`; of an operator `(D_{j−1}, d_in, d_out, D_j)` |
 //!
-//! They stand for `v(x) = e^{log scale} A_0[x_0] ⋯ A_{N−1}[x_{N−1}]`: the vector (or operator) itself, the weights of a positive law
-//! `P = v/Σv`, or the amplitude of a Born law `P = v²/Σv²`. Tensors in any gauge are read; those in the gauge that this library writes
-//! (right-canonical for Born laws, `Σ_{a,k} A_j[i,a,k] = 1` for positive ones) are kept bit for bit. `log_z` of a law that was read is
-//! that of the law that was written, to its last digits.
+//! The first and the last bond are 1. The tensors stand for `v(x) = e^{log scale} A_0[x_0] ⋯
+//! A_{N−1}[x_{N−1}]`: the vector (or operator) itself, the weights of a positive law `P = v/Σv`, or the
+//! amplitude of a Born law `P = v²/Σv²`. Tensors in any gauge are read; those in the gauge that this library
+//! writes (right-canonical for Born laws, `Σ_{a,k} A_j[i,a,k] = 1` for positive ones) are kept bit for bit.
+//! `log_z` of a law that was read is that of the law that was written, to its last digits.
 //!
 //! ```
 //! use tensorjump::model::{Boundary, PositiveMps};

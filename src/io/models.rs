@@ -31,17 +31,18 @@ fn read(path: &Path, kind: &str) -> Result<Mps> {
 /// Writes a Born law to a `.safetensors` file: its amplitude in right-canonical form.
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File) with what the operating system said; the old file, if any, is then untouched.
+/// [`Error::File`](crate::Error::File) with what the operating system said; the old file, if any, is then
+/// untouched.
 pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
     store(BORN, model.amplitude(), 0.5 * model.log_z()).write(path)
 }
 
-/// Reads a Born law: bit for bit where its tensors are right-canonical with norm one (to 10⁻⁹), as they are written; else they are brought
-/// to that form, cost `O(N d χ³)`.
+/// Reads a Born law: bit for bit where its tensors are right-canonical with norm one (to 10⁻⁹), as they are
+/// written; else they are brought to that form, cost `O(N d χ³)`.
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for a file that is cut off, damaged or of another kind;
-/// tensors that are no matrix-product vector, or the zero vector.
+/// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for a file that is cut off,
+/// damaged or of another kind; tensors that are no matrix-product vector, or the zero vector.
 pub fn read_born(path: &Path) -> Result<BornMps> {
     BornMps::stored(read(path, BORN)?)
 }
@@ -54,8 +55,8 @@ pub fn write_positive(path: &Path, model: &PositiveMps) -> Result<()> {
     store(POSITIVE, model.as_mps(), model.log_z()).write(path)
 }
 
-/// Reads a non-negative law: bit for bit where its tensors are in the gauge `Σ_{a,k} A_j[i,a,k] = 1` to rounding, as they are written; else
-/// they are brought to that form, cost `O(N d χ²)`.
+/// Reads a non-negative law: bit for bit where its tensors are in the gauge `Σ_{a,k} A_j[i,a,k] = 1` to
+/// rounding, as they are written; else they are brought to that form, cost `O(N d χ²)`.
 ///
 /// # Errors
 /// As [`read_born`]; [`Error::Negative`](crate::Error::Negative).

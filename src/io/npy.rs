@@ -1,12 +1,13 @@
 //! The `.npy` format of NumPy: a magic string, a version, a Python dictionary of three keys, the numbers.
 //!
 //! ```text
-//! \x93NUMPY  major minor  length (2 bytes in version 1, 4 later)  {'descr': '|u1', 'fortran_order': False, 'shape': (3, 4), }  …
+//! \x93NUMPY  major minor  length (2 bytes in version 1, 4 later)
+//! {'descr': '|u1', 'fortran_order': False, 'shape': (3, 4), }  …
 //! ```
 //!
-//! Versions 1 to 3 are read, with booleans and integers of 1 to 8 bytes in either byte order and either order of the axes; version 1 is
-//! written. Nothing is allocated before the size of the file has been compared with what the header claims.
-//! Reference: NEP 1, `numpy.lib.format`.
+//! Versions 1 to 3 are read, with booleans and integers of 1 to 8 bytes in either byte order and either order
+//! of the axes; version 1 is written. Nothing is allocated before the size of the file has been compared with
+//! what the header claims. Reference: NEP 1, `numpy.lib.format`.
 
 use ndarray::Array2;
 

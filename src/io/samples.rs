@@ -17,11 +17,13 @@ pub fn write_samples(path: &Path, x: Configs<'_>) -> Result<()> {
     write_whole(path, &npy::write(x))
 }
 
-/// Reads configurations, shape `(samples, sites)`, from a `.npy` file of integers of any size and byte order, or booleans.
+/// Reads configurations, shape `(samples, sites)`, from a `.npy` file of integers of any size and byte order,
+/// or booleans.
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for a file that is cut off, longer than it says, or of
-/// another type or shape, and for a number that is no state (0 to 255), naming its row and site.
+/// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for a file that is cut off,
+/// longer than it says, or of another type or shape, and for a number that is no state (0 to 255), naming its
+/// row and site.
 pub fn read_samples(path: &Path) -> Result<Array2<u8>> {
     npy::read(&read_whole(path)?).map_err(|reason| format_error(path, reason))
 }

@@ -381,8 +381,8 @@ fn cavity_is_denoiser_at_masked_sites_only() {
     }
     assert_eq!(marginals.slice(s![0, 1, ..]), array![0.0, 1.0, 0.0]);
     assert!(scores.cavities()[[0, 1, 1]] < 0.9);
-    // The observed site does not determine its cavity from the denoiser, which stays as certain as it was; the conditional marginals do,
-    // through a rectangular kernel.
+    // The observed site does not determine its cavity from the denoiser, which stays as certain as it was;
+    // the conditional marginals do, through a rectangular kernel.
     let back = Scores::from_denoiser_marginals(&kernel, y.view(), marginals.view()).unwrap();
     back.cavities().iter().zip(&marginals).for_each(|(a, b)| assert_close(*a, *b, 1e-15, "denoiser under masks"));
     let conditionals = scores.conditional_marginals().unwrap();

@@ -1,4 +1,5 @@
-//! Denoisers from outside: the natural output of a masked-diffusion network, and what wrappers of denoisers pass on.
+//! Denoisers from outside: the natural output of a masked-diffusion network, and what wrappers of denoisers
+//! pass on.
 
 use ndarray::{Array1, Array2, Array3, Axis, array, s};
 use tensorjump::dense::DenseLaw;

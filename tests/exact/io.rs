@@ -123,7 +123,8 @@ fn headers_that_claim_too_much_are_refused() {
     fs::remove_dir_all(at).unwrap();
 }
 
-/// Bytes changed, cut, put in: an array of as many numbers as the file has room for, or an error of its own; never a panic.
+/// Bytes changed, cut, put in: an array of as many numbers as the file has room for, or an error of its own;
+/// never a panic.
 #[test]
 fn damaged_files_are_refused() {
     let at = folder("damaged");

@@ -8,7 +8,8 @@ fn number(i: usize) -> f64 {
     ((i * i + 7 * i) % 17) as f64 - 8.0
 }
 
-/// Numbers before and behind a matrix: more than two registers of 512 bits, and a matrix that begins at no multiple of one.
+/// Numbers before and behind a matrix: more than two registers of 512 bits, and a matrix that begins at no
+/// multiple of one.
 const AROUND: usize = 19;
 
 /// `rows × cols` numbers with NaN around them.
@@ -26,7 +27,7 @@ fn inside(all: &[f64], (rows, cols): (usize, usize), column_major: bool) -> Arra
 
 /// Blocks of memory full of NaN, given back: what the next allocations find in theirs.
 fn poison_the_heap() {
-    let blocks: Vec<Vec<f64>> = (4..16).flat_map(|k| (0..4).map(move |_| vec![f64::NAN; 1 << k])).collect();
+    let blocks: Vec<Vec<f64>> = (4..11).flat_map(|k| (0..2).map(move |_| vec![f64::NAN; 1 << k])).collect();
     drop(blocks);
 }
 

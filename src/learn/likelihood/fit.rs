@@ -129,8 +129,9 @@ pub enum Stop {
     Rounds,
     /// No better model for as long as the patience lasted.
     Patience,
-    /// The numbers of a round broke down: over- or underflow, a decomposition that does not converge. The model is the best of the rounds
-    /// before; where there were none it is the start, and the history holds one round with the score of the start.
+    /// The numbers of a round broke down: over- or underflow, a decomposition that does not converge. The
+    /// model is the best of the rounds before; where there were none it is the start, and the history holds
+    /// one round with the score of the start.
     Failed(Error),
 }
 

@@ -70,8 +70,9 @@ impl Default for PositiveOptions {
 /// `progress` is told after each round. The model of the best round is returned. Cost of a round: `3 N n χ²` multiply-adds.
 ///
 /// # Errors
-/// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states, or under which a sample is impossible
-/// ([`Error::ZeroEvidence`] with its row among the training samples, EM only); [`Error::File`] and [`Error::Format`] of the checkpoint.
+/// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states, or under which a
+/// sample is impossible ([`Error::ZeroEvidence`] with its row among the training samples, EM only);
+/// [`Error::File`] and [`Error::Format`] of the checkpoint.
 ///
 /// # Examples
 /// ```

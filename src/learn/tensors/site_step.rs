@@ -66,7 +66,8 @@ pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<f
     let before = m.to_vec();
     m.iter_mut().zip(direction).for_each(|(m, d)| *m += length * d);
     if m.iter().all(|v| *v == 0.0) {
-        // No sample of the batch reaches this place, so that nothing holds `M` against its norm: it stays as it is.
+        // No sample of the batch reaches this place, so that nothing holds `M` against its norm: it stays as
+        // it is.
         m.copy_from_slice(&before);
     }
     normalise(m)?;

@@ -1,4 +1,5 @@
-//! Learning from few samples in small batches: a fit of legal data ends with a model and a reason, never with an error.
+//! Learning from few samples in small batches: a fit of legal data ends with a model and a reason, never with
+//! an error.
 
 use ndarray::{Array1, Array2};
 use rand::RngExt;
@@ -81,8 +82,8 @@ fn positive_method(rng: &mut Stream) -> PositiveMethod {
 fn wrong<M: Model>(fit: &Result<Fit<M>, Error>, from_model: bool) -> Option<String> {
     let fit = match fit {
         Ok(fit) => fit,
-        // Data of one configuration, by itself or in what the split has left, says nothing about a law; EM cannot leave a start that excludes
-        // a sample.
+        // Data of one configuration, by itself or in what the split has left, says nothing about a law; EM
+        // cannot leave a start that excludes a sample.
         Err(Error::IdenticalSamples { .. }) => return None,
         Err(Error::ZeroEvidence { .. }) if from_model => return None,
         Err(error) => return Some(error.to_string()),
@@ -95,8 +96,8 @@ fn wrong<M: Model>(fit: &Result<Fit<M>, Error>, from_model: bool) -> Option<Stri
     ((total - 1.0).abs() > 1e-10).then(|| format!("a law of sum {total}"))
 }
 
-/// Fits whose numbers are in `range`, each reproducible by its number, every second one continued from its own result with other data;
-/// returns those that went wrong.
+/// Fits whose numbers are in `range`, each reproducible by its number, every second one continued from its
+/// own result with other data; returns those that went wrong.
 fn drive(range: std::ops::Range<u64>) -> Vec<String> {
     let one = |number: u64| {
         let rng = &mut Streams::new(11).domain("small fits").stream(number as usize);
