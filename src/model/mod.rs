@@ -16,6 +16,7 @@ mod labelled;
 mod mixture;
 mod nearest_neighbour;
 mod permuted;
+mod pointers;
 mod positive;
 mod traits;
 mod weights;
