@@ -109,8 +109,13 @@ impl<D: Dynamics> Move for EachChain<D> {
             .collect::<Result<Vec<_>>>()?;
         check_configs(x.view(), target.dims())?;
 
-        let changed: Vec<usize> = (0..chains.len()).filter(|&row| x.row(row) != chains.x().row(row)).collect();
-        let log_weight = target.log_weight(x.select(Axis(0), &changed).view())?;
+        let rows = x.as_slice().into_iter().flat_map(|x| x.chunks(sites)).zip(chains.states().chunks(sites));
+        let changed: Vec<usize> = rows.enumerate().filter(|(_, (new, old))| new != old).map(|(row, _)| row).collect();
+        let log_weight = if changed.len() == chains.len() {
+            target.log_weight(x.view())?
+        } else {
+            target.log_weight(x.select(Axis(0), &changed).view())?
+        };
         if log_weight.len() != changed.len() {
             return Err(Error::SampleCount { expected: changed.len(), got: log_weight.len() });
         }
