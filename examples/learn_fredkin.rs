@@ -17,7 +17,7 @@ use std::time::Instant;
 
 use clap::Parser;
 use cpu_time::ProcessTime;
-use ndarray::{Array1, Array2, Axis};
+use ndarray::Array1;
 use plotters::chart::SeriesLabelPosition;
 use serde::Serialize;
 use tensorjump::lattice::{Fredkin, FredkinModel, square::fast_rng};
@@ -127,10 +127,7 @@ fn grid(budget: (usize, usize), options: &Options) -> Result<(), Failure> {
             reports.push(report);
             if chi == CHIS[0] && c == 0.5 {
                 let chain = Fredkin::new(SITES, c)?;
-                let area = |x: Configs<'_>| match chain.area(x) {
-                    Ok(area) => area.mapv(|a| a as f64).insert_axis(Axis(1)),
-                    Err(_) => Array2::from_elem((x.nrows(), 1), f64::NAN), // refused by the run
-                };
+                let area = |x: Configs<'_>| Ok(chain.area(x)?.mapv(|a| a as f64));
                 let truncated = FredkinModel::truncated(&chain, chi)?;
                 let models: [(_, &dyn Model); 2] = [("learned", &model), ("truncated", &truncated)];
                 for (name, model) in models {

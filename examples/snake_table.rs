@@ -277,13 +277,14 @@ fn connected(options: &Options) -> Result<Answer, Failure> {
             Box::new(MetropolisHastings::new(Disconnected::new(&snake)))
         };
         let mut chains = Chains::new(&ising, start.clone())?;
-        let plan = RunOptions { updates: options.updates, warm_up: options.updates / 10, thin: 1, seed: options.seed };
-        let abs_m = |x: Configs<'_>| match ising.magnetisation(x) {
-            Ok(m) => m.mapv(f64::abs).insert_axis(Axis(1)),
-            Err(_) => Array2::from_elem((x.nrows(), 1), f64::NAN), // refused by `run`
+        let plan = RunOptions {
+            updates: options.updates,
+            warm_up: options.updates / 10,
+            seed: options.seed,
+            ..RunOptions::default()
         };
         let clock = ProcessTime::now();
-        let run = run(&ising, dynamics.as_ref(), &mut chains, &plan, &abs_m, None)?;
+        let run = run(&ising, &dynamics, &mut chains, &plan, |x| Ok(ising.magnetisation(x)?.mapv(f64::abs)))?;
         let updates = (plan.updates + plan.warm_up) * options.chains;
         let found = run.autocorrelation(0)?;
         rows.push(ConnectedRow {

@@ -41,8 +41,7 @@
 //! let noise = Noise::new(Rates::binary_flip(40, 1.0, 0.5)?, Schedule::constant(1.0)?);
 //! let dynamics = MetropolisHastings::new(Connected::new(&model, noise.kernel(0.0, 0.5)?)?);
 //! let mut chains = Chains::initial(&chain, 8, 1)?;
-//! let area = |x: tensorjump::Configs<'_>| chain.area(x).unwrap().mapv(|a| a as f64).insert_axis(ndarray::Axis(1));
-//! let run = run(&chain, &dynamics, &mut chains, &RunOptions::default(), &area, None)?;
+//! let run = run(&chain, &dynamics, &mut chains, &RunOptions::default(), |x| Ok(chain.area(x)?.mapv(|a| a as f64)))?;
 //! let mean = run.mean(0)?;
 //! assert!(run.report.acceptance() > 1.0 - 1e-9);
 //! assert!((mean.mean - chain.equilibrium()?.area_mean()).abs() < 5.0 * mean.error);

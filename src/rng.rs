@@ -62,6 +62,17 @@ impl Streams {
         Streams { first_row: self.first_row.wrapping_add(first as u64), ..*self }
     }
 
+    /// The same family for `n` rows in the place of each: rows `n i .. n (i + 1)` of the result belong to row `i` of `self`, wherever
+    /// its rows are counted from.
+    pub fn copies(&self, n: usize) -> Self {
+        Streams { first_row: self.first_row.wrapping_mul(n as u64), ..*self }
+    }
+
+    /// The generator that all rows share, wherever they are counted from: that of row 0 of the whole family.
+    pub fn shared(&self) -> Stream {
+        Streams { first_row: 0, ..*self }.stream(0)
+    }
+
     /// The generator of a row.
     pub fn stream(&self, row: usize) -> Stream {
         let mut key = [0u8; 32];

@@ -1,6 +1,6 @@
 //! Connected and disconnected moves of a model, by noise time.
 
-use ndarray::Array2;
+use ndarray::Array1;
 use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, Move, RunOptions, run};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, Streams, Target};
@@ -27,7 +27,7 @@ pub fn by_noise_time(
     target: &dyn Target,
     name: &'static str,
     model: &dyn Model,
-    observable: &(dyn Fn(Configs<'_>) -> Array2<f64> + Sync),
+    observable: &(dyn Fn(Configs<'_>) -> Result<Array1<f64>> + Sync),
     seed: u64,
 ) -> Result<Vec<Moved>> {
     let noise = Noise::new(Rates::binary_flip(target.dims().len(), 1.0, 1.0)?, Schedule::constant(1.0)?);
@@ -40,8 +40,8 @@ pub fn by_noise_time(
             Box::new(MetropolisHastings::new(Disconnected::new(model)))
         };
         let mut chains = Chains::new(target, start.clone())?;
-        let plan = RunOptions { updates: UPDATES, warm_up: 100, thin: 1, seed };
-        let run = run(target, dynamics.as_ref(), &mut chains, &plan, observable, None)?;
+        let plan = RunOptions { updates: UPDATES, seed, ..RunOptions::default() };
+        let run = run(target, dynamics.as_ref(), &mut chains, &plan, observable)?;
         let found = run.autocorrelation(0)?;
         let (acceptance, tau, lower_bound) = (run.report.acceptance(), found.tau, found.lower_bound);
         moves.push(Moved { name, time, acceptance, tau, lower_bound });

@@ -1,12 +1,14 @@
 //! The three dynamics, each run from equilibrium and summarised.
 
+use std::ops::ControlFlow;
+
 use cpu_time::ProcessTime;
 use indicatif::ProgressBar;
 use ndarray::{Array1, Array2, Axis, stack};
 use rand::Rng;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
 use tensorjump::mcmc::{
-    Chains, Connected, Disconnected, Local, MetropolisHastings, Move, Run, RunOptions, SeriesMean, run,
+    Chains, Connected, Disconnected, Local, MetropolisHastings, Move, Run, RunOptions, SeriesMean, run_with_progress,
 };
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, Streams, Target};
@@ -94,25 +96,29 @@ pub fn all(
     let draw =
         |law: &FredkinModel| law.draw(plan.chains, &Streams::new(plan.seed).domain("start")).map(|draws| draws.x);
     let (in_model, in_law) = (draw(model)?, draw(law)?);
-    let area = |x: Configs<'_>| areas(chain, x).insert_axis(Axis(1));
-    let area_and_weight = |x: Configs<'_>| {
-        let log_weight = log_weights(chain, model, exact, x);
-        stack![Axis(1), areas(chain, x), log_weight]
-    };
+    let area = |x: Configs<'_>| Ok(areas(chain, x)?.insert_axis(Axis(1)));
+    let area_and_weight = |x: Configs<'_>| Ok(stack![Axis(1), areas(chain, x)?, log_weights(chain, model, exact, x)?]);
     // Each move draws for itself: a common seed would make their errors the same.
     let seeds = Streams::new(plan.seed).domain("moves");
     let mut seeds = (0..).map(|k| seeds.stream(k).next_u64());
-    type Observe<'a> = &'a dyn Fn(Configs<'_>) -> Array2<f64>;
+    type Observe<'a> = &'a dyn Fn(Configs<'_>) -> Result<Array2<f64>>;
     let mut measure = |name, noise_time, start: &Array2<u8>, dynamics: &dyn Move, observe: Observe<'_>| {
         bar.set_message(match noise_time {
             Some(t) => format!("{name}, noise time {t}"),
             None => String::from(name),
         });
-        let options =
-            RunOptions { updates: plan.updates, warm_up: 0, thin: 1, seed: seeds.next().unwrap_or(plan.seed) };
+        let options = RunOptions {
+            updates: plan.updates,
+            warm_up: 0,
+            seed: seeds.next().unwrap_or(plan.seed),
+            ..RunOptions::default()
+        };
         let mut chains = Chains::new(chain, start.clone())?;
         let clock = ProcessTime::now();
-        let run = run(chain, dynamics, &mut chains, &options, observe, Some(&mut |_| bar.inc(1)))?;
+        let run = run_with_progress(chain, dynamics, &mut chains, &options, observe, |_| {
+            bar.inc(1);
+            ControlFlow::Continue(())
+        })?;
         Measured::new(name, noise_time, &run, clock.elapsed().as_secs_f64())
     };
 
@@ -139,17 +145,14 @@ pub fn flips(sites: usize) -> Result<Noise> {
     Ok(Noise::new(Rates::binary_flip(sites, 1.0, 1.0)?, Schedule::constant(1.0)?))
 }
 
-/// Areas of configurations; NaN, which the run reports, were they not of this chain.
-fn areas(chain: &Fredkin, x: Configs<'_>) -> Array1<f64> {
-    chain.area(x).map_or_else(|_| Array1::from_elem(x.nrows(), f64::NAN), |areas| areas.mapv(|a| a as f64))
+/// Areas of configurations.
+fn areas(chain: &Fredkin, x: Configs<'_>) -> Result<Array1<f64>> {
+    Ok(chain.area(x)?.mapv(|a| a as f64))
 }
 
 /// `log π − log P_θ` in nats.
-fn log_weights(chain: &Fredkin, model: &FredkinModel, exact: &Equilibrium, x: Configs<'_>) -> Array1<f64> {
-    match (chain.log_weight(x), model.log_prob(x)) {
-        (Ok(target), Ok(model)) => target - exact.log_z() - model,
-        _ => Array1::from_elem(x.nrows(), f64::NAN),
-    }
+fn log_weights(chain: &Fredkin, model: &FredkinModel, exact: &Equilibrium, x: Configs<'_>) -> Result<Array1<f64>> {
+    Ok(chain.log_weight(x)? - exact.log_z() - model.log_prob(x)?)
 }
 
 /// Mean heights with standard errors from independent draws of the model, each shape `(sites,)`.

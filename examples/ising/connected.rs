@@ -12,7 +12,7 @@ use crate::common::table::{number, render};
 use crate::common::{Failure, options};
 use crate::measure::Plan;
 use crate::options::{CONNECTED_CHI, Options};
-use crate::system::{OBSERVABLES, System};
+use crate::system::System;
 
 /// Noise times of the table: those of the literature.
 const TIMES: [f64; 3] = [0.2, 0.5, 1.0];
@@ -36,11 +36,11 @@ fn measured(system: &System, chis: &[usize], chains: usize, options: &TuneOption
     let mut chains = Chains::new(system.target(), start.x)?;
     let observe = |x: Configs<'_>| {
         // Of the magnetisation its size: its sign is a symmetry, not a slow mode.
-        let all = system.observe(x).unwrap_or_else(|_| Array2::from_elem((x.nrows(), OBSERVABLES), f64::NAN));
-        Array2::from_shape_fn((x.nrows(), 2), |(i, k)| all[[i, 2 * k]].abs())
+        let all = system.observe(x)?;
+        Ok(Array2::from_shape_fn((x.nrows(), 2), |(i, k)| all[[i, 2 * k]].abs()))
     };
-    let mut clock = || ProcessTime::now().as_duration().as_secs_f64();
-    tune_connected(system.target(), &laws, &noise(system)?, options, &mut chains, &observe, &mut clock)
+    let clock = || ProcessTime::now().as_duration().as_secs_f64();
+    tune_connected(system.target(), &laws, &noise(system)?, options, &mut chains, observe, clock)
 }
 
 /// Noise time, bond dimension (of 2 and 4, unless one was given) and number of inner draws; and the bond dimensions tried.

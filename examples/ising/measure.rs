@@ -1,5 +1,6 @@
 //! One method on one model: averages with errors, and what an independent configuration costs.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use indicatif::ProgressBar;
@@ -7,10 +8,10 @@ use ndarray::{Array1, Array2, ArrayView1, Axis};
 use tensorjump::lattice::SnakeMps;
 use tensorjump::lattice::square::{BoundaryMps, ContractOptions, contract};
 use tensorjump::mcmc::{
-    Chains, Connected, Estimate, InnerDraws, Run, RunOptions, Trial, TunedConnected, importance_mean,
-    log_importance_weights, log_mean_weight, run, series_mean, stationary_acceptance, weight_summary,
+    Chains, Connected, Estimate, InnerDraws, Run, RunOptions, TunedConnected, importance_mean, log_importance_weights,
+    log_mean_weight, run_with_progress, series_mean, stationary_acceptance, weight_summary,
 };
-use tensorjump::{Configs, Model, Result, Samples, Streams};
+use tensorjump::{Model, Result, Samples, Streams};
 
 use crate::common::Failure;
 use crate::common::timing::Pieces;
@@ -140,7 +141,8 @@ pub fn measure(
     }
     if method == Method::Connected && plan.noise_time.is_none() {
         let (mut tuned, chis) = connected::tune(system, plan)?;
-        let chosen = Trial { model: chis[tuned.chosen().model], ..*tuned.chosen() };
+        let mut chosen = *tuned.chosen();
+        chosen.model = chis[chosen.model];
         tuned.trials.iter_mut().for_each(|trial| trial.model = chis[trial.model]);
         let plan = Plan { chi: chosen.model, ..plan.clone() };
         let network = Network::new(method, system, &plan)?;
@@ -352,14 +354,21 @@ fn moves(
     let start = network.draw(CHAINS, &Streams::new(plan.seed).domain("start"))?.0.x;
     let mut chains = Chains::new(system.target(), start)?;
     let updates = plan.samples.div_ceil(CHAINS);
-    let options = RunOptions { updates, warm_up: updates / 4, thin: 1, seed: plan.seed };
-    let observables =
-        |x: Configs<'_>| system.observe(x).unwrap_or_else(|_| Array2::from_elem((x.nrows(), OBSERVABLES), f64::NAN));
+    let options = RunOptions { updates, warm_up: updates / 4, seed: plan.seed, ..RunOptions::default() };
     let mut pieces = Pieces::default();
     let all = (updates + options.warm_up) * CHAINS;
     let run: Run = pieces.time(all, || {
-        let mut progress = |_: tensorjump::mcmc::Progress<'_>| bar.inc(CHAINS as u64);
-        run(system.target(), &dynamics, &mut chains, &options, &observables, Some(&mut progress))
+        run_with_progress(
+            system.target(),
+            &dynamics,
+            &mut chains,
+            &options,
+            |x| system.observe(x),
+            |_| {
+                bar.inc(CHAINS as u64);
+                ControlFlow::Continue(())
+            },
+        )
     })?;
     let series: [Array2<f64>; 3] = std::array::from_fn(|k| run.series.index_axis(Axis(2), k).to_owned());
     let (averages, tau) = Averages::of_series(system, series, 1)?;

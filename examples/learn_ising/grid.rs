@@ -2,7 +2,6 @@
 
 use std::path::Path;
 
-use ndarray::{Array2, Axis};
 use plotters::chart::SeriesLabelPosition;
 use tensorjump::lattice::SnakeMps;
 use tensorjump::mcmc::Assessment;
@@ -43,10 +42,7 @@ pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
             let optimal = learn::optimal(&ising, chi, budget.seed)?;
             if chi == CONNECTED && beta == learn::critical() {
                 let snake = SnakeMps::new(&ising, chi)?;
-                let abs_m = |x: Configs<'_>| match ising.magnetisation(x) {
-                    Ok(m) => m.mapv(f64::abs).insert_axis(Axis(1)),
-                    Err(_) => Array2::from_elem((x.nrows(), 1), f64::NAN), // refused by the run
-                };
+                let abs_m = |x: Configs<'_>| Ok(ising.magnetisation(x)?.mapv(f64::abs));
                 let models: [(_, &dyn Model); 2] = [("learned", &model), ("optimal", &snake)];
                 for (name, model) in models {
                     moves.extend(moves::by_noise_time(&ising, name, model, &abs_m, budget.seed)?);

@@ -1,9 +1,18 @@
-//! A batch of Markov chains and the loop that runs them.
+//! A batch of Markov chains: where they stand.
 //!
 //! Chain `i` at update `k` draws from stream `i` of step `k`: its trajectory depends on seed, start and move, neither on the
 //! number of threads nor on the other chains, and running on continues exactly as one longer run.
+//!
+//! **Restart.** [`Chains::snapshot`] is plain data (serde); [`Chains::resume`] continues exactly as if never interrupted.
+//!
+//! **Many processes.** Chains `5..8` of eight are started by [`Chains::initial_from`] with 5 and run with
+//! [`RunOptions::first_chain`](super::run::RunOptions::first_chain) of 5: they are then bit for bit those of one process.
 
-use ndarray::{Array1, Array2, ArrayView1};
+use std::any::Any;
+use std::fmt;
+
+use ndarray::{Array1, Array2, ArrayView1, Zip};
+use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::model::{Configs, Target, check_configs};
@@ -11,12 +20,50 @@ use crate::rng::Streams;
 
 /// The present configurations of a batch of chains.
 ///
-/// Invariant: at least one chain and one site; log-weights are finite and those of the target.
+/// Invariant: at least one chain and one site, rows contiguous; log-weights are finite and those of the target.
+///
+/// Beside the configurations it keeps what the last [`Dynamics`](super::per_chain::Dynamics) packed them into, so that the next update
+/// need not pack again. Two batches are equal whatever is packed, and a clone has nothing packed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chains {
     x: Array2<u8>,
     pub(super) log_weight: Array1<f64>,
     pub(super) updates: u64,
+    packed: Packed,
+}
+
+/// The state of a dynamics for each chain, equal to its row of `x`; empty before the first update, `None` where a row has changed.
+#[derive(Default)]
+struct Packed(Vec<PackedState>);
+
+/// A state of some dynamics.
+pub(super) type PackedState = Option<Box<dyn Any + Send + Sync>>;
+
+impl Clone for Packed {
+    fn clone(&self) -> Self {
+        Packed::default()
+    }
+}
+
+impl PartialEq for Packed {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl fmt::Debug for Packed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} packed", self.0.iter().flatten().count())
+    }
+}
+
+/// What a restart of [`Chains`] needs, as plain data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChainsSnapshot {
+    /// Updates made.
+    pub updates: u64,
+    /// Configurations, shape `(chains, sites)`.
+    pub x: Array2<u8>,
 }
 
 impl Chains {
@@ -32,7 +79,8 @@ impl Chains {
             return Err(Error::SiteCount { expected: target.dims().len().max(1), got: 0 });
         }
         let log_weight = start_weights(target, x.view())?;
-        Ok(Chains { x, log_weight, updates: 0 })
+        let x = x.as_standard_layout().into_owned();
+        Ok(Chains { x, log_weight, updates: 0, packed: Packed::default() })
     }
 
     /// Starts `chains` chains at [`Target::initial`]; chain `i` uses stream `i` of the domain `"initial"`.
@@ -40,7 +88,15 @@ impl Chains {
     /// # Errors
     /// No chains; a target that knows no allowed configuration; and as [`Chains::new`].
     pub fn initial(target: &dyn Target, chains: usize, seed: u64) -> Result<Self> {
-        let streams = Streams::new(seed).domain("initial");
+        Chains::initial_from(target, 0, chains, seed)
+    }
+
+    /// Chains `first..first + chains` of those that [`Chains::initial`] starts.
+    ///
+    /// # Errors
+    /// As [`Chains::initial`].
+    pub fn initial_from(target: &dyn Target, first: usize, chains: usize, seed: u64) -> Result<Self> {
+        let streams = Streams::new(seed).domain("initial").rows_from(first);
         let sites = target.dims().len();
         let mut x = Array2::zeros((chains, sites));
         for (row, mut x) in x.outer_iter_mut().enumerate() {
@@ -53,6 +109,19 @@ impl Chains {
             x.assign(&start);
         }
         Chains::new(target, x)
+    }
+
+    /// What a restart needs.
+    pub fn snapshot(&self) -> ChainsSnapshot {
+        ChainsSnapshot { updates: self.updates, x: self.x.clone() }
+    }
+
+    /// Goes on from a snapshot: the next updates are those that would have followed.
+    ///
+    /// # Errors
+    /// As [`Chains::new`].
+    pub fn resume(target: &dyn Target, snapshot: ChainsSnapshot) -> Result<Self> {
+        Ok(Chains { updates: snapshot.updates, ..Chains::new(target, snapshot.x)? })
     }
 
     /// Number of chains.
@@ -71,7 +140,7 @@ impl Chains {
         self.log_weight.view()
     }
 
-    /// Updates that [`run`] has made since the start: the next one draws from this step.
+    /// Updates made since the start: the next one draws from this step.
     pub fn updates(&self) -> u64 {
         self.updates
     }
@@ -91,9 +160,42 @@ impl Chains {
             return Err(Error::LogWeight { row, value: log_weight });
         }
         let changed = self.x.row(row) != x;
-        self.x.row_mut(row).assign(&x);
+        if changed {
+            self.x.row_mut(row).assign(&x);
+            if let Some(packed) = self.packed.0.get_mut(row) {
+                *packed = None;
+            }
+        }
         self.log_weight[row] = log_weight;
         Ok(changed)
+    }
+
+    /// Present configurations, row after row.
+    pub(super) fn states(&self) -> &[u8] {
+        self.x.as_slice().expect("rows are contiguous by construction")
+    }
+
+    /// Takes out what is packed, one entry a chain.
+    pub(super) fn take_packed(&mut self) -> Vec<PackedState> {
+        let mut packed = std::mem::take(&mut self.packed.0);
+        packed.resize_with(self.len(), || None);
+        packed
+    }
+
+    /// Puts the chains at `x` of the same shape, with what it is packed into.
+    pub(super) fn set_packed(&mut self, x: Array2<u8>, packed: Vec<PackedState>) {
+        self.x = x;
+        self.packed.0 = packed;
+    }
+
+    /// Exchanges chain `row` with that of `other`, which then have these log-weights.
+    pub(super) fn exchange(&mut self, other: &mut Chains, row: usize, log_weight: (f64, f64)) {
+        Zip::from(self.x.row_mut(row)).and(other.x.row_mut(row)).for_each(std::mem::swap);
+        (self.log_weight[row], other.log_weight[row]) = log_weight;
+        match (self.packed.0.get_mut(row), other.packed.0.get_mut(row)) {
+            (Some(a), Some(b)) => std::mem::swap(a, b),
+            (a, b) => a.into_iter().chain(b).for_each(|packed| *packed = None),
+        }
     }
 }
 

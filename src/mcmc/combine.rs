@@ -3,6 +3,8 @@
 //! A mixture of reversible moves is reversible; a cycle is not (only invariant). The choice of a mixture must not depend on the
 //! state, and does not. Streams nest, so parts never share draws.
 
+use std::fmt;
+
 use rand::RngExt;
 
 use super::chains::Chains;
@@ -17,12 +19,19 @@ use crate::rng::Streams;
 const SUM_TOLERANCE: f64 = 1e-12;
 
 /// One of several moves (`Mixture<dyn Move>`) or proposals (`Mixture<dyn Proposal>`), chosen anew at each update with fixed
-/// probabilities, the same one for the whole batch (stream 0 chooses, so that the batch stays one draw of one model).
+/// probabilities, the same one for the whole batch (so that it stays one draw of one model), and for all batches that chains of one run
+/// are spread over: the stream that all rows share chooses.
 ///
 /// Each chain by itself follows the mixture; chains share the order of the parts but no draws of configurations. A proposal
 /// drawn from part `i` is accepted on the ratio of part `i`, which is reversible part by part.
 pub struct Mixture<T: ?Sized> {
     parts: Vec<(f64, Box<T>)>,
+}
+
+impl<T: ?Sized> fmt::Debug for Mixture<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Mixture").field(&self.parts.iter().map(|part| part.0).collect::<Vec<_>>()).finish()
+    }
 }
 
 /// What a mixture is made of: moves or proposals.
@@ -74,7 +83,7 @@ impl<T: ?Sized + Part> Mixture<T> {
 
     /// The part of this update, its index, and streams for it that share no draw with the choice.
     fn choose(&self, streams: &Streams) -> (usize, &T, Streams) {
-        let u: f64 = streams.domain("mixture").stream(0).random();
+        let u: f64 = streams.domain("mixture").shared().random();
         let mut chosen = 0;
         let mut cumulative = 0.0;
         for (i, &(p, _)) in self.parts.iter().enumerate().filter(|(_, part)| part.0 > 0.0) {
@@ -111,6 +120,12 @@ pub struct Cycle<'a> {
     parts: Vec<Box<dyn Move + 'a>>,
 }
 
+impl fmt::Debug for Cycle<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Cycle of {} moves", self.parts.len())
+    }
+}
+
 impl<'a> Cycle<'a> {
     /// Performs the parts in order.
     ///
@@ -137,6 +152,7 @@ impl Move for Cycle<'_> {
 }
 
 /// The same move several times in each update: a sweep of single-site changes.
+#[derive(Debug, Clone, PartialEq)]
 pub struct Repeat<M> {
     part: M,
     times: usize,

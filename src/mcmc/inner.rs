@@ -77,7 +77,7 @@ impl<M: Model> Move for InnerDraws<M> {
         let repeated =
             |a: Configs<'_>| Array2::from_shape_fn((a.nrows() * draws, a.ncols()), |(i, j)| a[[i / draws, j]]);
         let (x, y) = (repeated(chains.x()), repeated(y.view()));
-        let new = self.connected.denoised(y.view(), x.view(), &streams)?;
+        let new = self.connected.denoised(y.view(), x.view(), &streams.copies(draws))?;
         let log_weight = target.log_weight(new.x.view())?;
         check_log_numbers(&log_weight)?;
         let noise_new = kernel.log_prob(new.x.view(), y.view())?;

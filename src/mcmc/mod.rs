@@ -13,8 +13,8 @@
 //! accepted with `min(1, π(x')/π(x)·e^{log ratio})`. Who has not takes [`Chains`] and [`run`].
 //!
 //! * proposals: [`Disconnected`], [`Connected`], [`SingleSite`], [`Exchange`], [`Mixture`];
-//! * moves (transition kernels that leave the target invariant): [`MetropolisHastings`], [`InnerDraws`], [`Local`], [`Mixture`],
-//!   [`Cycle`], [`Repeat`]; [`tune_connected`] measures noise times, models and numbers of inner draws;
+//! * moves (transition kernels that leave the target invariant): [`MetropolisHastings`], [`InnerDraws`], [`Mixture`], [`Cycle`],
+//!   [`Repeat`]; of one chain at a time [`Local`] and [`EachChain`] of any [`Dynamics`]; [`tune_connected`] measures noise times, models and numbers of inner draws;
 //! * parallel tempering over a ladder of targets: [`Tempering`], [`tune_ladder`];
 //! * estimators: [`series_mean`], [`importance_mean`], [`log_mean_weight`];
 //! * diagnostics: [`autocorrelation`], [`split_r_hat`], [`weight_summary`], [`stationary_acceptance`], [`missing_mass`],
@@ -36,11 +36,75 @@
 //! let target = Field([2; 4]);
 //! let dynamics = MetropolisHastings::new(SingleSite::new(target.dims())?);
 //! let mut chains = Chains::initial(&target, 16, 7)?;
-//! let up = |x: Configs<'_>| x.mapv(f64::from).sum_axis(Axis(1)).insert_axis(Axis(1));
-//! let run = run(&target, &dynamics, &mut chains, &RunOptions { seed: 7, ..RunOptions::default() }, &up, None)?;
+//! let options = RunOptions { seed: 7, ..RunOptions::default() };
+//! let run = run(&target, &dynamics, &mut chains, &options, |x| Ok(x.mapv(f64::from).sum_axis(Axis(1))))?;
 //! let found = run.mean(0)?;
 //! let exact = 4.0 / (1.0 + (-1f64).exp());
 //! assert!((found.mean - exact).abs() < 5.0 * found.error);
+//! # Ok::<(), tensorjump::Error>(())
+//! ```
+//!
+//! **A target of one's own with a tensor network as its proposal**: the network need not know the whole target, and no bias is left.
+//!
+//! ```
+//! use ndarray::Array1;
+//! use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
+//! use tensorjump::mcmc::{Chains, Disconnected, MetropolisHastings, RunOptions, run};
+//! use tensorjump::{Configs, Result, Stream, Target};
+//!
+//! /// An Ising model with a four-spin coupling of each plaquette.
+//! struct Plaquettes(Ising);
+//! impl Target for Plaquettes {
+//!     fn dims(&self) -> &[usize] { self.0.dims() }
+//!     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
+//!         let four = |x: &[u8], j: usize| 1.0 - 2.0 * f64::from((x[j] + x[j + 1] + x[j + 8] + x[j + 9]) % 2);
+//!         let sum = |x: Vec<u8>| (0..55).filter(|j| j % 8 < 7).map(|j| four(&x, j)).sum::<f64>();
+//!         Ok(self.0.log_weight(x)? + 0.02 * x.outer_iter().map(|x| sum(x.to_vec())).collect::<Array1<f64>>())
+//!     }
+//!     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> { self.0.initial(stream) }
+//! }
+//!
+//! let target = Plaquettes(Ising::new(Couplings::uniform(Square::new(8, 8, Geometry::Open)?, 1.0)?, 0.4)?);
+//! let model = BoundaryMps::ising(&target.0, 8)?;
+//! let mut chains = Chains::initial(&target, 32, 1)?;
+//! let dynamics = MetropolisHastings::new(Disconnected::new(&model));
+//! let run = run(&target, &dynamics, &mut chains, &RunOptions { updates: 200, ..Default::default() }, |x| target.0.energy(x))?;
+//! assert!(run.report.acceptance() > 0.7 && run.mean(0)?.error < 1.0);
+//! # Ok::<(), tensorjump::Error>(())
+//! ```
+//!
+//! **Parallel tempering of a target of one's own with a packed sweep**: spins stay packed from the first update to the last.
+//!
+//! ```
+//! use ndarray::{Array1, ArrayView1};
+//! use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::SpinSweep};
+//! use tensorjump::mcmc::{Level, Tempering};
+//! use tensorjump::{Configs, Result, Stream, Target};
+//!
+//! /// A ±J glass with weights by code of one's own.
+//! struct Glass { couplings: Couplings, beta: f64, dims: Vec<usize> }
+//! impl Target for Glass {
+//!     fn dims(&self) -> &[usize] { &self.dims }
+//!     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
+//!         let bond = |x: &ArrayView1<'_, u8>, i, j| if x[i] == x[j] { 1.0 } else { -1.0 };
+//!         let sum = |x: ArrayView1<'_, u8>| -> f64 {
+//!             self.couplings.lattice().bonds().map(|(b, i, j)| self.couplings.bond(b) * bond(&x, i, j)).sum()
+//!         };
+//!         Ok(self.beta * x.outer_iter().map(sum).collect::<Array1<f64>>())
+//!     }
+//!     fn initial(&self, _: &mut Stream) -> Option<Array1<u8>> { Some(Array1::zeros(self.dims.len())) }
+//! }
+//!
+//! let couplings = Couplings::plus_minus(Square::new(8, 8, Geometry::Open)?, 1);
+//! let level = |beta: f64| {
+//!     let dynamics = SpinSweep::heat_bath(&Ising::new(couplings.clone(), beta)?)?;
+//!     Ok(Level { parameter: beta, target: Glass { couplings: couplings.clone(), beta, dims: vec![2; 64] }, dynamics })
+//! };
+//! let levels = [0.5, 0.7, 0.9, 1.2, 1.6, 2.2].into_iter().map(level).collect::<Result<_>>()?;
+//! let tempering = Tempering::new(levels)?.proportional()?;
+//! let mut replicas = tempering.start(4, 1)?;
+//! tempering.advance(&mut replicas, 200)?;
+//! assert!(replicas.swap_rates().iter().all(|&rate| rate > 0.1) && replicas.level(5)?.dim() == (4, 64));
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
@@ -62,7 +126,7 @@ mod tempering;
 mod tune;
 
 pub use assess::{Assessment, assess};
-pub use chains::Chains;
+pub use chains::{Chains, ChainsSnapshot};
 pub use combine::{Cycle, Mixture, Repeat};
 pub use diagnostics::{Autocorrelation, autocorrelation, split_r_hat};
 pub use estimate::{Estimate, SeriesMean, bridge, importance_mean, log_mean_weight, series_mean};
@@ -71,9 +135,10 @@ pub use importance::{
 };
 pub use inner::InnerDraws;
 pub use moves::{MetropolisHastings, Move, MoveReport, acceptance_probability};
-pub use per_chain::Local;
+pub(crate) use per_chain::leave_bytes;
+pub use per_chain::{Dynamics, EachChain, Local};
 pub use proposal::{Connected, Disconnected, Proposal, Proposed, Triple};
-pub use run::{Progress, Run, RunOptions, run};
+pub use run::{Observables, Progress, Recorder, Run, RunOptions, run, run_with_progress};
 pub use symmetric::{Exchange, SingleSite};
-pub use tempering::{Level, Replicas, Snapshot, Tempering, TunedLadder, Walkers, respaced, tune_ladder};
+pub use tempering::{Level, Replicas, ReplicasSnapshot, Tempering, TunedLadder, Walkers, respaced, tune_ladder};
 pub use tune::{Trial, TuneOptions, TunedConnected, tune_connected};

@@ -4,6 +4,7 @@
 //! The decision has a stream of its own (domain `"accept"`), apart from the streams of the proposal (domain `"proposal"`).
 
 use std::ops::AddAssign;
+use std::sync::Arc;
 
 use ndarray::Array1;
 use rand::RngExt;
@@ -63,12 +64,33 @@ impl AddAssign<&MoveReport> for MoveReport {
 }
 
 /// A transition kernel that leaves the target invariant.
+///
+/// References, boxes and `Arc`s of moves are moves. A dynamics of one chain at a time is easier written as
+/// [`Dynamics`](super::per_chain::Dynamics) or as a closure, see [`Local`](super::per_chain::Local).
 pub trait Move: Send + Sync {
     /// Updates every chain once. Chain `i` uses stream `i`; repeated calls must differ in the step, `streams.step(k)`.
     ///
     /// # Errors
     /// Lattices that do not fit, and errors of the model or the target.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport>;
+}
+
+impl<M: Move + ?Sized> Move for &M {
+    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
+        (**self).update(chains, target, streams)
+    }
+}
+
+impl<M: Move + ?Sized> Move for Box<M> {
+    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
+        (**self).update(chains, target, streams)
+    }
+}
+
+impl<M: Move + ?Sized> Move for Arc<M> {
+    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
+        (**self).update(chains, target, streams)
+    }
 }
 
 /// `min(1, e^{log_weight_new − log_weight_old + log_ratio})`, the probability of accepting a proposal; 0 where the new weight or

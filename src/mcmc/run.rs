@@ -1,6 +1,11 @@
 //! The loop that runs a batch of chains and records what they show.
+//!
+//! [`run`] is three parts that can be had one by one: a start ([`Chains`]), updates ([`Chains::advance`]), and a [`Recorder`].
 
-use ndarray::{Array2, Array3, ArrayView2, Axis, s};
+use std::fmt;
+use std::ops::ControlFlow;
+
+use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
 use super::diagnostics::{Autocorrelation, autocorrelation, split_r_hat};
 use super::estimate::{SeriesMean, series_mean};
@@ -21,17 +26,42 @@ pub struct RunOptions {
     pub thin: usize,
     /// Seed of all draws.
     pub seed: u64,
+    /// Number of the first chain: chains `5..8` of eight, run elsewhere with 5 here, are bit for bit those of one run of eight.
+    pub first_chain: usize,
 }
 
 impl Default for RunOptions {
-    /// 1000 updates after a warm-up of 100, all recorded, seed 0.
+    /// 1000 updates after a warm-up of 100, all recorded, seed 0, chains counted from 0.
     fn default() -> Self {
-        RunOptions { updates: 1000, warm_up: 100, thin: 1, seed: 0 }
+        RunOptions { updates: 1000, warm_up: 100, thin: 1, seed: 0, first_chain: 0 }
+    }
+}
+
+impl RunOptions {
+    /// The streams that [`run`] draws from: what [`Chains::advance`] needs to make the same updates.
+    pub fn streams(&self) -> Streams {
+        Streams::new(self.seed).domain("run").rows_from(self.first_chain)
+    }
+
+    /// Checked: updates to make, and records.
+    fn lengths(&self) -> Result<(usize, usize)> {
+        let RunOptions { updates, warm_up, thin, .. } = *self;
+        if thin == 0 {
+            return Err(Error::parameter("thin", thin, "at least one"));
+        }
+        if updates < thin {
+            return Err(Error::parameter("updates", updates, "at least `thin`, to record something"));
+        }
+        match warm_up.checked_add(updates) {
+            Some(total) => Ok((total, updates / thin)),
+            None => Err(Error::parameter("warm_up", warm_up, "an addressable number of updates")),
+        }
     }
 }
 
 /// How far a run is.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Progress<'a> {
     /// Updates made, warm-up included.
     pub done: usize,
@@ -43,6 +73,7 @@ pub struct Progress<'a> {
 
 /// What a run recorded.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Run {
     /// Observables, shape `(records, chains, observables)`.
     pub series: Array3<f64>,
@@ -50,6 +81,8 @@ pub struct Run {
     pub log_weight: Array2<f64>,
     /// Proposals, acceptances and the like after the warm-up.
     pub report: MoveReport,
+    /// Whether the caller stopped it: there are then fewer records than asked for.
+    pub stopped: bool,
 }
 
 impl Run {
@@ -92,77 +125,229 @@ impl Run {
 /// Numbers that a run may record: 8 GiB.
 const SERIES_LIMIT: usize = 1 << 30;
 
+/// What an observer may return: nothing, one number a chain, or several.
+pub trait Observables {
+    /// As a table, shape `(chains, observables)`.
+    fn table(self, chains: usize) -> Array2<f64>;
+}
+
+impl Observables for () {
+    /// No observables: log-weights are recorded anyway.
+    fn table(self, chains: usize) -> Array2<f64> {
+        Array2::zeros((chains, 0))
+    }
+}
+
+impl Observables for Array1<f64> {
+    /// One observable, shape `(chains,)`.
+    fn table(self, _: usize) -> Array2<f64> {
+        self.insert_axis(Axis(1))
+    }
+}
+
+impl Observables for Array2<f64> {
+    /// Several, shape `(chains, observables)`.
+    fn table(self, _: usize) -> Array2<f64> {
+        self
+    }
+}
+
+/// Asks an observer for a table.
+type Observe<'a> = Box<dyn FnMut(Configs<'_>) -> Result<Array2<f64>> + 'a>;
+
+/// Collects observables and log-weights of chains, and reports of their moves.
+///
+/// ```
+/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::SpinSweep};
+/// use tensorjump::mcmc::{Chains, Recorder};
+/// use tensorjump::{Streams, Target};
+///
+/// let ising = Ising::new(Couplings::uniform(Square::new(8, 8, Geometry::Torus)?, 1.0)?, 0.3)?;
+/// let (sweep, streams) = (SpinSweep::heat_bath(&ising)?, Streams::new(1));
+/// let mut chains = Chains::initial(&ising, 16, 1)?;
+/// chains.advance(&ising, &sweep, 50, &streams)?;
+/// let mut recorder = Recorder::new(|x| ising.energy(x));
+/// while recorder.records() < 100 {
+///     let report = chains.advance(&ising, &sweep, 2, &streams)?;
+///     recorder.record(&chains, &report)?;
+/// }
+/// let run = recorder.finish();
+/// assert!(run.mean(0)?.error < 1.0);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
+pub struct Recorder<'a> {
+    observe: Observe<'a>,
+    /// Chains and observables, from the first look on.
+    shape: Option<(usize, usize)>,
+    series: Vec<f64>,
+    log_weight: Vec<f64>,
+    records: usize,
+    report: MoveReport,
+}
+
+impl fmt::Debug for Recorder<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").field("shape", &self.shape).field("records", &self.records).finish_non_exhaustive()
+    }
+}
+
+impl<'a> Recorder<'a> {
+    /// Nothing recorded yet. `observe` maps configurations `(chains, sites)` to [`Observables`], and may fail.
+    pub fn new<O: Observables>(mut observe: impl FnMut(Configs<'_>) -> Result<O> + 'a) -> Self {
+        let table = move |x: Configs<'_>| Ok(observe(x)?.table(x.nrows()));
+        Recorder {
+            observe: Box::new(table),
+            shape: None,
+            series: vec![],
+            log_weight: vec![],
+            records: 0,
+            report: MoveReport::default(),
+        }
+    }
+
+    /// Records where the chains stand, and what brought them there.
+    ///
+    /// # Errors
+    /// Those of the observer; observables of a changing number or not finite; more than 2³⁰ numbers in all. Nothing is recorded then.
+    pub fn record(&mut self, chains: &Chains, report: &MoveReport) -> Result<()> {
+        let values = self.look(chains)?;
+        check_size(self.series.len().saturating_add(values.len()))?;
+        self.series.extend(&values);
+        self.log_weight.extend(chains.log_weight());
+        self.records += 1;
+        self.report += report;
+        Ok(())
+    }
+
+    /// Records so far.
+    pub fn records(&self) -> usize {
+        self.records
+    }
+
+    /// What was recorded.
+    pub fn finish(self) -> Run {
+        let (chains, observables) = self.shape.unwrap_or_default();
+        let (series, log_weight) = (self.series, self.log_weight);
+        let series = Array3::from_shape_vec((self.records, chains, observables), series).expect("one table a record");
+        let log_weight = Array2::from_shape_vec((self.records, chains), log_weight).expect("one row a record");
+        Run { series, log_weight, report: self.report, stopped: false }
+    }
+
+    /// Observables of the present configurations, checked.
+    fn look(&mut self, chains: &Chains) -> Result<Array2<f64>> {
+        let values = (self.observe)(chains.x())?;
+        let expected = self.shape.unwrap_or((chains.len(), values.ncols()));
+        if values.dim() != expected || chains.len() != expected.0 {
+            let expected = vec![expected.0, expected.1];
+            return Err(Error::Shape { field: "observables", expected, got: values.shape().to_vec() });
+        }
+        if let Some(((_, site), &value)) = values.indexed_iter().find(|(_, v)| !v.is_finite()) {
+            return Err(Error::NotFinite { field: "observable", site, value });
+        }
+        self.shape = Some(expected);
+        Ok(values)
+    }
+}
+
+/// Refuses series that would fill the memory.
+fn check_size(size: usize) -> Result<()> {
+    if size > SERIES_LIMIT {
+        return Err(Error::TooLarge { what: "the recorded series", size, limit: SERIES_LIMIT });
+    }
+    Ok(())
+}
+
+impl Chains {
+    /// Makes `updates` updates, update `k` since the start with draws from `streams.step(k)`; returns what happened.
+    ///
+    /// The target may be another one than before (annealing): the chains are weighed anew first. Cost: the updates, and a log-weight
+    /// of each chain.
+    ///
+    /// # Errors
+    /// Chains at weight zero; errors of move and target. The chains then stand at the last complete move.
+    pub fn advance(
+        &mut self,
+        target: &dyn Target,
+        dynamics: &dyn Move,
+        updates: usize,
+        streams: &Streams,
+    ) -> Result<MoveReport> {
+        self.weigh(target)?;
+        let mut report = MoveReport::default();
+        for _ in 0..updates {
+            report += &self.step(target, dynamics, streams)?;
+        }
+        Ok(report)
+    }
+
+    /// Takes the log-weights of this target.
+    fn weigh(&mut self, target: &dyn Target) -> Result<()> {
+        self.log_weight = start_weights(target, self.x())?;
+        Ok(())
+    }
+
+    /// One update of chains that have been weighed.
+    pub(crate) fn step(&mut self, target: &dyn Target, dynamics: &dyn Move, streams: &Streams) -> Result<MoveReport> {
+        let report = dynamics.update(self, target, &streams.step(self.updates))?;
+        self.updates += 1;
+        Ok(report)
+    }
+}
+
 /// Runs the chains on by `warm_up + updates` updates and records the observables.
 ///
-/// `observe` maps configurations `(chains, sites)` to observables `(chains, observables)`. `progress` is called after each update.
-/// Two runs of the same `chains` continue each other: 500 and then 500 updates are the 1000 of one run with the same seed. The
-/// target may be another one than before (annealing): the chains are weighed anew first.
+/// `observe` maps configurations `(chains, sites)` to [`Observables`]: `|x| ising.energy(x)`, or `|_| Ok(())` for the log-weights alone.
+/// It is asked once before the first update, so that a wrong one fails at once, and then for each record. Two runs of the same `chains`
+/// continue each other: 500 and then 500 updates are the 1000 of one run with the same seed. The target may be another one than before
+/// (annealing): the chains are weighed anew first.
 ///
 /// # Errors
-/// `updates < thin` or `thin` zero; more than 2³⁰ numbers to record; chains at weight zero; observables of a changing number or not finite; errors of move and target. After an error the
-/// chains stand at the last complete move.
-pub fn run(
+/// `updates < thin` or `thin` zero; more than 2³⁰ numbers to record; chains at weight zero; those of [`Recorder::record`]; errors of move
+/// and target. After an error the chains stand at the last complete move.
+pub fn run<O: Observables>(
     target: &dyn Target,
     dynamics: &dyn Move,
     chains: &mut Chains,
     options: &RunOptions,
-    observe: &dyn Fn(Configs<'_>) -> Array2<f64>,
-    mut progress: Option<&mut dyn FnMut(Progress<'_>)>,
+    observe: impl FnMut(Configs<'_>) -> Result<O>,
 ) -> Result<Run> {
-    let RunOptions { updates, warm_up, thin, seed } = *options;
-    if thin == 0 {
-        return Err(Error::parameter("thin", thin, "at least one"));
-    }
-    if updates < thin {
-        return Err(Error::parameter("updates", updates, "at least `thin`, to record something"));
-    }
-    let Some(total) = warm_up.checked_add(updates) else {
-        return Err(Error::parameter("warm_up", warm_up, "an addressable number of updates"));
-    };
-    let start = start_weights(target, chains.x())?;
-    let records = updates / thin;
-    let observables = measure(observe, chains, None)?.ncols();
-    let size = records.saturating_mul(chains.len()).saturating_mul(observables.max(1));
-    if size > SERIES_LIMIT {
-        return Err(Error::TooLarge { what: "the recorded series", size, limit: SERIES_LIMIT });
-    }
-    chains.log_weight = start;
-    let streams = Streams::new(seed).domain("run");
-    let mut series = Array3::zeros((records, chains.len(), observables));
-    let mut log_weight = Array2::zeros((records, chains.len()));
-    let mut report = MoveReport::default();
-    for done in 1..=total {
-        let step = dynamics.update(chains, target, &streams.step(chains.updates))?;
-        chains.updates += 1;
-        if done > warm_up {
-            report += &step;
-            if (done - warm_up).is_multiple_of(thin) {
-                let record = (done - warm_up) / thin - 1;
-                series.slice_mut(s![record, .., ..]).assign(&measure(observe, chains, Some(observables))?);
-                log_weight.row_mut(record).assign(&chains.log_weight);
-            }
-        }
-        if let Some(progress) = progress.as_mut() {
-            progress(Progress { done, total, report: &report });
-        }
-    }
-    Ok(Run { series, log_weight, report })
+    run_with_progress(target, dynamics, chains, options, observe, |_| ControlFlow::Continue(()))
 }
 
-/// Observables of the present configurations, checked.
-fn measure(
-    observe: &dyn Fn(Configs<'_>) -> Array2<f64>,
-    chains: &Chains,
-    observables: Option<usize>,
-) -> Result<Array2<f64>> {
-    let values = observe(chains.x());
-    let expected = (chains.len(), observables.unwrap_or(values.ncols()));
-    if values.dim() != expected {
-        let expected = vec![expected.0, expected.1];
-        return Err(Error::Shape { field: "observables", expected, got: values.shape().to_vec() });
+/// As [`run`], telling `progress` after each update, which may stop the run: what was recorded so far is returned, marked as
+/// [`Run::stopped`], and the chains stand at that update.
+///
+/// # Errors
+/// As [`run`].
+pub fn run_with_progress<O: Observables>(
+    target: &dyn Target,
+    dynamics: &dyn Move,
+    chains: &mut Chains,
+    options: &RunOptions,
+    observe: impl FnMut(Configs<'_>) -> Result<O>,
+    mut progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+) -> Result<Run> {
+    let (total, records) = options.lengths()?;
+    let mut recorder = Recorder::new(observe);
+    let start = start_weights(target, chains.x())?;
+    let observables = recorder.look(chains)?.ncols();
+    check_size(records.saturating_mul(chains.len()).saturating_mul(observables.max(1)))?;
+    chains.log_weight = start;
+    let streams = options.streams();
+    let mut report = MoveReport::default();
+    let mut stopped = false;
+    for done in 1..=total {
+        let step = chains.step(target, dynamics, &streams)?;
+        if done > options.warm_up {
+            report += &step;
+            if (done - options.warm_up).is_multiple_of(options.thin) {
+                recorder.record(chains, &MoveReport::default())?;
+            }
+        }
+        if progress(&Progress { done, total, report: &report }).is_break() {
+            stopped = true;
+            break;
+        }
     }
-    match values.indexed_iter().find(|(_, v)| !v.is_finite()) {
-        None => Ok(values),
-        Some(((_, site), &value)) => Err(Error::NotFinite { field: "observable", site, value }),
-    }
+    Ok(Run { report, stopped, ..recorder.finish() })
 }

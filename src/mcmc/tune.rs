@@ -9,12 +9,12 @@
 //! the warm-up. Which trial is best depends on measured times, so the choice is returned as data; a chain that runs with it afterwards depends
 //! on nothing else.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Axis};
 
 use super::chains::Chains;
 use super::inner::InnerDraws;
 use super::proposal::Connected;
-use super::run::{RunOptions, run};
+use super::run::{Observables, RunOptions, run};
 use crate::error::{Error, Result};
 use crate::model::{Configs, Model, Target};
 use crate::noise::Noise;
@@ -41,6 +41,7 @@ impl Default for TuneOptions {
 
 /// One setting, as measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Trial {
     /// Index of the model.
     pub model: usize,
@@ -60,6 +61,7 @@ pub struct Trial {
 
 /// All trials, and the best.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TunedConnected {
     /// In the order of models, times, draws, the last fastest.
     pub trials: Vec<Trial>,
@@ -79,30 +81,30 @@ impl TunedConnected {
 ///
 /// # Errors
 /// [`Error::Entries`] for nothing to try; a time that the noise refuses, no draws, no updates; errors of the moves and of [`run`].
-pub fn tune_connected(
+pub fn tune_connected<O: Observables>(
     target: &dyn Target,
     models: &[&dyn Model],
     noise: &Noise,
     options: &TuneOptions,
     chains: &mut Chains,
-    observe: &dyn Fn(Configs<'_>) -> Array2<f64>,
-    clock: &mut dyn FnMut() -> f64,
+    mut observe: impl FnMut(Configs<'_>) -> Result<O>,
+    mut clock: impl FnMut() -> f64,
 ) -> Result<TunedConnected> {
     for (place, got) in [("models", models.len()), ("times", options.times.len()), ("draws", options.draws.len())] {
         if got == 0 {
             return Err(Error::Entries { place: place.into(), expected: 1, got });
         }
     }
-    let length = RunOptions { updates: options.updates, warm_up: 0, thin: 1, seed: options.seed };
+    let length = RunOptions { updates: options.updates, warm_up: 0, seed: options.seed, ..RunOptions::default() };
     let (mut trials, mut jumps, mut pool) = (vec![], vec![], Pool::default());
     for (model, &law) in models.iter().enumerate() {
         for &time in &options.times {
             let connected = Connected::new(law, noise.kernel(0.0, time)?)?;
             for &draws in &options.draws {
                 let dynamics = InnerDraws::new(connected.clone(), draws)?;
-                let before = observe(chains.x());
+                let before = observe(chains.x())?.table(chains.len());
                 let start = clock();
-                let found = run(target, &dynamics, chains, &length, observe, None)?;
+                let found = run(target, &dynamics, chains, &length, &mut observe)?;
                 let seconds = (clock() - start) / (options.updates * chains.len()) as f64;
                 let mut jump = Array1::<f64>::zeros(before.ncols());
                 let mut last = before;

@@ -5,8 +5,8 @@ use rand::RngExt;
 use tensorjump::lattice::square::{BoundaryMps, Rectangle, Redrawn, SpinSweep, SwendsenWang, Windows};
 use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 use tensorjump::mcmc::{
-    Chains, Connected, InnerDraws, Level, Move, Snapshot, Tempering, TuneOptions, Walkers, respaced, tune_connected,
-    tune_ladder,
+    Chains, Connected, InnerDraws, Level, Move, ReplicasSnapshot, Tempering, TuneOptions, Walkers, respaced,
+    tune_connected, tune_ladder,
 };
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Error, Model, SiteWeights, Streams, Target};
@@ -120,7 +120,7 @@ impl Glass {
         Glass { ladder: ladder.to_vec(), models, sweeps }
     }
 
-    fn levels(&self) -> Vec<Level<'_>> {
+    fn levels(&self) -> Vec<Level<&Ising, &SpinSweep>> {
         let levels = self.ladder.iter().zip(&self.models).zip(&self.sweeps);
         levels.map(|((&parameter, target), dynamics)| Level { parameter, target, dynamics }).collect()
     }
@@ -132,7 +132,7 @@ fn bad_ladders_are_refused() {
         assert!(matches!(Tempering::new(Glass::new(ladder).levels()), Err(Error::Parameter { .. })), "{ladder:?}");
         assert!(respaced(ladder, &vec![0.5; ladder.len() - 1], 0.3).is_err());
     }
-    assert!(Tempering::new(vec![]).is_err());
+    assert!(Tempering::<&Ising, &SpinSweep>::new(vec![]).is_err());
     let glass = Glass::new(&[1.0, 0.5]);
     let mut levels = glass.levels();
     levels[1].parameter = f64::NAN;
@@ -167,7 +167,7 @@ fn restarts_continue_exactly() {
         let mut first = tempering.start(3, 5).unwrap();
         (0..31).for_each(|_| tempering.update(&mut first).unwrap());
         let text = serde_json::to_string(&first.snapshot()).unwrap();
-        let snapshot: Snapshot = serde_json::from_str(&text).unwrap();
+        let snapshot: ReplicasSnapshot = serde_json::from_str(&text).unwrap();
         let mut second = tempering.resume(snapshot).unwrap();
         (0..30).for_each(|_| tempering.update(&mut second).unwrap());
         (0..61).for_each(|_| tempering.update(&mut whole).unwrap());
@@ -282,15 +282,15 @@ fn tuning_chooses_the_largest_jump_a_second() {
     let laws: Vec<&dyn Model> = laws.iter().map(|law| law as &dyn Model).collect();
     let noise = Noise::new(Rates::binary_flip(16, 1.0, 1.0).unwrap(), Schedule::constant(1.0).unwrap());
     let options = TuneOptions { times: vec![0.05, 3.0], draws: vec![1, 3], updates: 50, seed: 1 };
-    let observe = |x: Configs<'_>| model.energy(x).unwrap().insert_axis(Axis(1));
+    let observe = |x: Configs<'_>| model.energy(x);
     let tune = |laws: &[&dyn Model], options: &TuneOptions| {
         let mut chains = Chains::initial(&model, 16, 1).unwrap();
         let mut now = 0.0;
-        let mut clock = || {
+        let clock = || {
             now += 1.0;
             now
         };
-        tune_connected(&model, laws, &noise, options, &mut chains, &observe, &mut clock)
+        tune_connected(&model, laws, &noise, options, &mut chains, observe, clock)
     };
     let tuned = tune(&laws, &options).unwrap();
     assert_eq!(tuned, tune(&laws, &options).unwrap());

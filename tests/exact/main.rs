@@ -26,6 +26,7 @@ mod mixture;
 mod models;
 mod noise;
 mod reverse;
+mod runs;
 mod scores;
 mod snake;
 mod square;

@@ -299,31 +299,31 @@ fn bad_input_is_a_typed_error() {
     assert_eq!(Chains::new(&target, array![[0, 3, 0]]), Err(out));
 
     // Runs: options, observables, lattices that do not fit, dynamics that leave the support.
-    let observe = |x: Configs<'_>| x.mapv(f64::from);
+    let observe = |x: Configs<'_>| Ok(x.mapv(f64::from));
     let mut chains = Chains::initial(&target, 4, 0).unwrap();
     let mh = MetropolisHastings::new(&single);
-    let options = |updates, thin| RunOptions { updates, thin, warm_up: 0, seed: 0 };
+    let options = |updates, thin| RunOptions { updates, thin, warm_up: 0, ..RunOptions::default() };
     let before = chains.clone();
-    assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 0), &observe, None).unwrap_err()), "thin");
-    assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 6), &observe, None).unwrap_err()), "updates");
-    let endless = RunOptions { updates: 5, thin: 1, warm_up: usize::MAX, seed: 0 };
-    assert_eq!(name(run(&target, &mh, &mut chains, &endless, &observe, None).unwrap_err()), "warm_up");
-    let huge = run(&target, &mh, &mut chains, &options(usize::MAX, 1), &observe, None);
+    assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 0), observe).unwrap_err()), "thin");
+    assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 6), observe).unwrap_err()), "updates");
+    let endless = RunOptions { updates: 5, warm_up: usize::MAX, ..RunOptions::default() };
+    assert_eq!(name(run(&target, &mh, &mut chains, &endless, observe).unwrap_err()), "warm_up");
+    let huge = run(&target, &mh, &mut chains, &options(usize::MAX, 1), observe);
     assert!(matches!(huge, Err(Error::TooLarge { .. })));
     let elsewhere = Toy::new(&DIMS, &[0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 1.0);
-    let forbidden = run(&elsewhere, &mh, &mut chains, &options(5, 1), &observe, None);
+    let forbidden = run(&elsewhere, &mh, &mut chains, &options(5, 1), observe);
     assert_eq!(forbidden, Err(Error::LogWeight { row: 0, value: f64::NEG_INFINITY }));
-    let nan = |x: Configs<'_>| Array2::from_elem((x.nrows(), 2), f64::NAN);
-    assert!(matches!(run(&target, &mh, &mut chains, &options(5, 1), &nan, None), Err(Error::NotFinite { .. })));
-    let short = |_: Configs<'_>| Array2::zeros((3, 2));
-    assert!(matches!(run(&target, &mh, &mut chains, &options(5, 1), &short, None), Err(Error::Shape { .. })));
+    let nan = |x: Configs<'_>| Ok(Array2::from_elem((x.nrows(), 2), f64::NAN));
+    assert!(matches!(run(&target, &mh, &mut chains, &options(5, 1), nan), Err(Error::NotFinite { .. })));
+    let short = |_: Configs<'_>| Ok(Array2::zeros((3, 2)));
+    assert!(matches!(run(&target, &mh, &mut chains, &options(5, 1), short), Err(Error::Shape { .. })));
     let other = MetropolisHastings::new(SingleSite::new(&[2, 2, 2]).unwrap());
-    assert_eq!(run(&target, &other, &mut chains, &options(5, 1), &observe, None).unwrap_err(), expected);
+    assert_eq!(run(&target, &other, &mut chains, &options(5, 1), observe).unwrap_err(), expected);
     let leave = Local::new(|x: &mut [u8], _: &mut tensorjump::Stream| {
         x.copy_from_slice(&[0, 2, 1]); // the configuration of weight zero
         Ok((1, 1))
     });
-    let left = run(&target, &leave, &mut chains, &options(5, 1), &observe, None).unwrap_err();
+    let left = run(&target, &leave, &mut chains, &options(5, 1), observe).unwrap_err();
     assert_eq!(left, Error::LogWeight { row: 0, value: f64::NEG_INFINITY });
     assert_eq!(chains, before, "an error must not change the chains");
 

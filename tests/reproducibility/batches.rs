@@ -146,14 +146,14 @@ fn chains_see_neither() {
     let target = random_law(&dims, 63);
     let kernel =
         Noise::new(Rates::new(random_rates(&dims, 64)).unwrap(), Schedule::default()).kernel(0.0, 0.3).unwrap();
-    let observe = |x: Configs<'_>| x.mapv(f64::from);
+    let observe = |x: Configs<'_>| Ok(x.mapv(f64::from));
     for model in models.all() {
         let trajectory = |threads, chains: usize, seed| {
             in_pool(threads, || {
                 let dynamics = MetropolisHastings::new(Connected::new(model, kernel.clone()).unwrap());
                 let mut chains = Chains::new(&target, Array2::zeros((chains, 4))).unwrap();
-                let options = RunOptions { updates: 10, warm_up: 0, thin: 1, seed };
-                run(&target, &dynamics, &mut chains, &options, &observe, None).unwrap().series
+                let options = RunOptions { updates: 10, warm_up: 0, seed, ..RunOptions::default() };
+                run(&target, &dynamics, &mut chains, &options, observe).unwrap().series
             })
         };
         let one = trajectory(1, 700, 5);

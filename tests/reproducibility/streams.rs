@@ -69,3 +69,17 @@ fn rows_are_counted_from_anywhere() {
     // A step inside a domain is the domain's step: operations switch to their own domain inside the caller's step.
     assert_eq!(Streams::new(7).step(3).domain("model"), base);
 }
+
+/// What all rows share does not depend on where rows are counted from; rows made of rows are counted likewise.
+#[test]
+fn shared_streams_and_copies_know_the_first_row() {
+    let base = Streams::new(7).domain("model").step(3);
+    let shared = |streams: &Streams| streams.shared().next_u64();
+    assert_eq!(shared(&base), opening(&base, 0)[0]);
+    assert_eq!(shared(&base.rows_from(5)), shared(&base));
+    for (first, row, n) in [(0, 4, 3), (2, 2, 3), (4, 0, 3), (4, 0, 1)] {
+        for k in 0..n {
+            assert_eq!(opening(&base.rows_from(first).copies(n), row * n + k), opening(&base, 4 * n + k));
+        }
+    }
+}

@@ -2,10 +2,11 @@
 
 use ndarray::{Array2, Axis, s};
 use rand::{Rng, RngExt};
-use tensorjump::lattice::square::{BoundaryMps, Rectangle, SpinSweep, SwendsenWang, Windows};
+use tensorjump::lattice::square::{BoundaryMps, Rectangle, SpinSweep, Spins, SwendsenWang, Windows};
 use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 use tensorjump::mcmc::{
-    Chains, Connected, InnerDraws, Level, Local, MetropolisHastings, Move, MoveReport, RunOptions, Tempering, run,
+    Chains, Connected, Dynamics, EachChain, InnerDraws, Level, Local, MetropolisHastings, Move, MoveReport, RunOptions,
+    Tempering, run,
 };
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Stream, Streams, Target};
@@ -260,9 +261,10 @@ fn windows_on_the_reference_tori() {
         let windows = Windows::ising(&ising, side - 1, side - 1, 4).unwrap();
         let windows = windows.with_count(1).unwrap().with_flip().unwrap();
         let mut chains = Chains::initial(&ising, 16, 3).unwrap();
-        let options = RunOptions { updates: if side == 16 { 25 } else { 100 }, warm_up: 10, thin: 1, seed: 3 };
-        let energy = |x: Configs<'_>| ising.energy(x).unwrap().insert_axis(Axis(1)) / (side * side) as f64;
-        let found = run(&ising, &windows, &mut chains, &options, &energy, None).unwrap().mean(0).unwrap();
+        let options =
+            RunOptions { updates: if side == 16 { 25 } else { 100 }, warm_up: 10, seed: 3, ..RunOptions::default() };
+        let energy = |x: Configs<'_>| Ok(ising.energy(x)? / (side * side) as f64);
+        let found = run(&ising, &windows, &mut chains, &options, energy).unwrap().mean(0).unwrap();
         let off = (found.mean - exact) / found.error;
         assert!(off.abs() < 5.0, "{side}, β = {}: {off:.1} σ", ising.beta());
     }
@@ -441,4 +443,47 @@ fn exchanges_without_the_rule_are_seen() {
     };
     assert!(chi2_p_value(&found(false), &law(&models[1])) > ALPHA);
     assert!(chi2_p_value(&found(true), &law(&models[1])) < ALPHA);
+}
+
+/// A sweep whose packed state carries the temperature at which it was packed.
+struct Carried {
+    sweep: SpinSweep,
+    checked: bool,
+}
+
+impl Dynamics for Carried {
+    type State = (SpinSweep, Spins);
+    fn enter(&self, x: &[u8]) -> tensorjump::Result<Self::State> {
+        Ok((self.sweep.clone(), self.sweep.enter(x)?))
+    }
+    fn step(&self, (sweep, spins): &mut Self::State, stream: &mut Stream) -> tensorjump::Result<(usize, usize)> {
+        sweep.step(spins, stream)
+    }
+    fn leave(&self, (_, spins): &Self::State, x: &mut [u8]) -> tensorjump::Result<()> {
+        spins.write(x)
+    }
+    fn fits(&self, (sweep, _): &Self::State) -> bool {
+        !self.checked || *sweep == self.sweep
+    }
+}
+
+/// Packed states that levels exchange keep the law, where they are configurations and nothing more (the sweeps of the tests above), or
+/// refuse another level; those that bring the temperature of the level they come from do not.
+#[test]
+fn packed_states_reach_the_law() {
+    let c = couplings(Square::new(3, 3, Geometry::Open).unwrap(), false, 0.0);
+    let found = |checked: bool| {
+        let level = |beta: f64| {
+            let target = Ising::new(c.clone(), beta).unwrap();
+            let sweep = SpinSweep::heat_bath(&target).unwrap();
+            Level { parameter: beta, dynamics: EachChain(Carried { sweep, checked }), target }
+        };
+        let tempering = Tempering::new([0.3, 1.5].map(level).into()).unwrap().proportional().unwrap();
+        let mut replicas = tempering.start(CHAINS, 9).unwrap();
+        tempering.advance(&mut replicas, 101).unwrap();
+        counts(&replicas.level(1).unwrap().to_owned(), &[2; 9])
+    };
+    let exact = law(&Ising::new(c.clone(), 1.5).unwrap());
+    assert!(chi2_p_value(&found(true), &exact) > ALPHA);
+    assert!(chi2_p_value(&found(false), &exact) < ALPHA);
 }

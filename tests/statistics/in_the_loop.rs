@@ -4,7 +4,6 @@
 
 use std::ops::ControlFlow;
 
-use ndarray::Axis;
 use tensorjump::lattice::square::{SpinSweep, fast_rng};
 use tensorjump::lattice::{Couplings, Fredkin, FredkinModel, Geometry, Ising, Square};
 use tensorjump::learn::{LoopOptions, Stage, Symmetry, in_the_loop};
@@ -64,9 +63,8 @@ fn an_ising_model_is_learned_from_its_log_weight() {
 
     // Chains that go on with the model alone follow the target.
     let dynamics = MetropolisHastings::new(Disconnected::new(&learned.model));
-    let plan = RunOptions { updates: 20, warm_up: 0, thin: 20, seed: 11 };
-    let energy = |x: tensorjump::Configs<'_>| ising.energy(x).unwrap().insert_axis(Axis(1));
-    let last = run(&ising, &dynamics, &mut learned.chains, &plan, &energy, None).unwrap();
+    let plan = RunOptions { updates: 20, warm_up: 0, thin: 20, seed: 11, ..RunOptions::default() };
+    let last = run(&ising, &dynamics, &mut learned.chains, &plan, |x| ising.energy(x)).unwrap();
     let mut counts = vec![0; law.len()];
     last.series.iter().for_each(|&e| counts[level(e)] += 1);
     assert_law(&counts, &law, &levels(&warm).0);

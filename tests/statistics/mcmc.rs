@@ -3,6 +3,8 @@
 #[path = "../common/toy.rs"]
 mod toy;
 
+use std::ops::ControlFlow;
+
 use ndarray::{Array1, Array2, array, s};
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -37,17 +39,13 @@ fn kernel() -> Kernel {
     .unwrap()
 }
 
-fn none(_: Configs<'_>) -> Array2<f64> {
-    Array2::zeros((CHAINS, 0))
-}
-
 /// Counts of the last configurations of many chains, all started at configuration `start`.
 fn last(target: &Toy, dynamics: &dyn Move, start: usize, seed: u64) -> (Vec<u64>, MoveReport) {
     let start = all_configs(target.dims()).row(start).to_owned();
     let x = start.broadcast((CHAINS, start.len())).unwrap().to_owned();
     let mut chains = Chains::new(target, x).unwrap();
-    let options = RunOptions { updates: UPDATES, warm_up: 0, thin: UPDATES, seed };
-    let run = run(target, dynamics, &mut chains, &options, &none, None).unwrap();
+    let options = RunOptions { updates: UPDATES, warm_up: 0, thin: UPDATES, seed, ..RunOptions::default() };
+    let run = run(target, dynamics, &mut chains, &options, |_| Ok(())).unwrap();
     assert_eq!(chains.log_weight(), target.log_weight(chains.x()).unwrap());
     (counts(&chains.x().to_owned(), target.dims()), run.report)
 }
@@ -216,7 +214,7 @@ fn foreign_loop_around_propose_one_samples_the_target() {
 fn runs_are_reproducible() {
     let target = target();
     let model = Toy::new(&DIMS, &MODEL, 0.6);
-    let observe = |x: Configs<'_>| x.mapv(f64::from);
+    let observe = |x: Configs<'_>| Ok(x.mapv(f64::from));
     let trajectory = |n: usize, threads: usize, seed: u64, pieces: &[usize]| {
         let parts: Vec<(f64, Box<dyn Move>)> = vec![
             (0.5, Box::new(MetropolisHastings::new(Connected::new(&model, kernel()).unwrap()))),
@@ -228,10 +226,13 @@ fn runs_are_reproducible() {
             let mut chains = Chains::initial(&target, n, seed).unwrap();
             let mut all = vec![];
             for &updates in pieces {
-                let options = RunOptions { updates, warm_up: 0, thin: 1, seed };
+                let options = RunOptions { updates, warm_up: 0, seed, ..RunOptions::default() };
                 let mut steps = vec![];
-                let mut progress = |p: Progress<'_>| steps.push((p.done, p.total));
-                let run = run(&target, &dynamics, &mut chains, &options, &observe, Some(&mut progress)).unwrap();
+                let progress = |p: &Progress<'_>| {
+                    steps.push((p.done, p.total));
+                    ControlFlow::Continue(())
+                };
+                let run = run_with_progress(&target, &dynamics, &mut chains, &options, observe, progress).unwrap();
                 assert_eq!(steps, (1..=updates).map(|done| (done, updates)).collect::<Vec<_>>());
                 all.extend(run.series.slice(s![.., ..5, ..]).iter().copied());
             }
@@ -425,16 +426,13 @@ fn chain_averages_have_honest_errors() {
     let model = Toy::new(&DIMS, &MODEL, 1.0);
     let f = |i: usize| (i * i % 7) as f64;
     let exact: f64 = (0..12).map(|i| target.p[i] * f(i)).sum();
-    let observe = |x: Configs<'_>| {
-        let values: Vec<f64> = x.outer_iter().map(|x| f(index_of(x, &DIMS))).collect();
-        Array2::from_shape_vec((values.len(), 1), values).unwrap()
-    };
+    let observe = |x: Configs<'_>| Ok(x.outer_iter().map(|x| f(index_of(x, &DIMS))).collect::<Array1<f64>>());
     let (mut deviations, mut naive, mut accepted) = (vec![], vec![], (0, 0));
     for seed in 0..60 {
         let mut chains = Chains::initial(&target, 4, seed).unwrap();
-        let options = RunOptions { updates: 1500, warm_up: 100, thin: 1, seed };
+        let options = RunOptions { updates: 1500, seed, ..RunOptions::default() };
         let dynamics = MetropolisHastings::new(Disconnected::new(&model));
-        let run = run(&target, &dynamics, &mut chains, &options, &observe, None).unwrap();
+        let run = run(&target, &dynamics, &mut chains, &options, observe).unwrap();
         let found = run.mean(0).unwrap();
         assert!((found.mean - exact).abs() < 5.0 * found.error);
         assert!(run.r_hat(0).unwrap() < 1.05);

@@ -1,6 +1,6 @@
 //! Metropolis, heat bath and Wolff on square lattices: laws of many independent chains, energies of long ones.
 
-use ndarray::{Array2, Axis};
+use ndarray::Axis;
 use rand::RngExt;
 use serde_json::Value;
 use tensorjump::lattice::square::{SiteHeatBath, SpinSweep, Wolff};
@@ -29,8 +29,8 @@ fn last(target: &dyn Target, dynamics: &dyn Move, updates: usize) -> Vec<u64> {
     let start = target.initial(&mut Streams::new(1).stream(0)).unwrap();
     let x = start.broadcast((CHAINS, start.len())).unwrap().to_owned();
     let mut chains = Chains::new(target, x).unwrap();
-    let options = RunOptions { updates, warm_up: 0, thin: updates, seed: 11 };
-    run(target, dynamics, &mut chains, &options, &|_| Array2::zeros((CHAINS, 0)), None).unwrap();
+    let options = RunOptions { updates, warm_up: 0, thin: updates, seed: 11, ..RunOptions::default() };
+    run(target, dynamics, &mut chains, &options, |_| Ok(())).unwrap();
     counts(&chains.x().to_owned(), target.dims())
 }
 
@@ -141,13 +141,13 @@ fn energies_at_the_critical_point() {
         Box::new(Wolff::new(&model).unwrap().with_clusters(5).unwrap()),
     ];
     let observe = |x: Configs<'_>| {
-        let m = model.magnetisation(x).unwrap();
-        ndarray::stack(Axis(1), &[(model.energy(x).unwrap() / 256.0).view(), (&m * &m).view()]).unwrap()
+        let m = model.magnetisation(x)?;
+        Ok(ndarray::stack![Axis(1), model.energy(x)? / 256.0, &m * &m])
     };
     for dynamics in &dynamics {
         let mut chains = Chains::initial(&model, 32, 2).unwrap();
-        let options = RunOptions { updates: 500, warm_up: 100, thin: 1, seed: 2 };
-        let run = run(&model, dynamics.as_ref(), &mut chains, &options, &observe, None).unwrap();
+        let options = RunOptions { updates: 500, seed: 2, ..RunOptions::default() };
+        let run = run(&model, dynamics, &mut chains, &options, observe).unwrap();
         for (k, (name, precision)) in [("energy_per_site", 0.004), ("m2", 0.01)].into_iter().enumerate() {
             let (found, exact) = (run.mean(k).unwrap(), case[name].as_f64().unwrap());
             assert!(found.error < precision, "{name}: error {}", found.error);

@@ -125,8 +125,11 @@ impl Couplings {
         &self.field
     }
 
-    /// The coupling of a bond.
-    pub(super) fn bond(&self, bond: Bond) -> f64 {
+    /// The coupling of a bond of the lattice.
+    ///
+    /// # Panics
+    /// If the lattice does not have it.
+    pub fn bond(&self, bond: Bond) -> f64 {
         match bond {
             Bond::Horizontal(i) => self.horizontal[i],
             Bond::Vertical(i) => self.vertical[i],

@@ -1,9 +1,8 @@
 //! One round of Monte Carlo in the loop ([`super::run`]): draws, chains, measurement, a step.
 
-use std::cell::RefCell;
 use std::time::Instant;
 
-use ndarray::{Array1, Array2, Axis, concatenate};
+use ndarray::{Array1, Array2, Axis, concatenate, s};
 use rand::RngExt;
 
 use super::options::{LoopOptions, LoopRound, Stage};
@@ -17,9 +16,9 @@ use crate::learn::likelihood::fit::Training;
 use crate::learn::symmetry::{Mirror, Symmetry, symmetrised};
 use crate::mcmc::{
     Assessment, Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions,
-    autocorrelation, bridge, log_importance_weights, run, split_r_hat,
+    autocorrelation, bridge, log_importance_weights, split_r_hat,
 };
-use crate::model::{BornMps, Configs, Model, Permuted, Target};
+use crate::model::{BornMps, Model, Permuted};
 use crate::rng::Streams;
 use crate::tn::Truncation;
 
@@ -85,7 +84,7 @@ impl State {
         let assessment = Assessment::from_weights(log_w.view())?;
 
         let proposal = MetropolisHastings::new(Disconnected::new(&model));
-        let cycle = Cycle::new(vec![Box::new(proposal), Box::new(Borrowed(stage.local))])?;
+        let cycle = Cycle::new(vec![Box::new(proposal), Box::new(stage.local)])?;
         let warm_up = if at.1 == 0 { options.updates } else { 0 };
         let visited = visit(stage, &cycle, &mut self.chains, (warm_up, options.updates), options.seed)?;
         let x = randomise(visited.x, dims, &options.symmetries, &streams.domain("symmetries"))?;
@@ -188,20 +187,20 @@ fn visit(
     (warm_up, updates): (usize, usize),
     seed: u64,
 ) -> Result<Visited> {
-    let kept = RefCell::new(Vec::new());
-    let keep = |x: Configs<'_>| {
-        kept.borrow_mut().push(x.to_owned());
-        Array2::zeros((x.nrows(), 0))
-    };
-    let plan = RunOptions { updates, warm_up, thin: 1, seed };
-    let run = run(stage.target, dynamics, chains, &plan, &keep, None)?;
-    let kept = kept.into_inner();
-    // The first call only counts observables.
-    let views: Vec<_> = kept.iter().skip(1).map(|x| x.view()).collect();
-    let x = ndarray::concatenate(Axis(0), &views).expect("one shape");
-    let log_weight: Array1<f64> = run.log_weight.iter().copied().collect();
-    let autocorrelation = autocorrelation(run.log_weight.view())?;
-    Ok(Visited { x, log_weight, report: run.report, autocorrelation, r_hat: split_r_hat(run.log_weight.view()).ok() })
+    let streams = RunOptions { seed, ..RunOptions::default() }.streams();
+    chains.advance(stage.target, dynamics, warm_up, &streams)?;
+    let n = chains.len();
+    let mut x = Array2::zeros((updates * n, chains.x().ncols()));
+    let mut log_weight = Array2::zeros((updates, n));
+    let mut report = MoveReport::default();
+    for k in 0..updates {
+        report += &chains.step(stage.target, dynamics, &streams)?;
+        x.slice_mut(s![k * n..(k + 1) * n, ..]).assign(&chains.x());
+        log_weight.row_mut(k).assign(&chains.log_weight());
+    }
+    let autocorrelation = autocorrelation(log_weight.view())?;
+    let r_hat = split_r_hat(log_weight.view()).ok();
+    Ok(Visited { x, log_weight: log_weight.into_iter().collect(), report, autocorrelation, r_hat })
 }
 
 /// Each symmetry with probability ½, row by row.
@@ -216,13 +215,4 @@ fn randomise(mut x: Array2<u8>, dims: &[usize], symmetries: &[Symmetry], streams
         }
     }
     Ok(x)
-}
-
-/// A move of somebody else as a part of a cycle.
-struct Borrowed<'a>(&'a dyn Move);
-
-impl Move for Borrowed<'_> {
-    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        self.0.update(chains, target, streams)
-    }
 }

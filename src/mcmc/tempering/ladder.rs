@@ -65,6 +65,7 @@ pub fn respaced(ladder: &[f64], swap_rates: &[f64], rate: f64) -> Result<Vec<f64
 
 /// A ladder and its swap rates.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TunedLadder {
     /// Parameters of the levels.
     pub ladder: Vec<f64>,

@@ -14,6 +14,9 @@
 //!
 //! **Ladder.** [`tune_ladder`] re-spaces the parameters until neighbours exchange often enough.
 //!
+//! **Packed states.** Where the move of a level is a [`Dynamics`](super::Dynamics) its states stay packed between updates, and levels of
+//! one type exchange them as they are.
+//!
 //! **Restart.** [`Replicas::snapshot`] is plain data (serde); [`Tempering::resume`] continues exactly as if never interrupted.
 //!
 //! Cost of an update: the moves, and two log-weights a pair and copy (none where [`Tempering::proportional`] applies).
@@ -37,15 +40,16 @@ use ladder::check_ladder;
 pub use ladder::{TunedLadder, respaced, tune_ladder};
 pub use walkers::Walkers;
 
-/// One level of a ladder.
-#[derive(Clone, Copy)]
-pub struct Level<'a> {
+/// One level of a ladder, which owns its parts or borrows them: values, references, boxes and `Arc`s will do. Where levels have parts of
+/// different types, `&dyn Target` and `&dyn Move` (or boxes) hold them all.
+#[derive(Debug, Clone, Copy)]
+pub struct Level<T, M> {
     /// The parameter that orders the levels, for example β.
     pub parameter: f64,
     /// Its law.
-    pub target: &'a dyn Target,
+    pub target: T,
     /// A move that leaves the law invariant.
-    pub dynamics: &'a dyn Move,
+    pub dynamics: M,
 }
 
 /// A ladder of laws with their moves.
@@ -56,23 +60,22 @@ pub struct Level<'a> {
 /// use tensorjump::mcmc::{Level, Tempering};
 ///
 /// let couplings = Couplings::plus_minus(Square::new(6, 6, Geometry::Open)?, 1);
-/// let ladder = [0.6, 0.8, 1.0, 1.4, 2.0];
-/// let models = ladder.map(|beta| Ising::new(couplings.clone(), beta).unwrap());
-/// let sweeps = models.each_ref().map(|model| SpinSweep::heat_bath(model).unwrap());
-/// let level = |k: usize| Level { parameter: ladder[k], target: &models[k], dynamics: &sweeps[k] };
-/// let tempering = Tempering::new((0..5).map(level).collect())?.proportional()?;
+/// let level = |beta: f64| {
+///     let target = Ising::new(couplings.clone(), beta)?;
+///     Ok(Level { parameter: beta, dynamics: SpinSweep::heat_bath(&target)?, target })
+/// };
+/// let levels: tensorjump::Result<_> = [0.6, 0.8, 1.0, 1.4, 2.0].into_iter().map(level).collect();
+/// let tempering = Tempering::new(levels?)?.proportional()?;
 /// let mut replicas = tempering.start(2, 7)?;
-/// for _ in 0..100 {
-///     tempering.update(&mut replicas)?;
-/// }
+/// tempering.advance(&mut replicas, 100)?;
 /// assert!(replicas.swap_rates().iter().all(|&rate| rate > 0.1));
 /// let cold = replicas.level(4)?; // two configurations at β = 2
 /// assert_eq!(cold.dim(), (2, 36));
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
-#[derive(Clone)]
-pub struct Tempering<'a> {
-    levels: Vec<Level<'a>>,
+#[derive(Debug, Clone)]
+pub struct Tempering<T, M> {
+    levels: Vec<Level<T, M>>,
     proportional: bool,
 }
 
@@ -87,9 +90,9 @@ pub struct Replicas {
     updates: u64,
 }
 
-/// What a restart needs, as plain data.
+/// What a restart of [`Replicas`] needs, as plain data.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Snapshot {
+pub struct ReplicasSnapshot {
     /// Seed of all draws.
     pub seed: u64,
     /// Updates made.
@@ -100,13 +103,13 @@ pub struct Snapshot {
     pub walkers: Vec<Walkers>,
 }
 
-impl<'a> Tempering<'a> {
+impl<T: Target, M: Move> Tempering<T, M> {
     /// A ladder in the order of its parameters, rising or falling.
     ///
     /// # Errors
     /// [`Error::Parameter`] for fewer than two levels or parameters out of order, [`Error::NotFinite`] for one that is not finite; targets on
     /// different lattices.
-    pub fn new(levels: Vec<Level<'a>>) -> Result<Self> {
+    pub fn new(levels: Vec<Level<T, M>>) -> Result<Self> {
         check_ladder(&levels.iter().map(|level| level.parameter).collect::<Vec<_>>())?;
         let dims = levels[0].target.dims();
         levels.iter().try_for_each(|level| match_dims(dims, level.target.dims()))?;
@@ -126,7 +129,7 @@ impl<'a> Tempering<'a> {
     }
 
     /// The levels.
-    pub fn levels(&self) -> &[Level<'a>] {
+    pub fn levels(&self) -> &[Level<T, M>] {
         &self.levels
     }
 
@@ -136,8 +139,8 @@ impl<'a> Tempering<'a> {
     /// As [`Chains::initial`]; [`Error::Parameter`] where log-weights said to be proportional are not.
     pub fn start(&self, copies: usize, seed: u64) -> Result<Replicas> {
         let streams = Streams::new(seed).domain("tempering start");
-        let start = |(k, level): (usize, &Level<'_>)| {
-            Chains::initial(level.target, copies, streams.step(k as u64).stream(0).random())
+        let start = |(k, level): (usize, &Level<T, M>)| {
+            Chains::initial(&level.target, copies, streams.step(k as u64).stream(0).random())
         };
         let chains = self.levels.iter().enumerate().map(start).collect::<Result<Vec<_>>>()?;
         let walkers = vec![Walkers::new(self.levels.len())?; copies];
@@ -154,8 +157,8 @@ impl<'a> Tempering<'a> {
     ///
     /// # Errors
     /// [`Error::Entries`] for other numbers of levels or copies; configurations that do not fit or have weight zero.
-    pub fn resume(&self, snapshot: Snapshot) -> Result<Replicas> {
-        let Snapshot { seed, updates, x, walkers } = snapshot;
+    pub fn resume(&self, snapshot: ReplicasSnapshot) -> Result<Replicas> {
+        let ReplicasSnapshot { seed, updates, x, walkers } = snapshot;
         let count = |place: &str, expected: usize, got: usize| {
             if expected == got { Ok(()) } else { Err(Error::Entries { place: place.into(), expected, got }) }
         };
@@ -166,9 +169,18 @@ impl<'a> Tempering<'a> {
         for walkers in &walkers {
             count("walkers[0]", self.levels.len(), walkers.at().len())?;
         }
-        let chains = self.levels.iter().zip(x).map(|(level, x)| Chains::new(level.target, x)).collect::<Result<_>>()?;
+        let chains =
+            self.levels.iter().zip(x).map(|(level, x)| Chains::new(&level.target, x)).collect::<Result<_>>()?;
         let reports = vec![MoveReport::default(); self.levels.len()];
         self.checked(Replicas { chains, walkers, reports, seed, updates })
+    }
+
+    /// So many updates, one after the other.
+    ///
+    /// # Errors
+    /// As [`Tempering::update`].
+    pub fn advance(&self, replicas: &mut Replicas, updates: usize) -> Result<()> {
+        (0..updates).try_for_each(|_| self.update(replicas))
     }
 
     /// One update: the move of each level, then exchanges of the pairs of one parity.
@@ -186,7 +198,7 @@ impl<'a> Tempering<'a> {
             .par_iter()
             .zip(&mut replicas.chains)
             .enumerate()
-            .map(|(k, (level, chains))| level.dynamics.update(chains, level.target, &streams.step(k as u64)))
+            .map(|(k, (level, chains))| level.dynamics.update(chains, &level.target, &streams.step(k as u64)))
             .collect();
         for (report, moved) in replicas.reports.iter_mut().zip(moved) {
             *report += &moved?;
@@ -207,9 +219,7 @@ impl<'a> Tempering<'a> {
         for (copy, walkers) in replicas.walkers.iter_mut().enumerate() {
             let log_ratio = of_high[copy] + of_low[copy] - low.log_weight()[copy] - high.log_weight()[copy];
             if walkers.exchange(pair, log_ratio, streams.stream(copy).random())? {
-                let x = low.x().row(copy).to_owned();
-                low.replace(copy, high.x().row(copy), of_high[copy])?;
-                high.replace(copy, x.view(), of_low[copy])?;
+                low.exchange(high, copy, (of_high[copy], of_low[copy]));
             }
         }
         Ok(())
@@ -307,8 +317,8 @@ impl Replicas {
     }
 
     /// What a restart needs.
-    pub fn snapshot(&self) -> Snapshot {
+    pub fn snapshot(&self) -> ReplicasSnapshot {
         let x = self.chains.iter().map(|chains| chains.x().to_owned()).collect();
-        Snapshot { seed: self.seed, updates: self.updates, x, walkers: self.walkers.clone() }
+        ReplicasSnapshot { seed: self.seed, updates: self.updates, x, walkers: self.walkers.clone() }
     }
 }

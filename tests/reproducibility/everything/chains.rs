@@ -34,8 +34,8 @@ fn kernel() -> Kernel {
 }
 
 /// The sum of the states.
-fn observe(x: Configs<'_>) -> Array2<f64> {
-    x.mapv(f64::from).sum_axis(Axis(1)).insert_axis(Axis(1))
+fn observe(x: Configs<'_>) -> tensorjump::Result<Array2<f64>> {
+    Ok(x.mapv(f64::from).sum_axis(Axis(1)).insert_axis(Axis(1)))
 }
 
 /// Two runs, the second going on where the first ended; they must move.
@@ -47,8 +47,8 @@ fn reported(hash: &mut Fnv, target: &dyn Target, dynamics: &dyn Move) -> MoveRep
     let mut chains = Chains::initial(target, 20, 5).unwrap();
     let mut total = MoveReport::default();
     for updates in [9, 6] {
-        let options = RunOptions { updates, warm_up: 2, thin: 3, seed: 17 };
-        let run = run(target, dynamics, &mut chains, &options, &observe, None).unwrap();
+        let options = RunOptions { updates, warm_up: 2, thin: 3, seed: 17, ..RunOptions::default() };
+        let run = run(target, dynamics, &mut chains, &options, observe).unwrap();
         hash.numbers(run.series.iter().chain(&run.log_weight));
         hash.report(&run.report);
         hash.x(chains.x());
@@ -165,11 +165,11 @@ fn tuning() {
     let options = TuneOptions { times: vec![0.1, 0.5, 2.0], draws: vec![1, 3], updates: 10, seed: 3 };
     let mut chains = Chains::initial(&target, 10, 5).unwrap();
     let mut now = 0.0;
-    let mut clock = || {
+    let clock = || {
         now += 1.0;
         now
     };
-    let found = tune_connected(&target, &models, &noise(), &options, &mut chains, &observe, &mut clock).unwrap();
+    let found = tune_connected(&target, &models, &noise(), &options, &mut chains, observe, clock).unwrap();
     Family::of("tune connected")
         .case("best", |hash| hash.count(found.best as u64))
         .case("trials", |hash| {

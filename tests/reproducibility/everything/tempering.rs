@@ -29,7 +29,7 @@ fn tempering() {
     let level = |k: usize| Level { parameter: LADDER[k], target: &models[k], dynamics: &sweeps[k] };
     let general = Tempering::new((0..4).map(level).collect()).unwrap();
     let proportional = general.clone().proportional().unwrap();
-    let draw = |hash: &mut Fnv, tempering: &Tempering<'_>| {
+    let draw = |hash: &mut Fnv, tempering: &Tempering<&Ising, &SpinSweep>| {
         let mut state = tempering.start(3, 7).unwrap();
         (0..25).for_each(|_| tempering.update(&mut state).unwrap());
         replicas(hash, &state);

@@ -13,8 +13,9 @@ use rand::{Rng, RngExt};
 
 use super::spins::fast_rng;
 use crate::error::{Error, Result};
+use crate::lattice::square::held::Held;
 use crate::lattice::square::pair::PairModel;
-use crate::mcmc::{Chains, Local, Move, MoveReport};
+use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, leave_bytes};
 use crate::model::{Target, check_configs};
 use crate::rng::{Stream, Streams};
 
@@ -22,12 +23,13 @@ use crate::rng::{Stream, Streams};
 /// has been lost above it.
 const SMALLEST: f64 = 1e-250;
 
-/// Heat-bath sweeps over a [`PairModel`], one in each update: a [`Move`] (whose target must be that model), and a driver on states.
+/// Heat-bath sweeps over a [`PairModel`], one in each update: a [`Move`] (whose target must be that model), a [`Dynamics`] and a driver
+/// on states. The model may be borrowed or owned, see [`Held`].
 ///
 /// Memory: each different table of weights once for either direction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SiteHeatBath<'a> {
-    model: &'a PairModel,
+    model: Held<'a, PairModel>,
     sites: Vec<Site>,
     /// Weights, not logarithms: of a site by state, of a bond by the neighbour's state and the site's. The largest of each run over the states
     /// of the site is one, which changes no conditional law.
@@ -70,7 +72,8 @@ impl Tables {
 
 impl<'a> SiteHeatBath<'a> {
     /// Sweeps over `model`. Cost: an exponential for each entry of its tables.
-    pub fn new(model: &'a PairModel) -> Self {
+    pub fn new(model: impl Into<Held<'a, PairModel>>) -> Self {
+        let model = model.into();
         let mut tables = Tables::default();
         let mut sites = Vec::with_capacity(model.dims().len());
         for (j, &states) in model.dims().iter().enumerate() {
@@ -144,16 +147,28 @@ fn choose(weights: &[f64], mut u: f64) -> u8 {
     chosen
 }
 
-impl Move for SiteHeatBath<'_> {
+impl Dynamics for SiteHeatBath<'_> {
+    type State = Vec<u8>;
+
+    fn enter(&self, x: &[u8]) -> Result<Vec<u8>> {
+        Ok(x.to_vec())
+    }
+
     /// Counts sites visited, all accepted.
-    ///
+    fn step(&self, x: &mut Vec<u8>, stream: &mut Stream) -> Result<(usize, usize)> {
+        self.sweep(x, &mut fast_rng(stream))?;
+        Ok((x.len(), x.len()))
+    }
+
+    fn leave(&self, state: &Vec<u8>, x: &mut [u8]) -> Result<()> {
+        leave_bytes(state, x)
+    }
+}
+
+impl Move for SiteHeatBath<'_> {
     /// # Errors
     /// Chains that do not fit the model; and as [`SiteHeatBath::sweep`].
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        let sweep = |x: &mut [u8], stream: &mut Stream| {
-            self.sweep(x, &mut fast_rng(stream))?;
-            Ok((x.len(), x.len()))
-        };
-        Local::new(sweep).update(chains, target, streams)
+        EachChain(self).update(chains, target, streams)
     }
 }

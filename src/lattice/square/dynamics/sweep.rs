@@ -34,7 +34,7 @@ use super::words::WordSweep;
 use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Square;
 use crate::lattice::square::ising::Ising;
-use crate::mcmc::{Chains, Local, Move, MoveReport};
+use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport};
 use crate::model::Target;
 use crate::rng::{Stream, Streams};
 
@@ -45,8 +45,8 @@ const SOFT: f64 = 0.1;
 /// Own spin and four neighbours.
 const ENTRIES: usize = 32;
 
-/// Sweeps of Metropolis or heat bath over an [`Ising`] model: a [`Move`] (whose target must be that model), and a driver on packed
-/// [`Spins`] without allocation.
+/// Sweeps of Metropolis or heat bath over an [`Ising`] model: a [`Move`] (whose target must be that model), a [`Dynamics`] and a
+/// driver on packed [`Spins`] without allocation.
 ///
 /// ```
 /// use tensorjump::Streams;
@@ -172,16 +172,6 @@ impl SpinSweep {
             Coding::Words(words) => words.sweeps(spins, count, rng),
             Coding::Bytes(tables) => (0..count).map(|_| tables.sweep(spins, rng)).sum(),
         })
-    }
-
-    /// The sweeps of one update of one chain: `(proposed, accepted)`.
-    fn update_chain(&self, x: &mut [u8], stream: &mut Stream) -> Result<(usize, usize)> {
-        let mut rng = fast_rng(stream);
-        let mut spins = Spins::new(self.lattice, x)?;
-        let flips = self.sweeps(&mut spins, self.sweeps, &mut rng)?;
-        spins.write(x)?;
-        let visits = self.sweeps * self.lattice.sites();
-        Ok((visits, if self.rule == Rule::HeatBath { visits } else { flips }))
     }
 }
 
@@ -312,12 +302,33 @@ fn aligned_field(terms: &[f64; 5], i: usize) -> f64 {
     sign(4) * field
 }
 
-impl Move for SpinSweep {
+impl Dynamics for SpinSweep {
+    type State = Spins;
+
+    fn enter(&self, x: &[u8]) -> Result<Spins> {
+        Spins::new(self.lattice, x)
+    }
+
     /// Counts sites visited as proposals; flips as accepted for Metropolis, all visits for heat bath.
-    ///
+    fn step(&self, spins: &mut Spins, stream: &mut Stream) -> Result<(usize, usize)> {
+        let flips = self.sweeps(spins, self.sweeps, &mut fast_rng(stream))?;
+        let visits = self.sweeps * self.lattice.sites();
+        Ok((visits, if self.rule == Rule::HeatBath { visits } else { flips }))
+    }
+
+    fn leave(&self, spins: &Spins, x: &mut [u8]) -> Result<()> {
+        spins.write(x)
+    }
+
+    fn fits(&self, spins: &Spins) -> bool {
+        spins.lattice() == self.lattice
+    }
+}
+
+impl Move for SpinSweep {
     /// # Errors
     /// Another number of sites, or of states, than the Ising model has.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        Local::new(|x: &mut [u8], stream: &mut Stream| self.update_chain(x, stream)).update(chains, target, streams)
+        EachChain(self).update(chains, target, streams)
     }
 }

@@ -19,7 +19,7 @@ use crate::error::{Error, Result};
 use crate::lattice::square::geometry::{Bond, Square};
 use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
-use crate::mcmc::{Chains, Local, Move, MoveReport};
+use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, leave_bytes};
 use crate::model::Target;
 use crate::rng::{Stream, Streams};
 
@@ -27,7 +27,7 @@ use crate::rng::{Stream, Streams};
 const POTTS: &str =
     "one finite log-weight for equal states and one not above it for all others, as Swendsen-Wang clusters need";
 
-/// Swendsen–Wang sweeps: a [`Move`] whose target must be the model that it was built from.
+/// Swendsen–Wang sweeps: a [`Dynamics`] and a [`Move`] whose target must be the model that it was built from.
 ///
 /// ```
 /// use tensorjump::lattice::{Couplings, Geometry, PairModel, Square, square::SwendsenWang};
@@ -227,16 +227,6 @@ impl SwendsenWang {
         }
         clusters
     }
-
-    /// The sweeps of one update of one chain: clusters twice.
-    fn update_chain(&self, x: &mut [u8], stream: &mut Stream) -> Result<(usize, usize)> {
-        let mut rng = fast_rng(stream);
-        let mut clusters = 0;
-        for _ in 0..self.sweeps {
-            clusters += self.sweep(x, &mut rng)?;
-        }
-        Ok((clusters, clusters))
-    }
 }
 
 /// Entries that differ by so many units of rounding of the largest are equal: `cos(2π/3)` and `cos(4π/3)` are
@@ -292,12 +282,32 @@ fn choose(log: &mut [f64], rng: &mut impl Rng) -> u8 {
     a.unwrap_or(0) as u8
 }
 
-impl Move for SwendsenWang {
+impl Dynamics for SwendsenWang {
+    type State = Vec<u8>;
+
+    fn enter(&self, x: &[u8]) -> Result<Vec<u8>> {
+        Ok(x.to_vec())
+    }
+
     /// Counts clusters as proposals, all accepted.
-    ///
+    fn step(&self, x: &mut Vec<u8>, stream: &mut Stream) -> Result<(usize, usize)> {
+        let mut rng = fast_rng(stream);
+        let mut clusters = 0;
+        for _ in 0..self.sweeps {
+            clusters += self.sweep(x, &mut rng)?;
+        }
+        Ok((clusters, clusters))
+    }
+
+    fn leave(&self, state: &Vec<u8>, x: &mut [u8]) -> Result<()> {
+        leave_bytes(state, x)
+    }
+}
+
+impl Move for SwendsenWang {
     /// # Errors
     /// Another number of sites, or of states, than the model has.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        Local::new(|x: &mut [u8], stream: &mut Stream| self.update_chain(x, stream)).update(chains, target, streams)
+        EachChain(self).update(chains, target, streams)
     }
 }

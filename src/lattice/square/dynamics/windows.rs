@@ -22,14 +22,16 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::lattice::square::boundary::BoundaryMps;
 use crate::lattice::square::geometry::{Bond, Square};
+use crate::lattice::square::held::Held;
 use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
 use crate::lattice::square::rectangle::Rectangle;
-use crate::mcmc::{Chains, Local, Move, MoveReport, acceptance_probability};
+use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, acceptance_probability, leave_bytes};
 use crate::model::{Model, SiteWeights, Target};
 use crate::rng::{Stream, Streams};
 
-/// Windows redrawn by boundary states: a [`Move`] whose target must be the model it was built from.
+/// Windows redrawn by boundary states: a [`Dynamics`] and a [`Move`] whose target must be the model it was built from, borrowed or owned
+/// (see [`Held`]).
 ///
 /// ```
 /// use tensorjump::Streams;
@@ -56,10 +58,10 @@ pub struct Windows<'a> {
 }
 
 /// Where windows are cut out: an Ising model of 1024 × 1024 sites has a tenth of the memory of its tables.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 enum Law<'a> {
-    Ising(&'a Ising),
-    Pair(&'a PairModel),
+    Ising(Held<'a, Ising>),
+    Pair(Held<'a, PairModel>),
 }
 
 /// What came of a window.
@@ -80,16 +82,16 @@ impl<'a> Windows<'a> {
     /// # Errors
     /// [`Error::Parameter`] for a window without sites or larger than the lattice, for all rows of a torus, or `chi = 0`. All columns of a
     /// torus or cylinder are allowed: the window is then a cylinder.
-    pub fn new(model: &'a PairModel, rows: usize, cols: usize, chi: usize) -> Result<Self> {
-        Windows::build(Law::Pair(model), rows, cols, chi)
+    pub fn new(model: impl Into<Held<'a, PairModel>>, rows: usize, cols: usize, chi: usize) -> Result<Self> {
+        Windows::build(Law::Pair(model.into()), rows, cols, chi)
     }
 
     /// The same of an Ising model, without its tables.
     ///
     /// # Errors
     /// As [`Windows::new`].
-    pub fn ising(model: &'a Ising, rows: usize, cols: usize, chi: usize) -> Result<Self> {
-        Windows::build(Law::Ising(model), rows, cols, chi)
+    pub fn ising(model: impl Into<Held<'a, Ising>>, rows: usize, cols: usize, chi: usize) -> Result<Self> {
+        Windows::build(Law::Ising(model.into()), rows, cols, chi)
     }
 
     fn build(law: Law<'a>, rows: usize, cols: usize, chi: usize) -> Result<Self> {
@@ -319,13 +321,28 @@ impl Law<'_> {
     }
 }
 
-impl Move for Windows<'_> {
+impl Dynamics for Windows<'_> {
+    type State = Vec<u8>;
+
+    fn enter(&self, x: &[u8]) -> Result<Vec<u8>> {
+        Ok(x.to_vec())
+    }
+
     /// Counts windows as proposals.
-    ///
+    fn step(&self, x: &mut Vec<u8>, stream: &mut Stream) -> Result<(usize, usize)> {
+        self.update_one(x, stream)
+    }
+
+    fn leave(&self, state: &Vec<u8>, x: &mut [u8]) -> Result<()> {
+        leave_bytes(state, x)
+    }
+}
+
+impl Move for Windows<'_> {
     /// # Errors
     /// A target other than the model, where it shows; errors of the contraction.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        Local::new(|x: &mut [u8], stream: &mut Stream| self.update_one(x, stream)).update(chains, target, streams)
+        EachChain(self).update(chains, target, streams)
     }
 }
 

@@ -8,12 +8,12 @@ use super::spins::{Chance, Spins, check_lattice, fast_rng, stride};
 use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Square;
 use crate::lattice::square::ising::Ising;
-use crate::mcmc::{Chains, Local, Move, MoveReport};
+use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport};
 use crate::model::Target;
 use crate::rng::{Stream, Streams};
 
-/// Wolff clusters of an [`Ising`] model with `βJ ≥ 0` on every bond and no field: a [`Move`] (whose target must be that model), and a
-/// driver on packed [`Spins`] without allocation.
+/// Wolff clusters of an [`Ising`] model with `βJ ≥ 0` on every bond and no field: a [`Move`] (whose target must be that model), a
+/// [`Dynamics`] and a driver on packed [`Spins`] without allocation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wolff {
     lattice: Square,
@@ -85,17 +85,6 @@ impl Wolff {
         }
         Ok(size)
     }
-
-    /// The clusters of one update of one chain: `(proposed, accepted)`.
-    fn update_chain(&self, x: &mut [u8], stream: &mut Stream) -> Result<(usize, usize)> {
-        let mut rng = fast_rng(stream);
-        let mut spins = Spins::new(self.lattice, x)?;
-        for _ in 0..self.clusters {
-            self.cluster(&mut spins, &mut rng)?;
-        }
-        spins.write(x)?;
-        Ok((self.clusters, self.clusters))
-    }
 }
 
 impl Bonds {
@@ -155,12 +144,35 @@ fn grow(
     size
 }
 
-impl Move for Wolff {
+impl Dynamics for Wolff {
+    type State = Spins;
+
+    fn enter(&self, x: &[u8]) -> Result<Spins> {
+        Spins::new(self.lattice, x)
+    }
+
     /// Counts clusters as proposals, all accepted.
-    ///
+    fn step(&self, spins: &mut Spins, stream: &mut Stream) -> Result<(usize, usize)> {
+        let mut rng = fast_rng(stream);
+        for _ in 0..self.clusters {
+            self.cluster(spins, &mut rng)?;
+        }
+        Ok((self.clusters, self.clusters))
+    }
+
+    fn leave(&self, spins: &Spins, x: &mut [u8]) -> Result<()> {
+        spins.write(x)
+    }
+
+    fn fits(&self, spins: &Spins) -> bool {
+        spins.lattice() == self.lattice
+    }
+}
+
+impl Move for Wolff {
     /// # Errors
     /// Another number of sites, or of states, than the Ising model has.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        Local::new(|x: &mut [u8], stream: &mut Stream| self.update_chain(x, stream)).update(chains, target, streams)
+        EachChain(self).update(chains, target, streams)
     }
 }
