@@ -3,6 +3,8 @@
 //! 1000 strings of 100 bits at bond 32, where nothing but the limit truncates; how the time grows with samples, sites and bond; and the
 //! validation NLL by CPU time beside gradient steps of fixed length.
 
+use std::ops::ControlFlow;
+
 use cpu_time::ProcessTime;
 use ndarray::{Array1, Axis};
 use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
@@ -35,9 +37,10 @@ fn sweep(samples: usize, sites: usize, bond: usize, iterations: usize, rounds: u
         },
     };
     let (mut clock, mut best) = (ProcessTime::now(), f64::INFINITY);
-    learn::born(&data, &options, |_| {
+    learn::born_with_progress(&data, &options, |_| {
         best = best.min(clock.elapsed().as_secs_f64());
         clock = ProcessTime::now();
+        ControlFlow::Continue(())
     })?;
     Ok(best)
 }
@@ -59,9 +62,11 @@ fn courses(seconds: f64) -> Result<Vec<(String, Course)>> {
     let training = Training { validation: given, patience: 1000, ..Training::default() };
     let (clock, mut newton) = (ProcessTime::now(), Course::new());
     let mut best = f64::INFINITY;
-    learn::born(&Data::new(train.to_owned(), &dims)?, &BornOptions { training, ..BornOptions::default() }, |event| {
+    let data = Data::new(train.to_owned(), &dims)?;
+    learn::born_with_progress(&data, &BornOptions { training, ..BornOptions::default() }, |event| {
         best = best.min(event.round.score());
         newton.push((clock.elapsed().as_secs_f64(), best));
+        ControlFlow::Continue(())
     })?;
     let mut all = vec![("sweeps at their defaults".to_owned(), newton)];
     for rate in [0.1, 0.4, 1.0] {

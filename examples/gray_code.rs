@@ -248,9 +248,10 @@ fn learn_law(law: &Planar, scale: f64, options: &Options, streams: &Streams) -> 
         },
     };
     let bar = progress::bar(options.sweeps as u64);
-    let fit = learn::born(&data, &learning, |event| {
+    let fit = learn::born_with_progress(&data, &learning, |event| {
         bar.set_message(format!("NLL {:.4}, bond {}", event.round.score(), event.round.max_bond()));
         bar.inc(1);
+        std::ops::ControlFlow::Continue(())
     })?;
     bar.finish_and_clear();
     Ok(fit.model)

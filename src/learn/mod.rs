@@ -13,7 +13,7 @@
 //! use tensorjump::learn::{self, BornOptions, Data};
 //!
 //! let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
-//! let fit = learn::born(&data, &BornOptions::default(), |event| assert!(event.round.train_nll.is_finite()))?;
+//! let fit = learn::born(&data, &BornOptions::default())?;
 //! assert_eq!(fit.model.amplitude().sites(), 3);
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
@@ -42,9 +42,11 @@ pub use in_the_loop::options::{LoopOptions, LoopRound, Stage};
 pub use in_the_loop::run::{Learned, LoopStop, in_the_loop};
 pub use in_the_loop::tangent::{TangentReport, TangentStep, born_tangent};
 pub use in_the_loop::towards::{TowardsStep, born_kl_gradient, born_towards};
-pub use likelihood::born::{BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep};
+pub use likelihood::born::{
+    BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep, born_with_progress,
+};
 pub use likelihood::fit::{Checkpoint, Event, Fit, History, Round, Stop, Training, Validation};
-pub use likelihood::positive::{PositiveMethod, PositiveOptions, positive};
+pub use likelihood::positive::{PositiveMethod, PositiveOptions, positive, positive_with_progress};
 pub use symmetry::Symmetry;
 pub use tensors::gradient::{Gradient, born_gradient, positive_gradient};
 pub use tensors::site_step::Toward;

@@ -1,5 +1,7 @@
 //! What learning in the loop is told: its stages and options, and what it tells after each round.
 
+use std::fmt;
+
 use crate::learn::symmetry::Symmetry;
 use crate::learn::tensors::site_step::Toward;
 use crate::mcmc::{Assessment, Autocorrelation, Move, MoveReport};
@@ -22,6 +24,12 @@ pub struct Stage<'a> {
     pub rate: f64,
     /// The stage ends when acceptance and effective fraction of the draws reach both these numbers.
     pub enough: (f64, f64),
+}
+
+impl fmt::Debug for Stage<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Stage").field("max_bond", &self.max_bond).field("rounds", &self.rounds).finish_non_exhaustive()
+    }
 }
 
 /// Options of [`in_the_loop`].

@@ -67,7 +67,7 @@ impl State {
             training: Training { rounds, batch: options.draws, seed: options.seed, ..Training::default() },
         };
         let data = Data::new(x.select(Axis(1), &order), &dims)?;
-        let model = born(&data, &likelihood, |_| ())?.model;
+        let model = born(&data, &likelihood)?.model;
         let mirrors = Mirror::among(&options.symmetries, &order);
         Ok(State { model, order, mirrors, chains, streams, count: 0 })
     }

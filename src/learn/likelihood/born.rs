@@ -1,5 +1,7 @@
 //! Maximum likelihood for Born laws: sweeps, Adam, L-BFGS.
 
+use std::ops::ControlFlow;
+
 use ndarray::{Array3, ArrayView1};
 
 use super::descent::{Descent, Flat, downhill};
@@ -120,14 +122,27 @@ impl Default for BornOptions {
 /// let truth = PositiveMps::ising(0.5, &[1.0; 7], &[0.0; 8], Boundary::Open)?;
 /// let draws = truth.draw(1000, &Streams::new(1))?;
 /// let data = Data::new(draws.x, &[2; 8])?;
-/// let fit = learn::born(&data, &BornOptions::default(), |_| ())?;
+/// let fit = learn::born(&data, &BornOptions::default())?;
 /// assert!(fit.history.rounds[fit.best].validation_nll.unwrap() < 8.0 * 2f64.ln());
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
 ///
 /// # References
 /// Two-site sweeps: arXiv 1709.01662.
-pub fn born(data: &Data, options: &BornOptions, progress: impl FnMut(&Event<'_>)) -> Result<Fit<BornMps>> {
+pub fn born(data: &Data, options: &BornOptions) -> Result<Fit<BornMps>> {
+    born_with_progress(data, options, |_| ControlFlow::Continue(()))
+}
+
+/// As [`born`]; `progress` is told after each round, and stops the fit by `Break`: it then ends with its best model and
+/// [`Stop::Asked`](super::fit::Stop::Asked).
+///
+/// # Errors
+/// As [`born`].
+pub fn born_with_progress(
+    data: &Data,
+    options: &BornOptions,
+    progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
+) -> Result<Fit<BornMps>> {
     check_method(&options.method)?;
     let description = describe(&options.method, &options.start);
     let start = |train: &Data, streams: &Streams| BornTrainer::new(train, options, streams);

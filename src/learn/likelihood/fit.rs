@@ -1,5 +1,6 @@
 //! Rounds of learning: validation, early stopping, history, checkpoints. The same for every model and method.
 
+use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -124,11 +125,14 @@ impl History {
 
 /// Why learning ended.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Stop {
     /// All rounds were made.
     Rounds,
     /// No better model for as long as the patience lasted.
     Patience,
+    /// The progress callback asked for it; a checkpoint, where there is one, holds the last round.
+    Asked,
     /// The numbers of a round broke down: over- or underflow, a decomposition that does not converge. The
     /// model is the best of the rounds before; where there were none it is the start, and the history holds
     /// one round with the score of the start.
@@ -188,7 +192,7 @@ pub(crate) fn fit<T: Trainer>(
     training: &Training,
     method: &str,
     start: impl FnOnce(&Data, &Streams) -> Result<T>,
-    mut progress: impl FnMut(&Event<'_>),
+    mut progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
 ) -> Result<Fit<T::Model>> {
     check(training)?;
     let streams = Streams::new(training.seed).domain("learn");
@@ -231,13 +235,17 @@ pub(crate) fn fit<T: Trainer>(
         if improved {
             run.best = tensors;
         }
-        progress(&Event { round: &run.history.rounds[done], index: done, improved });
+        let answer = progress(&Event { round: &run.history.rounds[done], index: done, improved });
         if let Some(checkpoint) = &training.checkpoint
             && ((done + 1).is_multiple_of(checkpoint.every)
                 || done + 1 == training.rounds
+                || answer.is_break()
                 || run.history.is_over(training.patience))
         {
             run.save(&trainer).write(&checkpoint.path)?;
+        }
+        if answer.is_break() {
+            break Stop::Asked;
         }
     };
     let best = run.history.best().unwrap_or(0);

@@ -9,6 +9,8 @@
 //!
 //! and the NLL never rises. Adam and L-BFGS work on logits, `A = softmax(θ)`. Cost of a round: `3 N n χ²` multiply-adds.
 
+use std::ops::ControlFlow;
+
 use ndarray::Array3;
 use rand::RngExt;
 
@@ -67,7 +69,7 @@ impl Default for PositiveOptions {
 
 /// Learns a non-negative law from samples by maximum likelihood.
 ///
-/// `progress` is told after each round. The model of the best round is returned. Cost of a round: `3 N n χ²` multiply-adds.
+/// The model of the best round is returned. Cost of a round: `3 N n χ²` multiply-adds.
 ///
 /// # Errors
 /// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states, or under which a
@@ -78,14 +80,27 @@ impl Default for PositiveOptions {
 /// ```
 /// # use tensorjump::learn::{self, Data, PositiveOptions};
 /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
-/// let fit = learn::positive(&data, &PositiveOptions::default(), |_| ())?;
+/// let fit = learn::positive(&data, &PositiveOptions::default())?;
 /// assert!(fit.history.rounds.windows(2).all(|r| r[1].train_nll <= r[0].train_nll + 1e-12));
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
 ///
 /// # References
 /// L. E. Baum, T. Petrie, G. Soules, N. Weiss, Ann. Math. Statist. 41, 164 (1970).
-pub fn positive(data: &Data, options: &PositiveOptions, progress: impl FnMut(&Event<'_>)) -> Result<Fit<PositiveMps>> {
+pub fn positive(data: &Data, options: &PositiveOptions) -> Result<Fit<PositiveMps>> {
+    positive_with_progress(data, options, |_| ControlFlow::Continue(()))
+}
+
+/// As [`positive`]; `progress` is told after each round, and stops the fit by `Break`: it then ends with its best model and
+/// [`Stop::Asked`](super::fit::Stop::Asked).
+///
+/// # Errors
+/// As [`positive`].
+pub fn positive_with_progress(
+    data: &Data,
+    options: &PositiveOptions,
+    progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
+) -> Result<Fit<PositiveMps>> {
     match options.method {
         PositiveMethod::Adam { rate } => check_rate(rate, f64::MAX)?,
         PositiveMethod::Lbfgs { memory: 0 } => return Err(Error::parameter("memory", 0, "at least one pair")),

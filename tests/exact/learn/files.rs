@@ -98,10 +98,10 @@ fn runs_continue_bit_for_bit() {
             start: Start::Random { bond: 3 },
             training: training(&path, rounds),
         };
-        let whole = learn::born(&data, &options(at.join(format!("whole {k}")), 7), |_| ()).unwrap();
+        let whole = learn::born(&data, &options(at.join(format!("whole {k}")), 7)).unwrap();
         let path = at.join(format!("part {k}"));
         for rounds in [1, 4, 7, 7] {
-            let part = learn::born(&data, &options(path.clone(), rounds), |_| ()).unwrap();
+            let part = learn::born(&data, &options(path.clone(), rounds)).unwrap();
             assert_eq!(without_seconds(&part), without_seconds(&whole)[..rounds], "{method:?}");
             if rounds == 7 {
                 assert_eq!(part.model.amplitude(), whole.model.amplitude(), "{method:?}");
@@ -117,10 +117,10 @@ fn runs_continue_bit_for_bit() {
             start: Start::Random { bond: 3 },
             training: training(&path, rounds),
         };
-        let whole = learn::positive(&data, &options(at.join(format!("positive whole {k}")), 7), |_| ()).unwrap();
+        let whole = learn::positive(&data, &options(at.join(format!("positive whole {k}")), 7)).unwrap();
         let path = at.join(format!("positive part {k}"));
         for rounds in [2, 5, 7] {
-            let part = learn::positive(&data, &options(path.clone(), rounds), |_| ()).unwrap();
+            let part = learn::positive(&data, &options(path.clone(), rounds)).unwrap();
             assert_eq!(without_seconds(&part), without_seconds(&whole)[..rounds], "{method:?}");
             if rounds == 7 {
                 assert_eq!(part.model.as_mps(), whole.model.as_mps(), "{method:?}");
@@ -136,10 +136,10 @@ fn foreign_checkpoints_are_refused_and_kept() {
     let path = at.join("state");
     let data = Data::new(some_samples(200, 6), &[2; 6]).unwrap();
     let options = BornOptions { training: training(&path, 2), ..BornOptions::default() };
-    learn::born(&data, &options, |_| ()).unwrap();
+    learn::born(&data, &options).unwrap();
     let state = fs::read(&path).unwrap();
     let refused = |data: &Data, options: &BornOptions, what: &str| {
-        let out = learn::born(data, options, |_| ());
+        let out = learn::born(data, options);
         assert!(matches!(out, Err(Error::Format { .. })), "{what}: {:?}", out.err());
         assert_eq!(fs::read(&path).unwrap(), state, "{what} changed the checkpoint");
     };
@@ -156,17 +156,17 @@ fn foreign_checkpoints_are_refused_and_kept() {
     refused(&Data::new(some_samples(201, 6), &[2; 6]).unwrap(), &options, "other data");
     refused(&Data::new(some_samples(200, 7), &[2; 7]).unwrap(), &options, "another shape");
     // More rounds or more patience are the same run.
-    learn::born(&data, &with(&|o| o.training.patience = 200), |_| ()).unwrap();
+    learn::born(&data, &with(&|o| o.training.patience = 200)).unwrap();
     // Another kind of model, a model file, a cut-off file.
     let positive = PositiveOptions { training: training(&path, 2), ..PositiveOptions::default() };
-    assert!(matches!(learn::positive(&data, &positive, |_| ()), Err(Error::Format { .. })));
+    assert!(matches!(learn::positive(&data, &positive), Err(Error::Format { .. })));
     let model = at.join("model");
     write_born(&model, &BornMps::random(&[2; 6], 3, &mut Streams::new(8).stream(0)).unwrap()).unwrap();
-    let out = learn::born(&data, &with(&|o| o.training = training(&model, 2)), |_| ());
+    let out = learn::born(&data, &with(&|o| o.training = training(&model, 2)));
     assert!(matches!(out, Err(Error::Format { .. })));
     for length in (0..state.len()).step_by(61) {
         fs::write(&path, &state[..length]).unwrap();
-        let out = learn::born(&data, &options, |_| ());
+        let out = learn::born(&data, &options);
         assert!(matches!(out, Err(Error::Format { .. })), "cut at {length}");
         assert_eq!(fs::read(&path).unwrap().len(), length, "a broken checkpoint was touched");
     }

@@ -33,7 +33,7 @@ fn child() {
     let (folder, seed) = folder.split_once('|').unwrap();
     let at = std::path::Path::new(folder);
     let checkpoint = Checkpoint { path: at.join("state"), every: 1 };
-    let fit = learn::born(&data(), &options(seed.parse().unwrap(), Some(checkpoint)), |_| ()).unwrap();
+    let fit = learn::born(&data(), &options(seed.parse().unwrap(), Some(checkpoint))).unwrap();
     write_born(&at.join("model"), &fit.model).unwrap();
 }
 
@@ -66,7 +66,7 @@ fn killed_runs_continue_bit_for_bit() {
             }
             Some(status) => {
                 assert!(status.success(), "a resume failed after {killed} kills");
-                let whole = learn::born(&data(), &options(finished, None), |_| ()).unwrap();
+                let whole = learn::born(&data(), &options(finished, None)).unwrap();
                 let model = read_born(&at.join("model")).unwrap();
                 assert_eq!(model.amplitude(), whole.model.amplitude(), "after {killed} kills");
                 finished += 1;

@@ -53,7 +53,7 @@ fn fit<M: Model>(hash: &mut Fnv, fit: &Fit<M>) {
 
 fn born(hash: &mut Fnv, method: BornMethod, training: Training) {
     let options = BornOptions { method, start: Start::Random { bond: 3 }, training };
-    fit(hash, &learn::born(&data(), &options, |_| ()).unwrap());
+    fit(hash, &learn::born(&data(), &options).unwrap());
 }
 
 #[test]
@@ -79,7 +79,7 @@ fn born_laws() {
 fn positive_laws() {
     let learned = |hash: &mut Fnv, method, batch| {
         let options = PositiveOptions { method, start: Start::Random { bond: 3 }, training: training(batch) };
-        fit(hash, &learn::positive(&data(), &options, |_| ()).unwrap());
+        fit(hash, &learn::positive(&data(), &options).unwrap());
     };
     Family::of("learn positive")
         .case("em", |hash| learned(hash, PositiveMethod::Em, 8192))
