@@ -1,4 +1,4 @@
-//! CPU time of a two-site sweep to the right and back: `cargo bench --bench learning`. One thread, CPU seconds, the best of several.
+//! CPU time of a two-site sweep to the right and back: `cargo bench -p tensorjump-benches --bench learning`. One thread, CPU seconds, the best of several.
 //!
 //! 1000 strings of 100 bits at bond 32, where nothing but the limit truncates; how the time grows with samples, sites and bond; and the
 //! validation NLL by CPU time beside gradient steps of fixed length.

@@ -1,4 +1,4 @@
-//! Time of the dynamics on square lattices at the critical point: `cargo bench --bench square`, about a minute. One thread.
+//! Time of the dynamics on square lattices at the critical point: `cargo bench -p tensorjump-benches --bench square`, about a minute. One thread.
 
 use std::time::Duration;
 

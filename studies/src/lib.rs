@@ -1,0 +1,30 @@
+//! What the large programs share, those of this package and the examples `fredkin` and `ising`: errors and output, progress, tables,
+//! pictures, Ising models. Not published.
+
+// Nobody but the programs beside it calls it.
+#![allow(clippy::missing_errors_doc, clippy::missing_panics_doc)]
+
+pub mod ising;
+pub mod moves;
+pub mod options;
+pub mod output;
+pub mod planar;
+pub mod plotting;
+pub mod progress;
+pub mod raster;
+pub mod table;
+pub mod timing;
+
+/// Whatever stops an example: it is printed as one line, and the exit code is not zero.
+pub type Failure = Box<dyn std::error::Error>;
+
+/// Runs an example: its failure becomes one line on stderr and exit code 1.
+pub fn exit(result: Result<(), Failure>) -> std::process::ExitCode {
+    match result {
+        Ok(()) => std::process::ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            std::process::ExitCode::FAILURE
+        }
+    }
+}
