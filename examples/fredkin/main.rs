@@ -11,19 +11,15 @@
 //! neighbours). With `--chi`, the chains of the first two start in the truncated law, those of the local dynamics in the exact one.
 //! Pictures go to `--out` (default `out/fredkin`).
 
-mod measure;
-mod pictures;
-
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use serde::Serialize;
 use tensorjump::Error;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
 
-use measure::{Measured, Plan};
-use tensorjump_studies::output::{Folder, print};
+use tensorjump_studies::fredkin::measure::{self, Measured, Plan};
+use tensorjump_studies::fredkin::pictures;
+use tensorjump_studies::output::finish;
 use tensorjump_studies::table::{number, render};
 use tensorjump_studies::{Failure, options, progress};
 
@@ -35,41 +31,22 @@ const SAMPLES_LIMIT: usize = 1 << 29;
 /// Recorded configurations of each chain without which a series has no autocorrelation.
 const SAMPLES_PER_CHAIN: usize = 2;
 
-/// Options; times are in inverse flip rates.
-#[derive(Debug, Parser)]
-#[command(about = "The stochastic Fredkin chain: diffusion moves against the local dynamics and exact values")]
-#[command(allow_negative_numbers = true)]
-struct Options {
-    /// Sites of the chain (even)
-    #[arg(long, default_value_t = 100)]
-    sites: usize,
-    /// Parameter of the chain, between 0 and 1; above 1/2 the phase of large area
-    #[arg(long, default_value_t = 0.5)]
-    c: f64,
-    /// Bond dimension to which the model is truncated (default: exact)
-    #[arg(long)]
-    chi: Option<usize>,
-    /// Noise times of the connected moves, separated by commas, in inverse flip rates
-    #[arg(long, value_delimiter = ',', default_values_t = [0.03, 0.1, 0.2, 0.5, 1.0])]
-    noise_times: Vec<f64>,
-    /// Recorded configurations of each move, all chains together (at least 2 a chain; rounded up to a multiple of the chains)
-    #[arg(long, default_value_t = 16_384)]
-    samples: usize,
-    /// Markov chains run side by side
-    #[arg(long, default_value_t = 8)]
-    chains: usize,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Folder for the pictures
-    #[arg(long, default_value = "out/fredkin")]
-    out: PathBuf,
-    /// Print one JSON object instead of the table
-    #[arg(long)]
-    json: bool,
+options! {
+    /// The stochastic Fredkin chain: diffusion moves against the local dynamics and exact values
+    struct Options [seed, threads, json, out "out/fredkin"] {
+        /// Sites of the chain (even)
+        sites: usize = 100,
+        /// Parameter of the chain, between 0 and 1; above 1/2 the phase of large area
+        c: f64 = 0.5,
+        /// Bond dimension to which the model is truncated (default: exact)
+        chi: Option<usize>,
+        /// Noise times of the connected moves, separated by commas, in inverse flip rates
+        noise_times: Vec<f64> = vec![0.03, 0.1, 0.2, 0.5, 1.0],
+        /// Recorded configurations of each move, all chains together (at least 2 a chain; rounded up to a multiple of the chains)
+        samples: usize = 16_384,
+        /// Markov chains run side by side
+        chains: usize = 8,
+    }
 }
 
 impl Options {
@@ -143,29 +120,24 @@ fn run() -> std::result::Result<(), Failure> {
     let truncated = options.chi.map(|chi| FredkinModel::truncated(&chain, chi)).transpose()?;
     let model = truncated.as_ref().unwrap_or(&law);
     options::set_threads(options.threads)?;
-    let folder = Folder::open(&options.out)?;
+    let folder = options.out.open(options.json)?;
 
     let bar = progress::bar(plan.steps());
     let moves = measure::all(&plan, &chain, (model, &law), &exact, &bar)?;
-    bar.set_message("pictures");
-    let profile = measure::height_profile(&plan, &chain, model)?;
-    let pictures = [
-        ("height_profile.svg", pictures::height_profile(&chain, &exact, &profile)?),
-        ("noise_time.svg", pictures::noise_time(&chain, &moves)?),
-        ("trajectory.svg", pictures::trajectory(model, options.seed)?),
-    ];
     bar.finish_and_clear();
-
-    // Results first: a full disk does not lose them.
-    print(&if options.json {
-        serde_json::to_string_pretty(&report(&chain, &exact, model, &moves))? + "\n"
+    let text = if options.json {
+        options::json(&options, &report(&chain, &exact, model, &moves))?
     } else {
         text(&chain, &exact, model, &moves, &plan)?
-    })?;
-    for place in folder.write(&pictures)? {
-        eprintln!("wrote {}", place.display());
-    }
-    Ok(())
+    };
+    finish(&text, folder.as_ref(), || {
+        let profile = measure::height_profile(&plan, &chain, model)?;
+        Ok(vec![
+            ("height_profile.svg", pictures::height_profile(&chain, &exact, &profile)?),
+            ("noise_time.svg", pictures::noise_time(&chain, &moves)?),
+            ("trajectory.svg", pictures::trajectory(model, options.seed)?),
+        ])
+    })
 }
 
 /// Tables that do not fit are the fault of the number of sites.

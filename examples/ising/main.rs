@@ -25,8 +25,8 @@ use tensorjump_studies::ising::exact::Exact;
 use tensorjump_studies::ising::measure::{self, Measured, Method};
 use tensorjump_studies::ising::pictures;
 use tensorjump_studies::ising::system::System;
-use tensorjump_studies::output::{Folder, print};
-use tensorjump_studies::{Failure, progress};
+use tensorjump_studies::output::finish;
+use tensorjump_studies::{Failure, options as command_line, progress};
 
 use options::Options;
 
@@ -35,63 +35,57 @@ fn main() -> ExitCode {
 }
 
 fn run() -> std::result::Result<(), Failure> {
-    let options: Options = tensorjump_studies::options::parse()?;
+    let options: Options = command_line::parse()?;
     let system = options.model.system()?;
     match options.single() {
-        Some(method) => single(method, &system, &options),
+        Some(method) => single(method, &system, options),
         None => comparison(&system, &options),
     }
 }
 
 /// One method: a table or a JSON object, and its last configuration.
-fn single(method: Method, system: &System, options: &Options) -> std::result::Result<(), Failure> {
+fn single(method: Method, system: &System, mut options: Options) -> std::result::Result<(), Failure> {
+    options.check(method)?;
     let plan = options.plan(method, system)?;
-    tensorjump_studies::options::set_threads(options.threads)?;
-    let folder = Folder::open(&options.out)?;
+    command_line::set_threads(options.threads)?;
+    let folder = options.out.open(options.json)?;
     let bar = progress::bar(plan.samples as u64);
     bar.set_message(method.name());
     let measured = [measure::measure(method, system, &plan, &bar)?];
-    let pictures = [("configurations.svg", pictures::last(&measured)?)];
     bar.finish_and_clear();
     let text = if options.json {
-        serde_json::to_string_pretty(&report::Report::new(&measured[0]))? + "\n"
+        command_line::json(&options, &report::Report::new(&measured[0]))?
     } else {
         report::text(system, &measured, &[Exact::new(system)?])
     };
-    finish(&text, &folder, &pictures)
+    finish(&text, folder.as_ref(), || Ok(vec![("configurations.svg", pictures::last(&measured)?)]))
 }
 
 /// All methods that apply, and pictures that compare.
 fn comparison(system: &System, options: &Options) -> std::result::Result<(), Failure> {
     let runs = options.comparison(system)?;
-    tensorjump_studies::options::set_threads(options.threads)?;
-    let folder = Folder::open(&options.out)?;
+    command_line::set_threads(options.threads)?;
+    let folder = options.out.open(options.json)?;
     let bar = progress::bar(runs.iter().map(|run| run.2.samples as u64).sum::<u64>() + pictures::STEPS);
     let mut measured: Vec<Measured> = Vec::new();
     for (method, model, plan) in &runs {
         bar.set_message(method.name());
         measured.push(measure::measure(*method, model, plan, &bar)?);
     }
-    let exact = measured.iter().map(|m| Exact::new(&m.system)).collect::<Result<Vec<_>, _>>()?;
-    bar.set_message("pictures");
-    let mut pictures = vec![];
-    if system.lattice().geometry() == Geometry::Torus {
-        pictures.push(("configurations.svg", pictures::last(&measured)?));
-    } else {
-        let chi = options.chi.unwrap_or(measure::BOUNDARY_CHI);
-        pictures.push(("configurations.svg", pictures::temperatures(system, chi, options.seed)?));
-        pictures.push(("energy.svg", pictures::energy(system, chi, options.seed, &bar)?));
-        pictures.push(("acceptance.svg", pictures::acceptance(system, options.seed, &bar)?));
-    }
     bar.finish_and_clear();
-    finish(&report::text(system, &measured, &exact), &folder, &pictures)
-}
-
-/// Results first: a full disk does not lose them.
-fn finish(text: &str, folder: &Folder, pictures: &[(&str, String)]) -> std::result::Result<(), Failure> {
-    print(text)?;
-    for place in folder.write(pictures)? {
-        eprintln!("wrote {}", place.display());
-    }
-    Ok(())
+    let exact = measured.iter().map(|m| Exact::new(&m.system)).collect::<Result<Vec<_>, _>>()?;
+    finish(&report::text(system, &measured, &exact), folder.as_ref(), || {
+        if system.lattice().geometry() == Geometry::Torus {
+            return Ok(vec![("configurations.svg", pictures::last(&measured)?)]);
+        }
+        bar.set_message("pictures");
+        let (chi, seed) = (options.chi.unwrap_or(measure::BOUNDARY_CHI), options.seed);
+        let pictures = vec![
+            ("configurations.svg", pictures::temperatures(system, chi, seed)?),
+            ("energy.svg", pictures::energy(system, chi, seed, &bar)?),
+            ("acceptance.svg", pictures::acceptance(system, seed, &bar)?),
+        ];
+        bar.finish_and_clear();
+        Ok(pictures)
+    })
 }

@@ -1,8 +1,5 @@
 //! The command line, checked before anything runs.
 
-use std::path::PathBuf;
-
-use clap::Parser;
 use tensorjump::lattice::square::Wolff;
 use tensorjump::lattice::{Geometry, Square};
 use tensorjump_studies::ising::measure::{
@@ -22,48 +19,46 @@ const SLOW_SAMPLES: usize = 1024;
 /// Longest side of a window by default.
 const WINDOW: usize = 32;
 
-/// Options; energies in units of the coupling, β is the inverse temperature.
-#[derive(Debug, Parser)]
-#[command(
-    about = "Ising models on square lattices: tensor-network draws against Metropolis, heat bath, Wolff and exact values"
-)]
-#[command(allow_negative_numbers = true)]
-pub struct Options {
-    #[command(flatten)]
-    pub model: SystemOptions,
-    /// Only this method
-    #[arg(long, value_enum)]
-    pub method: Option<Method>,
-    /// Bond dimension of the tensor network (default: 8 for boundary, 4 for window, 64 for snake, tuned or 2 for connected)
-    #[arg(long)]
-    pub chi: Option<usize>,
-    /// Two successive values of log Z by contraction agree to this
-    #[arg(long, default_value_t = 1e-6)]
-    log_z_tol: f64,
-    /// Noise time of connected moves, in inverse rates to each other state (default: tuned for connected; independent draws for boundary, snake)
-    #[arg(long)]
-    noise_time: Option<f64>,
-    /// Rows and columns of a window, within the lattice (default: all of an open lattice, all but one around a torus, at most 32)
-    #[arg(long)]
-    window: Option<usize>,
-    /// Recorded configurations of each method, chains: rounded up to a multiple of 8 (default: 16384; window and connected: 1024)
-    #[arg(long)]
-    samples: Option<usize>,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    pub seed: u64,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    pub threads: Option<usize>,
-    /// Folder for the pictures
-    #[arg(long, default_value = "out/ising")]
-    pub out: PathBuf,
-    /// Print one JSON object instead of the tables
-    #[arg(long)]
-    pub json: bool,
+options! {
+    /// Ising models on square lattices: tensor-network draws against Metropolis, heat bath, Wolff and exact values
+    pub struct Options [seed, threads, json, out "out/ising"] {
+        /// The model
+        model: SystemOptions,
+        /// Only this method
+        method: Option<Method>,
+        /// Bond dimension of the tensor network (default: 8 for boundary, 4 for window, 64 for snake, tuned or 2 for connected)
+        chi: Option<usize>,
+        /// Two successive values of log Z by contraction agree to this
+        log_z_tol: f64 = 1e-6,
+        /// Noise time of connected moves, in inverse rates to each other state (default: tuned for connected; independent draws for boundary, snake)
+        noise_time: Option<f64>,
+        /// Rows and columns of a window, within the lattice (default: all of an open lattice, all but one around a torus, at most 32)
+        window: Option<usize>,
+        /// Recorded configurations of each method, chains: rounded up to a multiple of 8 (default: 16384; window and connected: 1024)
+        samples: Option<usize>,
+    }
 }
 
 impl Options {
+    /// Refuses what was given but does not apply to the one method.
+    pub fn check(&mut self, method: Method) -> Result<(), Failure> {
+        let why = format!("does not apply to --method {}", method.name());
+        let mut not = Vec::new();
+        if !method.is_network() {
+            not.push("noise-time");
+        }
+        if !method.is_network() && method != Method::Window {
+            not.push("chi");
+        }
+        if method != Method::Boundary {
+            not.push("log-z-tol");
+        }
+        if method != Method::Window {
+            not.push("window");
+        }
+        options::refuse(self, &not, &why)
+    }
+
     /// The one method to measure, if it is one.
     pub fn single(&self) -> Option<Method> {
         self.method.or(self.json.then_some(Method::Boundary))
@@ -77,17 +72,9 @@ impl Options {
             if !(t.is_finite() && t > 0.0) {
                 return Err(format!("--noise-time {t}: must be positive and finite").into());
             }
-            if !method.is_network() {
-                return Err(format!("--noise-time {t}: only for boundary, snake and connected, not for {name}").into());
-            }
         }
         if let Some(chi) = self.chi {
             options::positive("chi", chi)?;
-            if !method.is_network() && method != Method::Window && self.method.is_some() {
-                return Err(
-                    format!("--chi {chi}: only for boundary, snake, window and connected, not for {name}").into()
-                );
-            }
         }
         if !(self.log_z_tol > 0.0 && self.log_z_tol.is_finite()) {
             return Err(format!("--log-z-tol {}: must be positive and finite", self.log_z_tol).into());

@@ -4,7 +4,7 @@
 //! what is read is what was written, bit for bit.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{Cursor, Write};
 use std::path::{Path, PathBuf};
@@ -138,7 +138,7 @@ impl Store {
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let notes: HashMap<String, String> = self.notes.clone().into_iter().collect();
+        let notes = self.notes.clone().into_iter().collect();
         let bytes = safetensors::serialize(self.arrays.iter(), Some(notes)).map_err(|e| file_error(path, e))?;
         write_whole(path, &bytes)
     }

@@ -4,6 +4,8 @@
 // Nobody but the programs beside it calls it.
 #![allow(clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
+pub mod convergence;
+pub mod fredkin;
 pub mod ising;
 pub mod moves;
 pub mod options;

@@ -15,10 +15,8 @@
 //! Swendsen–Wang first (`--warm-up` sweeps from random spins), and windows carry on. The error is that of independent starts.
 
 use std::fs;
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use ndarray::ArrayView1;
 use plotters::style::RGBColor;
 use serde_json::json;
@@ -26,44 +24,27 @@ use tensorjump::lattice::square::{SpinSweep, Spins, SwendsenWang, Windows, Wolff
 use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
 use tensorjump::{Streams, Target};
 
-use tensorjump_studies::output::{Folder, print};
+use tensorjump_studies::output::finish;
 use tensorjump_studies::raster::{Image, figure};
 use tensorjump_studies::timing::Pieces;
 use tensorjump_studies::{Failure, options, progress};
 
-/// Windows on a large critical torus.
-#[derive(Parser)]
-struct Options {
-    /// Rows and columns.
-    #[arg(long, default_value_t = 1024)]
-    size: usize,
-    /// Rows and columns of a window.
-    #[arg(long, default_value_t = 32)]
-    window: usize,
-    /// Bond dimension.
-    #[arg(long, default_value_t = 4)]
-    chi: usize,
-    /// Independent starts.
-    #[arg(long, default_value_t = 4)]
-    starts: usize,
-    /// Sweeps of windows from each start.
-    #[arg(long, default_value_t = 1)]
-    sweeps: usize,
-    /// Swendsen–Wang sweeps before them.
-    #[arg(long, default_value_t = 200)]
-    warm_up: usize,
-    /// Seed.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads; one a core without it.
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Folder of the picture.
-    #[arg(long, default_value = "out/big_lattice")]
-    out: PathBuf,
-    /// One JSON object on standard output instead of text.
-    #[arg(long)]
-    json: bool,
+options! {
+    /// Windows on a large critical torus
+    struct Options [seed, threads, json, out "out/big_lattice"] {
+        /// Rows and columns
+        size: usize = 1024,
+        /// Rows and columns of a window
+        window: usize = 32,
+        /// Bond dimension
+        chi: usize = 4,
+        /// Independent starts
+        starts: usize = 4,
+        /// Sweeps of windows from each start
+        sweeps: usize = 1,
+        /// Swendsen–Wang sweeps before them
+        warm_up: usize = 200,
+    }
 }
 
 /// `2 θ₂θ₃θ₄/(θ₂+θ₃+θ₄)` at the nome `e^{−π}`.
@@ -118,7 +99,7 @@ fn run() -> Result<(), Failure> {
     if o.starts < 2 || o.sweeps == 0 {
         return Err("needs at least two starts and one sweep".into());
     }
-    let folder = Folder::open(&o.out)?;
+    let folder = o.out.open(o.json)?;
     let beta = 0.5 * (1.0 + 2f64.sqrt()).ln();
     let lattice = Square::new(o.size, o.size, Geometry::Torus)?;
     let ising = Ising::new(Couplings::uniform(lattice, 1.0)?, beta)?;
@@ -174,7 +155,7 @@ fn run() -> Result<(), Failure> {
             "peak_memory_bytes": memory, "seconds_per_sweep_windows": seconds, "seconds_per_sweep_swendsen_wang": seconds_sw,
             "seconds_per_sweep_metropolis": metropolis, "seconds_per_sweep_wolff": wolff,
         });
-        serde_json::to_string_pretty(&object)? + "\n"
+        options::json(&o, &object)?
     } else {
         format!(
             "{0} × {0} torus at β_c, windows of {1} × {1}, χ = {2}: acceptance {acceptance:.4}\n\
@@ -188,11 +169,7 @@ fn run() -> Result<(), Failure> {
             memory.unwrap_or(f64::NAN) / f64::from(1 << 20)
         )
     };
-    print(&text)?;
-    for place in folder.write(&[("configuration.svg", picture(lattice, &x)?)])? {
-        eprintln!("wrote {}", place.display());
-    }
-    Ok(())
+    finish(&text, folder.as_ref(), || Ok(vec![("configuration.svg", picture(lattice, &x)?)]))
 }
 
 /// CPU seconds of a Metropolis sweep, and of Wolff clusters that flip as many spins as there are, from an equilibrated configuration.

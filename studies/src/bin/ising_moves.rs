@@ -6,7 +6,6 @@
 //! cargo run --release -p tensorjump-studies --bin ising_moves -- --rows 64 --cols 64 --chi 4 --json
 //! ```
 
-use clap::Parser;
 use serde_json::json;
 use tensorjump::mcmc::{Trial, TuneOptions};
 use tensorjump_studies::ising::connected::{measured, table};
@@ -21,21 +20,14 @@ const TIMES: [f64; 3] = [0.2, 0.5, 1.0];
 const CHAINS: usize = 64;
 const UPDATES: usize = 20;
 
-/// Connected moves at T = 0.2, 0.5, 1: acceptance, time and squared jump, one thread
-#[derive(Debug, Parser)]
-#[command(allow_negative_numbers = true)]
-struct Options {
-    #[command(flatten)]
-    model: SystemOptions,
-    /// Bond dimension in the fields of the noise (default: 2)
-    #[arg(long)]
-    chi: Option<usize>,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Print one JSON object instead of the table
-    #[arg(long)]
-    json: bool,
+options! {
+    /// Connected moves at T = 0.2, 0.5, 1: acceptance, time and squared jump, one thread
+    struct Options [seed, json] {
+        /// The model
+        model: SystemOptions,
+        /// Bond dimension in the fields of the noise (default: 2)
+        chi: Option<usize>,
+    }
 }
 
 fn main() -> std::process::ExitCode {
@@ -48,8 +40,8 @@ fn run() -> Result<(), Failure> {
     options::set_threads(Some(1))?;
     let chis = [o.chi.unwrap_or(CONNECTED_CHI)];
     options::positive("chi", chis[0])?;
-    let options = TuneOptions { times: TIMES.to_vec(), draws: vec![1, 4], updates: UPDATES, seed: o.seed };
-    let mut tuned = measured(system, &chis, CHAINS, &options)?;
+    let plan = TuneOptions { times: TIMES.to_vec(), draws: vec![1, 4], updates: UPDATES, seed: o.seed };
+    let mut tuned = measured(system, &chis, CHAINS, &plan)?;
     tuned.trials.iter_mut().for_each(|trial| trial.model = chis[trial.model]);
     let text = if o.json {
         let row = |t: &Trial| {
@@ -59,7 +51,7 @@ fn run() -> Result<(), Failure> {
             })
         };
         let rows: Vec<_> = tuned.trials.iter().map(row).collect();
-        serde_json::to_string_pretty(&json!({ "rows": rows, "best": tuned.best }))? + "\n"
+        options::json(&o, &json!({ "rows": rows, "best": tuned.best }))?
     } else {
         let proposals = CHAINS * UPDATES;
         format!("{}, {CHAINS} chains, {proposals} noisy configurations a row, one thread\n\n", system.name())

@@ -4,7 +4,6 @@
 
 use std::time::Instant;
 
-use clap::Parser;
 use serde::Serialize;
 use tensorjump::Streams;
 use tensorjump::lattice::square::BoundaryMps;
@@ -54,18 +53,12 @@ struct Row {
     chains_long_enough: bool,
 }
 
-/// Speeds on one thread at L = 16, 32, 64, 128
-#[derive(Debug, Parser)]
-struct Options {
-    /// Only this bond dimension (default: two for each side)
-    #[arg(long)]
-    chi: Option<usize>,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Print one JSON object instead of the table
-    #[arg(long)]
-    json: bool,
+options! {
+    /// Speeds on one thread at L = 16, 32, 64, 128
+    struct Options [seed, json] {
+        /// Only this bond dimension (default: two for each side)
+        chi: Option<usize>,
+    }
 }
 
 fn main() -> std::process::ExitCode {
@@ -110,7 +103,7 @@ fn run() -> std::result::Result<(), Failure> {
     let scaling = two_threads(options.seed)?;
     bar.finish_and_clear();
     print(&if options.json {
-        serde_json::to_string_pretty(&serde_json::json!({ "rows": rows, "two_threads": scaling }))? + "\n"
+        options::json(&options, &serde_json::json!({ "rows": rows, "two_threads": scaling }))?
     } else {
         text(&rows, scaling)
     })

@@ -2,7 +2,6 @@
 //!
 //! `cargo run --release -p tensorjump-studies --bin ising_tori [-- --json]`
 
-use clap::Parser;
 use serde_json::{Value, json};
 use tensorjump::lattice::{Couplings, Geometry, Square};
 use tensorjump::mcmc::Estimate;
@@ -27,24 +26,14 @@ struct Run {
     acceptance: Option<f64>,
 }
 
-/// Windows and Wolff on every torus of tests/reference/ising.json with L ≤ 32, against the exact energies
-#[derive(Debug, Parser)]
-struct Options {
-    /// Bond dimension of the windows (default: 4)
-    #[arg(long)]
-    chi: Option<usize>,
-    /// Windows recorded on each torus, rounded up to a multiple of 8 (default: 1024)
-    #[arg(long)]
-    samples: Option<usize>,
-    /// Seed of the first torus
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Print one JSON object instead of the table
-    #[arg(long)]
-    json: bool,
+options! {
+    /// Windows and Wolff on every torus of tests/reference/ising.json with L ≤ 32, against the exact energies
+    struct Options [seed, threads, json] {
+        /// Bond dimension of the windows (default: 4)
+        chi: Option<usize>,
+        /// Windows recorded on each torus, rounded up to a multiple of 8 (default: 1024)
+        samples: Option<usize>,
+    }
 }
 
 fn main() -> std::process::ExitCode {
@@ -114,7 +103,7 @@ fn run() -> Result<(), Failure> {
         "Wolff",
     ];
     print(&if o.json {
-        serde_json::to_string_pretty(&json!({ "rows": rows, "worst_sigmas": worst }))? + "\n"
+        options::json(&o, &json!({ "rows": rows, "worst_sigmas": worst }))?
     } else {
         render(&header, &lines)
             + "\nWindows: all but one row and one column, at random places, with the flip of all spins; τ of the slower of E and |m|, in windows or clusters.\n"
@@ -127,7 +116,7 @@ fn slowest(run: &Run) -> f64 {
 }
 
 fn one(method: Method, system: &System, plan: &Plan) -> Result<Run, Failure> {
-    let bar = indicatif::ProgressBar::hidden();
+    let bar = progress::ProgressBar::hidden();
     let m = measure(method, system, plan, &bar)?;
     let tau = m.tau.ok_or_else(|| format!("{} chains have no time: {CHAINS} are run", method.name()))?;
     Ok(Run { energy: m.energy, tau, seconds: 1.0 / m.samples_per_second, acceptance: m.acceptance })

@@ -9,11 +9,9 @@
 //! draws serve to measure the final model only (missing mass, exact area).
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
 use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, Axis};
 use plotters::chart::SeriesLabelPosition;
@@ -25,7 +23,7 @@ use tensorjump::model::{BornMps, Permuted};
 use tensorjump::{Configs, Model, SiteWeights, Stream, Streams};
 
 use tensorjump_studies::moves::{self, Moved};
-use tensorjump_studies::output::{Folder, print};
+use tensorjump_studies::output::{finish, print};
 use tensorjump_studies::plotting::{Axis as PlotAxis, GREEN, Mark, ORANGE, Panel, Series, figure};
 use tensorjump_studies::table::{number, render};
 use tensorjump_studies::{Failure, options, progress};
@@ -37,40 +35,22 @@ const CHIS: [usize; 2] = [6, 11];
 /// Independent draws by which the final model is measured.
 const MEASURED: usize = 100_000;
 
-/// Options; giving one of --sites, --c, --chi or --json learns one model, else the grid over c is run.
-#[derive(Debug, Parser)]
-#[command(about = "Fredkin chain: a Born MPS learned from the log-weight alone", allow_negative_numbers = true)]
-struct Options {
-    /// Sites of the chain, even (default 40)
-    #[arg(long)]
-    sites: Option<usize>,
-    /// Parameter of the chain, between 0 and 1; above 1/2 the phase of large area (default 0.5)
-    #[arg(long)]
-    c: Option<f64>,
-    /// Largest bond dimension (default: the exact rank)
-    #[arg(long)]
-    chi: Option<usize>,
-    /// Draws of the model a round; chains visit half as many configurations (default 65536, for the grid 8192)
-    #[arg(long)]
-    draws: Option<usize>,
-    /// Rounds of learning at c (default 24, for the grid 12)
-    #[arg(long)]
-    rounds: Option<usize>,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Folder of the picture
-    #[arg(long, default_value = "out/learn_fredkin")]
-    out: PathBuf,
-    /// Tell each round on stderr
-    #[arg(long)]
-    verbose: bool,
+options! {
+    /// Fredkin chain: a Born MPS learned from the log-weight alone
+    struct Options [seed, threads, json, out "out/learn_fredkin"] {
+        /// Sites of the chain, even (default 40)
+        sites: Option<usize>,
+        /// Parameter of the chain, between 0 and 1; above 1/2 the phase of large area (default 0.5)
+        c: Option<f64>,
+        /// Largest bond dimension (default: the exact rank)
+        chi: Option<usize>,
+        /// Draws of the model a round; chains visit half as many configurations (default 65536, for the grid 8192)
+        draws: Option<usize>,
+        /// Rounds of learning at c (default 24, for the grid 12)
+        rounds: Option<usize>,
+        /// Tell each round on stderr
+        verbose: bool,
+    }
 }
 
 /// The report of `--json`; what is not a finite number is null.
@@ -97,16 +77,17 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let options: Options = options::parse()?;
+    let mut options: Options = options::parse()?;
     let asked = |name, value: Option<usize>| value.map(|value| options::positive(name, value)).transpose();
     let (draws, rounds) = (asked("draws", options.draws)?, asked("rounds", options.rounds)?);
     options::set_threads(options.threads)?;
     if options.json || options.sites.is_some() || options.c.is_some() || options.chi.is_some() {
+        options::refuse(&mut options, &["out"], "one model has no picture, the grid has one")?;
         let budget = (draws.unwrap_or(65_536), rounds.unwrap_or(24));
         let sites = options.sites.unwrap_or(SITES);
         let chi = options.chi.unwrap_or(sites / 4 + 1);
         let (report, _) = learn(sites, options.c.unwrap_or(0.5), chi, budget, &options)?;
-        let text = if options.json { serde_json::to_string(&report)? + "\n" } else { table(&[report]) };
+        let text = if options.json { options::json(&options, &report)? } else { table(&[report]) };
         return print(&text);
     }
     grid((draws.unwrap_or(8192), rounds.unwrap_or(12)), &options)
@@ -114,7 +95,7 @@ fn run() -> Result<(), Failure> {
 
 /// The grid over c through 1/2 at two bond dimensions, and moves at c = 1/2 beside the exact model truncated to the smaller one.
 fn grid(budget: (usize, usize), options: &Options) -> Result<(), Failure> {
-    let folder = Folder::open(&options.out)?;
+    let folder = options.out.open(options.json)?;
     let bar = progress::bar((GRID.len() * CHIS.len()) as u64);
     let (mut reports, mut moves) = (Vec::new(), Vec::new());
     for chi in CHIS {
@@ -139,15 +120,12 @@ fn grid(budget: (usize, usize), options: &Options) -> Result<(), Failure> {
     }
     bar.finish_and_clear();
     let text = moves::table(&moves, "τ(area)");
-    print(&format!(
+    let text = format!(
         "{}\nMoves at c = 0.5, χ = {}, flip rate 1 (τ in updates)\n{text}enlarge by --draws and --rounds\n",
         table(&reports),
         CHIS[0]
-    ))?;
-    for place in folder.write(&[("learn_fredkin.svg", draw(&reports, &moves)?)])? {
-        eprintln!("wrote {}", place.display());
-    }
-    Ok(())
+    );
+    finish(&text, folder.as_ref(), || Ok(vec![("learn_fredkin.svg", draw(&reports, &moves)?)]))
 }
 
 fn draw(reports: &[Report], moves: &[Moved]) -> Result<String, Failure> {

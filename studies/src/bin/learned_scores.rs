@@ -7,7 +7,6 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use clap::Parser;
 use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, Axis};
 use serde_json::json;
@@ -36,24 +35,14 @@ const SITES: usize = 10;
 /// Noised configurations a time where there are too many to enumerate.
 const DRAWS: usize = 4096;
 
-#[derive(Parser)]
-#[command(about = "Learned scores of 10-site models against the exact ones")]
-struct Options {
-    /// Samples to learn from
-    #[arg(long, default_value_t = 10_000)]
-    samples: usize,
-    /// Times of the average
-    #[arg(long, default_value_t = 12)]
-    times: usize,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
+options! {
+    /// Learned scores of 10-site models against the exact ones
+    struct Options [seed, threads, json] {
+        /// Samples to learn from
+        samples: usize = 10_000,
+        /// Times of the average
+        times: usize = 12,
+    }
 }
 
 /// A model with its noise.
@@ -254,7 +243,9 @@ fn run() -> Result<(), Failure> {
         }
     }
     match options.json {
-        true => print(&format!("{}\n", json!({"samples": options.samples, "rows": rows, "glauber": glauber}))),
+        true => {
+            print(&options::json(&options, &json!({"samples": options.samples, "rows": rows, "glauber": glauber}))?)
+        }
         false => {
             print(&render(&["model", "learner", "KL a site", "bound a site", "above exact", "CPU s"], &table))?;
             print("\nGlauber process, law of the draws against the data law\n")?;

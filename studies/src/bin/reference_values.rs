@@ -8,26 +8,27 @@ mod reference;
 
 use std::time::Instant;
 
-use clap::Parser;
 use serde_json::json;
 use tensorjump::lattice::square::{ContractOptions, contract};
+use tensorjump_studies::output::print;
+use tensorjump_studies::{Failure, options};
 
-#[derive(Parser)]
-#[command(about = "log Z of the reference cases by contraction, against the exact values")]
-struct Options {
-    /// Widest lattices.
-    #[arg(long, default_value_t = 64)]
-    max_cols: usize,
-    /// Largest difference of two successive values.
-    #[arg(long, default_value_t = 1e-9)]
-    log_z_tol: f64,
-    /// Print one JSON object.
-    #[arg(long)]
-    json: bool,
+options! {
+    /// log Z of the reference cases by contraction, against the exact values
+    struct Options [json] {
+        /// Widest lattices
+        max_cols: usize = 64,
+        /// Largest difference of two successive values
+        log_z_tol: f64 = 1e-9,
+    }
 }
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
+fn main() -> std::process::ExitCode {
+    tensorjump_studies::exit(run())
+}
+
+fn run() -> Result<(), Failure> {
+    let options: Options = options::parse()?;
     let contraction = ContractOptions { tolerance: options.log_z_tol, ..Default::default() };
     let mut rows = Vec::new();
     for case in reference::cases(options.max_cols) {
@@ -48,7 +49,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let worst = rows.iter().filter_map(|row| row["error"].as_f64()).fold(0.0, f64::max);
     eprintln!("{} cases, largest error {worst:.1e}", rows.len());
     if options.json {
-        println!("{}", json!({ "rows": rows, "largest_error": worst }));
+        print(&options::json(&options, &json!({ "rows": rows, "largest_error": worst }))?)?;
     }
     Ok(())
 }

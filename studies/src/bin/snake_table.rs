@@ -11,7 +11,6 @@
 
 use std::process::ExitCode;
 
-use clap::{Parser, ValueEnum};
 use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, Axis, concatenate};
 use rand::RngExt;
@@ -27,7 +26,7 @@ use tensorjump::{Configs, Model, SiteWeights, Streams};
 
 use tensorjump_studies::output::print;
 use tensorjump_studies::table::{number, render};
-use tensorjump_studies::{Failure, options};
+use tensorjump_studies::{Failure, choices, options};
 
 /// Acceptance of the disconnected update at β_c: circumference, rows, χ, reference.
 const ACCEPTANCE: [(usize, usize, usize, f64); 9] = [
@@ -52,40 +51,32 @@ const MOMENTS: [(usize, usize); 2] = [(4, 6), (8, 32)];
 /// Draws at a time.
 const BLOCK: usize = 4096;
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Table {
-    Acceptance,
-    Connected,
-    Moments,
+choices! {
+    /// What is compared.
+    enum Table {
+        /// Independent draws at the critical point
+        Acceptance = "acceptance",
+        /// Moves over noise times
+        Connected = "connected",
+        /// Weighted averages
+        Moments = "moments",
+    }
 }
 
-/// Snake MPS on the cylinder against reference values.
-#[derive(Debug, Parser)]
-struct Options {
-    /// Which tables
-    #[arg(long, value_enum, value_delimiter = ',', default_values_t = [Table::Acceptance, Table::Connected, Table::Moments])]
-    table: Vec<Table>,
-    /// Independent draws for each acceptance and each average
-    #[arg(long, default_value_t = 50_000)]
-    draws: usize,
-    /// Largest bond dimension of the acceptance table
-    #[arg(long, default_value_t = 128)]
-    max_chi: usize,
-    /// Updates of each chain after the warm-up
-    #[arg(long, default_value_t = 4000)]
-    updates: usize,
-    /// Markov chains run side by side
-    #[arg(long, default_value_t = 32)]
-    chains: usize,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Print one JSON object instead of the tables
-    #[arg(long)]
-    json: bool,
+options! {
+    /// Snake MPS on the cylinder against reference values
+    struct Options [seed, threads, json] {
+        /// Which tables
+        table: Vec<Table> = vec![Table::Acceptance, Table::Connected, Table::Moments],
+        /// Independent draws for each acceptance and each average
+        draws: usize = 50_000,
+        /// Largest bond dimension of the acceptance table
+        max_chi: usize = 128,
+        /// Updates of each chain after the warm-up
+        updates: usize = 4000,
+        /// Markov chains run side by side
+        chains: usize = 32,
+    }
 }
 
 /// A row of the acceptance table.
@@ -140,7 +131,13 @@ fn main() -> ExitCode {
 }
 
 fn tables() -> Result<(), Failure> {
-    let options: Options = options::parse()?;
+    let mut options: Options = options::parse()?;
+    if !options.table.contains(&Table::Acceptance) {
+        options::refuse(&mut options, &["max-chi"], "only for --table acceptance")?;
+    }
+    if !options.table.contains(&Table::Connected) {
+        options::refuse(&mut options, &["updates", "chains"], "only for --table connected")?;
+    }
     for (name, value) in [("draws", options.draws), ("updates", options.updates), ("chains", options.chains)] {
         options::positive(name, value)?;
     }
@@ -158,7 +155,7 @@ fn tables() -> Result<(), Failure> {
             print(&format!("{text}\n"))?;
         }
     }
-    if options.json { print(&format!("{report}\n")) } else { Ok(()) }
+    if options.json { print(&options::json(&options, &report)?) } else { Ok(()) }
 }
 
 fn critical() -> f64 {

@@ -12,10 +12,8 @@
 //! exchanges, the best of them counts. `|q|` and the energy are measured beside `q`, and the slowest of the three
 //! counts: a ladder whose hot end is too cold shuffles a few frozen configurations, which looks fast in `q` alone.
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use ndarray::{Array1, Axis};
 use plotters::chart::SeriesLabelPosition;
 use rand::RngExt;
@@ -26,48 +24,34 @@ use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
 use tensorjump::mcmc::{Walkers, acceptance_probability, autocorrelation, tune_ladder};
 use tensorjump::{Error, Streams};
 
-use tensorjump_studies::output::{Folder, print};
+use tensorjump_studies::output::{Folder, finish};
 use tensorjump_studies::plotting::{Axis as PlotAxis, BLUE, Mark, ORANGE, Panel, Series, figure};
 use tensorjump_studies::table::{number, render};
 use tensorjump_studies::timing::Pieces;
 use tensorjump_studies::{Failure, options, progress};
 
-/// Boundary states against parallel tempering.
-#[derive(Parser)]
-struct Options {
-    /// Rows and columns.
-    #[arg(long, default_value_t = 32)]
-    size: usize,
-    /// Inverse temperature.
-    #[arg(long, default_value_t = 2.0)]
-    beta: f64,
-    /// Seed of the couplings and of all draws.
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Bond dimensions.
-    #[arg(long, value_delimiter = ',', default_values_t = [8, 16])]
-    chi: Vec<usize>,
-    /// Draws of each of two chains.
-    #[arg(long, default_value_t = 40_000)]
-    draws: usize,
-    /// Updates of tempering after a fifth of them as warm-up.
-    #[arg(long, default_value_t = 40_000)]
-    updates: usize,
-    /// Sweeps between exchanges that are tried.
-    #[arg(long, value_delimiter = ',', default_values_t = [1])]
-    sweeps: Vec<usize>,
-    /// Least swap rates that are tried.
-    #[arg(long, value_delimiter = ',', default_values_t = [0.2, 0.4, 0.6, 0.75])]
-    rates: Vec<f64>,
-    /// Hottest temperature of the ladders.
-    #[arg(long, default_value_t = 0.5)]
-    hot: f64,
-    /// Folder of the picture.
-    #[arg(long, default_value = "out/spin_glass")]
-    out: PathBuf,
-    /// One JSON object on standard output instead of the table.
-    #[arg(long)]
-    json: bool,
+options! {
+    /// Boundary states against parallel tempering
+    struct Options [json, out "out/spin_glass"] {
+        /// Rows and columns
+        size: usize = 32,
+        /// Inverse temperature
+        beta: f64 = 2.0,
+        /// Seed of the couplings and of all draws
+        seed: u64 = 1,
+        /// Bond dimensions
+        chi: Vec<usize> = vec![8, 16],
+        /// Draws of each of two chains
+        draws: usize = 40_000,
+        /// Updates of tempering after a fifth of them as warm-up
+        updates: usize = 40_000,
+        /// Sweeps between exchanges that are tried
+        sweeps: Vec<usize> = vec![1],
+        /// Least swap rates that are tried
+        rates: Vec<f64> = vec![0.2, 0.4, 0.6, 0.75],
+        /// Hottest temperature of the ladders
+        hot: f64 = 0.5,
+    }
 }
 
 /// ±J couplings, ready to count violated bonds.
@@ -319,7 +303,7 @@ fn run() -> Result<(), Failure> {
     if o.chi.is_empty() || o.sweeps.contains(&0) || o.size < 2 || o.draws < 1000 || o.updates < 500 {
         return Err("needs a chi, sweeps and sizes of at least 1 and 2, 1000 draws and 500 updates".into());
     }
-    let folder = Folder::open(&o.out)?;
+    let folder = o.out.open(o.json)?;
     let glass = Glass::new(Square::new(o.size, o.size, Geometry::Open)?, o.seed);
     let bar = progress::bar((o.chi.len() + o.rates.len() * (o.sweeps.len() + 1)) as u64);
     let mut draws = vec![];
@@ -343,7 +327,7 @@ fn run() -> Result<(), Failure> {
         }
     }
     bar.finish_and_clear();
-    report(&o, &glass, &draws, &tempering, &folder)
+    report(&o, &glass, &draws, &tempering, folder.as_ref())
 }
 
 /// The one with the most independent configurations by its slowest observable.
@@ -364,7 +348,7 @@ fn report(
     glass: &Glass,
     draws: &[Measured],
     tempering: &[Measured],
-    folder: &Folder,
+    folder: Option<&Folder>,
 ) -> Result<(), Failure> {
     let exact = FreeFermions::new(&glass.ising(o.beta)?)?.energy_per_site;
     let total = exact * (o.size * o.size) as f64;
@@ -399,7 +383,7 @@ fn report(
             "independent_per_second_pt": pt.independent(pt_times.slowest()),
             "independent_per_second_tn": tn.independent(tn_times.slowest()),
         });
-        serde_json::to_string_pretty(&object)? + "\n"
+        options::json(o, &object)?
     } else {
         let table = render(&header, &rows);
         let [q, abs_q, slowest] = ratios;
@@ -413,7 +397,6 @@ fn report(
             "{table}\nboundary states over tempering: {q:.0} by q, {abs_q:.0} by |q|, {slowest:.0} by the slowest\n{note}"
         )
     };
-    print(&text)?;
     let histogram = |m: &Measured, colour, label: &str| {
         const BINS: usize = 40;
         let mut counts = [0.0; BINS];
@@ -433,8 +416,5 @@ fn report(
         height: 420,
         legend: SeriesLabelPosition::UpperRight,
     };
-    for place in folder.write(&[("overlap.svg", figure(820, &[panel])?)])? {
-        eprintln!("wrote {}", place.display());
-    }
-    Ok(())
+    finish(&text, folder, || Ok(vec![("overlap.svg", figure(820, &[panel])?)]))
 }

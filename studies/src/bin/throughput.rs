@@ -5,7 +5,6 @@
 
 use std::time::{Duration, Instant};
 
-use clap::Parser;
 use cpu_time::ThreadTime;
 use ndarray::Array2;
 use serde_json::json;
@@ -14,47 +13,62 @@ use tensorjump::linalg::matmul_into;
 use tensorjump::model::{BornMps, Model, PositiveMps, SiteWeights};
 use tensorjump::noise::Kernel;
 use tensorjump::{Result, Streams};
+use tensorjump_studies::output::print;
+use tensorjump_studies::{Failure, choices, options};
 
-/// Samples a second, and the multiply-adds behind them as a fraction of the machine's matrix products.
-#[derive(Parser)]
-struct Options {
-    /// Sites of the chain.
-    #[arg(long, default_value_t = 100)]
-    sites: usize,
-    /// Bond dimensions.
-    #[arg(long, value_delimiter = ',', default_values_t = [64, 16])]
-    chi: Vec<usize>,
-    /// Samples a call.
-    #[arg(long, default_value_t = 1024)]
-    batch: usize,
-    /// Numbers of threads.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
-    threads: Vec<usize>,
-    /// Repetitions; the best counts.
-    #[arg(long, default_value_t = 20)]
-    repeat: usize,
-    /// Share of symbols that the noise flips.
-    #[arg(long, default_value_t = 0.1)]
-    flip: f64,
-    /// Only these kinds.
-    #[arg(long, value_delimiter = ',', default_values_t = ["linear", "born", "tilted_linear"].map(String::from))]
-    kind: Vec<String>,
-    /// One JSON object on standard output instead of the table.
-    #[arg(long)]
-    json: bool,
+/// Repetitions below which the best is that of a disturbed machine.
+const LEAST: usize = 10;
+
+choices! {
+    /// A kind of sampler.
+    enum Kind {
+        /// Plain draws of a non-negative MPS
+        Linear = "linear",
+        /// Plain draws of a Born MPS
+        Born = "born",
+        /// Draws of a non-negative MPS given a noisy configuration
+        Tilted = "tilted_linear",
+    }
+}
+
+options! {
+    /// Samples a second, and the multiply-adds behind them as a fraction of the machine's matrix products
+    struct Options [json] {
+        /// Sites of the chain
+        sites: usize = 100,
+        /// Bond dimensions
+        chi: Vec<usize> = vec![64, 16],
+        /// Samples a call
+        batch: usize = 1024,
+        /// Numbers of threads
+        threads: Vec<usize> = vec![1, 2],
+        /// Repetitions; the best counts
+        repeat: usize = 20,
+        /// Share of symbols that the noise flips
+        flip: f64 = 0.1,
+        /// Only these kinds
+        kind: Vec<Kind> = vec![Kind::Linear, Kind::Born, Kind::Tilted],
+    }
 }
 
 /// One sampler with the multiply-adds of a sample, in units of χ² a site.
 struct Case<'a> {
-    kind: &'static str,
+    kind: Kind,
     scalar: &'static str,
     model: &'a dyn Model,
     weights: SiteWeights<'a>,
     units: f64,
 }
 
-fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
-    let options = Options::parse();
+fn main() -> std::process::ExitCode {
+    tensorjump_studies::exit(run())
+}
+
+fn run() -> std::result::Result<(), Failure> {
+    let options: Options = options::parse()?;
+    if options.repeat < LEAST {
+        return Err(format!("--repeat {}: at least {LEAST} are needed", options.repeat).into());
+    }
     let mut rows = Vec::new();
     for &chi in &options.chi {
         let dims = vec![2; options.sites];
@@ -69,13 +83,13 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
         let tilted = kernel.likelihood(y.view());
         let connected = 2.0 + options.flip;
         let cases = [
-            Case { kind: "linear", scalar: "f64", model: &linear, weights: plain, units: 1.0 },
-            Case { kind: "linear", scalar: "f32", model: &single, weights: plain, units: 1.0 },
-            Case { kind: "born", scalar: "f64", model: &born, weights: plain, units: 1.0 },
-            Case { kind: "tilted_linear", scalar: "f64", model: &linear, weights: tilted, units: connected },
-            Case { kind: "tilted_linear", scalar: "f32", model: &single, weights: tilted, units: connected },
+            Case { kind: Kind::Linear, scalar: "f64", model: &linear, weights: plain, units: 1.0 },
+            Case { kind: Kind::Linear, scalar: "f32", model: &single, weights: plain, units: 1.0 },
+            Case { kind: Kind::Born, scalar: "f64", model: &born, weights: plain, units: 1.0 },
+            Case { kind: Kind::Tilted, scalar: "f64", model: &linear, weights: tilted, units: connected },
+            Case { kind: Kind::Tilted, scalar: "f32", model: &single, weights: tilted, units: connected },
         ];
-        for case in cases.iter().filter(|case| options.kind.iter().any(|kind| kind == case.kind)) {
+        for case in cases.iter().filter(|case| options.kind.contains(&case.kind)) {
             for &threads in &options.threads {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build()?;
                 let (sampler, gemm) = pool.install(|| measure(case, &options, threads))?;
@@ -88,7 +102,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
     }
     let fredkin = fredkin(&options)?;
     if options.json {
-        println!("{}", json!({ "rows": rows, "fredkin": fredkin }));
+        print(&options::json(&options, &json!({ "rows": rows, "fredkin": fredkin }))?)?;
     } else {
         println!(
             "Fredkin chain of {} sites: {:.2e} sites/s on one thread",
@@ -103,7 +117,7 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 fn measure(case: &Case<'_>, options: &Options, threads: usize) -> Result<(Duration, f64)> {
     let streams = Streams::new(4);
     let (mut sampler, mut gemm) = (Duration::MAX, 0.0f64);
-    for k in 0..options.repeat.max(10) {
+    for k in 0..options.repeat {
         gemm = gemm.max(gemm_gflops());
         let (clock, cpu) = (Instant::now(), ThreadTime::now());
         case.model.sample(&case.weights, options.batch, &streams.step(k as u64))?;
@@ -113,14 +127,14 @@ fn measure(case: &Case<'_>, options: &Options, threads: usize) -> Result<(Durati
 }
 
 /// Plain draws of the exact Fredkin law at c = 1/2 on one thread.
-fn fredkin(options: &Options) -> std::result::Result<serde_json::Value, Box<dyn std::error::Error>> {
+fn fredkin(options: &Options) -> std::result::Result<serde_json::Value, Failure> {
     const SITES: usize = 400;
     let model = FredkinModel::new(&Fredkin::new(SITES, 0.5)?)?;
     let streams = Streams::new(5);
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     let best = pool.install(|| -> Result<Duration> {
         let mut best = Duration::MAX;
-        for k in 0..options.repeat.max(10) {
+        for k in 0..options.repeat {
             let start = ThreadTime::now();
             model.sample(&SiteWeights::Uniform, options.batch, &streams.step(k as u64))?;
             best = best.min(start.elapsed());
@@ -150,7 +164,7 @@ fn row(case: &Case<'_>, options: &Options, chi: usize, threads: usize, time: Dur
     let rate = options.batch as f64 / time.as_secs_f64();
     let multiply_adds = case.units * (options.sites * chi * chi) as f64;
     json!({
-        "kind": case.kind,
+        "kind": case.kind.name(),
         "scalar": case.scalar,
         "sites": options.sites,
         "chi": chi,

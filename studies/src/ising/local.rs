@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use indicatif::ProgressBar;
+use crate::progress::ProgressBar;
 use ndarray::{Array1, Array2};
 use rand::{Rng, RngExt};
 use rand_xoshiro::Xoshiro256PlusPlus;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use indicatif::ProgressBar;
+use crate::progress::ProgressBar;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use tensorjump::lattice::SnakeMps;
 use tensorjump::lattice::square::{BoundaryMps, ContractOptions, contract};
@@ -12,11 +12,11 @@ use tensorjump::mcmc::{
 };
 use tensorjump::{Configs, Model, Result, Samples, SiteWeights, Streams};
 
-use crate::Failure;
 use crate::ising::connected;
 use crate::ising::local;
 use crate::ising::system::{OBSERVABLES, System};
 use crate::timing::Pieces;
+use crate::{Failure, choices};
 
 /// Default bond dimension of the boundary MPS.
 pub const BOUNDARY_CHI: usize = 8;
@@ -27,45 +27,32 @@ pub const WINDOW_CHI: usize = 4;
 /// Default bond dimension in the fields of the noise.
 pub const CONNECTED_CHI: usize = 2;
 
-/// How configurations are made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
-pub enum Method {
-    /// Row-wise boundary MPS: independent draws
-    Boundary,
-    /// Snake-ordered Born MPS: independent draws, or connected moves with --noise-time
-    Snake,
-    /// Metropolis sweeps in checkerboard order
-    Metropolis,
-    /// Heat-bath sweeps in checkerboard order
-    Heatbath,
-    /// Wolff clusters (Ising ferromagnets without field)
-    Wolff,
-    /// Swendsen-Wang clusters (ferromagnets)
-    Sw,
-    /// Windows erased and redrawn by boundary states; tori too
-    Window,
-    /// Connected moves: boundary MPS in the fields of the noise; noise time and bond dimension tuned unless given
-    Connected,
+choices! {
+    /// How configurations are made.
+    pub enum Method {
+        /// Row-wise boundary MPS: independent draws
+        Boundary = "boundary",
+        /// Snake-ordered Born MPS: independent draws, or connected moves with --noise-time
+        Snake = "snake",
+        /// Metropolis sweeps in checkerboard order
+        Metropolis = "metropolis",
+        /// Heat-bath sweeps in checkerboard order
+        Heatbath = "heatbath",
+        /// Wolff clusters (Ising ferromagnets without field)
+        Wolff = "wolff",
+        /// Swendsen-Wang clusters (ferromagnets)
+        Sw = "sw",
+        /// Windows erased and redrawn by boundary states; tori too
+        Window = "window",
+        /// Connected moves: boundary MPS in the fields of the noise; noise time and bond dimension tuned unless given
+        Connected = "connected",
+    }
 }
 
 impl Method {
     /// Those compared without `--method`, in the order of the table.
     pub const ALL: [Method; 6] =
         [Method::Boundary, Method::Snake, Method::Metropolis, Method::Heatbath, Method::Wolff, Method::Sw];
-
-    /// As on the command line.
-    pub fn name(self) -> &'static str {
-        match self {
-            Method::Boundary => "boundary",
-            Method::Snake => "snake",
-            Method::Metropolis => "metropolis",
-            Method::Heatbath => "heatbath",
-            Method::Wolff => "wolff",
-            Method::Sw => "sw",
-            Method::Window => "window",
-            Method::Connected => "connected",
-        }
-    }
 
     /// Whether the method draws from a tensor network.
     pub fn is_network(self) -> bool {

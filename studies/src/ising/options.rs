@@ -2,62 +2,68 @@
 
 use std::fs;
 
-use clap::{Args, ValueEnum};
 use tensorjump::lattice::{Couplings, Geometry, Square};
 
-use crate::Failure;
 use crate::ising::system::System;
+use crate::{Failure, choices, options};
 
+/// Sides of the lattice by default.
+const SIDE: usize = 32;
 /// Sites of the lattice.
 const SITES_LIMIT: usize = 1 << 24;
 
-/// Which directions wrap around.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Edges {
-    /// None
-    Open,
-    /// The columns
-    Cylinder,
-    /// Both (windows and chains)
-    Torus,
+choices! {
+    /// Which directions wrap around.
+    pub enum Edges {
+        /// No direction wraps around
+        Open = "open",
+        /// The columns wrap around
+        Cylinder = "cylinder",
+        /// Both wrap around (windows and chains only)
+        Torus = "torus",
+    }
 }
 
-/// What sits on the sites.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub enum Kind {
-    /// Spins, weight exp β(Σ J s s + Σ h s)
-    Ising,
-    /// States 0 … q − 1, weight exp β(Σ J δ(x, x') + Σ h δ(x, 0))
-    Potts,
+choices! {
+    /// What sits on the sites.
+    pub enum Kind {
+        /// Spins, weight exp β(Σ J s s + Σ h s)
+        Ising = "ising",
+        /// States 0 … q − 1, weight exp β(Σ J δ(x, x') + Σ h δ(x, 0))
+        Potts = "potts",
+    }
 }
 
-/// Options of a model; energies in units of the coupling, β is the inverse temperature.
-#[derive(Debug, Args)]
-pub struct SystemOptions {
-    /// Ising or Potts
-    #[arg(long, value_enum, default_value = "ising")]
-    pub model: Kind,
-    /// States of the Potts model (default: 3)
-    #[arg(long)]
-    pub q: Option<usize>,
-    /// Which directions wrap around
-    #[arg(long, value_enum, default_value = "open")]
-    pub geometry: Edges,
-    /// Rows of the lattice
-    #[arg(long, default_value_t = 32)]
-    pub rows: usize,
-    /// Columns of the lattice
-    #[arg(long, default_value_t = 32)]
-    pub cols: usize,
-    /// Inverse temperature (default: the critical point of the square lattice, 0.4407 for Ising, log(1 + √q) for Potts)
-    #[arg(long)]
-    pub beta: Option<f64>,
-    /// Uniform field (default: none, or that of the coupling file)
-    #[arg(long)]
-    pub field: Option<f64>,
-    /// ferro, pmj:SEED, gauss:SEED, or a JSON file (which then tells geometry and size)
-    #[arg(long, default_value = "ferro")]
-    pub couplings: String,
+options! {
+    /// Options of a model; energies in units of the coupling, β is the inverse temperature
+    pub struct SystemOptions [] {
+        /// What sits on the sites
+        model: Kind,
+        /// States of the Potts model (default: 3)
+        q: Option<usize>,
+        /// Which directions wrap around (default: open, or as the coupling file says)
+        geometry: Option<Edges>,
+        /// Rows of the lattice (default: 32, or those of the coupling file)
+        rows: Option<usize>,
+        /// Columns of the lattice (default: 32, or those of the coupling file)
+        cols: Option<usize>,
+        /// Inverse temperature (default: the critical point of the square lattice, 0.4407 for Ising, log(1 + √q) for Potts)
+        beta: Option<f64>,
+        /// Uniform field (default: none, or that of the coupling file)
+        field: Option<f64>,
+        /// ferro, pmj:SEED, gauss:SEED, or a JSON file, which then tells geometry and size
+        couplings: String = String::from("ferro"),
+    }
+}
+
+impl Edges {
+    fn geometry(self) -> Geometry {
+        match self {
+            Edges::Open => Geometry::Open,
+            Edges::Cylinder => Geometry::Cylinder,
+            Edges::Torus => Geometry::Torus,
+        }
+    }
 }
 
 /// The critical point `log(1 + √2)/2` of the Ising model.
@@ -109,15 +115,25 @@ impl SystemOptions {
 
     /// The lattice of the command line.
     fn lattice(&self) -> Result<Square, Failure> {
-        if self.rows.saturating_mul(self.cols) > SITES_LIMIT {
-            return Err(format!("--rows {} --cols {}: more than 2^24 sites", self.rows, self.cols).into());
+        let [rows, cols] = [self.rows, self.cols].map(|side| side.unwrap_or(SIDE));
+        if rows.saturating_mul(cols) > SITES_LIMIT {
+            return Err(format!("--rows {rows} --cols {cols}: more than 2^24 sites").into());
         }
-        let geometry = match self.geometry {
-            Edges::Open => Geometry::Open,
-            Edges::Cylinder => Geometry::Cylinder,
-            Edges::Torus => Geometry::Torus,
-        };
-        Ok(Square::new(self.rows, self.cols, geometry)?)
+        Ok(Square::new(rows, cols, self.geometry.unwrap_or_default().geometry())?)
+    }
+
+    /// Refuses sides and edges of the command line that are not those of a coupling file.
+    fn check_file(&self, file: Square) -> Result<(), Failure> {
+        let path = &self.couplings;
+        for (name, asked, found) in [("rows", self.rows, file.rows()), ("cols", self.cols, file.cols())] {
+            if let Some(asked) = asked.filter(|&asked| asked != found) {
+                return Err(format!("--{name} {asked}: the couplings of {path} have {name} = {found}").into());
+            }
+        }
+        match self.geometry.filter(|edges| edges.geometry() != file.geometry()) {
+            Some(edges) => Err(format!("--geometry {}: the couplings of {path} have another", edges.name()).into()),
+            None => Ok(()),
+        }
     }
 
     fn couplings(&self, lattice: Option<Square>) -> Result<Couplings, Failure> {
@@ -136,6 +152,9 @@ impl SystemOptions {
             return Ok(Couplings::gaussian(lattice()?, seed(s)?));
         }
         let file = fs::read_to_string(text).map_err(|error| format!("--couplings {text}: {error}"))?;
-        Ok(serde_json::from_str(&file).map_err(|error| format!("--couplings {text}: {error}"))?)
+        let couplings: Couplings =
+            serde_json::from_str(&file).map_err(|error| format!("--couplings {text}: {error}"))?;
+        self.check_file(couplings.lattice())?;
+        Ok(couplings)
     }
 }

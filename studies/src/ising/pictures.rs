@@ -1,6 +1,6 @@
 //! The pictures: configurations, energy and specific heat against β, acceptance against χ.
 
-use indicatif::ProgressBar;
+use crate::progress::ProgressBar;
 use ndarray::{Array1, ArrayView1, Axis};
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::{RGBColor, WHITE};

@@ -12,10 +12,8 @@
 
 mod code;
 
-use std::path::PathBuf;
 use std::time::Instant;
 
-use clap::Parser;
 use ndarray::{Array2, Array3};
 use plotters::prelude::RGBColor;
 use rayon::prelude::*;
@@ -45,51 +43,30 @@ const PUBLISHED: [(f64, f64, &str); 7] = [
     (20.679, 0.716, "ED-Bern/EB-DNFS"),
 ];
 
-#[derive(Debug, Parser)]
-#[command(about = "Seven Gray-coded laws on the plane, learned as Born laws")]
-struct Options {
-    /// One data set (default: all seven)
-    #[arg(long)]
-    data: Option<String>,
-    /// Largest bond dimension
-    #[arg(long, default_value_t = 24)]
-    chi: usize,
-    /// Draws to learn from
-    #[arg(long, default_value_t = 2_000_000)]
-    samples: usize,
-    /// Draws a sweep
-    #[arg(long, default_value_t = 200_000)]
-    batch: usize,
-    /// Sweeps
-    #[arg(long, default_value_t = 8)]
-    sweeps: usize,
-    /// Sweeps at the start that keep insignificant bonds
-    #[arg(long, default_value_t = 2)]
-    explore: usize,
-    /// Noise levels below which a singular value is discarded after that
-    #[arg(long, default_value_t = 2.0)]
-    significance: f64,
-    /// Fraction of a full step in the first sweep
-    #[arg(long, default_value_t = 0.7)]
-    rate: f64,
-    /// Sweeps after which the fraction has halved
-    #[arg(long, default_value_t = 4.0)]
-    slowing: f64,
-    /// Fresh draws for the comparison with the true law
-    #[arg(long, default_value_t = 1_000_000)]
-    fresh: usize,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Folder for the pictures of samples
-    #[arg(long, default_value = "out/gray_code")]
-    out: PathBuf,
-    /// Print one JSON object (with --data) or a list of them
-    #[arg(long)]
-    json: bool,
+options! {
+    /// Seven Gray-coded laws on the plane, learned as Born laws
+    struct Options [seed, threads, json, out "out/gray_code"] {
+        /// One data set (default: all seven)
+        data: Option<String>,
+        /// Largest bond dimension
+        chi: usize = 24,
+        /// Draws to learn from
+        samples: usize = 2_000_000,
+        /// Draws a sweep
+        batch: usize = 200_000,
+        /// Sweeps
+        sweeps: usize = 8,
+        /// Sweeps at the start that keep insignificant bonds
+        explore: usize = 2,
+        /// Noise levels below which a singular value is discarded after that
+        significance: f64 = 2.0,
+        /// Fraction of a full step in the first sweep
+        rate: f64 = 0.7,
+        /// Sweeps after which the fraction has halved
+        slowing: f64 = 4.0,
+        /// Fresh draws for the comparison with the true law
+        fresh: usize = 1_000_000,
+    }
 }
 
 /// What was measured on one data set; NLL and entropies in nats, MMD × 10⁴.
@@ -127,15 +104,14 @@ fn run() -> std::result::Result<(), Failure> {
     if let Some(name) = names.iter().find(|name| Planar::new(name).is_none()) {
         return Err(format!("--data {name}: not one of {}", NAMES.join(", ")).into());
     }
-    let folder = Folder::open(&options.out)?;
+    let folder = options.out.open(options.json)?;
     let measured: Vec<Measured> =
-        names.iter().map(|name| measure(name, &options, &folder)).collect::<std::result::Result<_, _>>()?;
+        names.iter().map(|name| measure(name, &options, folder.as_ref())).collect::<std::result::Result<_, _>>()?;
     if options.json {
-        let text = match &measured[..] {
-            [one] => serde_json::to_string_pretty(one)?,
-            all => serde_json::to_string_pretty(all)?,
-        };
-        return print(&(text + "\n"));
+        return print(&match &measured[..] {
+            [one] => options::json(&options, one)?,
+            all => options::json(&options, &serde_json::json!({ "rows": all }))?,
+        });
     }
     let header = [
         "data",
@@ -183,7 +159,7 @@ fn draws(law: &Planar, n: usize, scale: f64, streams: &Streams) -> (Array2<u8>, 
     (x, points)
 }
 
-fn measure(name: &str, options: &Options, folder: &Folder) -> std::result::Result<Measured, Failure> {
+fn measure(name: &str, options: &Options, folder: Option<&Folder>) -> std::result::Result<Measured, Failure> {
     let Some(law) = Planar::new(name) else {
         return Err(format!("--data {name}: not one of {}", NAMES.join(", ")).into());
     };
@@ -206,7 +182,9 @@ fn measure(name: &str, options: &Options, folder: &Folder) -> std::result::Resul
     // Of the mean of ten runs, like the value beside it.
     let null_sd = (null.iter().map(|v| v * v).sum::<f64>() / null.len() as f64 / 10.0).sqrt();
     let exact = exact_mmd(&model, &draws(&law, 16_384, int_scale, &streams.domain("exact")).0)?;
-    picture(name, &law, &model, int_scale, &streams, folder)?;
+    if let Some(folder) = folder {
+        picture(name, &law, &model, int_scale, &streams, folder)?;
+    }
     Ok(Measured {
         data: name.into(),
         chi: model.amplitude().max_bond(),

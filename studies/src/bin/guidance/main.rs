@@ -12,11 +12,9 @@
 mod cases;
 mod pictures;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
-use clap::Parser;
 use ndarray::Array2;
 use serde::Serialize;
 use tensorjump::dense::DenseLaw;
@@ -25,7 +23,8 @@ use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Model, SiteWeights, Streams, Target};
 
 use cases::{Case, magnetised_ring};
-use tensorjump_studies::output::{Folder, print};
+use tensorjump_studies::convergence::order;
+use tensorjump_studies::output::finish;
 use tensorjump_studies::table::{number, render};
 use tensorjump_studies::{Failure, options};
 
@@ -35,28 +34,14 @@ const T: f64 = 2.0;
 /// Strengths of the sweep.
 const GAMMAS: [f64; 6] = [0.0, 0.5, 1.0, 1.5, 2.0, 3.0];
 
-/// Options.
-#[derive(Debug, Parser)]
-#[command(about = "Guided reverse diffusion against exact conditioning", allow_negative_numbers = true)]
-struct Options {
-    /// Steps of a guided process
-    #[arg(long, default_value_t = 64)]
-    steps: usize,
-    /// Exact draws counted for violations of the constraint
-    #[arg(long, default_value_t = 1_000_000)]
-    draws: usize,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Folder of the pictures
-    #[arg(long, default_value = "out/guidance")]
-    out: PathBuf,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Print one JSON object and write no pictures
-    #[arg(long)]
-    json: bool,
+options! {
+    /// Guided reverse diffusion against exact conditioning
+    struct Options [seed, threads, json, out "out/guidance"] {
+        /// Steps of a guided process
+        steps: usize = 64,
+        /// Exact draws counted for violations of the constraint
+        draws: usize = 1_000_000,
+    }
 }
 
 /// One row; what does not apply, or is infinite, is null.
@@ -74,7 +59,7 @@ pub struct Row {
     kl_tilted: Option<f64>,
     /// Probability (guided laws) or fraction of draws outside the constraint.
     violations: f64,
-    /// log₂ of the ratio of the distances to P(x|y) at half the steps and at these.
+    /// log₂ of the ratio of the distances to P(x|y) at half the steps and at these, where they fall as a power.
     order: Option<f64>,
     draws: usize,
     seconds: f64,
@@ -98,27 +83,25 @@ fn run() -> Result<(), Failure> {
         return Err(format!("--steps {}: at least 8 are needed", options.steps).into());
     }
     options::set_threads(options.threads)?;
-    let folder = if options.json { None } else { Some(Folder::open(&options.out)?) };
+    let folder = options.out.open(options.json)?;
     let mut rows = Vec::new();
     for case in cases::small()? {
         rows.extend(measure(&case, &options)?);
     }
     rows.extend(large(&options)?);
-    let Some(folder) = folder else {
-        let report = Report { seed: options.seed, time: T, rows };
-        return print(&(serde_json::to_string(&report)? + "\n"));
+    let text = if options.json {
+        options::json(&options, &Report { seed: options.seed, time: T, rows: rows.clone() })?
+    } else {
+        table(&rows)
     };
-    print(&table(&rows))?;
-    let files = [
-        ("gamma.svg", pictures::sweep(&rows)?),
-        ("magnetisation.svg", pictures::magnetisation(options.seed)?),
-        ("area.svg", pictures::area(options.seed)?),
-        ("infilling.svg", pictures::infilling(options.seed)?),
-    ];
-    for path in folder.write(&files)? {
-        print(&format!("{}\n", path.display()))?;
-    }
-    Ok(())
+    finish(&text, folder.as_ref(), || {
+        Ok(vec![
+            ("gamma.svg", pictures::sweep(&rows)?),
+            ("magnetisation.svg", pictures::magnetisation(options.seed)?),
+            ("area.svg", pictures::area(options.seed)?),
+            ("infilling.svg", pictures::infilling(options.seed)?),
+        ])
+    })
 }
 
 /// Uniform noise on two-state sites, flips at rate one.
@@ -178,7 +161,7 @@ fn measure(case: &Case, options: &Options) -> Result<Vec<Row>, Failure> {
     let start = conditional.noised(&noise.kernel(0.0, T)?)?;
     for (scheme, method) in [(Scheme::ClassifierFree, "classifier-free"), (Scheme::ClassifierBased, "classifier-based")]
     {
-        let mut coarse: Option<f64> = None;
+        let mut coarse = Vec::new();
         let doublings = [options.steps / 4, options.steps / 2].map(|steps| (1.0, steps));
         for (gamma, steps) in doublings.into_iter().chain(GAMMAS.map(|gamma| (gamma, options.steps))) {
             let clock = Instant::now();
@@ -189,7 +172,13 @@ fn measure(case: &Case, options: &Options) -> Result<Vec<Row>, Failure> {
             }
             let distance = total_variation(&p, &case.truth);
             let tilted = tilted(gamma)?;
-            let order = if gamma == 1.0 { coarse.replace(distance).map(|c| (c / distance).log2()) } else { None };
+            if gamma == 1.0 {
+                coarse.push(distance);
+            }
+            let order = match coarse[..] {
+                [quarter, half, whole] if gamma == 1.0 => order([quarter, half, whole]),
+                _ => None,
+            };
             rows.push(Row {
                 model: case.name.clone(),
                 method,

@@ -1,7 +1,5 @@
 //! The grid: learned models beside the optimal truncation, over β through the critical point and χ; connected moves over noise times.
 
-use std::path::Path;
-
 use ndarray::{Array2, Axis};
 use plotters::chart::SeriesLabelPosition;
 use tensorjump::lattice::SnakeMps;
@@ -10,7 +8,8 @@ use tensorjump::{Configs, Model};
 
 use super::learn::{self, Budget, Report};
 use tensorjump_studies::moves::{self, Moved};
-use tensorjump_studies::output::{Folder, print};
+use tensorjump_studies::options::Out;
+use tensorjump_studies::output::finish;
 use tensorjump_studies::plotting::{Axis as Scale, BLUE, GREEN, Mark, ORANGE, Panel, Series, figure};
 use tensorjump_studies::table::{number, render};
 use tensorjump_studies::{Failure, progress};
@@ -28,8 +27,8 @@ struct Row {
     optimal: Assessment,
 }
 
-pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
-    let folder = Folder::open(out)?;
+pub fn run(out: &Out, budget: &Budget) -> Result<(), Failure> {
+    let folder = out.open(false)?;
     let (draws, rounds) = (budget.draws.or(Some(BUDGET.0)), budget.rounds.or(Some(BUDGET.1)));
     let budget = &Budget { draws, rounds, ..*budget };
     let betas = [0.35, 0.4, learn::critical(), 0.5];
@@ -57,13 +56,12 @@ pub fn run(out: &Path, budget: &Budget) -> Result<(), Failure> {
         }
     }
     bar.finish_and_clear();
-    let picture = draw(&rows, &moves)?;
-    print(&format!("{}\n{}", table(&rows), moves_table(&moves)))?;
-    print("enlarge by --draws and --rounds; --beta, --chi, --rows and --cols learn one model\n")?;
-    for path in folder.write(&[("learn_ising.svg", picture)])? {
-        print(&format!("{}\n", path.display()))?;
-    }
-    Ok(())
+    let text = format!(
+        "{}\n{}enlarge by --draws and --rounds; --beta, --chi, --rows and --cols learn one model\n",
+        table(&rows),
+        moves_table(&moves)
+    );
+    finish(&text, folder.as_ref(), || Ok(vec![("learn_ising.svg", draw(&rows, &moves)?)]))
 }
 
 fn table(rows: &[Row]) -> String {

@@ -13,55 +13,32 @@
 mod grid;
 mod learn;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-
-use clap::Parser;
 
 use learn::Budget;
 use tensorjump_studies::output::print;
 use tensorjump_studies::{Failure, options};
 
-/// Options; giving one of --rows, --cols, --beta, --chi or --json learns one model, else the grid is run.
-#[derive(Debug, Parser)]
-#[command(about = "Ising cylinder: a Born MPS learned from the log-weight alone", allow_negative_numbers = true)]
-struct Options {
-    /// Rows of the cylinder (default 8)
-    #[arg(long)]
-    rows: Option<usize>,
-    /// Columns, which wrap around (default 8)
-    #[arg(long)]
-    cols: Option<usize>,
-    /// Inverse temperature (default: the critical point of the infinite lattice)
-    #[arg(long)]
-    beta: Option<f64>,
-    /// Largest bond dimension (default 32)
-    #[arg(long)]
-    chi: Option<usize>,
-    /// Draws of the model a round; chains visit a quarter as many configurations (default: 4 sites χ², between 131072 and 262144)
-    #[arg(long)]
-    draws: Option<usize>,
-    /// Rounds of steps of all sites at β with all bonds (default: 20, in proportion more from 262144 numbers sites χ² on)
-    #[arg(long)]
-    rounds: Option<usize>,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Folder for the pictures of the grid
-    #[arg(long, default_value = "out/learn_ising")]
-    out: PathBuf,
-    /// Measure the optimal truncation too
-    #[arg(long)]
-    optimal: bool,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Tell each round on stderr
-    #[arg(long)]
-    verbose: bool,
+options! {
+    /// Ising cylinder: a Born MPS learned from the log-weight alone
+    struct Options [seed, threads, json, out "out/learn_ising"] {
+        /// Rows of the cylinder (default 8)
+        rows: Option<usize>,
+        /// Columns, which wrap around (default 8)
+        cols: Option<usize>,
+        /// Inverse temperature (default: the critical point of the infinite lattice)
+        beta: Option<f64>,
+        /// Largest bond dimension (default 32)
+        chi: Option<usize>,
+        /// Draws of the model a round; chains visit a quarter as many configurations (default: 4 sites χ², between 131072 and 262144)
+        draws: Option<usize>,
+        /// Rounds of steps of all sites at β with all bonds (default: 20, in proportion more from 262144 numbers sites χ² on)
+        rounds: Option<usize>,
+        /// Measure the optimal truncation too
+        optimal: bool,
+        /// Tell each round on stderr
+        verbose: bool,
+    }
 }
 
 fn main() -> ExitCode {
@@ -69,7 +46,7 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let options: Options = options::parse()?;
+    let mut options: Options = options::parse()?;
     options::set_threads(options.threads)?;
     let budget = Budget {
         draws: options.draws.map(|draws| options::positive("draws", draws)).transpose()?,
@@ -83,8 +60,10 @@ fn run() -> Result<(), Failure> {
         || options.beta.is_some()
         || options.chi.is_some();
     if !single {
+        options::refuse(&mut options, &["optimal"], "the grid measures the optimal truncation anyway")?;
         return grid::run(&options.out, &budget);
     }
+    options::refuse(&mut options, &["out"], "one model has no picture, the grid has one")?;
     let ising = learn::cylinder(
         options.rows.unwrap_or(8),
         options.cols.unwrap_or(8),
@@ -95,5 +74,5 @@ fn run() -> Result<(), Failure> {
     if options.optimal {
         report.optimal_acceptance = Some(learn::optimal(&ising, chi, budget.seed)?.acceptance.mean);
     }
-    print(&if options.json { format!("{}\n", serde_json::to_string(&report)?) } else { report.text() })
+    print(&if options.json { options::json(&options, &report)? } else { report.text() })
 }

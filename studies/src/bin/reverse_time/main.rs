@@ -15,51 +15,31 @@ mod pictures;
 mod ratio;
 mod systems;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
 use serde_json::json;
 
 use measure::{Plan, Row};
-use tensorjump_studies::output::{Folder, print};
+use tensorjump_studies::output::{finish, print};
 use tensorjump_studies::table::{number, render};
 use tensorjump_studies::{Failure, options, progress};
 
-/// Options; times are in units of the inverse rate.
-#[derive(Debug, Parser)]
-#[command(about = "Reverse-time samplers against the exact law", allow_negative_numbers = true)]
-struct Options {
-    /// Numbers of steps of the leaps, separated by commas
-    #[arg(long, value_name = "K,K,…", value_delimiter = ',', default_values_t = [4, 8, 16, 32, 64, 128])]
-    steps: Vec<usize>,
-    /// Time at which the reverse processes start
-    #[arg(long, default_value_t = 1.0)]
-    horizon: f64,
-    /// Time at which uniformization and thinning stop for the last draw
-    #[arg(long, default_value_t = 0.05)]
-    delta: f64,
-    /// Configurations drawn by each sampler, for distances of the exact ones and for the time of all
-    #[arg(long, default_value_t = 20_000)]
-    samples: usize,
-    /// Samples that the learners get
-    #[arg(long, default_value_t = 10_000)]
-    data: usize,
-    /// Seed of all draws
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Threads (default: one a core); results do not depend on them
-    #[arg(long)]
-    threads: Option<usize>,
-    /// Print one JSON object
-    #[arg(long)]
-    json: bool,
-    /// Only the cost of the reverse rates of a batch against a tilted draw of the same batch
-    #[arg(long)]
-    ratio: bool,
-    /// Folder of the pictures
-    #[arg(long, default_value = "out/reverse_time")]
-    out: PathBuf,
+options! {
+    /// Reverse-time samplers against the exact law
+    struct Options [seed, threads, json, out "out/reverse_time"] {
+        /// Numbers of steps of the leaps, separated by commas
+        steps: Vec<usize> = vec![4, 8, 16, 32, 64, 128],
+        /// Time at which the reverse processes start
+        horizon: f64 = 1.0,
+        /// Time at which uniformization and thinning stop for the last draw
+        delta: f64 = 0.05,
+        /// Configurations drawn by each sampler, for distances of the exact ones and for the time of all
+        samples: usize = 20_000,
+        /// Samples that the learners get
+        data: usize = 10_000,
+        /// Only the cost of the reverse rates of a batch against a tilted draw of the same batch
+        ratio: bool,
+    }
 }
 
 fn main() -> ExitCode {
@@ -67,13 +47,15 @@ fn main() -> ExitCode {
 }
 
 fn run() -> Result<(), Failure> {
-    let o: Options = options::parse()?;
+    let mut o: Options = options::parse()?;
     options::set_threads(o.threads)?;
     if o.ratio {
-        return report_ratio(o.json);
+        let others = ["steps", "horizon", "delta", "samples", "data", "seed", "out"];
+        options::refuse(&mut o, &others, "does not apply to --ratio")?;
+        return report_ratio(&o);
     }
     let plan = check(&o)?;
-    let folder = Folder::open(&o.out)?;
+    let folder = o.out.open(o.json)?;
     let systems = systems::all()?;
     let bar = progress::bar(plan.parts() * systems.len() as u64);
     let mut rows = Vec::new();
@@ -81,10 +63,8 @@ fn run() -> Result<(), Failure> {
         rows.extend(measure::measure(system, &plan, &mut || bar.inc(1))?);
     }
     bar.finish_and_clear();
-    for place in folder.write(&pictures::all(&systems, &rows)?)? {
-        eprintln!("wrote {}", place.display());
-    }
-    if o.json { print(&format!("{}\n", json!({ "rows": rows }))) } else { print(&table(&rows, &plan.steps)) }
+    let text = if o.json { options::json(&o, &json!({ "rows": rows }))? } else { table(&rows, &plan.steps) };
+    finish(&text, folder.as_ref(), || Ok(pictures::all(&systems, &rows)?.into()))
 }
 
 /// What can be wrong with the options.
@@ -111,14 +91,14 @@ fn check(o: &Options) -> Result<Plan, Failure> {
 }
 
 /// The cost of all reverse rates: the first case as JSON, all as text.
-fn report_ratio(json: bool) -> Result<(), Failure> {
+fn report_ratio(o: &Options) -> Result<(), Failure> {
     const REPETITIONS: usize = 200;
     for case in ratio::CASES {
         let (sites, bond, batch) = case;
         let (rates, draw) = ratio::measure(case, REPETITIONS)?;
-        if json {
+        if o.json {
             let report = json!({ "rates_seconds": rates, "draw_seconds": draw, "ratio": rates / draw });
-            return print(&format!("{report}\n"));
+            return print(&options::json(o, &report)?);
         }
         print(&format!(
             "{sites} sites, bond {bond}, {batch} samples, one thread, median CPU time of {REPETITIONS}: all reverse rates {:.3} ms, tilted draw {:.3} ms, ratio {:.3}\n",

@@ -14,6 +14,8 @@ use tensorjump::diffusion::{
 use tensorjump::model::PositiveMps;
 use tensorjump::{Result, SiteWeights, Streams, Target};
 
+use tensorjump_studies::convergence::order;
+
 use crate::learners;
 use crate::systems::System;
 
@@ -48,7 +50,7 @@ pub struct Row {
     pub total_variation: f64,
     /// `KL(P_0 ‖ law)` in nats, by enumeration.
     pub kl: Option<f64>,
-    /// `log₂` of the ratio of successive total variations, where the number of steps has doubled.
+    /// `log₂` of the ratio of successive total variations, where the number of steps has doubled twice and they fall as a power.
     pub order: Option<f64>,
     /// Mean evaluations of the denoiser a sample.
     pub evaluations: f64,
@@ -108,13 +110,17 @@ fn leap_rows(
     (start, from): (&'static str, &DenseLaw),
     tick: &mut dyn FnMut(),
 ) -> Result<Vec<Row>> {
-    let (mut rows, mut before) = (Vec::new(), None);
+    let mut rows: Vec<Row> = Vec::new();
     for &steps in &plan.steps {
         let grid = TimeGrid::uniform(plan.horizon, 0.0, steps)?;
         let end = leap_law(denoiser, from, &grid, step, corrector)?;
         let (total_variation, kl) = distances(system.law.p(), end.law.p())?;
-        let order = before.filter(|&(k, _): &(usize, f64)| 2 * k == steps).map(|(_, tv)| (tv / total_variation).log2());
-        before = Some((steps, total_variation));
+        let order = match &rows[..] {
+            [.., a, b] if (4 * a.steps, 2 * b.steps) == (steps, steps) => {
+                order([a.total_variation, b.total_variation, total_variation])
+            }
+            _ => None,
+        };
         let drawn = drawn(system, denoiser, &grid, &Method::Leap { step, corrector }, start, plan)?;
         rows.push(Row {
             model: system.name.into(),

@@ -1,7 +1,7 @@
 //! The three dynamics, each run from equilibrium and summarised.
 
+use crate::progress::ProgressBar;
 use cpu_time::ProcessTime;
-use indicatif::ProgressBar;
 use ndarray::{Array1, Array2, Axis, stack};
 use rand::Rng;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
