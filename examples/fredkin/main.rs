@@ -11,17 +11,20 @@
 //! neighbours). With `--chi`, the chains of the first two start in the truncated law, those of the local dynamics in the exact one.
 //! Pictures go to `--out` (default `out/fredkin`).
 
+#[path = "../common/mod.rs"]
+mod common;
+
 use std::process::ExitCode;
 
 use serde::Serialize;
 use tensorjump::Error;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
 
-use tensorjump_studies::fredkin::measure::{self, Measured, Plan};
-use tensorjump_studies::fredkin::pictures;
-use tensorjump_studies::output::finish;
-use tensorjump_studies::table::{number, render};
-use tensorjump_studies::{Failure, options, progress};
+use crate::common::fredkin::measure::{self, Measured, Plan};
+use crate::common::fredkin::pictures;
+use crate::common::output::finish;
+use crate::common::table::{number, render};
+use crate::common::{Failure, options, progress};
 
 /// Sites of all chains together: a quarter of a gigabyte.
 const SITES_LIMIT: usize = 1 << 28;
@@ -31,7 +34,7 @@ const SAMPLES_LIMIT: usize = 1 << 29;
 /// Recorded configurations of each chain without which a series has no autocorrelation.
 const SAMPLES_PER_CHAIN: usize = 2;
 
-options! {
+crate::options! {
     /// The stochastic Fredkin chain: diffusion moves against the local dynamics and exact values
     struct Options [seed, threads, json, out "out/fredkin"] {
         /// Sites of the chain (even)
@@ -107,7 +110,7 @@ struct MoveRow {
 }
 
 fn main() -> ExitCode {
-    tensorjump_studies::exit(run())
+    crate::common::exit(run())
 }
 
 fn run() -> std::result::Result<(), Failure> {

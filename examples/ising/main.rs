@@ -14,6 +14,8 @@
 //! Without `--method` all methods that apply are compared (but `window` and `connected`, which are slow), in two tables and three pictures (in `--out`, default `out/ising`). `--json` measures
 //! one method (default: boundary) and prints one JSON object, nothing else, on stdout; keys that do not apply are null.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod options;
 mod report;
 
@@ -21,17 +23,17 @@ use std::process::ExitCode;
 
 use tensorjump::lattice::Geometry;
 
-use tensorjump_studies::ising::exact::Exact;
-use tensorjump_studies::ising::measure::{self, Measured, Method};
-use tensorjump_studies::ising::pictures;
-use tensorjump_studies::ising::system::System;
-use tensorjump_studies::output::finish;
-use tensorjump_studies::{Failure, options as command_line, progress};
+use crate::common::ising::exact::Exact;
+use crate::common::ising::measure::{self, Measured, Method};
+use crate::common::ising::pictures;
+use crate::common::ising::system::System;
+use crate::common::output::finish;
+use crate::common::{Failure, options as command_line, progress};
 
 use options::Options;
 
 fn main() -> ExitCode {
-    tensorjump_studies::exit(run())
+    crate::common::exit(run())
 }
 
 fn run() -> std::result::Result<(), Failure> {

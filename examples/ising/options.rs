@@ -1,13 +1,11 @@
 //! The command line, checked before anything runs.
 
+use crate::common::ising::measure::{BOUNDARY_CHI, CONNECTED_CHI, Method, Plan, SNAKE_CHI, WINDOW_CHI, check_samples};
+use crate::common::ising::options::SystemOptions;
+use crate::common::ising::system::System;
+use crate::common::{Failure, options};
 use tensorjump::lattice::square::Wolff;
 use tensorjump::lattice::{Geometry, Square};
-use tensorjump_studies::ising::measure::{
-    BOUNDARY_CHI, CONNECTED_CHI, Method, Plan, SNAKE_CHI, WINDOW_CHI, check_samples,
-};
-use tensorjump_studies::ising::options::SystemOptions;
-use tensorjump_studies::ising::system::System;
-use tensorjump_studies::{Failure, options};
 
 /// States of a line that a snake MPS can follow: those of twelve spins.
 const SNAKE_STATES: f64 = 4096.0;
@@ -19,7 +17,7 @@ const SLOW_SAMPLES: usize = 1024;
 /// Longest side of a window by default.
 const WINDOW: usize = 32;
 
-options! {
+crate::options! {
     /// Ising models on square lattices: tensor-network draws against Metropolis, heat bath, Wolff and exact values
     pub struct Options [seed, threads, json, out "out/ising"] {
         /// The model

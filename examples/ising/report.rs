@@ -4,11 +4,11 @@ use serde::Serialize;
 use tensorjump::lattice::Square;
 use tensorjump::mcmc::Estimate;
 
-use tensorjump_studies::ising::connected;
-use tensorjump_studies::ising::exact::Exact;
-use tensorjump_studies::ising::measure::{Measured, Method, Tau};
-use tensorjump_studies::ising::system::{System, name_of};
-use tensorjump_studies::table::{number, render};
+use crate::common::ising::connected;
+use crate::common::ising::exact::Exact;
+use crate::common::ising::measure::{Measured, Method, Tau};
+use crate::common::ising::system::{System, name_of};
+use crate::common::table::{number, render};
 
 /// The report of `--json`; what does not apply, or is not a finite number, is null.
 #[derive(Debug, Serialize)]

@@ -1,32 +1,6 @@
-//! What the large programs share, those of this package and the examples `fredkin` and `ising`: errors and output, progress, tables,
-//! pictures, Ising models. Not published.
+//! What the studies share with the examples `fredkin` and `ising`. The files are those of the examples, so that these need no other package.
 
-// Nobody but the programs beside it calls it.
-#![allow(clippy::missing_errors_doc, clippy::missing_panics_doc)]
+#[path = "../../examples/common/mod.rs"]
+pub mod common;
 
-pub mod convergence;
-pub mod fredkin;
-pub mod ising;
-pub mod moves;
-pub mod options;
-pub mod output;
-pub mod planar;
-pub mod plotting;
-pub mod progress;
-pub mod raster;
-pub mod table;
-pub mod timing;
-
-/// Whatever stops an example: it is printed as one line, and the exit code is not zero.
-pub type Failure = Box<dyn std::error::Error>;
-
-/// Runs an example: its failure becomes one line on stderr and exit code 1.
-pub fn exit(result: Result<(), Failure>) -> std::process::ExitCode {
-    match result {
-        Ok(()) => std::process::ExitCode::SUCCESS,
-        Err(failure) => {
-            eprintln!("error: {failure}");
-            std::process::ExitCode::FAILURE
-        }
-    }
-}
+pub use common::*;

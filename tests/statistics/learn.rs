@@ -7,9 +7,8 @@
 use tensorjump::learn::{self, BornMethod, BornOptions, Data, PositiveOptions, Start, Training};
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::{Model, SiteWeights, Streams};
-use tensorjump_studies::planar;
 
-use super::common::assert_law;
+use super::common::{assert_law, planar};
 
 const SITES: usize = 24;
 

@@ -11,6 +11,8 @@
 //! stand beside for orientation: their int_scale differs.
 
 mod code;
+#[path = "../../../../tests/common/planar.rs"]
+mod planar;
 
 use std::time::Instant;
 
@@ -25,8 +27,8 @@ use tensorjump::tn::Truncation;
 use tensorjump::{Result, Streams};
 
 use code::{SITES, encode, kernel, mean_kernel, mmd, words};
+use planar::{NAMES, Planar};
 use tensorjump_studies::output::{Folder, print};
-use tensorjump_studies::planar::{NAMES, Planar};
 use tensorjump_studies::plotting::{BLUE, INK};
 use tensorjump_studies::raster::{Image, figure};
 use tensorjump_studies::table::{number, render};

@@ -7,9 +7,9 @@ use tensorjump::mcmc::{Chains, TuneOptions, TunedConnected, tune_connected};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, Streams};
 
-use crate::ising::measure::{CONNECTED_CHI, Plan};
-use crate::ising::system::{OBSERVABLES, System};
-use crate::table::{number, render};
+use crate::common::ising::measure::{CONNECTED_CHI, Plan};
+use crate::common::ising::system::{OBSERVABLES, System};
+use crate::common::table::{number, render};
 
 /// Bond dimension of the draws from which chains start.
 const START_CHI: usize = 8;
@@ -39,7 +39,7 @@ pub fn measured(system: &System, chis: &[usize], chains: usize, options: &TuneOp
 pub fn tune(system: &System, plan: &Plan) -> Result<(TunedConnected, Vec<usize>)> {
     let chis = plan.given_chi.map_or(vec![CONNECTED_CHI, 2 * CONNECTED_CHI], |chi| vec![chi]);
     let options = TuneOptions { updates: 8, seed: plan.seed, ..TuneOptions::default() };
-    Ok((measured(system, &chis, crate::ising::measure::CHAINS, &options)?, chis))
+    Ok((measured(system, &chis, crate::common::ising::measure::CHAINS, &options)?, chis))
 }
 
 /// The trials, `model` standing for the bond dimension.

@@ -1,6 +1,6 @@
 //! The pictures: configurations, energy and specific heat against β, acceptance against χ.
 
-use crate::progress::ProgressBar;
+use crate::common::progress::ProgressBar;
 use ndarray::{Array1, ArrayView1, Axis};
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::{RGBColor, WHITE};
@@ -9,12 +9,12 @@ use tensorjump::lattice::Square;
 use tensorjump::lattice::square::FreeFermions;
 use tensorjump::mcmc::{importance_mean, log_importance_weights, stationary_acceptance, weight_summary};
 
-use crate::Failure;
-use crate::ising::exact::{Exact, fermion_cost, is_free};
-use crate::ising::measure::{Averages, Measured};
-use crate::ising::system::{System, name_of};
-use crate::plotting::{self, BLUE, GREEN, INK, Mark, ORANGE, Panel, Series, figure};
-use crate::raster::{self, Image};
+use crate::common::Failure;
+use crate::common::ising::exact::{Exact, fermion_cost, is_free};
+use crate::common::ising::measure::{Averages, Measured};
+use crate::common::ising::system::{System, name_of};
+use crate::common::plotting::{self, BLUE, GREEN, INK, Mark, ORANGE, Panel, Series, figure};
+use crate::common::raster::{self, Image};
 
 /// Temperatures, as fractions of β, at which configurations are drawn.
 const FRACTIONS: [f64; 3] = [0.8, 1.0, 1.2];

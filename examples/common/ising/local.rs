@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::progress::ProgressBar;
+use crate::common::progress::ProgressBar;
 use ndarray::{Array1, Array2};
 use rand::{Rng, RngExt};
 use rand_xoshiro::Xoshiro256PlusPlus;
@@ -12,10 +12,10 @@ use tensorjump::lattice::square::{SiteHeatBath, SpinSweep, Spins, SwendsenWang, 
 use tensorjump::mcmc::autocorrelation;
 use tensorjump::{Result, Streams};
 
-use crate::Failure;
-use crate::ising::measure::{Averages, CHAINS, Measured, Method, Plan, independent};
-use crate::ising::system::{OBSERVABLES, System};
-use crate::timing::Pieces;
+use crate::common::Failure;
+use crate::common::ising::measure::{Averages, CHAINS, Measured, Method, Plan, independent};
+use crate::common::ising::system::{OBSERVABLES, System};
+use crate::common::timing::Pieces;
 
 /// The driver of a method.
 pub enum Dynamics<'a> {

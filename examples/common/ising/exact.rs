@@ -5,7 +5,7 @@ use tensorjump::Result;
 use tensorjump::lattice::square::FreeFermions;
 use tensorjump::lattice::{Geometry, Ising};
 
-use crate::ising::system::System;
+use crate::common::ising::system::System;
 
 /// Configurations that are enumerated.
 const ENUMERATED: f64 = 65536.0;

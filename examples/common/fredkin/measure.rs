@@ -1,6 +1,6 @@
 //! The three dynamics, each run from equilibrium and summarised.
 
-use crate::progress::ProgressBar;
+use crate::common::progress::ProgressBar;
 use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, Axis, stack};
 use rand::Rng;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use crate::progress::ProgressBar;
+use crate::common::progress::ProgressBar;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use tensorjump::lattice::SnakeMps;
 use tensorjump::lattice::square::{BoundaryMps, ContractOptions, contract};
@@ -12,11 +12,11 @@ use tensorjump::mcmc::{
 };
 use tensorjump::{Configs, Model, Result, Samples, SiteWeights, Streams};
 
-use crate::ising::connected;
-use crate::ising::local;
-use crate::ising::system::{OBSERVABLES, System};
-use crate::timing::Pieces;
-use crate::{Failure, choices};
+use crate::common::Failure;
+use crate::common::ising::connected;
+use crate::common::ising::local;
+use crate::common::ising::system::{OBSERVABLES, System};
+use crate::common::timing::Pieces;
 
 /// Default bond dimension of the boundary MPS.
 pub const BOUNDARY_CHI: usize = 8;
@@ -27,7 +27,7 @@ pub const WINDOW_CHI: usize = 4;
 /// Default bond dimension in the fields of the noise.
 pub const CONNECTED_CHI: usize = 2;
 
-choices! {
+crate::choices! {
     /// How configurations are made.
     pub enum Method {
         /// Row-wise boundary MPS: independent draws

@@ -4,15 +4,15 @@ use std::fs;
 
 use tensorjump::lattice::{Couplings, Geometry, Square};
 
-use crate::ising::system::System;
-use crate::{Failure, choices, options};
+use crate::common::Failure;
+use crate::common::ising::system::System;
 
 /// Sides of the lattice by default.
 const SIDE: usize = 32;
 /// Sites of the lattice.
 const SITES_LIMIT: usize = 1 << 24;
 
-choices! {
+crate::choices! {
     /// Which directions wrap around.
     pub enum Edges {
         /// No direction wraps around
@@ -24,7 +24,7 @@ choices! {
     }
 }
 
-choices! {
+crate::choices! {
     /// What sits on the sites.
     pub enum Kind {
         /// Spins, weight exp β(Σ J s s + Σ h s)
@@ -34,7 +34,7 @@ choices! {
     }
 }
 
-options! {
+crate::options! {
     /// Options of a model; energies in units of the coupling, β is the inverse temperature
     pub struct SystemOptions [] {
         /// What sits on the sites

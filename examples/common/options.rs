@@ -1,4 +1,4 @@
-//! Command lines. [`options!`](crate::options) declares a program's options once: their fields, help, defaults, what complaints name, and
+//! Command lines. [`options!`](crate::options!) declares a program's options once: their fields, help, defaults, what complaints name, and
 //! what `--json` records of them.
 
 use std::io::IsTerminal;
@@ -8,8 +8,8 @@ use lexopt::Arg;
 use serde::Serialize;
 use serde_json::{Map, Value as Json};
 
-use crate::Failure;
-use crate::output::{Folder, print};
+use crate::common::Failure;
+use crate::common::output::{Folder, print};
 
 /// What an option holds, or a group of options.
 pub trait Value {
@@ -45,7 +45,7 @@ pub struct Field<'a> {
     pub value: &'a mut dyn Value,
 }
 
-/// The options of a program, declared by [`options!`](crate::options).
+/// The options of a program, declared by [`options!`](crate::options!).
 pub trait Options: Default {
     /// What the program does.
     const ABOUT: &'static str;
@@ -219,7 +219,7 @@ macro_rules! options {
     (@shared [out $default:literal $(, $($rest:tt)*)?] $head:tt { $($own:tt)* }) => {
         $crate::options!(@shared [$($($rest)*)?] $head { $($own)*
             /// Folder of the pictures; beside --json none are drawn unless it is given
-            out: $crate::options::Out = $crate::options::Out::new($default),
+            out: $crate::common::options::Out = $crate::common::options::Out::new($default),
         });
     };
     (@shared [] ($(#[doc = $about:literal])+ $vis:vis struct $Name:ident) {
@@ -239,18 +239,18 @@ macro_rules! options {
             }
         }
 
-        impl $crate::options::Options for $Name {
+        impl $crate::common::options::Options for $Name {
             const ABOUT: &'static str = concat!($($about),+);
 
-            fn fields(&mut self) -> Vec<$crate::options::Field<'_>> {
+            fn fields(&mut self) -> Vec<$crate::common::options::Field<'_>> {
                 let mut fields = Vec::new();
-                $($crate::options::declare(&mut fields, stringify!($field), concat!($($help),+), &mut self.$field);)*
+                $($crate::common::options::declare(&mut fields, stringify!($field), concat!($($help),+), &mut self.$field);)*
                 fields
             }
 
             fn record(&self) -> serde_json::Map<String, serde_json::Value> {
                 let mut record = serde_json::Map::new();
-                $($crate::options::note(&mut record, stringify!($field), &self.$field);)*
+                $($crate::common::options::note(&mut record, stringify!($field), &self.$field);)*
                 record
             }
 
@@ -259,7 +259,7 @@ macro_rules! options {
             }
         }
 
-        impl $crate::options::Value for $Name {
+        impl $crate::common::options::Value for $Name {
             fn placeholder(&self) -> Option<&'static str> {
                 None
             }
@@ -270,10 +270,10 @@ macro_rules! options {
                 None
             }
             fn json(&self) -> serde_json::Value {
-                $crate::options::Options::record(self).into()
+                $crate::common::options::Options::record(self).into()
             }
-            fn group(&mut self) -> Option<Vec<$crate::options::Field<'_>>> {
-                Some($crate::options::Options::fields(self))
+            fn group(&mut self) -> Option<Vec<$crate::common::options::Field<'_>>> {
+                Some($crate::common::options::Options::fields(self))
             }
             fn is_group(&self) -> bool {
                 true
@@ -309,7 +309,7 @@ macro_rules! choices {
             }
         }
 
-        impl $crate::options::Value for $Name {
+        impl $crate::common::options::Value for $Name {
             fn placeholder(&self) -> Option<&'static str> {
                 Some("NAME")
             }
@@ -317,7 +317,7 @@ macro_rules! choices {
                 *self = match text {
                     $first => $Name::$First,
                     $($name => $Name::$Variant,)*
-                    _ => return Err($crate::options::none_of(self.choices())),
+                    _ => return Err($crate::common::options::none_of(self.choices())),
                 };
                 Ok(())
             }

@@ -7,10 +7,10 @@ use tensorjump::diffusion::ExactDiffusion;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
 use tensorjump::{Model, SiteWeights, Streams};
 
-use crate::Failure;
-use crate::fredkin::measure::{Measured, flips};
-use crate::plotting::{Axis, BLUE, GREEN, INK, Mark, ORANGE, Panel, Series, figure};
-use crate::raster::{self, Image};
+use crate::common::Failure;
+use crate::common::fredkin::measure::{Measured, flips};
+use crate::common::plotting::{Axis, BLUE, GREEN, INK, Mark, ORANGE, Panel, Series, figure};
+use crate::common::raster::{self, Image};
 
 /// Mean heights of independent draws against the exact profile, and their differences in units of the error.
 pub fn height_profile(
