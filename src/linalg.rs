@@ -6,7 +6,7 @@
 //!
 //! Scales are kept apart from numbers as powers of two (`M = 2^e M′`, largest `|M′|` in [½, 1)), which costs no rounding.
 
-use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayViewMut2, s};
 
 use crate::error::{Error, Result};
 
@@ -109,6 +109,42 @@ pub fn matmul_into(
         }
         out.assign(&copy);
     }
+}
+
+/// `x` with `R x = b` for an upper triangular `R`; none where a pivot is zero. Costs O(n²).
+pub(crate) fn solve_upper(r: ArrayView2<'_, f64>, b: ArrayView1<'_, f64>) -> Option<Array1<f64>> {
+    let mut x = b.to_owned();
+    for i in (0..x.len()).rev() {
+        let known: f64 = (i + 1..x.len()).map(|k| r[[i, k]] * x[k]).sum();
+        x[i] = (x[i] - known) / Some(r[[i, i]]).filter(|&pivot| pivot != 0.0)?;
+    }
+    Some(x)
+}
+
+/// The Cholesky factor `L`, lower triangular, of a symmetric matrix `M = L Lᵗ`, of which the lower triangle is read; none where a pivot is
+/// not positive. Costs O(n³).
+pub(crate) fn cholesky(mut m: Array2<f64>) -> Option<Array2<f64>> {
+    let n = m.nrows();
+    for j in 0..n {
+        for i in j..n {
+            let known: f64 = (0..j).map(|k| m[[i, k]] * m[[j, k]]).sum();
+            m[[i, j]] -= known;
+        }
+        let pivot = Some(m[[j, j]]).filter(|&pivot| pivot > 0.0)?.sqrt();
+        m.slice_mut(s![j.., j]).mapv_inplace(|v| v / pivot);
+        m.slice_mut(s![j, j + 1..]).fill(0.0);
+    }
+    Some(m)
+}
+
+/// `x` with `L Lᵗ x = b` for a Cholesky factor. Costs O(n²).
+pub(crate) fn solve_cholesky(l: ArrayView2<'_, f64>, b: ArrayView1<'_, f64>) -> Option<Array1<f64>> {
+    let mut y = b.to_owned();
+    for i in 0..y.len() {
+        let known: f64 = (0..i).map(|k| l[[i, k]] * y[k]).sum();
+        y[i] = (y[i] - known) / l[[i, i]];
+    }
+    solve_upper(l.t(), y.view())
 }
 
 /// A row-major slice as faer's matrix.

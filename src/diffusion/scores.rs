@@ -16,11 +16,11 @@
 //! Arrays have shape `(samples, sites, d_max)`: states before the noise for cavities and denoisers (`d_in_max`), after it for the rest
 //! (`d_out_max`); padding is zero. Cost `O(N d²)` a sample at most, `O(N d³)` once for [`cavities_from_conditionals`].
 
-use nalgebra::{DMatrix, DVector};
-use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, s};
+use ndarray::{Array2, Array3, ArrayView1, ArrayView3, ArrayViewMut1, s};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::linalg::{qr, solve_upper};
 use crate::model::{Configs, check_configs};
 use crate::noise::{Kernel, Noise};
 
@@ -292,8 +292,8 @@ pub fn cavities_from_conditionals(
 
 /// `c K = p` by a QR decomposition of `Kᵀ`, also for rectangular kernels with independent rows (masks).
 struct Solver {
-    q: DMatrix<f64>,
-    r: DMatrix<f64>,
+    q: Array2<f64>,
+    r: Array2<f64>,
     site: usize,
 }
 
@@ -305,19 +305,18 @@ impl Solver {
         if d_in > d_out {
             return Err(singular);
         }
-        let qr = DMatrix::from_fn(d_out, d_in, |b, a| table[[a, b]]).qr();
-        let (q, r) = (qr.q(), qr.r());
-        let pivots = r.diagonal().abs();
+        let (q, r) = qr(table.t())?;
+        let pivots = || r.diag().into_iter().map(|v| v.abs());
+        let (least, most) = (pivots().fold(f64::INFINITY, f64::min), pivots().fold(0.0, f64::max));
         // Rounding leaves pivots of some d·2⁻⁵² in a singular matrix of norm one.
-        if pivots.min() <= 4.0 * d_out as f64 * f64::EPSILON * pivots.max() {
+        if least <= 4.0 * d_out as f64 * f64::EPSILON * most {
             return Err(singular);
         }
         Ok(Solver { q, r, site })
     }
 
     fn apply(&self, p: ArrayView1<'_, f64>, mut c: ArrayViewMut1<'_, f64>) -> Result<()> {
-        let right = self.q.tr_mul(&DVector::from_iterator(p.len(), p.iter().copied()));
-        let solution = self.r.solve_upper_triangular(&right);
+        let solution = solve_upper(self.r.view(), self.q.t().dot(&p).view());
         let solution = solution.ok_or(Error::NotInvertible { what: "kernel", site: self.site })?;
         c.iter_mut().zip(&solution).for_each(|(to, from)| *to = *from);
         Ok(())

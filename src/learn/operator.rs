@@ -19,8 +19,7 @@
 
 use std::collections::BTreeMap;
 
-use nalgebra::{DMatrix, DVector};
-use ndarray::{Array2, Array3};
+use ndarray::{Array1, Array2, Array3};
 use rayon::prelude::*;
 
 use super::data::Data;
@@ -29,6 +28,7 @@ use super::tables::{check_neighbours, context, contexts, noise_axis};
 use crate::configs::match_dims;
 use crate::diffusion::Denoiser;
 use crate::error::{Error, Result};
+use crate::linalg::{cholesky, solve_cholesky};
 use crate::model::{Configs, check_configs};
 use crate::noise::{Kernel, Noise};
 
@@ -217,18 +217,19 @@ impl OperatorScores {
             let moment = |m: usize, n: usize| self.moment(&noised, kernel.dims_out(), &functions[m], &functions[n]);
             let ridge = |m: usize, n: usize| if m == n && n > 0 { self.ridge } else { 0.0 };
             let size = functions.len();
-            DMatrix::from_fn(size, size, |m, n| if m < n { 0.0 } else { moment(m, n) + ridge(m, n) }).cholesky()
+            let entry = |(m, n)| if m < n { 0.0 } else { moment(m, n) + ridge(m, n) };
+            cholesky(Array2::from_shape_fn((size, size), entry))
         };
         let factors: Vec<_> = self.functions.iter().map(factor).collect();
         let site = |(j, &group): (usize, &usize)| {
             let what = Error::NotInvertible { what: "matrix of moments", site: j };
-            let (functions, factor) = (&self.functions[group], factors[group].as_ref().ok_or(what)?);
+            let (functions, factor) = (&self.functions[group], factors[group].as_ref().ok_or(what.clone())?);
             let d = kernel.dims_out()[j];
             let mut a = Array2::zeros((functions.len(), d - 1));
             for s in 1..d {
                 let right = functions.iter().map(|f| self.shifted(&noised, kernel.dims_out(), f, (j, s)));
-                let x = factor.solve(&DVector::from_iterator(functions.len(), right));
-                a.column_mut(s - 1).iter_mut().zip(&x).for_each(|(to, from)| *to = *from);
+                let x = solve_cholesky(factor.view(), right.collect::<Array1<f64>>().view()).ok_or(what.clone())?;
+                a.column_mut(s - 1).assign(&x);
             }
             Ok(a)
         };
