@@ -5,8 +5,9 @@ const SCATTER: f64 = 0.1;
 /// What falls more slowly than this is about to level off.
 const LEAST: f64 = 0.5;
 
-/// The order of an error at steps `K/4`, `K/2` and `K`: `log₂` of the last ratio. None where the error does not fall as a power, that is where
-/// the two ratios disagree or hardly anything falls any more: it has then levelled off, and a number would mean nothing.
+/// The order of an error at steps `K/4`, `K/2` and `K`: `log₂` of the last ratio. None where the error does
+/// not fall as a power, that is where the two ratios disagree or hardly anything falls any more: it has then
+/// levelled off, and a number would mean nothing.
 pub fn order([quarter, half, whole]: [f64; 3]) -> Option<f64> {
     let (before, last) = ((quarter / half).log2(), (half / whole).log2());
     (last >= LEAST && (last - before).abs() <= SCATTER).then_some(last)

@@ -1,5 +1,5 @@
-//! What the examples `fredkin` and `ising` share with the large programs in `studies/`: options, output, progress, tables, pictures, and
-//! the measurements on Fredkin chains and Ising models.
+//! What the examples `fredkin` and `ising` share with the large programs in `studies/`: options, output,
+//! progress, tables, pictures, and the measurements on Fredkin chains and Ising models.
 
 // Each example compiles this module for itself and uses its own part of it; nobody else calls it.
 #![allow(dead_code, clippy::missing_errors_doc, clippy::missing_panics_doc)]

@@ -1,5 +1,5 @@
-//! Command lines. [`options!`](crate::options!) declares a program's options once: their fields, help, defaults, what complaints name, and
-//! what `--json` records of them.
+//! Command lines. [`options!`](crate::options!) declares a program's options once: their fields, help,
+//! defaults, what complaints name, and what `--json` records of them.
 
 use std::io::IsTerminal;
 use std::path::PathBuf;
@@ -149,8 +149,8 @@ impl<T: Value + Default> Value for Vec<T> {
     }
 }
 
-/// The folder of the pictures. The rule of all programs: pictures are drawn as long as text is printed; beside a JSON object only where
-/// `--out` was given.
+/// The folder of the pictures. The rule of all programs: pictures are drawn as long as text is printed;
+/// beside a JSON object only where `--out` was given.
 #[derive(Debug, Clone, Default)]
 pub struct Out {
     default: &'static str,
@@ -189,10 +189,11 @@ impl Value for Out {
     }
 }
 
-/// Declares a program's options: `options! { /// About. struct Options [seed, threads, json, out "out/name"] { /// Help. name: Type = default, } }`.
+/// Declares a program's options: `options! { /// About. struct Options [seed, threads, json, out "out/name"]
+/// { /// Help. name: Type = default, } }`.
 ///
-/// In brackets stand those that many programs have, in the braces its own; the default may be left out where the type has one. A field may
-/// also be a group, that is another such struct.
+/// In brackets stand those that many programs have, in the braces its own; the default may be left out where
+/// the type has one. A field may also be a group, that is another such struct.
 #[macro_export]
 macro_rules! options {
     ($(#[doc = $about:literal])+ $vis:vis struct $Name:ident [$($shared:tt)*] { $($own:tt)* }) => {
@@ -284,8 +285,8 @@ macro_rules! options {
     (@default $type:ty, $default:expr) => { $default };
 }
 
-/// Declares an enumeration that options can hold: `choices! { /// Doc. pub enum Name { /// Help. Variant = "as on the command line", } }`.
-/// The first variant is the default.
+/// Declares an enumeration that options can hold: `choices! { /// Doc. pub enum Name { /// Help. Variant =
+/// "as on the command line", } }`. The first variant is the default.
 #[macro_export]
 macro_rules! choices {
     ($(#[$meta:meta])* $vis:vis enum $Name:ident {

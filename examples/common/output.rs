@@ -56,7 +56,8 @@ impl Folder {
     }
 }
 
-/// Prints the results, then draws the pictures where there is a folder for them: a full disk loses no results.
+/// Prints the results, then draws the pictures where there is a folder for them: a full disk loses no
+/// results.
 pub fn finish(
     text: &str,
     folder: Option<&Folder>,

@@ -1,15 +1,18 @@
-//! Equilibrium of the stochastic Fredkin chain by tensor-network diffusion moves (arXiv 2407.11133), against exact values.
+//! Equilibrium of the stochastic Fredkin chain by tensor-network diffusion moves (arXiv 2407.11133), against
+//! exact values.
 //!
 //! ```text
 //! cargo run --release --example fredkin
-//! cargo run --release --example fredkin -- --sites 400 --c 0.5 --chi 16     # a truncated model: see the missing mass
-//! cargo run --release --example fredkin -- --json > fredkin.json            # one JSON object, nothing else, on stdout
+//! # a truncated model: see the missing mass
+//! cargo run --release --example fredkin -- --sites 400 --c 0.5 --chi 16
+//! cargo run --release --example fredkin -- --json > fredkin.json  # one JSON object, nothing else, on stdout
 //! ```
 //!
-//! Compares three dynamics for the same law, all started in equilibrium: the *disconnected* move (independent draws of the
-//! matrix-product law), *connected* moves (flip noise for a time T, exact denoising) and the *local* dynamics (Metropolis swaps of
-//! neighbours). With `--chi`, the chains of the first two start in the truncated law, those of the local dynamics in the exact one.
-//! Pictures go to `--out` (default `out/fredkin`).
+//! Compares three dynamics for the same law, all started in equilibrium: the *disconnected* move (independent
+//! draws of the matrix-product law), *connected* moves (flip noise for a time T, exact denoising) and the
+//! *local* dynamics (Metropolis swaps of neighbours). With `--chi`, the chains of the first two start in the
+//! truncated law, those of the local dynamics in the exact one. Pictures go to `--out` (default
+//! `out/fredkin`).
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -45,7 +48,8 @@ crate::options! {
         chi: Option<usize>,
         /// Noise times of the connected moves, separated by commas, in inverse flip rates
         noise_times: Vec<f64> = vec![0.03, 0.1, 0.2, 0.5, 1.0],
-        /// Recorded configurations of each move, all chains together (at least 2 a chain; rounded up to a multiple of the chains)
+        /// Recorded configurations of each move, all chains together (at least 2 a chain; rounded up to a
+        /// multiple of the chains)
         samples: usize = 16_384,
         /// Markov chains run side by side
         chains: usize = 8,

@@ -1,18 +1,21 @@
-//! Equilibrium of Ising and Potts models on square lattices: tensor-network draws, windows and connected moves against Metropolis, heat bath, clusters
-//! and exact values.
+//! Equilibrium of Ising and Potts models on square lattices: tensor-network draws, windows and connected
+//! moves against Metropolis, heat bath, clusters and exact values.
 //!
 //! ```text
-//! cargo run --release --example ising                                              # 32 × 32 at β_c, all methods
+//! cargo run --release --example ising  # 32 × 32 at β_c, all methods
 //! cargo run --release --example ising -- --rows 64 --cols 64 --method boundary --chi 8 --json
 //! cargo run --release --example ising -- --couplings pmj:1 --beta 1.5              # a spin glass
 //! cargo run --release --example ising -- --geometry cylinder --rows 8 --cols 8 --method snake --noise-time 0.2
-//! cargo run --release --example ising -- --geometry torus --method window           # a row and a column clamped at random
-//! cargo run --release --example ising -- --method connected --rows 64 --cols 64     # noise time, χ and inner draws tuned
+//! # a row and a column clamped at random
+//! cargo run --release --example ising -- --geometry torus --method window
+//! # noise time, χ and inner draws tuned
+//! cargo run --release --example ising -- --method connected --rows 64 --cols 64
 //! cargo run --release --example ising -- --model potts --q 3 --method sw --geometry torus
 //! ```
 //!
-//! Without `--method` all methods that apply are compared (but `window` and `connected`, which are slow), in two tables and three pictures (in `--out`, default `out/ising`). `--json` measures
-//! one method (default: boundary) and prints one JSON object, nothing else, on stdout; keys that do not apply are null.
+//! Without `--method` all methods that apply are compared (but `window` and `connected`, which are slow), in
+//! two tables and three pictures (in `--out`, default `out/ising`). `--json` measures one method (default:
+//! boundary) and prints one JSON object, nothing else, on stdout; keys that do not apply are null.
 
 #[path = "../common/mod.rs"]
 mod common;

@@ -9,7 +9,8 @@ use tensorjump::lattice::{Geometry, Square};
 
 /// States of a line that a snake MPS can follow: those of twelve spins.
 const SNAKE_STATES: f64 = 4096.0;
-/// Circumference and length of the cylinder on which the snake MPS is compared where the lattice is too wide for it.
+/// Circumference and length of the cylinder on which the snake MPS is compared where the lattice is too wide
+/// for it.
 const SNAKE_CYLINDER: usize = 8;
 /// Recorded configurations by default, and where each takes a contraction.
 const SAMPLES: usize = 16_384;
@@ -18,21 +19,26 @@ const SLOW_SAMPLES: usize = 1024;
 const WINDOW: usize = 32;
 
 crate::options! {
-    /// Ising models on square lattices: tensor-network draws against Metropolis, heat bath, Wolff and exact values
+    /// Ising models on square lattices: tensor-network draws against Metropolis, heat bath, Wolff and exact
+    /// values
     pub struct Options [seed, threads, json, out "out/ising"] {
         /// The model
         model: SystemOptions,
         /// Only this method
         method: Option<Method>,
-        /// Bond dimension of the tensor network (default: 8 for boundary, 4 for window, 64 for snake, tuned or 2 for connected)
+        /// Bond dimension of the tensor network (default: 8 for boundary, 4 for window, 64 for snake, tuned
+        /// or 2 for connected)
         chi: Option<usize>,
         /// Two successive values of log Z by contraction agree to this
         log_z_tol: f64 = 1e-6,
-        /// Noise time of connected moves, in inverse rates to each other state (default: tuned for connected; independent draws for boundary, snake)
+        /// Noise time of connected moves, in inverse rates to each other state (default: tuned for connected;
+        /// independent draws for boundary, snake)
         noise_time: Option<f64>,
-        /// Rows and columns of a window, within the lattice (default: all of an open lattice, all but one around a torus, at most 32)
+        /// Rows and columns of a window, within the lattice (default: all of an open lattice, all but one
+        /// around a torus, at most 32)
         window: Option<usize>,
-        /// Recorded configurations of each method, chains: rounded up to a multiple of 8 (default: 16384; window and connected: 1024)
+        /// Recorded configurations of each method, chains: rounded up to a multiple of 8 (default: 16384;
+        /// window and connected: 1024)
         samples: Option<usize>,
     }
 }
@@ -146,7 +152,8 @@ impl Options {
         Ok(runs)
     }
 
-    /// The model itself where a snake can follow its lines, else one of the same kind on a small cylinder; none for files.
+    /// The model itself where a snake can follow its lines, else one of the same kind on a small cylinder;
+    /// none for files.
     fn snake_model(&self, system: &System) -> Result<Option<System>, Failure> {
         if fits_snake(system) && system.lattice().geometry() != Geometry::Torus {
             return Ok(Some(system.clone()));

@@ -1,6 +1,7 @@
 //! The seven laws on the plane: draws and exact densities.
 //!
-//! Four of them are curves with noise: their density is an integral along the curve, by a midpoint rule much finer than the noise.
+//! Four of them are curves with noise: their density is an integral along the curve, by a midpoint rule much
+//! finer than the noise.
 
 use std::f64::consts::{PI, TAU};
 
@@ -176,8 +177,9 @@ impl Planar {
     }
 }
 
-/// Density of the pinwheel before the factor 2: the features `f` are turned by an angle that depends on the first of them, so the
-/// radius is kept and the polar angle `φ` of `f` solves `φ − angle(f_0) = arg v`, one equation an arm.
+/// Density of the pinwheel before the factor 2: the features `f` are turned by an angle that depends on the
+/// first of them, so the radius is kept and the polar angle `φ` of `f` solves `φ − angle(f_0) = arg v`, one
+/// equation an arm.
 fn pinwheel(v: [f64; 2]) -> f64 {
     const STEPS: usize = 64;
     let (radius, direction) = (v[0].hypot(v[1]), v[1].atan2(v[0]));

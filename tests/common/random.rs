@@ -5,7 +5,9 @@ use rand::RngExt;
 use tensorjump::dense::DenseLaw;
 use tensorjump::{Stream, Streams};
 
-/// Checks a property for so many random cases; where one fails, its number is printed, and `check(&mut random_case(number))` repeats it.
+/// Checks a property for so many random cases; the number of one that fails is printed.
+///
+/// `check(&mut random_case(number))` repeats it.
 pub fn random_cases(cases: usize, check: impl Fn(&mut Stream)) {
     for case in 0..cases {
         let run = std::panic::AssertUnwindSafe(|| check(&mut random_case(case)));

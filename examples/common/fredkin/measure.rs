@@ -52,7 +52,8 @@ pub struct Measured {
     pub area: SeriesMean,
     /// CPU time of all threads, in seconds.
     pub cpu_seconds: f64,
-    /// Largest `log π − log P_θ` of the visited configurations, in nats; none for the local dynamics, which has no model.
+    /// Largest `log π − log P_θ` of the visited configurations, in nats; none for the local dynamics, which
+    /// has no model.
     pub max_log_weight: Option<f64>,
     /// Proposals from configurations that the model does not know.
     pub unsupported: usize,
@@ -90,7 +91,8 @@ pub fn all(
     exact: &Equilibrium,
     bar: &ProgressBar,
 ) -> Result<Vec<Measured>> {
-    // Chains start in equilibrium and need no warm-up: in that of the model, hence inside its support, where it proposes.
+    // Chains start in equilibrium and need no warm-up: in that of the model, hence inside its support, where
+    // it proposes.
     let draw = |law: &FredkinModel| {
         law.sample(&SiteWeights::Uniform, plan.chains, &Streams::new(plan.seed).domain("start")).map(|draws| draws.x)
     };

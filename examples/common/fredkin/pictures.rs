@@ -54,7 +54,8 @@ pub fn height_profile(
     figure(820, &panels)
 }
 
-/// Acceptance, autocorrelation time and efficiency of the connected moves against noise time; the other moves as levels.
+/// Acceptance, autocorrelation time and efficiency of the connected moves against noise time; the other moves
+/// as levels.
 pub fn noise_time(chain: &Fredkin, moves: &[Measured]) -> Result<String, Failure> {
     let mut times: Vec<f64> = moves.iter().filter_map(|m| m.noise_time).collect();
     times.sort_by(f64::total_cmp);

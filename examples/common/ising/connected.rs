@@ -35,7 +35,8 @@ pub fn measured(system: &System, chis: &[usize], chains: usize, options: &TuneOp
     tune_connected(system.target(), &laws, &noise(system)?, options, &mut chains, &observe, &mut clock)
 }
 
-/// Noise time, bond dimension (of 2 and 4, unless one was given) and number of inner draws; and the bond dimensions tried.
+/// Noise time, bond dimension (of 2 and 4, unless one was given) and number of inner draws; and the bond
+/// dimensions tried.
 pub fn tune(system: &System, plan: &Plan) -> Result<(TunedConnected, Vec<usize>)> {
     let chis = plan.given_chi.map_or(vec![CONNECTED_CHI, 2 * CONNECTED_CHI], |chi| vec![chi]);
     let options = TuneOptions { updates: 8, seed: plan.seed, ..TuneOptions::default() };

@@ -66,7 +66,8 @@ impl<'a> Dynamics<'a> {
         })
     }
 
-    /// Makes `count` updates; returns how many changes of sites (windows, clusters) were proposed and accepted.
+    /// Makes `count` updates; returns how many changes of sites (windows, clusters) were proposed and
+    /// accepted.
     pub fn advance(&self, state: &mut State, count: usize, rng: &mut impl Rng) -> Result<(usize, usize)> {
         let mut done = (0, 0);
         let mut add = |(proposed, accepted): (usize, usize)| done = (done.0 + proposed, done.1 + accepted);
@@ -166,8 +167,9 @@ impl<'a> Ensemble<'a> {
         Ok(Series { values, proposed: sum(&|done| done.0), accepted: sum(&|done| done.1) })
     }
 
-    /// Warms up, and returns how many updates apart records should be: the slower of energy and |m| then has τ of some ten records. Runs
-    /// of 256 records, each twice as long as the one before, make at least 20 τ in all.
+    /// Warms up, and returns how many updates apart records should be: the slower of energy and |m| then has
+    /// τ of some ten records. Runs of 256 records, each twice as long as the one before, make at least 20 τ
+    /// in all.
     pub fn warm_up(&mut self, limit: usize) -> Result<usize> {
         /// Largest τ in records.
         const RESOLVED: f64 = 12.0;

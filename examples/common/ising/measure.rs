@@ -44,7 +44,8 @@ crate::choices! {
         Sw = "sw",
         /// Windows erased and redrawn by boundary states; tori too
         Window = "window",
-        /// Connected moves: boundary MPS in the fields of the noise; noise time and bond dimension tuned unless given
+        /// Connected moves: boundary MPS in the fields of the noise; noise time and bond dimension tuned
+        /// unless given
         Connected = "connected",
     }
 }
@@ -330,7 +331,8 @@ impl Averages {
         })
     }
 
-    /// Of series of chains, shape `(records, chains)` each; with the autocorrelation times of energy and |m|, in updates.
+    /// Of series of chains, shape `(records, chains)` each; with the autocorrelation times of energy and |m|,
+    /// in updates.
     pub fn of_series(system: &System, series: [Array2<f64>; 3], thin: usize) -> Result<(Self, [Tau; 2])> {
         let shape = series[0].dim();
         let tau = |values: Array2<f64>| {
@@ -350,7 +352,8 @@ impl Averages {
 /// Chains run side by side.
 pub const CHAINS: usize = 8;
 
-/// Connected moves: noise for a time, some draws of the network for each noisy configuration, accepted with the triple rule.
+/// Connected moves: noise for a time, some draws of the network for each noisy configuration, accepted with
+/// the triple rule.
 fn moves(
     network: &Network,
     system: &System,
@@ -360,7 +363,8 @@ fn moves(
 ) -> std::result::Result<Measured, Failure> {
     let noise = connected::noise(system)?;
     let dynamics = InnerDraws::new(Connected::new(network.law(), noise.kernel(0.0, time)?)?, draws)?;
-    // Chains start in the law of the network, which is close to that of the model; a fifth of the run for what is missing.
+    // Chains start in the law of the network, which is close to that of the model; a fifth of the run for
+    // what is missing.
     let start = network.draw(CHAINS, &Streams::new(plan.seed).domain("start"))?.0.x;
     let mut chains = Chains::new(system.target(), start)?;
     let updates = plan.samples.div_ceil(CHAINS);

@@ -47,7 +47,8 @@ crate::options! {
         rows: Option<usize>,
         /// Columns of the lattice (default: 32, or those of the coupling file)
         cols: Option<usize>,
-        /// Inverse temperature (default: the critical point of the square lattice, 0.4407 for Ising, log(1 + √q) for Potts)
+        /// Inverse temperature (default: the critical point of the square lattice, 0.4407 for Ising, log(1 +
+        /// √q) for Potts)
         beta: Option<f64>,
         /// Uniform field (default: none, or that of the coupling file)
         field: Option<f64>,

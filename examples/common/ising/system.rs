@@ -113,8 +113,8 @@ impl System {
         }
     }
 
-    /// Windows, one anywhere in each update where all but a row and a column fit in, else a sweep of them; with the flip of all spins where the model
-    /// has it.
+    /// Windows, one anywhere in each update where all but a row and a column fit in, else a sweep of them;
+    /// with the flip of all spins where the model has it.
     pub fn windows(&self, [rows, cols]: [usize; 2], chi: usize) -> Result<Windows<'_>> {
         let windows = match self {
             System::Ising(ising) => Windows::ising(ising, rows, cols, chi),
@@ -125,8 +125,8 @@ impl System {
         Ok(windows.clone().with_flip().unwrap_or(windows))
     }
 
-    /// The observables of configurations, shape `(samples, 3)`: totals, and the magnetisation per site, for Potts models
-    /// `(q n/N − 1)/(q − 1)`, `n` sites in the commonest state.
+    /// The observables of configurations, shape `(samples, 3)`: totals, and the magnetisation per site, for
+    /// Potts models `(q n/N − 1)/(q − 1)`, `n` sites in the commonest state.
     pub fn observe(&self, x: Configs<'_>) -> Result<Array2<f64>> {
         let columns = match self {
             System::Ising(ising) => [ising.energy(x)?, ising.field_energy(x)?, ising.magnetisation(x)?],

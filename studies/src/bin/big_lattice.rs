@@ -1,7 +1,8 @@
-//! The critical Ising model on a large torus by windows: energy against the exact value, memory, seconds a sweep beside Metropolis and Wolff.
+//! The critical Ising model on a large torus by windows: energy against the exact value, memory, seconds a
+//! sweep beside Metropolis and Wolff.
 //!
 //! ```text
-//! cargo run --release -p tensorjump-studies --bin big_lattice                       # 1024 × 1024, windows of 32 × 32, χ = 4
+//! cargo run --release -p tensorjump-studies --bin big_lattice  # 1024 × 1024, windows of 32 × 32, χ = 4
 //! cargo run --release -p tensorjump-studies --bin big_lattice -- --size 256 --starts 16 --json
 //! ```
 //!
@@ -11,8 +12,9 @@
 //! E/N = −√2 − 2 θ₂θ₃θ₄/(θ₂+θ₃+θ₄) / L + O(1/L³) = −√2 − 0.62245/L,        θ_i(q = e^{−π}).
 //! ```
 //!
-//! Windows of side `w` relax waves longer than `w` slowly, in `(L/w)²` sweeps and more; a configuration of 1024² sites is equilibrated by
-//! Swendsen–Wang first (`--warm-up` sweeps from random spins), and windows carry on. The error is that of independent starts.
+//! Windows of side `w` relax waves longer than `w` slowly, in `(L/w)²` sweeps and more; a configuration of
+//! 1024² sites is equilibrated by Swendsen–Wang first (`--warm-up` sweeps from random spins), and windows
+//! carry on. The error is that of independent starts.
 
 use std::fs;
 use std::process::ExitCode;
@@ -172,7 +174,8 @@ fn run() -> Result<(), Failure> {
     finish(&text, folder.as_ref(), || Ok(vec![("configuration.svg", picture(lattice, &x)?)]))
 }
 
-/// CPU seconds of a Metropolis sweep, and of Wolff clusters that flip as many spins as there are, from an equilibrated configuration.
+/// CPU seconds of a Metropolis sweep, and of Wolff clusters that flip as many spins as there are, from an
+/// equilibrated configuration.
 fn local_speed(ising: &Ising, x: &[u8], seed: u64) -> Result<(f64, f64), Failure> {
     let lattice = ising.lattice();
     let (sweep, wolff) = (SpinSweep::metropolis(ising)?, Wolff::new(ising)?);

@@ -1,5 +1,5 @@
-//! Connected moves in the fields of the noisy configuration: acceptance, time and squared jump at the noise times of the literature, on one
-//! thread.
+//! Connected moves in the fields of the noisy configuration: acceptance, time and squared jump at the noise
+//! times of the literature, on one thread.
 //!
 //! ```text
 //! cargo run --release -p tensorjump-studies --bin ising_moves                       # 32 × 32 at β_c, χ = 2

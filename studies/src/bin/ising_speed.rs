@@ -1,4 +1,5 @@
-//! Independent configurations in a second of CPU time, on one thread, all in one run: boundary MPS, Wolff, Metropolis.
+//! Independent configurations in a second of CPU time, on one thread, all in one run: boundary MPS, Wolff,
+//! Metropolis.
 //!
 //! `cargo run --release -p tensorjump-studies --bin ising_speed [-- --json]`
 
@@ -19,7 +20,8 @@ use tensorjump_studies::table::{number, render};
 use tensorjump_studies::timing::Pieces;
 use tensorjump_studies::{Failure, options, progress};
 
-/// Sides of the open squares, each with the bond dimensions to measure: about the best for independent configurations, and a larger one.
+/// Sides of the open squares, each with the bond dimensions to measure: about the best for independent
+/// configurations, and a larger one.
 const SIDES: [(usize, [usize; 2]); 4] = [(16, [4, 12]), (32, [4, 8]), (64, [4, 8]), (128, [6, 8])];
 /// Draws at a time, and repetitions.
 const BLOCK: usize = 1024;

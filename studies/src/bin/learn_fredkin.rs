@@ -1,12 +1,14 @@
-//! The stochastic Fredkin chain: a Born MPS learned from the log-weight alone by Monte Carlo in the loop (arXiv 2407.11133).
+//! The stochastic Fredkin chain: a Born MPS learned from the log-weight alone by Monte Carlo in the loop
+//! (arXiv 2407.11133).
 //!
 //! ```text
-//! cargo run --release -p tensorjump-studies --bin learn_fredkin                                                  # the grid over c
-//! cargo run --release -p tensorjump-studies --bin learn_fredkin -- --sites 40 --c 0.5 --chi 11 --json            # one model, one JSON object on stdout
+//! cargo run --release -p tensorjump-studies --bin learn_fredkin  # the grid over c
+//! # one model, one JSON object on stdout
+//! cargo run --release -p tensorjump-studies --bin learn_fredkin -- --sites 40 --c 0.5 --chi 11 --json
 //! ```
 //!
-//! Learning starts from the flat path `1010…` at small c, where paths stay low, and c is raised with model and chains carried along. Exact
-//! draws serve to measure the final model only (missing mass, exact area).
+//! Learning starts from the flat path `1010…` at small c, where paths stay low, and c is raised with model
+//! and chains carried along. Exact draws serve to measure the final model only (missing mass, exact area).
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -44,7 +46,8 @@ options! {
         c: Option<f64>,
         /// Largest bond dimension (default: the exact rank)
         chi: Option<usize>,
-        /// Draws of the model a round; chains visit half as many configurations (default 65536, for the grid 8192)
+        /// Draws of the model a round; chains visit half as many configurations (default 65536, for the grid
+        /// 8192)
         draws: Option<usize>,
         /// Rounds of learning at c (default 24, for the grid 12)
         rounds: Option<usize>,
@@ -93,7 +96,8 @@ fn run() -> Result<(), Failure> {
     grid((draws.unwrap_or(8192), rounds.unwrap_or(12)), &options)
 }
 
-/// The grid over c through 1/2 at two bond dimensions, and moves at c = 1/2 beside the exact model truncated to the smaller one.
+/// The grid over c through 1/2 at two bond dimensions, and moves at c = 1/2 beside the exact model truncated
+/// to the smaller one.
 fn grid(budget: (usize, usize), options: &Options) -> Result<(), Failure> {
     let folder = options.out.open(options.json)?;
     let bar = progress::bar((GRID.len() * CHIS.len()) as u64);

@@ -1,8 +1,11 @@
-//! Learned scores against the exact ones: `cargo run --release -p tensorjump-studies --bin learned_scores [-- --json]`.
+//! Learned scores against the exact ones: `cargo run --release -p tensorjump-studies --bin learned_scores [--
+//! --json]`.
 //!
-//! Each learner gets the same samples of a 10-site model; its conditional laws `p_θ(y_j | y_{−j}, t)` are compared with the exact ones by
-//! enumeration (d = 2) or on 4096 fresh noised configurations, `KL per site = (1/N) Σ_j E KL(p_j ‖ p̂_j)`, averaged uniformly over the times with `α_t` in [.05, .95]. Beside it the likelihood bound of fresh samples, and how far it is above that of
-//! the exact conditionals. All in nats. Then the Glauber process with learned classifiers: the law of its draws by enumeration.
+//! Each learner gets the same samples of a 10-site model; its conditional laws `p_θ(y_j | y_{−j}, t)` are
+//! compared with the exact ones by enumeration (d = 2) or on 4096 fresh noised configurations, `KL per site =
+//! (1/N) Σ_j E KL(p_j ‖ p̂_j)`, averaged uniformly over the times with `α_t` in [.05, .95]. Beside it the
+//! likelihood bound of fresh samples, and how far it is above that of the exact conditionals. All in nats.
+//! Then the Glauber process with learned classifiers: the law of its draws by enumeration.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -71,7 +74,8 @@ fn cases() -> Result<Vec<Case>, Failure> {
     ])
 }
 
-/// Configurations at time `t` with weights that sum to one: all of them, or `DRAWS` draws where there are more than that.
+/// Configurations at time `t` with weights that sum to one: all of them, or `DRAWS` draws where there are
+/// more than that.
 fn noised(case: &Case, t: f64, streams: &Streams) -> Result<(Array2<u8>, Array1<f64>), Failure> {
     let (dims, kernel) = (case.noise.dims_out(), case.noise.kernel(0.0, t)?);
     let size: usize = dims.iter().product();
@@ -90,7 +94,8 @@ fn noised(case: &Case, t: f64, streams: &Streams) -> Result<(Array2<u8>, Array1<
     Ok((y.select(Axis(0), &possible), weights.select(Axis(0), &possible)))
 }
 
-/// Mean KL a site between the conditionals of a learner and the exact ones; the same configurations for every learner.
+/// Mean KL a site between the conditionals of a learner and the exact ones; the same configurations for every
+/// learner.
 fn kl_per_site(case: &Case, learned: &dyn Denoiser, times: usize, seed: u64) -> Result<f64, Failure> {
     let exact = ExactDenoiser::new(case.model.as_ref(), &case.noise)?;
     let (first, last) = (time_of_signal(&case.noise, 0.95)?, time_of_signal(&case.noise, 0.05)?);
@@ -103,7 +108,8 @@ fn kl_per_site(case: &Case, learned: &dyn Denoiser, times: usize, seed: u64) -> 
     Ok(mean)
 }
 
-/// The likelihood bound of fresh samples with what a score alone gives at its ends (products), in nats a site; the same noised copies for every denoiser.
+/// The likelihood bound of fresh samples with what a score alone gives at its ends (products), in nats a
+/// site; the same noised copies for every denoiser.
 fn bound_per_site(case: &Case, denoiser: &dyn Denoiser, seed: u64) -> Result<f64, Failure> {
     let (streams, noise) = (Streams::new(seed).domain("bound"), &case.noise);
     let x = case.model.sample(&SiteWeights::Uniform, 256, &streams)?.x;
@@ -171,8 +177,8 @@ fn learners(case: &Case, seed: u64) -> Vec<Learner<'_>> {
     list
 }
 
-/// The law of `X_0` after all heat baths of a Glauber process from the exact law of `X_T`, by enumeration: total variation from the data law, and KL
-/// of the data law from it, in nats.
+/// The law of `X_0` after all heat baths of a Glauber process from the exact law of `X_T`, by enumeration:
+/// total variation from the data law, and KL of the data law from it, in nats.
 fn glauber_error(case: &Case, conditionals: &dyn SiteConditionals) -> Result<[f64; 2], Failure> {
     let (truth, tokens) = (DenseLaw::of(case.model.as_ref())?, conditionals.tokens());
     let drawn = glauber_law(conditionals, &truth.noised(&tokens.kernel(tokens.steps())?)?)?;

@@ -1,7 +1,8 @@
 //! Contractions of every open and cylinder case of the exact reference values in `tests/reference`.
 //!
-//! `cargo run --release -p tensorjump-studies --bin reference_values -- --json`: one row a case, with the error of log Z, the bond dimension at which two successive
-//! values agreed, and the seconds it took; `--max-cols` leaves out wide lattices.
+//! `cargo run --release -p tensorjump-studies --bin reference_values -- --json`: one row a case, with the
+//! error of log Z, the bond dimension at which two successive values agreed, and the seconds it took;
+//! `--max-cols` leaves out wide lattices.
 
 #[path = "../../../tests/common/reference.rs"]
 mod reference;

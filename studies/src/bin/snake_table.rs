@@ -1,13 +1,14 @@
-//! The snake MPS on the cylinder (arXiv 2407.11133) against reference values: acceptance at the critical point, connected moves,
-//! weighted averages.
+//! The snake MPS on the cylinder (arXiv 2407.11133) against reference values: acceptance at the critical
+//! point, connected moves, weighted averages.
 //!
 //! ```text
 //! cargo run --release -p tensorjump-studies --bin snake_table
-//! cargo run --release -p tensorjump-studies --bin snake_table -- --table acceptance --json    # one JSON object, nothing else, on stdout
+//! # one JSON object, nothing else, on stdout
+//! cargo run --release -p tensorjump-studies --bin snake_table -- --table acceptance --json
 //! ```
 //!
-//! The reference acceptances are those of an optimal SVD truncation, computed by independent code; energies, m² and log Z are exact
-//! (`tests/reference/ising.json`). The inefficiency is 2τ = 1 + 2Σρ.
+//! The reference acceptances are those of an optimal SVD truncation, computed by independent code; energies,
+//! m² and log Z are exact (`tests/reference/ising.json`). The inefficiency is 2τ = 1 + 2Σρ.
 
 use std::process::ExitCode;
 

@@ -1,16 +1,20 @@
-//! ±J spin glass on an open square: independent draws by boundary states against tuned parallel tempering, on one thread.
+//! ±J spin glass on an open square: independent draws by boundary states against tuned parallel tempering, on
+//! one thread.
 //!
 //! ```text
-//! cargo run --release -p tensorjump-studies --bin spin_glass                          # 32 × 32, β = 2, χ = 8 and 16
+//! cargo run --release -p tensorjump-studies --bin spin_glass  # 32 × 32, β = 2, χ = 8 and 16
 //! cargo run --release -p tensorjump-studies --bin spin_glass -- --beta 3 --chi 16,24
-//! cargo run --release -p tensorjump-studies --bin spin_glass -- --size 64 --chi 8,16,24 --draws 20000 --updates 20000     # two minutes
+//! # two minutes
+//! cargo run --release -p tensorjump-studies --bin spin_glass -- --size 64 --chi 8,16,24 --draws 20000 --updates 20000
 //! ```
 //!
-//! Both sides give two chains at β, and `q = Σ s_a s_b / N` between them. Independent configurations per CPU second are `1/(2 τ c)`, `τ` the
-//! autocorrelation time of `q` and `c` the CPU time of an update of one chain: all temperatures of a ladder, or one draw with its acceptance test.
-//! Tempering runs on packed spins (64 sites a word), and is tuned: ladders for several swap rates, several numbers of sweeps between
-//! exchanges, the best of them counts. `|q|` and the energy are measured beside `q`, and the slowest of the three
-//! counts: a ladder whose hot end is too cold shuffles a few frozen configurations, which looks fast in `q` alone.
+//! Both sides give two chains at β, and `q = Σ s_a s_b / N` between them. Independent configurations per CPU
+//! second are `1/(2 τ c)`, `τ` the autocorrelation time of `q` and `c` the CPU time of an update of one
+//! chain: all temperatures of a ladder, or one draw with its acceptance test. Tempering runs on packed spins
+//! (64 sites a word), and is tuned: ladders for several swap rates, several numbers of sweeps between
+//! exchanges, the best of them counts. `|q|` and the energy are measured beside `q`, and the slowest of the
+//! three counts: a ladder whose hot end is too cold shuffles a few frozen configurations, which looks fast in
+//! `q` alone.
 
 use std::process::ExitCode;
 
@@ -106,8 +110,9 @@ struct Measured {
     detail: Value,
 }
 
-/// Autocorrelation time: the larger of Sokal's window and of 16 blocks. Exchanges shuffle configurations among the walkers, so that a fast
-/// decay can hide a slow one of small weight: the window stops too early, and only the means of long blocks show it.
+/// Autocorrelation time: the larger of Sokal's window and of 16 blocks. Exchanges shuffle configurations
+/// among the walkers, so that a fast decay can hide a slow one of small weight: the window stops too early,
+/// and only the means of long blocks show it.
 fn tau(series: &[f64]) -> Result<f64, Failure> {
     const BLOCKS: usize = 16;
     let n = series.len() / BLOCKS;

@@ -1,7 +1,9 @@
-//! Speed of the samplers as a fraction of this machine's own matrix products, measured in turn in the same run.
+//! Speed of the samplers as a fraction of this machine's own matrix products, measured in turn in the same
+//! run.
 //!
-//! `cargo run --release -p tensorjump-studies --bin throughput [-- --json]`. One thread is timed by its CPU time, which other processes on the
-//! machine disturb least; two threads by the clock. The best of the repetitions counts, for the products and for the samplers.
+//! `cargo run --release -p tensorjump-studies --bin throughput [-- --json]`. One thread is timed by its CPU
+//! time, which other processes on the machine disturb least; two threads by the clock. The best of the
+//! repetitions counts, for the products and for the samplers.
 
 use std::time::{Duration, Instant};
 

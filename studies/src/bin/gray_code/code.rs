@@ -1,7 +1,7 @@
 //! Points of the plane as 32 bits, and the kernel on them.
 //!
-//! Each coordinate becomes a sign bit (0 for ≥ 0) and the 15-bit Gray code of `⌊|v| s⌋`, most significant bit first; the bits of both
-//! coordinates alternate along the chain, so that bits of like size are neighbours.
+//! Each coordinate becomes a sign bit (0 for ≥ 0) and the 15-bit Gray code of `⌊|v| s⌋`, most significant bit
+//! first; the bits of both coordinates alternate along the chain, so that bits of like size are neighbours.
 
 use ndarray::{Array2, ArrayView1};
 

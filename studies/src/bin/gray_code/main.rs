@@ -1,14 +1,16 @@
-//! Seven laws on the plane, Gray-coded as 32 bits, learned as Born laws (arXiv 2505.17741 Table 3 for other methods).
+//! Seven laws on the plane, Gray-coded as 32 bits, learned as Born laws (arXiv 2505.17741 Table 3 for other
+//! methods).
 //!
 //! ```text
 //! cargo run --release -p tensorjump-studies --bin gray_code                              # all seven
 //! cargo run --release -p tensorjump-studies --bin gray_code -- --data moons --chi 48 --json
 //! ```
 //!
-//! The negative log-likelihood is compared with the entropy of the true law at the same `int_scale`, draw by draw, on fresh draws; the
-//! maximum mean discrepancy (kernel `e^{−0.1 Hamming}`, all values × 10⁴) with that of two true samples. `mmd_exact` has the model's side
-//! contracted exactly and 16,384 true draws on the other, `mmd_protocol` the mean of ten runs with 4000 draws each. Published rows
-//! stand beside for orientation: their int_scale differs.
+//! The negative log-likelihood is compared with the entropy of the true law at the same `int_scale`, draw by
+//! draw, on fresh draws; the maximum mean discrepancy (kernel `e^{−0.1 Hamming}`, all values × 10⁴) with that
+//! of two true samples. `mmd_exact` has the model's side contracted exactly and 16,384 true draws on the
+//! other, `mmd_protocol` the mean of ten runs with 4000 draws each. Published rows stand beside for
+//! orientation: their int_scale differs.
 
 mod code;
 #[path = "../../../../tests/common/planar.rs"]
@@ -269,7 +271,8 @@ fn picture(
     Ok(())
 }
 
-/// NLL of the model minus that of the true law on the same draws, its standard error, and the entropy of the true law on cells.
+/// NLL of the model minus that of the true law on the same draws, its standard error, and the entropy of the
+/// true law on cells.
 fn compare(
     law: &Planar,
     model: &BornMps,
@@ -302,8 +305,9 @@ fn exact_mmd(model: &BornMps, x: &Array2<u8>) -> Result<f64> {
     Ok(self_kernel(model) + mean_kernel(&draws, &draws, true) - 2.0 * cross)
 }
 
-/// `E k(x, x′)` for two independent draws of the model: `k = Σ_s λ_s h_s h_sᵗ` at each site with `h = (1, ±1)`, so the pair of laws is
-/// contracted by `T ← Σ_s λ_s E_sᵗ T E_s`, `E_s = Σ_x h_s(x) A_x ⊗ A_x`. Costs `χ⁶` a site.
+/// `E k(x, x′)` for two independent draws of the model: `k = Σ_s λ_s h_s h_sᵗ` at each site with `h = (1,
+/// ±1)`, so the pair of laws is contracted by `T ← Σ_s λ_s E_sᵗ T E_s`, `E_s = Σ_x h_s(x) A_x ⊗ A_x`. Costs
+/// `χ⁶` a site.
 fn self_kernel(model: &BornMps) -> f64 {
     let q = kernel(1);
     let mut t = Array2::<f64>::ones((1, 1));

@@ -1,13 +1,15 @@
-//! Guidance beside the truth: Ising configurations at a chosen magnetisation, Fredkin paths of a chosen area, infilling of a masked half,
-//! classes of data, each conditioned exactly and by guided reverse diffusion (arXiv 2412.10193).
+//! Guidance beside the truth: Ising configurations at a chosen magnetisation, Fredkin paths of a chosen area,
+//! infilling of a masked half, classes of data, each conditioned exactly and by guided reverse diffusion
+//! (arXiv 2412.10193).
 //!
 //! ```text
-//! cargo run --release -p tensorjump-studies --bin guidance                     # one table, pictures in out/guidance
+//! cargo run --release -p tensorjump-studies --bin guidance  # one table, pictures in out/guidance
 //! cargo run --release -p tensorjump-studies --bin guidance -- --json           # one JSON object on stdout
 //! ```
 //!
-//! Laws of guided processes on eight sites are computed without Monte Carlo: each step is a product over the sites, applied to the law of
-//! all configurations. All start at noise time T from the noised conditional law and take steps `t = T (k/K)²`.
+//! Laws of guided processes on eight sites are computed without Monte Carlo: each step is a product over the
+//! sites, applied to the law of all configurations. All start at noise time T from the noised conditional law
+//! and take steps `t = T (k/K)²`.
 
 mod cases;
 mod pictures;
@@ -59,7 +61,8 @@ pub struct Row {
     kl_tilted: Option<f64>,
     /// Probability (guided laws) or fraction of draws outside the constraint.
     violations: f64,
-    /// log₂ of the ratio of the distances to P(x|y) at half the steps and at these, where they fall as a power.
+    /// log₂ of the ratio of the distances to P(x|y) at half the steps and at these, where they fall as a
+    /// power.
     order: Option<f64>,
     draws: usize,
     seconds: f64,

@@ -1,4 +1,5 @@
-//! The pictures: distances against the strength of guidance, configurations at fixed magnetisation, paths of fixed area, an infilled lattice.
+//! The pictures: distances against the strength of guidance, configurations at fixed magnetisation, paths of
+//! fixed area, an infilled lattice.
 
 use ndarray::Array2;
 use plotters::chart::SeriesLabelPosition;
@@ -76,7 +77,8 @@ fn ink(x: &Array2<u8>) -> Vec<Vec<RGBColor>> {
     x.outer_iter().map(|x| x.iter().map(|&a| if a == 1 { INK } else { WHITE }).collect()).collect()
 }
 
-/// Draws of a ring, plain and at fixed magnetisation: exact, guided weakly and guided; other magnetisations in orange.
+/// Draws of a ring, plain and at fixed magnetisation: exact, guided weakly and guided; other magnetisations
+/// in orange.
 pub fn magnetisation(seed: u64) -> Result<String, Failure> {
     const DRAWS: usize = 32;
     let (leg, spins) = magnetised_ring(24, 8)?;

@@ -1,4 +1,5 @@
-//! The grid: learned models beside the optimal truncation, over β through the critical point and χ; connected moves over noise times.
+//! The grid: learned models beside the optimal truncation, over β through the critical point and χ; connected
+//! moves over noise times.
 
 use ndarray::{Array2, Axis};
 use plotters::chart::SeriesLabelPosition;

@@ -90,8 +90,9 @@ pub fn cylinder(rows: usize, cols: usize, beta: f64) -> Result<Ising, Failure> {
     Ok(Ising::new(Couplings::uniform(Square::new(rows, cols, Geometry::Cylinder)?, 1.0)?, beta)?)
 }
 
-/// Spin flip, reflections, and translations by powers of two along the ring: applied with probability ½ each they are every symmetry
-/// with nearly the same probability (exactly, for a circumference that is a power of two).
+/// Spin flip, reflections, and translations by powers of two along the ring: applied with probability ½ each
+/// they are every symmetry with nearly the same probability (exactly, for a circumference that is a power of
+/// two).
 fn symmetries(square: Square) -> Result<Vec<Symmetry>, Failure> {
     let (rows, cols) = (square.rows(), square.cols());
     let moved = |f: &dyn Fn(usize, usize) -> (usize, usize)| {
@@ -122,8 +123,8 @@ fn local(ising: &Ising) -> Result<Box<dyn Move>, Failure> {
     })
 }
 
-/// Draws a round: several for each of the `sites χ²` numbers that matter, as far as time and memory for their environments allow; more
-/// rounds where they are fewer.
+/// Draws a round: several for each of the `sites χ²` numbers that matter, as far as time and memory for their
+/// environments allow; more rounds where they are fewer.
 fn defaults(sites: usize, chi: usize) -> (usize, usize) {
     let numbers = sites * chi * chi;
     let draws = (4 * numbers).clamp(1 << 17, 1 << 18).min((1 << 31) / (sites * chi)).max(1024);

@@ -1,14 +1,16 @@
-//! The Ising model on the cylinder (arXiv 2407.11133): a Born MPS in snake order, learned from the log-weight alone by Monte Carlo in the
-//! loop.
+//! The Ising model on the cylinder (arXiv 2407.11133): a Born MPS in snake order, learned from the log-weight
+//! alone by Monte Carlo in the loop.
 //!
 //! ```text
-//! cargo run --release -p tensorjump-studies --bin learn_ising                                                    # the grid over β and χ, with pictures
-//! cargo run --release -p tensorjump-studies --bin learn_ising -- --rows 8 --cols 8 --chi 32 --json               # one model, one JSON object on stdout
+//! cargo run --release -p tensorjump-studies --bin learn_ising  # the grid over β and χ, with pictures
+//! # one model, one JSON object on stdout
+//! cargo run --release -p tensorjump-studies --bin learn_ising -- --rows 8 --cols 8 --chi 32 --json
 //! ```
 //!
-//! The columns wrap around, and the snake runs along them: the fewer columns, the smaller the bond that is needed (the lattice of 8 × 16 of
-//! the references is `--rows 16 --cols 8`). Learning starts from spins at random, at 0.8 β and a small bond, and ends at β and χ; the local
-//! move of the chains is two heat-bath sweeps followed by a Wolff cluster. The grid compares with the optimal truncation (`SnakeMps`).
+//! The columns wrap around, and the snake runs along them: the fewer columns, the smaller the bond that is
+//! needed (the lattice of 8 × 16 of the references is `--rows 16 --cols 8`). Learning starts from spins at
+//! random, at 0.8 β and a small bond, and ends at β and χ; the local move of the chains is two heat-bath
+//! sweeps followed by a Wolff cluster. The grid compares with the optimal truncation (`SnakeMps`).
 
 mod grid;
 mod learn;
@@ -30,9 +32,11 @@ options! {
         beta: Option<f64>,
         /// Largest bond dimension (default 32)
         chi: Option<usize>,
-        /// Draws of the model a round; chains visit a quarter as many configurations (default: 4 sites χ², between 131072 and 262144)
+        /// Draws of the model a round; chains visit a quarter as many configurations (default: 4 sites χ²,
+        /// between 131072 and 262144)
         draws: Option<usize>,
-        /// Rounds of steps of all sites at β with all bonds (default: 20, in proportion more from 262144 numbers sites χ² on)
+        /// Rounds of steps of all sites at β with all bonds (default: 20, in proportion more from 262144
+        /// numbers sites χ² on)
         rounds: Option<usize>,
         /// Measure the optimal truncation too
         optimal: bool,

@@ -1,13 +1,18 @@
-//! Discrete diffusion run backwards: every reverse sampler and denoiser against the exact law, by enumeration.
+//! Discrete diffusion run backwards: every reverse sampler and denoiser against the exact law, by
+//! enumeration.
 //!
 //! ```text
-//! cargo run --release -p tensorjump-studies --bin reverse_time                        # table and pictures: Fredkin chain, Ising ring, a d = 3 model
-//! cargo run --release -p tensorjump-studies --bin reverse_time -- --json              # one JSON object on stdout
-//! cargo run --release -p tensorjump-studies --bin reverse_time -- --ratio             # cost of all rates against a tilted draw, N = 64, χ = 16
+//! # table and pictures: Fredkin chain, Ising ring, a d = 3 model
+//! cargo run --release -p tensorjump-studies --bin reverse_time
+//! cargo run --release -p tensorjump-studies --bin reverse_time -- --json  # one JSON object on stdout
+//! # cost of all rates against a tilted draw, N = 64, χ = 16
+//! cargo run --release -p tensorjump-studies --bin reverse_time -- --ratio
 //! ```
 //!
-//! Leaps (Euler, τ-leaping, analytical, predictor–corrector) are applied as matrices to the law of the start: their distances to `P_0` have
-//! no statistical error; so are the Glauber process and leaps with scores learned from samples. Samplers that jump exactly are drawn from; the distance that exact draws would have is printed beside theirs.
+//! Leaps (Euler, τ-leaping, analytical, predictor–corrector) are applied as matrices to the law of the start:
+//! their distances to `P_0` have no statistical error; so are the Glauber process and leaps with scores
+//! learned from samples. Samplers that jump exactly are drawn from; the distance that exact draws would have
+//! is printed beside theirs.
 
 mod learners;
 mod measure;

@@ -32,7 +32,8 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// How often [`measure`] ticks: leaps of the exact denoiser from two starts, two leaps of each learner from one, the rest.
+    /// How often [`measure`] ticks: leaps of the exact denoiser from two starts, two leaps of each learner
+    /// from one, the rest.
     pub fn parts(&self) -> u64 {
         ((8 + 2 * learners::DENOISERS) * self.steps.len() + 1) as u64
     }
@@ -50,7 +51,8 @@ pub struct Row {
     pub total_variation: f64,
     /// `KL(P_0 ‖ law)` in nats, by enumeration.
     pub kl: Option<f64>,
-    /// `log₂` of the ratio of successive total variations, where the number of steps has doubled twice and they fall as a power.
+    /// `log₂` of the ratio of successive total variations, where the number of steps has doubled twice and
+    /// they fall as a power.
     pub order: Option<f64>,
     /// Mean evaluations of the denoiser a sample.
     pub evaluations: f64,
@@ -192,7 +194,8 @@ fn drawn(
     Ok(Drawn { x: out.x, evaluations, seconds })
 }
 
-/// Uniformization, thinning, exact paths by draws; and what exact denoising makes of the prior, by enumeration.
+/// Uniformization, thinning, exact paths by draws; and what exact denoising makes of the prior, by
+/// enumeration.
 fn exact_samplers(system: &System, prior: &DenseLaw, plan: &Plan) -> Result<Vec<Row>> {
     const INTERVALS: usize = 16;
     let denoiser = ExactDenoiser::new(system.model.as_ref(), &system.noise)?;
@@ -236,7 +239,8 @@ fn exact_samplers(system: &System, prior: &DenseLaw, plan: &Plan) -> Result<Vec<
     Ok(rows)
 }
 
-/// The row of an exact sampler: the distance of its draws, and that of independent draws from `P_0` in the mean.
+/// The row of an exact sampler: the distance of its draws, and that of independent draws from `P_0` in the
+/// mean.
 fn sampled(system: &System, (method, steps): (&str, usize), drawn: &Drawn) -> Row {
     let (p, n) = (system.law.p(), drawn.x.nrows() as f64);
     let mut q = vec![0.0; p.len()];

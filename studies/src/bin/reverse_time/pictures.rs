@@ -30,7 +30,8 @@ pub fn all(systems: &[System], rows: &[Row]) -> Result<[(&'static str, String); 
     Ok([("convergence.svg", figure(820, &convergence)?), ("cost.svg", figure(820, &cost)?)])
 }
 
-/// Total variation of the exact denoiser's leaps, from the exact start joined, from the prior dashed where asked.
+/// Total variation of the exact denoiser's leaps, from the exact start joined, from the prior dashed where
+/// asked.
 fn panel<'a>(system: &System, rows: &[Row], x: Axis<'a>, place: &dyn Fn(&Row) -> f64, prior: bool) -> Panel<'a> {
     let of = |method: &str, start: &str| -> Vec<(f64, f64, f64)> {
         let chosen = rows.iter().filter(|row| row.model == system.name && row.method == method && row.start == start);

@@ -29,7 +29,8 @@ pub fn measure(
     let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
     Ok(pool.install(|| -> Result<(f64, f64)> {
         let (mut rates, mut draws) = (Vec::new(), Vec::new());
-        // Ten of one kind, then ten of the other: neighbours on the machine disturb both alike, and neither finds the other's memory.
+        // Ten of one kind, then ten of the other: neighbours on the machine disturb both alike, and neither
+        // finds the other's memory.
         for k in 0..repetitions.max(1) as u64 {
             if k / 10 % 2 == 0 {
                 let clock = ThreadTime::now();
