@@ -1,4 +1,5 @@
-# Energies and m2 of Metropolis, heat bath and Wolff against every case of ising.json up to L = 16, by the built example ising; run from the root.
+# Energies and m2 of Metropolis, heat bath and Wolff against every case of ising.json up to L = 16, by the
+# built example ising; run from the root.
 import json,subprocess
 worst=[]
 for c in json.load(open('tests/reference/ising.json'))['cases']:

@@ -8,7 +8,8 @@ import json
 import sys
 
 KEYS = """log_z log_z_stderr log_z_contraction energy_per_site energy_stderr m2 m2_stderr acceptance importance_ess_fraction
-max_log_weight tau_energy tau_abs_m samples_per_second independent_per_second build_seconds discarded_weight floored""".split()
+max_log_weight tau_energy tau_abs_m samples_per_second independent_per_second build_seconds discarded_weight floored
+options version""".split()
 DRAWS = "log_z log_z_stderr importance_ess_fraction max_log_weight".split()
 NETWORK = "log_z_contraction discarded_weight".split()
 TAU = "tau_energy tau_abs_m".split()
@@ -34,7 +35,11 @@ check(isinstance(report, dict), "not an object")
 check(list(report) == KEYS, f"keys {list(report)}, expected {KEYS}")
 network = method in ("boundary", "snake")
 null = (TAU if network else DRAWS + NETWORK) + ([] if method == "boundary" else ["floored"])
+check(report["options"]["method"] in (method, None), f"options {report['options']}")
+check(isinstance(report["version"], str), f"version {report['version']}")
 for key, value in report.items():
+    if key in ("options", "version"):
+        continue
     check(value is None if key in null else number(value), f"{key} is {value}")
 check(0 < report["acceptance"] <= 1 + 1e-12, f"acceptance {report['acceptance']}")
 check(report["samples_per_second"] > 0 and report["independent_per_second"] > 0, "rates")

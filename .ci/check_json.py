@@ -6,7 +6,8 @@ usage: check_json.py [LOW HIGH]   bounds of missing_mass, optional
 import json
 import sys
 
-KEYS = """sites c chi log_z entropy area_mean_exact area_var_exact area_mean area_stderr missing_mass moves""".split()
+KEYS = """sites c chi log_z entropy area_mean_exact area_var_exact area_mean area_stderr missing_mass moves
+options version""".split()
 MOVE_KEYS = "name noise_time acceptance tau_area ess_per_second max_log_weight".split()
 NAMES = {"disconnected", "connected", "local"}
 
@@ -28,7 +29,8 @@ def check(condition, complaint):
 report = json.loads(sys.stdin.read(), parse_constant=refuse)
 check(isinstance(report, dict), "not an object")
 check(set(report) == set(KEYS), f"keys {sorted(report)}, expected {sorted(KEYS)}")
-check(all(number(report[key]) for key in KEYS if key != "moves"), "a number is missing")
+check(all(number(report[key]) for key in KEYS if key not in ("moves", "options", "version")), "a number is missing")
+check(report["options"]["sites"] == report["sites"] and isinstance(report["version"], str), "options or version")
 check({move["name"] for move in report["moves"]} == NAMES, "names of the moves")
 for move in report["moves"]:
     check(set(move) == set(MOVE_KEYS), f"keys of a move: {sorted(move)}")

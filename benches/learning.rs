@@ -1,7 +1,8 @@
-//! CPU time of a two-site sweep to the right and back: `cargo bench --bench learning`. One thread, CPU seconds, the best of several.
+//! CPU time of a two-site sweep to the right and back: `cargo bench -p tensorjump-benches --bench learning`.
+//! One thread, CPU seconds, the best of several.
 //!
-//! 1000 strings of 100 bits at bond 32, where nothing but the limit truncates; how the time grows with samples, sites and bond; and the
-//! validation NLL by CPU time beside gradient steps of fixed length.
+//! 1000 strings of 100 bits at bond 32, where nothing but the limit truncates; how the time grows with
+//! samples, sites and bond; and the validation NLL by CPU time beside gradient steps of fixed length.
 
 use std::ops::ControlFlow;
 
@@ -48,9 +49,9 @@ fn sweep(samples: usize, sites: usize, bond: usize, iterations: usize, rounds: u
 /// CPU seconds and the best validation NLL so far, in nats a string.
 type Course = Vec<(f64, f64)>;
 
-/// The NLL of strings of a 10 × 10 Ising cylinder by CPU time: 1000 to learn from, 1000 to judge by. First the sweeps of this library at their
-/// defaults, then two-site gradient steps of fixed length, one a bond, which is the published algorithm (arXiv 1709.01662, `rate = 4 × its step
-/// length`) within the same code.
+/// The NLL of strings of a 10 × 10 Ising cylinder by CPU time: 1000 to learn from, 1000 to judge by. First
+/// the sweeps of this library at their defaults, then two-site gradient steps of fixed length, one a bond,
+/// which is the published algorithm (arXiv 1709.01662, `rate = 4 × its step length`) within the same code.
 fn courses(seconds: f64) -> Result<Vec<(String, Course)>> {
     let cylinder = Square::new(10, 10, Geometry::Cylinder)?;
     let ising = Ising::new(Couplings::uniform(cylinder, 1.0)?, 0.4)?;

@@ -1,5 +1,5 @@
-//! Time of the samplers, in configurations a second: `cargo bench`, about a minute. One thread; fractions of the machine's own
-//! matrix products are in `examples/throughput.rs`.
+//! Time of the samplers, in configurations a second: `cargo bench -p tensorjump-benches`, about a minute. One
+//! thread; fractions of the machine's own matrix products are in the study `throughput`.
 
 use std::hint::black_box;
 use std::time::Duration;
@@ -55,7 +55,8 @@ fn cases(c: &mut Criterion) -> Result<()> {
     draws(c, "born 100x64", &born, None, BATCH)?;
     draws(c, "linear tilted 100x64", &linear, Some(&kernel), BATCH)?;
 
-    // All N(d − 1) reverse rates against a tilted draw: `cargo run --release --example reverse_time -- --ratio` prints the ratio.
+    // All N(d − 1) reverse rates against a tilted draw: `cargo run --release -p tensorjump-studies --bin
+    // reverse_time -- --ratio` prints the ratio.
     let small = PositiveMps::random(&[2; 64], 16, &mut stream)?;
     let noise = Noise::new(Rates::binary_flip(64, 1.0, 1.0)?, Schedule::constant(1.0)?);
     let t = 0.5 * 1.25f64.ln();

@@ -1,4 +1,5 @@
-//! Time of the dynamics on square lattices at the critical point: `cargo bench --bench square`, about a minute. One thread.
+//! Time of the dynamics on square lattices at the critical point: `cargo bench -p tensorjump-benches --bench
+//! square`, about a minute. One thread.
 
 use std::time::Duration;
 
@@ -48,7 +49,8 @@ fn sweeps(c: &mut Criterion) -> Result<()> {
     Ok(())
 }
 
-/// Seconds of a site visit with tables of pair weights: the Potts model of three states at its critical point.
+/// Seconds of a site visit with tables of pair weights: the Potts model of three states at its critical
+/// point.
 fn site_heat_bath(c: &mut Criterion) -> Result<()> {
     let l = 64;
     let couplings = Couplings::uniform(Square::new(l, l, Geometry::Open)?, 1.0)?;

@@ -1,7 +1,9 @@
-//! Somebody else's Monte Carlo loop, with a proposal from this crate: `cargo run --release --example embedding`.
+//! Somebody else's Monte Carlo loop, with a proposal from this crate: `cargo run --release --example
+//! embedding`.
 //!
-//! Their target is an Ising ring with an additional coupling of all pairs, `−β E = βJ Σ_j s_j s_{j+1} + βK/N (Σ_j s_j)²`; the proposal is
-//! the exact law of the nearest-neighbour ring, noised and denoised. Accepting on their energy and our log-ratio is exact.
+//! Their target is an Ising ring with an additional coupling of all pairs, `−β E = βJ Σ_j s_j s_{j+1} + βK/N
+//! (Σ_j s_j)²`; the proposal is the exact law of the nearest-neighbour ring, noised and denoised. Accepting
+//! on their energy and our log-ratio is exact.
 
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng, rngs::StdRng};

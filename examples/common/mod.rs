@@ -1,8 +1,12 @@
-//! What the examples share: errors and output, progress, tables, pictures.
+//! What the examples `fredkin` and `ising` share with the large programs in `studies/`: options, output,
+//! progress, tables, pictures, and the measurements on Fredkin chains and Ising models.
 
-// Each example compiles this module for itself and uses its own part of it.
-#![allow(dead_code)]
+// Each example compiles this module for itself and uses its own part of it; nobody else calls it.
+#![allow(dead_code, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
+pub mod convergence;
+pub mod fredkin;
+pub mod ising;
 pub mod moves;
 pub mod options;
 pub mod output;

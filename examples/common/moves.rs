@@ -22,7 +22,8 @@ pub struct Moved {
     lower_bound: bool,
 }
 
-/// Chains of moves with this model at each noise time, started from its own draws; `observable` gives one column.
+/// Chains of moves with this model at each noise time, started from its own draws; `observable` gives one
+/// column.
 pub fn by_noise_time(
     target: &dyn Target,
     name: &'static str,

@@ -56,6 +56,21 @@ impl Folder {
     }
 }
 
+/// Prints the results, then draws the pictures where there is a folder for them: a full disk loses no
+/// results.
+pub fn finish(
+    text: &str,
+    folder: Option<&Folder>,
+    pictures: impl FnOnce() -> Result<Vec<(&'static str, String)>, Failure>,
+) -> Result<(), Failure> {
+    print(text)?;
+    let Some(folder) = folder else { return Ok(()) };
+    for place in folder.write(&pictures()?)? {
+        eprintln!("wrote {}", place.display());
+    }
+    Ok(())
+}
+
 /// Prints a text to standard output; a reader that has gone away is no failure.
 pub fn print(text: &str) -> Result<(), Failure> {
     let mut out = io::stdout().lock();

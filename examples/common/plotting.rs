@@ -40,7 +40,8 @@ pub enum Mark {
     JoinedPoints,
 }
 
-/// Values with errors (zero for none); values that cannot be drawn (NaN, or ≤ 0 on a logarithmic axis) are left out.
+/// Values with errors (zero for none); values that cannot be drawn (NaN, or ≤ 0 on a logarithmic axis) are
+/// left out.
 #[derive(Debug, Clone)]
 pub struct Series {
     /// Entry in the legend; none if empty.
@@ -234,7 +235,8 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<
         let pointed = matches!(mark, Mark::Points | Mark::JoinedPoints);
         if !label.is_empty() {
             drawn.label(label.as_str()).legend(move |(x, y)| {
-                // A path of one place draws nothing: points have only their circle, drawn as a thick short line.
+                // A path of one place draws nothing: points have only their circle, drawn as a thick short
+                // line.
                 if pointed {
                     PathElement::new(vec![(x + 7, y), (x + 13, y)], colour.stroke_width(6))
                 } else {

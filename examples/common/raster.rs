@@ -28,7 +28,8 @@ pub struct Image<'a> {
     pub key: Vec<(RGBColor, String)>,
 }
 
-/// Images side by side that share their rows, with a label and ticks (position in `[0, 1]` from the top, text) for the rows.
+/// Images side by side that share their rows, with a label and ticks (position in `[0, 1]` from the top,
+/// text) for the rows.
 pub fn figure(
     size: (u32, u32),
     y_label: &str,

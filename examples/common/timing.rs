@@ -27,8 +27,9 @@ impl Pieces {
         result
     }
 
-    /// Seconds of a part: the lower quartile of the pieces. Neighbours on the machine only ever add to a time; and on a virtual machine the
-    /// clock now and then stands still, so that the shortest time may be none.
+    /// Seconds of a part: the lower quartile of the pieces. Neighbours on the machine only ever add to a
+    /// time; and on a virtual machine the clock now and then stands still, so that the shortest time may be
+    /// none.
     pub fn quartile(mut self) -> Result<f64, Failure> {
         self.seconds.retain(|&s| s > 0.0);
         self.seconds.sort_by(f64::total_cmp);

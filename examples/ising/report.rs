@@ -1,13 +1,14 @@
 //! What was measured, as JSON and as tables.
 
 use serde::Serialize;
-use tensorjump::lattice::{Geometry, Square};
+use tensorjump::lattice::Square;
 use tensorjump::mcmc::Estimate;
 
+use crate::common::ising::connected;
+use crate::common::ising::exact::Exact;
+use crate::common::ising::measure::{Measured, Method, Tau};
+use crate::common::ising::system::{System, name_of};
 use crate::common::table::{number, render};
-use crate::exact::Exact;
-use crate::measure::{Measured, Method, Tau};
-use crate::system::System;
 
 /// The report of `--json`; what does not apply, or is not a finite number, is null.
 #[derive(Debug, Serialize)]
@@ -53,16 +54,6 @@ impl Report {
             floored: m.floored,
         }
     }
-}
-
-/// `32 × 32 open`.
-pub fn name_of(lattice: Square) -> String {
-    let geometry = match lattice.geometry() {
-        Geometry::Open => "open",
-        Geometry::Cylinder => "cylinder",
-        Geometry::Torus => "torus",
-    };
-    format!("{} × {} {geometry}", lattice.rows(), lattice.cols())
 }
 
 fn dash() -> String {
@@ -128,7 +119,7 @@ pub fn text(system: &System, measured: &[Measured], exact: &[Exact]) -> String {
     text += &efficiency(measured, lattice);
     for m in measured {
         if let Some(tuned) = &m.tuned {
-            text += &format!("\n{}", crate::connected::table(tuned));
+            text += &format!("\n{}", connected::table(tuned));
         }
     }
     text += "\nτ = ½ + Σρ in updates: one sweep, one cluster, one window or sweep of windows, one connected move (≥, ≤: the series is shorter than 50 τ). Independent configurations in a \

@@ -1,7 +1,7 @@
 //! Named arrays and notes in one `.safetensors` file: what models and learning states are kept in.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -110,7 +110,7 @@ impl Store {
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let notes: HashMap<String, String> = self.notes.clone().into_iter().collect();
+        let notes = self.notes.clone().into_iter().collect();
         let bytes = safetensors::serialize(self.arrays.iter(), Some(notes)).map_err(|e| file_error(path, e))?;
         write_whole(path, &bytes)
     }

@@ -3,6 +3,7 @@
 
 pub mod ddm;
 pub mod guidance;
+pub mod planar;
 pub mod random;
 pub mod reference;
 

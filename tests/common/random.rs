@@ -1,9 +1,27 @@
-//! Asymmetric data for tests, fixed by a seed.
+//! Random cases, and asymmetric data for tests, fixed by a seed.
 
 use ndarray::Array2;
 use rand::RngExt;
-use tensorjump::Streams;
 use tensorjump::dense::DenseLaw;
+use tensorjump::{Stream, Streams};
+
+/// Checks a property for so many random cases; the number of one that fails is printed.
+///
+/// `check(&mut random_case(number))` repeats it.
+pub fn random_cases(cases: usize, check: impl Fn(&mut Stream)) {
+    for case in 0..cases {
+        let run = std::panic::AssertUnwindSafe(|| check(&mut random_case(case)));
+        if let Err(failure) = std::panic::catch_unwind(run) {
+            eprintln!("random case {case} of {cases} failed");
+            std::panic::resume_unwind(failure);
+        }
+    }
+}
+
+/// The draws of one case of [`random_cases`].
+pub fn random_case(case: usize) -> Stream {
+    Streams::new(2407).domain("random cases").stream(case)
+}
 
 /// One asymmetric rate matrix a site, rates between 0.05 and 1.
 pub fn random_rates(dims: &[usize], seed: u64) -> Vec<Array2<f64>> {

@@ -19,15 +19,17 @@ pub struct Case {
     pub m2: Option<f64>,
 }
 
-fn read(name: &str) -> Vec<Value> {
-    let path = format!("{}/tests/reference/{name}", env!("CARGO_MANIFEST_DIR"));
-    let file: Value = serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
+const ISING: &str = include_str!("../reference/ising.json");
+const GLASSES: &str = include_str!("../reference/spinglass.json");
+
+fn read(text: &str) -> Vec<Value> {
+    let file: Value = serde_json::from_str(text).unwrap();
     file["cases"].as_array().unwrap().clone()
 }
 
 /// Every torus with at most `side` columns, and its energy per site.
 pub fn tori(side: usize) -> Vec<(Ising, f64)> {
-    let cases = read("ising.json").into_iter().filter(|case| case["kind"] == "torus");
+    let cases = read(ISING).into_iter().filter(|case| case["kind"] == "torus");
     let parse = |case: Value| {
         let (l, beta) = (case["L"].as_u64().unwrap() as usize, case["beta"].as_f64().unwrap());
         let couplings = Couplings::uniform(Square::new(l, l, Geometry::Torus).unwrap(), 1.0).unwrap();
@@ -38,7 +40,7 @@ pub fn tori(side: usize) -> Vec<(Ising, f64)> {
 
 /// Every open and cylinder case with at most `side` columns.
 pub fn cases(side: usize) -> Vec<Case> {
-    let all = [("ising.json", false), ("spinglass.json", true)].map(|(name, glass)| (read(name), glass));
+    let all = [(ISING, false), (GLASSES, true)].map(|(text, glass)| (read(text), glass));
     let all = all.into_iter().flat_map(|(cases, glass)| cases.into_iter().map(move |case| (case, glass)));
     let planar = all.filter(|(case, _)| case["kind"] != "torus").map(|(case, glass)| parse(&case, glass));
     planar.filter(|case| case.ising.lattice().cols() <= side).collect()

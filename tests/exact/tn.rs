@@ -1,13 +1,12 @@
 //! Trains against dense enumeration written here with plain loops: no contraction of the library is its own reference.
 
 use ndarray::{Array1, Array2, Array3, Array4};
-use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use rand::RngExt;
 use tensorjump::tn::{Canonical, LocalTerm, Mpo, Mps, Truncation};
 use tensorjump::{Error, Stream, Streams, linalg};
 
 use super::common::all_configs;
+use super::common::random::random_cases;
 
 mod builder;
 mod decompositions;
@@ -18,10 +17,8 @@ fn stream(row: usize) -> Stream {
     Streams::new(20_240_711).domain("tests of tn").stream(row)
 }
 
-/// Sixty cases from a fixed seed.
-fn sixty_cases() -> ProptestConfig {
-    ProptestConfig { cases: 60, failure_persistence: None, rng_seed: RngSeed::Fixed(2407), ..ProptestConfig::default() }
-}
+/// Random cases of a property.
+const CASES: usize = 60;
 
 fn real(stream: &mut Stream) -> f64 {
     2.0 * stream.random::<f64>() - 1.0
@@ -320,23 +317,21 @@ fn extreme_tensors() {
     assert!(matches!(large.to_dense(), Err(Error::NotFinite { .. })));
 }
 
-proptest! {
-    #![proptest_config(sixty_cases())]
-
-    /// Singular values of any cut of any train: the discarded weight is the distance.
-    #[test]
-    fn discarded_weight_is_distance(
-        dims in prop::collection::vec(1usize..5, 1..6), bond in 1usize..7, max_bond in 1usize..5, seed: usize,
-    ) {
-        let v = Mps::random_real(&dims, bond, &mut stream(seed)).unwrap();
+/// Singular values of any cut of any train: the discarded weight is the distance.
+#[test]
+fn discarded_weight_is_distance() {
+    random_cases(CASES, |rng| {
+        let dims: Vec<usize> = (0..rng.random_range(1..6)).map(|_| rng.random_range(1..5)).collect();
+        let (bond, max_bond) = (rng.random_range(1..7), rng.random_range(1..5));
+        let v = Mps::random_real(&dims, bond, rng).unwrap();
         let (cut, error) = v.compress(&Truncation { max_bond, cutoff: 0.0 }).unwrap();
         let (before, after) = (dense(&v), dense(&cut));
         let squared = distance(&after, &before).powi(2);
-        prop_assert!((squared - error.total()).abs() < 1e-13);
+        assert!((squared - error.total()).abs() < 1e-13);
         // A projection: what is kept and what is discarded are orthogonal.
         let kept = (norm(&after) / norm(&before)).powi(2);
-        prop_assert!((kept + error.total() - 1.0).abs() < 1e-13);
-    }
+        assert!((kept + error.total() - 1.0).abs() < 1e-13);
+    });
 }
 
 /// The scale of a zero vector or operator must not swallow the other summand.

@@ -4,14 +4,11 @@
 //! a tenth of the standard error of the NLL. The paired difference on fresh draws has a standard error of its own, `√(2 KL/n)`, twenty times
 //! smaller still, so that the false-alarm rate is far below 1e-6.
 
-#[path = "../../examples/gray_code/planar.rs"]
-mod planar;
-
 use tensorjump::learn::{self, BornMethod, BornOptions, Data, PositiveOptions, Start, Training};
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::{Model, Streams};
 
-use super::common::assert_law;
+use super::common::{assert_law, planar};
 
 const SITES: usize = 24;
 

@@ -1,0 +1,4 @@
+//! The stochastic Fredkin chain: its dynamics measured, and their pictures.
+
+pub mod measure;
+pub mod pictures;
