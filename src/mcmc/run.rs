@@ -227,9 +227,10 @@ impl<'a> Recorder<'a> {
     /// What was recorded.
     pub fn finish(self) -> Run {
         let (chains, observables) = self.shape.unwrap_or_default();
-        let (series, log_weight) = (self.series, self.log_weight);
-        let series = Array3::from_shape_vec((self.records, chains, observables), series).expect("one table a record");
-        let log_weight = Array2::from_shape_vec((self.records, chains), log_weight).expect("one row a record");
+        let at = |(record, chain)| record * chains + chain;
+        let table = (self.records, chains, observables);
+        let series = Array3::from_shape_fn(table, |(r, chain, k)| self.series[at((r, chain)) * observables + k]);
+        let log_weight = Array2::from_shape_fn((self.records, chains), |place| self.log_weight[at(place)]);
         Run { series, log_weight, report: self.report, stopped: false }
     }
 

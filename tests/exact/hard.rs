@@ -81,7 +81,7 @@ fn windows_that_do_not_fit_are_refused() {
     let field = uniform(5, 4, Geometry::Torus).with_field((0..20).map(f64::from).collect()).unwrap();
     let field = Ising::new(field, 0.4).unwrap();
     assert_eq!(place(Windows::ising(&field, 2, 2, 2).unwrap().with_flip()), "field[0][1]");
-    assert_eq!(place(Windows::new(&field.pair_model().unwrap(), 2, 2, 2).unwrap().with_flip()), "sites[0][1]");
+    assert_eq!(place(Windows::new(field.pair_model().unwrap(), 2, 2, 2).unwrap().with_flip()), "sites[0][1]");
     let hard = PairModel::hard_squares(square(4, 4, Geometry::Torus), 1.0).unwrap();
     assert_eq!(place(Windows::new(&hard, 2, 2, 2).unwrap().with_flip()), "horizontal[0][0]");
     let potts = PairModel::potts(&uniform(3, 3, Geometry::Torus), 3, 0.4).unwrap();

@@ -321,7 +321,8 @@ fn packed_tempering_is_tempering() {
     };
     let all = |_: usize, ising: &Ising| -> Box<dyn Move> { Box::new(sweep(ising)) };
     let all_fresh = |_: usize, ising: &Ising| -> Box<dyn Move> { Box::new(EachChain(Fresh(sweep(ising)))) };
-    let pairs: [[&dyn Fn(usize, &Ising) -> Box<dyn Move>; 2]; 2] = [[&all, &all_fresh], [&mixed, &fresh]];
+    type Levels<'a> = &'a dyn Fn(usize, &Ising) -> Box<dyn Move>;
+    let pairs: [[Levels<'_>; 2]; 2] = [[&all, &all_fresh], [&mixed, &fresh]];
     for (dynamics, proportional) in pairs.into_iter().flat_map(|pair| [(pair, false), (pair, true)]) {
         let found = dynamics.map(|dynamics| {
             let tempering = if proportional { of(dynamics).proportional().unwrap() } else { of(dynamics) };

@@ -479,8 +479,9 @@ fn packed_states_reach_the_law() {
             Level { parameter: beta, dynamics: EachChain(Carried { sweep, checked }), target }
         };
         let tempering = Tempering::new([0.3, 1.5].map(level).into()).unwrap().proportional().unwrap();
-        let mut replicas = tempering.start(CHAINS, 9).unwrap();
-        tempering.advance(&mut replicas, 101).unwrap();
+        let mut replicas = tempering.start(CHAINS / 2, 9).unwrap();
+        // The last of an even number of updates has no exchange, which would put most of what is wrong back into its place.
+        tempering.advance(&mut replicas, 60).unwrap();
         counts(&replicas.level(1).unwrap().to_owned(), &[2; 9])
     };
     let exact = law(&Ising::new(c.clone(), 1.5).unwrap());
