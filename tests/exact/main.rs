@@ -17,6 +17,7 @@ mod guidance;
 mod hard;
 mod in_the_loop;
 mod learn;
+mod low_temperature;
 mod mcmc;
 mod mixture;
 mod models;

@@ -40,6 +40,7 @@ mod ising;
 mod pair;
 mod snake;
 mod spins;
+mod strip;
 mod sweep;
 mod swendsen_wang;
 mod window;

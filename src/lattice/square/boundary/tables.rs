@@ -12,8 +12,9 @@ use ndarray::{Array1, Array2, Axis};
 use rand::Rng;
 use rayon::prelude::*;
 
-use super::super::geometry::{Bond, Square};
+use super::super::geometry::{Bond, Neighbour, Square};
 use super::super::pair::PairModel;
+use super::super::strip::{ENTRIES, Strip};
 use super::block::{Answer, Work};
 use crate::error::{Error, Result};
 use crate::log_space::log_sum_exp;
@@ -24,8 +25,6 @@ use crate::rng::Stream;
 const FLOOR: u64 = 1 << 13;
 const UNIT: u64 = 1 << 53;
 
-/// Entries of a table in [`log_z`] at most: a strip of eleven spins.
-const ENTRIES: usize = 1 << 12;
 /// Entries of all tables of a law at most: 128 MiB.
 const MEMORY: usize = 1 << 24;
 
@@ -230,89 +229,9 @@ fn raised(mut table: Vec<f64>, bonds: &[Array2<f64>]) -> Vec<f64> {
     table
 }
 
-/// `log Z` in nats by summing site after site, exact to rounding, where a strip along the rows or the columns is narrow enough; −∞ where
-/// nothing is allowed.
+/// `log Z` in nats, exact to rounding, where a strip along the rows or the columns is narrow enough; −∞ where nothing is allowed.
 pub(super) fn log_z(model: &PairModel) -> Option<f64> {
-    let lattice = model.lattice();
-    let rows = lattice.rows();
-    let by_rows: Vec<usize> = (0..lattice.sites()).collect();
-    let by_cols: Vec<usize> = (0..lattice.sites()).map(|k| lattice.site(k % rows, k / rows)).collect();
-    let [rows, cols] = [by_rows, by_cols].map(|order| (Strip::new(model, &order).peak(), order));
-    let (peak, order) = if rows.0 <= cols.0 { rows } else { cols };
-    (peak <= ENTRIES).then(|| Strip::new(model, &order).sum())
-}
-
-/// The order in which the sites of a model are summed.
-struct Strip<'a> {
-    model: &'a PairModel,
-    order: &'a [usize],
-    /// Place of each site in the order.
-    place: Vec<usize>,
-}
-
-impl<'a> Strip<'a> {
-    fn new(model: &'a PairModel, order: &'a [usize]) -> Self {
-        let mut place = vec![0; order.len()];
-        order.iter().enumerate().for_each(|(k, &j)| place[j] = k);
-        Strip { model, order, place }
-    }
-
-    /// Whether a site has met all its neighbours when that at place `k` has come.
-    fn finished(&self, site: usize, k: usize) -> bool {
-        self.model.lattice().neighbours(site).into_iter().flatten().all(|n| self.place[n.site] <= k)
-    }
-
-    /// Largest table on the way.
-    fn peak(&self) -> usize {
-        let mut open: Vec<usize> = Vec::new();
-        let mut peak = 1usize;
-        for (k, &j) in self.order.iter().enumerate() {
-            open.push(j);
-            let size = open.iter().fold(1usize, |n, &j| n.saturating_mul(self.model.dims()[j]));
-            peak = peak.max(size);
-            if peak > ENTRIES {
-                break;
-            }
-            open.retain(|&j| !self.finished(j, k));
-        }
-        peak
-    }
-
-    fn sum(&self) -> f64 {
-        let dims = self.model.dims();
-        let (mut open, mut table): (Vec<usize>, Vec<f64>) = (Vec::new(), vec![0.0]);
-        let mut terms = Vec::new();
-        for (k, &j) in self.order.iter().enumerate() {
-            // Its neighbours among the open sites: stride in the table, states, log-weight by own state and that of the neighbour.
-            let stride = |at: usize| open[at + 1..].iter().map(|&j| dims[j]).product::<usize>();
-            let met: Vec<_> = (self.model.lattice().neighbours(j).into_iter().flatten())
-                .filter_map(|n| open.iter().position(|&i| i == n.site).map(|at| (n, stride(at))))
-                .collect();
-            let own = self.model.site_log_weights(j);
-            let state = |i: usize, a: usize| {
-                let pairs = met
-                    .iter()
-                    .map(|&(n, stride)| self.model.pair_log_weight(n, a as u8, (i / stride % dims[n.site]) as u8));
-                own[a] + pairs.sum::<f64>()
-            };
-            table = (table.iter().enumerate())
-                .flat_map(|(i, t)| (0..dims[j]).map(move |a| (i, t, a)))
-                .map(|(i, t, a)| t + state(i, a))
-                .collect();
-            open.push(j);
-            while let Some(at) = open.iter().position(|&j| self.finished(j, k)) {
-                let (d, low) = (dims[open[at]], open[at + 1..].iter().map(|&j| dims[j]).product::<usize>());
-                table = (0..table.len() / d)
-                    .map(|i| {
-                        let first = i / low * d * low + i % low;
-                        terms.clear();
-                        terms.extend((0..d).map(|s| table[first + s * low]));
-                        log_sum_exp(&terms)
-                    })
-                    .collect();
-                open.remove(at);
-            }
-        }
-        table[0]
-    }
+    let site = |j: usize, a: usize| (model.site_log_weights(j)[a], 0.0);
+    let bond = |a: usize, n: Neighbour, b: usize| (model.pair_log_weight(n, a as u8, b as u8), 0.0);
+    Strip { lattice: model.lattice(), dims: model.dims(), site, bond }.sum()
 }
