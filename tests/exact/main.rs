@@ -21,6 +21,7 @@ mod in_the_loop;
 mod io;
 mod learn;
 mod linalg;
+mod low_temperature;
 mod mcmc;
 mod mixture;
 mod models;

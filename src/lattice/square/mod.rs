@@ -42,6 +42,7 @@ mod ising;
 mod pair;
 mod rectangle;
 mod snake;
+mod strip;
 
 pub use boundary::{BoundaryMps, ContractOptions, Contraction, Draws, contract};
 pub use couplings::Couplings;

@@ -221,6 +221,7 @@ fn transpose(mut w: [u64; 8]) -> [u64; 8] {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Law;
     use super::{Block, Rows, Scratch, transpose};
     use crate::Streams;
     use crate::lattice::square::boundary::BoundaryMps;
@@ -240,7 +241,7 @@ mod tests {
     /// 40 draws on one instruction set.
     fn draw(model: &PairModel, run: impl FnOnce(Block<'_>) -> u64) -> (Vec<u8>, Vec<f64>, u64) {
         let q = BoundaryMps::new(model, 6).unwrap();
-        let packed = &q.packed;
+        let Law::States(packed) = &q.law else { panic!("a law by states") };
         let bond = packed.rows.iter().map(super::PackedRow::bond).max().unwrap();
         let mut scratch = Scratch::new(packed.cols, packed.d, bond, packed.rows[0].closing.is_some());
         let (mut x, mut log_prob) = (vec![0; 40 * packed.cols * packed.rows.len()], vec![0.0; 40]);

@@ -212,7 +212,8 @@ impl Pass<'_> {
             if PAIR && !self.constrained {
                 self.walkers.either(simd, [&n[0], &n[1]], self.given, chosen);
             } else {
-                let allowed = |s: usize, i: usize| h[s].0[i] * weight[c * d + s].0[i] > 0.0;
+                // In the first column `h` is a scale; no product of what is allowed may vanish.
+                let allowed = |s: usize, i: usize| (c == 0 || h[s].0[i] > 0.0) && weight[c * d + s].0[i] > 0.0;
                 self.walkers.one_of(simd, site.states, |s, i| n[s].0[i], allowed, self.given, chosen);
             }
             if c == 0 {

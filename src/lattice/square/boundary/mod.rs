@@ -29,11 +29,13 @@ mod blocks;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod choice;
 mod contraction;
+mod evidence;
 mod lanes;
 mod pack;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod products;
 mod small;
+mod tables;
 mod transfer;
 mod vectors;
 mod weights;
@@ -41,15 +43,17 @@ mod weights;
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
+use self::block::{Answer, Packed, Work};
+use self::contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, check_geometry, log_z_from_above, sweep};
+use self::evidence::{Evidence, best_log_z};
+use self::pack::PackedRow;
+use self::tables::RowTables;
+use self::weights::Weights;
 use crate::error::{Error, Result};
 use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
 use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
 use crate::rng::{Stream, Streams};
-use block::{Answer, Packed, Work};
-use contraction::{LOST, ROUNDING, Sweep, check_chi, check_geometry, log_z_from_above, sweep};
-use pack::PackedRow;
-use weights::Weights;
 
 pub use contraction::{ContractOptions, Contraction, contract};
 
@@ -84,7 +88,16 @@ pub struct BoundaryMps {
     log_z: f64,
     log_z_gap: f64,
     discarded_weight: f64,
-    packed: Packed,
+    law: Law,
+}
+
+/// The conditional laws of all rows.
+#[derive(Debug, Clone)]
+enum Law {
+    /// By boundary states, in lanes of single precision.
+    States(Packed),
+    /// By tables, where rows are short and nothing would be truncated.
+    Tables(RowTables),
 }
 
 impl BoundaryMps {
@@ -95,16 +108,47 @@ impl BoundaryMps {
     /// double precision does not hold the weights (frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below
     /// and from above differ; [`Error::NotFinite`] for weights beyond `f64`.
     pub fn new(model: &PairModel, chi: usize) -> Result<Self> {
-        let mut new = BoundaryMps::unchecked(model.clone(), chi)?;
-        let above = log_z_from_above(&Weights::new(model)?, chi)?;
+        let mut new = match BoundaryMps::unchecked(model.clone(), chi) {
+            Err(Error::NoConvergence { .. }) if RowTables::fit(model, chi) => {
+                return BoundaryMps::by_tables(model, chi);
+            }
+            new => new?,
+        };
+        if RowTables::fit(model, chi) {
+            let tables = BoundaryMps::by_tables(model, chi)?;
+            if !new.evidence()?.is_exact(tables.log_z) {
+                return Ok(tables);
+            }
+            new.log_z_gap = (new.log_z - tables.log_z).abs();
+            new.log_z = tables.log_z;
+            return Ok(new);
+        }
+        let weights = Weights::new(model)?;
+        let above = log_z_from_above(&weights, chi)?;
         new.log_z_gap = (new.log_z - above).abs();
-        let truncated = new.packed.rows.iter().any(|row| row.bond() >= chi);
+        let truncated = matches!(&new.law, Law::States(packed) if packed.rows.iter().any(|row| row.bond() >= chi));
         // A truncated law is what it is: a proposal, judged by its weights. Without truncation the two values must agree.
         let agree = new.log_z_gap <= ROUNDING * new.log_z.abs().max(1.0) && new.log_z.is_finite();
         if !truncated && !agree {
             return Err(LOST);
         }
+        let best = || best_log_z(model, || Ok(both_ways(&weights, model, chi)?.0.log_z));
+        if !new.evidence()?.is_honest([new.log_z, above], best)? {
+            return Err(LOST);
+        }
         Ok(new)
+    }
+
+    /// The exact law.
+    fn by_tables(model: &PairModel, chi: usize) -> Result<Self> {
+        let tables = RowTables::new(model)?;
+        let (model, log_z) = (model.clone(), tables.log_z);
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: 0.0, discarded_weight: 0.0, law: Law::Tables(tables) })
+    }
+
+    /// Weighs some draws.
+    fn evidence(&self) -> Result<Evidence> {
+        Evidence::of(&self.model, |work| self.law.answer(work))
     }
 
     /// Without the comparison with a contraction from above, at half the cost: for proposals, which are judged by their acceptance.
@@ -113,7 +157,7 @@ impl BoundaryMps {
         check_geometry(&model)?;
         let weights = Weights::new(&model)?;
         let (packed, Sweep { log_z, discarded_weight, .. }) = pack(&weights, Some(&model), chi)?;
-        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, discarded_weight, packed })
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, discarded_weight, law: Law::States(packed) })
     }
 
     /// Of an Ising model.
@@ -157,22 +201,27 @@ impl BoundaryMps {
     /// # Errors
     /// None at present: the plain law has no evidence that could vanish.
     pub fn draw_counted(&self, n: usize, streams: &Streams) -> Result<Draws> {
-        let Answer { x, log_prob, floored } = self.packed.answer(Work::Draw(n, &streams.domain("model")));
+        let Answer { x, log_prob, floored } = self.law.answer(Work::Draw(n, &streams.domain("model")));
         Ok(Draws { samples: Samples { x, log_prob }, floored })
     }
 
-    /// The same approximation of the law tilted by the weights of `row`; `weights` are those of the model.
-    fn tilted(&self, weights: &Weights, w: &SiteWeights<'_>, row: usize) -> Result<Packed> {
+    /// The same approximation of the law tilted by the weights of `row`; `weights` are those of the model. By tables wherever they fit: they are
+    /// made faster than states.
+    fn tilted(&self, weights: &Weights, w: &SiteWeights<'_>, row: usize) -> Result<Law> {
         let zero = |e: Error| match e {
             Error::NoConfiguration { .. } | Error::ZeroWeight { .. } => Error::ZeroEvidence { row },
             e => e,
         };
         let some = |(j, &d): (usize, &usize)| (0..d).all(|a| w.get(row, j, a) >= f64::MIN_POSITIVE);
-        if !self.packed.constrained && self.dims().iter().enumerate().all(some) {
-            return Ok(pack(&weights.tilted(|j, a| w.get(row, j, a)), None, self.chi)?.0);
+        let tables = RowTables::fit(&self.model, self.chi);
+        if !tables && !self.model.is_constrained() && self.dims().iter().enumerate().all(some) {
+            return Ok(Law::States(pack(&weights.tilted(|j, a| w.get(row, j, a)), None, self.chi)?.0));
         }
         let model = self.model.tilted(|j, a| w.get(row, j, a)).map_err(zero)?;
-        Ok(pack(&Weights::new(&model)?, Some(&model), self.chi).map_err(zero)?.0)
+        if tables {
+            return Ok(Law::Tables(RowTables::new(&model).map_err(zero)?));
+        }
+        Ok(Law::States(pack(&Weights::new(&model)?, Some(&model), self.chi).map_err(zero)?.0))
     }
 
     /// Draws and scores under `w`: one contraction for all rows, or one for each.
@@ -195,7 +244,7 @@ impl BoundaryMps {
         let streams = draw.map(|(_, streams)| streams.domain("model"));
         let drawn = streams.as_ref().map(|streams| (n, streams));
         match w {
-            SiteWeights::Uniform => Ok(self.packed.reply(drawn, score)),
+            SiteWeights::Uniform => Ok(self.law.reply(drawn, score)),
             SiteWeights::Shared(_) => Ok(self.tilted(&Weights::new(&self.model)?, w, 0)?.reply(drawn, score)),
             _ => {
                 let weights = Weights::new(&self.model)?;
@@ -232,13 +281,28 @@ fn pack(weights: &Weights, model: Option<&PairModel>, chi: usize) -> Result<(Pac
         Ok(())
     })?;
     rows.reverse();
-    let constrained = model.is_some_and(PairModel::is_constrained);
+    // Sites of fewer states have padding that is never drawn.
+    let constrained = model.is_some_and(PairModel::is_constrained) || weights.dims.iter().any(|&n| n < d);
     Ok((Packed { rows, cols: weights.cols, d, parity: weights.parity, constrained }, sweep))
 }
 
-impl Packed {
+impl Law {
+    fn answer(&self, work: Work<'_>) -> Answer {
+        match self {
+            Law::States(packed) => packed.answer(work),
+            Law::Tables(tables) => tables.answer(work),
+        }
+    }
+
+    fn sites(&self) -> usize {
+        match self {
+            Law::States(packed) => packed.rows.len() * packed.cols,
+            Law::Tables(tables) => tables.sites(),
+        }
+    }
+
     fn reply(&self, draw: Option<(usize, &Streams)>, score: Option<Configs<'_>>) -> Reply {
-        let sites = self.rows.len() * self.cols;
+        let sites = self.sites();
         let samples = match draw {
             Some((n, streams)) => {
                 let Answer { x, log_prob, .. } = self.answer(Work::Draw(n, streams));

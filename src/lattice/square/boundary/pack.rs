@@ -57,7 +57,11 @@ impl PackedRow {
                 let v = &w.sites[j];
                 let above = match r {
                     0 => Array2::from_shape_fn((1, v.len()), |(_, a)| v[a]),
-                    _ => &w.vertical[j - w.cols] * &ndarray::ArrayView1::from(v),
+                    // What is allowed stays allowed, however unlikely.
+                    _ => Array2::from_shape_fn(w.vertical[j - w.cols].dim(), |(u, a)| {
+                        let (bond, site) = (w.vertical[j - w.cols][[u, a]], v[a]);
+                        if bond > 0.0 && site > 0.0 { (bond * site).max(f64::MIN_POSITIVE) } else { 0.0 }
+                    }),
                 };
                 let ones = Array2::ones((d, v.len()));
                 let before = if c == 0 { &ones } else { w.horizontal[j - 1].as_ref().unwrap_or(&ones) };

@@ -8,6 +8,11 @@ use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Bond;
 use crate::lattice::square::pair::PairModel;
 
+/// Logarithm of the least weight that a table holds, relative to its largest.
+const LEAST: f64 = -700.0;
+/// Digits, in nats, to which `log Z` is to be free of what the tables do not hold.
+const MARGIN: f64 = 37.0;
+
 /// The weights of a model (its tables shared by those that differ in site weights), each table scaled to largest entry one, with the logarithms of the scales added up.
 pub(super) struct Weights {
     pub rows: usize,
@@ -25,6 +30,8 @@ pub(super) struct Weights {
     /// Of bond `(r−1, c)–(r, c)` by `(r−1)·cols + c`.
     pub vertical: Arc<Vec<Array2<f64>>>,
     pub log_scale: f64,
+    /// Whether an allowed weight was too small for its table and was raised.
+    raised: bool,
 }
 
 impl Weights {
@@ -36,9 +43,11 @@ impl Weights {
         let lattice = model.lattice();
         let (rows, cols) = (lattice.rows(), lattice.cols());
         let mut log_scale = 0.0;
+        let mut raised = false;
         let mut exp = |log: &[f64]| -> Vec<f64> {
             let max = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
             log_scale += max;
+            raised |= log.iter().any(|&w| w > f64::NEG_INFINITY && w - max < LEAST);
             // What is allowed stays allowed, however unlikely.
             let least = |w: f64| if w > f64::NEG_INFINITY { f64::MIN_POSITIVE } else { 0.0 };
             log.iter().map(|&w| (w - max).exp().max(least(w))).collect()
@@ -63,7 +72,18 @@ impl Weights {
             return Err(Error::NotFinite { field: "sum of the largest log-weights", site: 0, value: log_scale });
         }
         let (ring, horizontal, vertical) = (lattice.wraps_cols(), Arc::new(horizontal), Arc::new(vertical));
-        Ok(Weights { rows, cols, dims, ring, parity, even_bonds, sites, horizontal, vertical, log_scale })
+        Ok(Weights { rows, cols, dims, ring, parity, even_bonds, sites, horizontal, vertical, log_scale, raised })
+    }
+
+    /// `log Z` from a sign and a logarithm without `log_scale`; −∞ where it is not positive, or where what the tables could not hold may
+    /// have entered: every configuration with such a weight counts for at most `e^LEAST` of the scale.
+    pub(super) fn log_z(&self, (sign, log): (f64, f64)) -> f64 {
+        let states: f64 = self.dims.iter().map(|&d| (d as f64).ln()).sum();
+        if sign > 0.0 && !(self.raised && log < LEAST + states + MARGIN) {
+            log + self.log_scale
+        } else {
+            f64::NEG_INFINITY
+        }
     }
 
     /// The same with site `j` weighed by `w(j, a) > 0` besides.
