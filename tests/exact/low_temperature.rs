@@ -23,7 +23,7 @@ fn log_sum(w: &Array1<f64>) -> f64 {
 
 /// Distance of `q` from the law of log-weights `w`.
 fn total_variation(q: &BoundaryMps, x: &Array2<u8>, w: &Array1<f64>, log_z: f64) -> f64 {
-    let q = q.log_prob(x.view(), &SiteWeights::Uniform).unwrap();
+    let q = q.log_prob(x.view()).unwrap();
     w.iter().zip(&q).map(|(w, q)| ((w - log_z).exp() - q.exp()).abs()).sum::<f64>() / 2.0
 }
 
@@ -223,7 +223,7 @@ fn laws_with_sites_of_one_state_sum_to_one() {
         let x = all_configs(model.dims());
         for chi in [1, 16] {
             let q = BoundaryMps::new(&model, chi).unwrap();
-            let sum = q.log_prob(x.view(), &SiteWeights::Uniform).unwrap().mapv(f64::exp).sum();
+            let sum = q.log_prob(x.view()).unwrap().mapv(f64::exp).sum();
             assert!((sum - 1.0).abs() < 1e-13, "{rows}x{cols} {geometry:?}, chi {chi}: {sum}");
         }
     }
@@ -252,7 +252,7 @@ fn allowed_configurations_keep_a_probability() {
                 Err(Error::NoConvergence { .. }) => continue,
                 q => q.unwrap(),
             };
-            let log_q = q.log_prob(x.view(), &SiteWeights::Uniform).unwrap();
+            let log_q = q.log_prob(x.view()).unwrap();
             let lost = w.iter().zip(&log_q).filter(|(w, q)| w.is_finite() && !q.is_finite()).count();
             assert_eq!(lost, 0, "{geometry:?}, spread {spread}, {states} states, chi {chi}");
             assert!((log_q.mapv(f64::exp).sum() - 1.0).abs() < 1e-12);
@@ -280,7 +280,7 @@ fn untruncated_laws_under_shared_weights() {
         let w = model.log_weight(x.view()).unwrap() + x.outer_iter().map(tilt).collect::<Array1<f64>>();
         let log_z = log_sum(&w);
         let q = BoundaryMps::new(&model, 81).unwrap();
-        let found = q.log_prob(x.view(), &SiteWeights::Shared(weights.view())).unwrap();
+        let found = q.log_prob_given(x.view(), &SiteWeights::Shared(weights.view())).unwrap();
         // Six conditionals on a grid of 2⁻⁵³.
         let off = w
             .iter()
