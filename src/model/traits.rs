@@ -164,7 +164,7 @@ impl<P: Deref<Target: ExactModel> + Send + Sync> ExactModel for P {
 /// ```
 /// use tensorjump::{Model, Streams, model::{Boundary, PositiveMps}};
 ///
-/// let law = PositiveMps::ising(8, 0.4, 0.1, Boundary::Periodic)?;
+/// let law = PositiveMps::ising(0.4, &[1.0; 8], &[0.0; 8], Boundary::Ring)?;
 /// for draw in law.draws(&Streams::new(1), 256)?.take(1000) {
 ///     let (x, log_q) = draw?;
 ///     assert!(x.len() == 8 && log_q < 0.0);
