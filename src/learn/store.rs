@@ -173,9 +173,10 @@ impl Store {
 ///
 /// # Errors
 /// [`Error::File`] with what the operating system said; the old file, if any, is then untouched.
+/// [`Error::Parameter`] for a law with an open bond.
 pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
     let mut store = Store::new("tensorjump born law");
-    store.put_tensors("tensor", model.amplitude().tensors());
+    store.put_tensors("tensor", model.single_amplitude()?.tensors());
     store.write(path)
 }
 

@@ -22,6 +22,7 @@ mod mcmc;
 mod mixture;
 mod models;
 mod noise;
+mod open_bond;
 mod reverse;
 mod scores;
 mod snake;
