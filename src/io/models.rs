@@ -6,7 +6,7 @@ use ndarray::{Ix3, Ix4};
 
 use super::safetensors::Store;
 use crate::error::Result;
-use crate::model::{BornMps, PositiveMps};
+use crate::model::{BornMps, PositiveMps, Target};
 use crate::tn::{Mpo, Mps};
 
 const BORN: &str = "tensorjump born law";
@@ -15,6 +15,7 @@ const MPS: &str = "tensorjump mps";
 const MPO: &str = "tensorjump mpo";
 
 const SCALE: &str = "log scale";
+const SITES: &str = "sites of the law";
 
 fn store(kind: &str, mps: &Mps, log_scale: f64) -> Store {
     let mut store = Store::new(kind);
@@ -24,17 +25,23 @@ fn store(kind: &str, mps: &Mps, log_scale: f64) -> Store {
 }
 
 fn read(path: &Path, kind: &str) -> Result<Mps> {
-    let store = Store::read(path, kind)?;
-    Mps::new(store.tensors::<Ix3>("tensor")?, store.noted_or(SCALE, 0.0)?)
+    amplitude(&Store::read(path, kind)?)
 }
 
-/// Writes a Born law to a `.safetensors` file: its amplitude in right-canonical form.
+fn amplitude(file: &Store) -> Result<Mps> {
+    Mps::new(file.tensors::<Ix3>("tensor")?, file.noted_or(SCALE, 0.0)?)
+}
+
+/// Writes a Born law to a `.safetensors` file: its amplitude in right-canonical form, and how many of its sites are
+/// those of the law (the others are summed over).
 ///
 /// # Errors
 /// [`Error::File`](crate::Error::File) with what the operating system said; the old file, if any, is then
 /// untouched.
 pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
-    store(BORN, model.amplitude(), 0.5 * model.log_z()).write(path)
+    let mut file = store(BORN, model.amplitude(), 0.5 * model.log_z());
+    file.note(SITES, model.dims().len());
+    file.write(path)
 }
 
 /// Reads a Born law: bit for bit where its tensors are right-canonical with norm one (to 10⁻⁹), as they are
@@ -44,7 +51,10 @@ pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
 /// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for a file that is cut off,
 /// damaged or of another kind; tensors that are no matrix-product vector, or the zero vector.
 pub fn read_born(path: &Path) -> Result<BornMps> {
-    BornMps::stored(read(path, BORN)?)
+    let file = Store::read(path, BORN)?;
+    let psi = amplitude(&file)?;
+    let sites = file.noted_or(SITES, psi.sites())?;
+    BornMps::stored(psi, sites)
 }
 
 /// Writes a non-negative law to a `.safetensors` file.

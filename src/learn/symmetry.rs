@@ -93,7 +93,7 @@ pub(crate) fn symmetrised(model: BornMps, mirrors: &[Mirror], truncation: &Trunc
     if mirrors.is_empty() {
         return Ok(model);
     }
-    let mut psi = model.amplitude().clone();
+    let mut psi = model.single_amplitude()?.clone();
     for mirror in mirrors {
         let image = Mps::new(mirror.image(psi.tensors()), psi.log_scale())?;
         // The sign of an amplitude means nothing.

@@ -267,6 +267,12 @@ impl Automaton {
         Mps::new(tensors, v.log_scale())
     }
 
+    /// The same constraint on the first sites of a chain that goes on with sites of the given dimensions.
+    fn followed_by(&self, dims: &[usize]) -> Self {
+        let free = dims.iter().map(|&d| Array2::from_elem((1, d), (0, 1.0)));
+        Automaton { dims: [&self.dims, dims].concat(), steps: self.steps.iter().cloned().chain(free).collect() }
+    }
+
     /// The product of the weights along the path of a configuration, in nats.
     fn score(&self, x: ArrayView1<'_, u8>) -> f64 {
         let mut s = 0;
@@ -332,12 +338,15 @@ impl PositiveMps {
 }
 
 impl BornMps {
-    /// The law conditioned on a constraint: the amplitude times `√A`. As [`PositiveMps::constrained`].
+    /// The law conditioned on a constraint: the amplitude times `√A`. As [`PositiveMps::constrained`]; an open bond
+    /// stays open.
     ///
     /// # Errors
     /// As [`PositiveMps::constrained`].
     pub fn constrained(&self, constraint: &Automaton) -> Result<Self> {
-        Self::new(&constraint.times(self.amplitude(), 0.5)?)
+        match_dims(self.dims(), &constraint.dims)?;
+        let (psi, sites) = (self.amplitude(), self.dims().len());
+        Self::marginal(&constraint.followed_by(&psi.dims()[sites..]).times(psi, 0.5)?, sites)
     }
 }
 

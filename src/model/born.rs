@@ -10,6 +10,12 @@
 //! `Σ w(a) |v|² tr ρ`, and rounding takes 10⁻¹⁶ of that. Rows in which a share falls below 10⁻⁴ are computed with
 //! factors, `ρ_j = R_j R_jᵀ`, at a QR decomposition a site: rounding then takes 10⁻³², and shares down to 10⁻²⁴
 //! keep four digits. What is smaller cannot be told from zero and counts as evidence zero, a typed error.
+//!
+//! An *open last bond* is summed over: `P(x) = Σ_k ψ_k(x)² / Z`. It carries complex states (`|ψ|²` is the sum over
+//! real and imaginary part, `A → [[Re, −Im], [Im, Re]]`), mixed states by their purifications, and the first sites
+//! of a longer chain. The amplitude then has more sites than the law, `k` being the states of the sites behind it.
+//! In right-canonical form these add up to `ρ_{N+1} = 1`: a draw is over after the sites of the law, and
+//! the conditional of a plain draw is `|v A_j[a]|²/|v|²` as before, at the same cost.
 
 use std::sync::Arc;
 
@@ -39,12 +45,14 @@ const SAFE: f64 = 1e-4;
 /// Share below which factors, with 10⁻³² of rounding, have too few digits as well.
 const LOST: f64 = 1e-24;
 
-/// A normalised Born law.
+/// A normalised Born law, `P(x) = ψ(x)² / Z` or `Σ_k ψ_k(x)² / Z`.
 ///
 /// Invariant: the amplitude is in right-canonical form with norm one.
 #[derive(Debug, Clone)]
 pub struct BornMps {
     psi: Mps,
+    /// Sites of the law: the first ones of the amplitude, whose other sites are summed over.
+    sites: usize,
     log_z: f64,
     packed: Arc<Vec<Site>>,
     ld: usize,
@@ -76,12 +84,135 @@ impl BornMps {
     /// # Errors
     /// [`Error::ZeroWeight`] for the zero vector.
     pub fn new(psi: &Mps) -> Result<Self> {
+        Self::marginal(psi, psi.sites())
+    }
+
+    /// The law of the first `sites` sites under `ψ²`, the others summed over: `P(x) = Σ_k ψ(x, k)² / Z`.
+    ///
+    /// These others may be the rest of a chain, the ancillas of a purification, or one site of `K` states that
+    /// numbers amplitudes. Draws and scores visit the first `sites` sites only. Cost `O(N d χ³)` over all sites.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for `sites` outside `1..=psi.sites()`; [`Error::ZeroWeight`] for the zero vector.
+    ///
+    /// # Examples
+    /// The left half of a chain, and the same law with its bonds truncated:
+    /// ```
+    /// # use tensorjump::model::BornMps;
+    /// # use tensorjump::tn::{Mps, Truncation};
+    /// # use tensorjump::Target;
+    /// # let chain = Mps::random_real(&[2; 12], 8, &mut tensorjump::Streams::new(1).stream(0))?;
+    /// let half = BornMps::marginal(&chain, 6)?;
+    /// let limit = Truncation { max_bond: 4, ..Truncation::default() };
+    /// let (psi, _) = half.amplitude().compress(&limit)?;
+    /// let smaller = BornMps::marginal(&psi, half.dims().len())?;
+    /// # assert_eq!((smaller.dims().len(), smaller.amplitude().max_bond()), (6, 4));
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn marginal(psi: &Mps, sites: usize) -> Result<Self> {
+        if !(1..=psi.sites()).contains(&sites) {
+            return Err(Error::parameter(
+                "sites of a law",
+                sites,
+                "between one and the number of sites of the amplitude",
+            ));
+        }
         let canonical = psi.canonical(0)?;
         let log_z = 2.0 * canonical.log_norm();
         if log_z == f64::NEG_INFINITY {
             return Err(Error::ZeroWeight { what: "Born law" });
         }
-        Self::trusted(canonical.tensors().to_vec(), log_z)
+        Self::trusted(canonical.tensors().to_vec(), sites, log_z)
+    }
+
+    /// The law `Σ_k ψ_k(x)² / Z` of tensors of shape `(χ_{j−1}, d_j, χ_j)` with `χ_0 = 1` and an open last bond
+    /// `k < χ_N = K`, `1 ≤ K ≤ 256`. `K = 1` is [`BornMps::new`], bit for bit.
+    ///
+    /// Cost `O(N d χ³)`. A larger `K` is the bond in the middle of a longer chain: [`BornMps::marginal`].
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for `K` out of range; as [`Mps::new`]; [`Error::ZeroWeight`] for zero amplitudes.
+    ///
+    /// # Examples
+    /// Two spins that are up together or down together, a mixture of two amplitudes:
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use tensorjump::{Model, model::BornMps};
+    ///
+    /// let first = Array3::from_shape_fn((1, 2, 2), |(_, a, r)| f64::from(a == r));
+    /// let last = Array3::from_shape_fn((2, 2, 2), |(l, a, k)| f64::from(l == a && a == k));
+    /// let mixture = BornMps::open(vec![first, last])?;
+    /// let log_p = mixture.log_prob(array![[0, 0], [0, 1], [1, 1]].view())?;
+    /// assert_eq!(log_p.mapv(f64::exp), array![0.5, 0.0, 0.5]);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn open(mut tensors: Vec<Array3<f64>>) -> Result<Self> {
+        let (sites, open) = (tensors.len(), tensors.last().map_or(1, |a| a.dim().2));
+        if open == 1 {
+            return Self::new(&Mps::new(tensors, 0.0)?);
+        }
+        if !(1..=256).contains(&open) {
+            return Err(Error::parameter("open bond", open, "between 1 and 256"));
+        }
+        tensors.push(Array2::eye(open).insert_axis(Axis(2)));
+        // From the left first: bonds that the sites before them cannot fill shrink, the open one among them.
+        let psi = Mps::new(tensors, 0.0)?.canonical(sites)?.into_mps();
+        Self::marginal(&psi, sites)
+    }
+
+    /// The law `|ψ(x)|² / Z` of a complex state, tensors given by real and imaginary parts of shape
+    /// `(χ_{j−1}, d_j, χ_j)`, `χ_0 = 1`. An open last bond `χ_N ≤ 128` is summed over.
+    ///
+    /// The law has real bonds `2χ`, and a draw costs what complex arithmetic would. A state that is real in
+    /// another gauge needs only `χ`: compress the amplitude as in [`BornMps::marginal`]. Cost `O(N d χ³)`.
+    ///
+    /// # Errors
+    /// [`Error::SiteCount`], [`Error::Shape`] where the two parts or neighbouring bonds do not match; as
+    /// [`BornMps::open`].
+    ///
+    /// # Examples
+    /// Two spins after a pulse, `cos θ |00⟩ + i sin θ |11⟩`: `P(11) = sin² θ`, which the real part alone knows
+    /// nothing of.
+    /// ```
+    /// use ndarray::{Array3, array};
+    /// use tensorjump::{Model, model::BornMps, tn::Mps};
+    ///
+    /// let theta = std::f64::consts::FRAC_PI_6;
+    /// let copy = Array3::from_shape_fn((1, 2, 2), |(_, a, r)| f64::from(a == r));
+    /// let at = |s: usize, v: f64| Array3::from_shape_fn((2, 2, 1), |(l, a, _)| if [l, a] == [s; 2] { v } else { 0.0 });
+    /// let re = [copy.clone(), at(0, theta.cos())];
+    /// let im = [Array3::zeros(copy.dim()), at(1, theta.sin())];
+    ///
+    /// let state = BornMps::complex(&re, &im)?;
+    /// let up = array![[1, 1]];
+    /// assert!((state.log_prob(up.view())?[0].exp() - 0.25).abs() < 1e-15);
+    /// let real_part = BornMps::new(&Mps::new(re.to_vec(), 0.0)?)?;
+    /// assert_eq!(real_part.log_prob(up.view())?[0].exp(), 0.0);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn complex(re: &[Array3<f64>], im: &[Array3<f64>]) -> Result<Self> {
+        if re.len() != im.len() {
+            return Err(Error::SiteCount { expected: re.len(), got: im.len() });
+        }
+        let mut tensors = Vec::with_capacity(re.len());
+        let mut left = 1;
+        for (re, im) in re.iter().zip(im) {
+            let (l, d, r) = re.dim();
+            if l != left {
+                return Err(Error::Shape { field: "real tensor", expected: vec![left, d, r], got: vec![l, d, r] });
+            }
+            if im.dim() != re.dim() {
+                let got = im.shape().to_vec();
+                return Err(Error::Shape { field: "imaginary tensor", expected: vec![l, d, r], got });
+            }
+            tensors.push(doubled(re, im));
+            left = r;
+        }
+        if let Some(first) = tensors.first_mut() {
+            // The start (1, 0): ψ itself, not iψ.
+            first.slice_axis_inplace(Axis(0), ndarray::Slice::from(..1));
+        }
+        Self::open(tensors)
     }
 
     /// The law of tensors that are right-canonical with norm one already, kept bit for bit. Cost `O(N d χ³)`.
@@ -94,30 +225,32 @@ impl BornMps {
         if let Some(site) = first_bent(&psi) {
             return Err(Error::parameter("tensor", format!("site {site}"), "a right isometry"));
         }
-        Self::trusted(psi.into_parts().0, 0.0)
+        let sites = psi.sites();
+        Self::trusted(psi.into_parts().0, sites, 0.0)
     }
 
     /// The law proportional to `ψ(x)²`; tensors that are right-canonical with norm one are kept bit for bit.
     ///
     /// # Errors
-    /// As [`BornMps::new`].
-    pub(crate) fn stored(psi: Mps) -> Result<Self> {
-        if first_bent(&psi).is_some() {
-            return Self::new(&psi);
+    /// As [`BornMps::marginal`].
+    pub(crate) fn stored(psi: Mps, sites: usize) -> Result<Self> {
+        if first_bent(&psi).is_some() || !(1..=psi.sites()).contains(&sites) {
+            return Self::marginal(&psi, sites);
         }
         let (tensors, log_scale) = psi.into_parts();
-        Self::trusted(tensors, 2.0 * log_scale)
+        Self::trusted(tensors, sites, 2.0 * log_scale)
     }
 
-    fn trusted(tensors: Vec<Array3<f64>>, log_z: f64) -> Result<Self> {
-        let ld = tensors.iter().map(|a| padded::<f64>(a.dim().0.max(a.dim().2))).max().unwrap_or(8);
+    fn trusted(tensors: Vec<Array3<f64>>, sites: usize, log_z: f64) -> Result<Self> {
+        let own = &tensors[..sites];
+        let ld = own.iter().map(|a| padded::<f64>(a.dim().0.max(a.dim().2))).max().unwrap_or(8);
         let site = |a: &Array3<f64>| Site {
             bond: (a.dim().0, a.dim().2),
             forward: (0..a.dim().1).map(|x| pack(a.index_axis(Axis(1), x))).collect(),
         };
-        let packed = Arc::new(tensors.iter().map(site).collect());
-        let marginals = marginals(&tensors);
-        Ok(BornMps { psi: Mps::new(tensors, 0.0)?, log_z, packed, ld, marginals })
+        let packed = Arc::new(own.iter().map(site).collect());
+        let marginals = marginals(own);
+        Ok(BornMps { psi: Mps::new(tensors, 0.0)?, sites, log_z, packed, ld, marginals })
     }
 
     /// A random law: tensor entries uniform in [−1, 1), bonds up to `bond`; for tests and benchmarks.
@@ -129,11 +262,37 @@ impl BornMps {
     }
 
     /// The normalised amplitude `ψ` in right-canonical form.
+    ///
+    /// With an open bond it has more sites than the law and `P(x) = Σ_k ψ(x, k)²`, `k` the states of those behind
+    /// the law: one site of `K` states for [`BornMps::open`], where `ψ(x, k)` is `ψ_k(x)`; for
+    /// [`BornMps::complex`] its states are the real and (with a minus) the imaginary part of `ψ(x)`.
+    /// [`BornMps::marginal`] of it is this law again.
     pub fn amplitude(&self) -> &Mps {
         &self.psi
     }
 
-    /// `log Σ_x ψ(x)²` of the vector that [`BornMps::new`] was given, in nats.
+    /// The amplitude of a law that has a single one.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for an open bond.
+    pub(crate) fn single_amplitude(&self) -> Result<&Mps> {
+        if self.psi.sites() == self.sites {
+            return Ok(&self.psi);
+        }
+        Err(Error::parameter("Born law", "a sum over an open bond", "the square of one real amplitude"))
+    }
+
+    /// Tensors of the sites of the law.
+    fn tensors(&self) -> &[Array3<f64>] {
+        &self.psi.tensors()[..self.sites]
+    }
+
+    /// `ρ_{N+1}`, the sum over an open bond: what lies behind the law is a right isometry.
+    fn behind(&self) -> Array2<f64> {
+        Array2::eye(self.tensors()[self.sites - 1].dim().2)
+    }
+
+    /// `log Σ_x ψ(x)²` (`Σ_x Σ_k ψ_k(x)²`) of what the constructor was given, in nats.
     pub fn log_z(&self) -> f64 {
         self.log_z
     }
@@ -150,11 +309,12 @@ impl BornMps {
     /// Weights of the wrong shape, negative or not finite; [`Error::ZeroEvidence`] where nothing is left.
     pub fn tilted(&self, w: ArrayView2<'_, f64>) -> Result<Self> {
         SiteWeights::Shared(w).check(self.dims(), None)?;
-        let tensors = self.psi.tensors().iter().enumerate().map(|(j, a)| {
+        let mut tensors = self.psi.tensors().to_vec();
+        for (j, a) in tensors[..self.sites].iter_mut().enumerate() {
             let root = w.slice(s![j, ..a.dim().1]).mapv(f64::sqrt);
-            a * &root.insert_axis(Axis(1))
-        });
-        Self::new(&Mps::new(tensors.collect(), 0.0)?).map_err(|e| match e {
+            *a *= &root.insert_axis(Axis(1));
+        }
+        Self::marginal(&Mps::new(tensors, 0.0)?, self.sites).map_err(|e| match e {
             Error::ZeroWeight { .. } => Error::ZeroEvidence { row: 0 },
             other => other,
         })
@@ -166,7 +326,19 @@ impl BornMps {
             SiteWeights::Uniform => {
                 request.run(self.dims(), PLAIN_BLOCK, |(), _, _| Ok(()), |(), _, walk| Ok(self.plain(walk)))
             }
-            SiteWeights::Shared(table) => self.tilted(*table)?.reply(&SiteWeights::Uniform, n, request),
+            SiteWeights::Shared(table) => {
+                let old = request.score;
+                let mut reply = self.tilted(*table)?.reply(&SiteWeights::Uniform, n, request)?;
+                // Isometries leave rounding where a weight of zero took away the rank.
+                if let Some(x) = old.filter(|_| table.iter().any(|&w| w == 0.0)) {
+                    for (score, x) in reply.scores.iter_mut().zip(x.outer_iter()) {
+                        if x.iter().enumerate().any(|(j, &a)| table[[j, a.into()]] == 0.0) {
+                            *score = f64::NEG_INFINITY;
+                        }
+                    }
+                }
+                Ok(reply)
+            }
             _ => request.run(
                 self.dims(),
                 1,
@@ -279,12 +451,12 @@ impl BornMps {
 
     /// All symbols of site `j` behind the vector `v`.
     fn step(&self, w: &SiteWeights<'_>, row: usize, j: usize, v: &Array1<f64>, right: &Right) -> Step {
-        let a = &self.psi.tensors()[j];
+        let a = &self.tensors()[j];
         let next: Vec<Array1<f64>> = a.axis_iter(Axis(1)).map(|a| v.dot(&a)).collect();
         let (mut weights, mut whole) = (Vec::with_capacity(next.len()), 0.0);
         for (x, u) in next.iter().enumerate() {
             weights.push(w.get(row, j, x) * right.form(j + 1, u));
-            whole += w.get(row, j, x); // |u| ≤ |v| = 1, tr ρ = 1
+            whole += w.get(row, j, x); // |u| ≤ |v| = 1, ρ ≤ 1
         }
         let total: f64 = weights.iter().sum();
         Step { next, weights, total, share: if total > 0.0 { total / whole } else { 0.0 } }
@@ -293,13 +465,13 @@ impl BornMps {
     /// Density matrices of the right half under the weights of a row.
     fn densities(&self, w: &SiteWeights<'_>, row: usize) -> Result<Right> {
         const LIMIT: usize = 1 << 29;
-        let size = self.psi.tensors().iter().map(|a| a.dim().0.pow(2)).sum();
+        let size = self.tensors().iter().map(|a| a.dim().0.pow(2)).sum();
         if size > LIMIT {
             return Err(Error::TooLarge { what: "density matrices of a tilted Born law", size, limit: LIMIT });
         }
-        let mut matrices = vec![Array2::ones((1, 1))];
+        let mut matrices = vec![self.behind()];
         let mut evidence = LogProduct::ONE;
-        for (j, a) in self.psi.tensors().iter().enumerate().rev() {
+        for (j, a) in self.tensors().iter().enumerate().rev() {
             let (l, d, r) = a.dim();
             let rho = &matrices[matrices.len() - 1];
             let mut half = half_density(a.view(), rho);
@@ -326,9 +498,9 @@ impl BornMps {
 
     /// Factors of the density matrices of the right half, `ρ_j = R_j R_jᵀ`.
     fn factors(&self, w: &SiteWeights<'_>, row: usize) -> Result<Right> {
-        let mut matrices = vec![Array2::ones((1, 1))];
+        let mut matrices = vec![self.behind()];
         let mut evidence = LogProduct::ONE;
-        for (j, a) in self.psi.tensors().iter().enumerate().rev() {
+        for (j, a) in self.tensors().iter().enumerate().rev() {
             let (l, d, _) = a.dim();
             let mut half = half_density(a.view(), &matrices[matrices.len() - 1]);
             let (max, roots) = roots(w, row, j, d);
@@ -362,7 +534,7 @@ impl BornMps {
                 (x, step.next.swap_remove(x))
             } else {
                 let x = walk.symbol(0, j);
-                (x, v.dot(&self.psi.tensors()[j].index_axis(Axis(1), x)))
+                (x, v.dot(&self.tensors()[j].index_axis(Axis(1), x)))
             };
             // Draw and score alike: the product of these over the evidence is |ψ(x)|² ∏ w over the evidence.
             walk.record(0, j, x, w.get(row, j, x) * next.dot(&next));
@@ -390,7 +562,7 @@ impl BornMps {
         let d_max = self.dims().iter().copied().max().unwrap_or(1);
         let mut cavities = vec![0.0; self.dims().len() * d_max];
         let (mut left, mut least) = (Array2::<f64>::ones((1, 1)), 1.0f64);
-        for (j, a) in self.psi.tensors().iter().enumerate() {
+        for (j, a) in self.tensors().iter().enumerate() {
             let (l, d, r) = a.dim();
             let half = half_density(a.view(), &right.matrices[j + 1]);
             let flat = a.to_shape((l, d * r)).expect("standard layout");
@@ -424,7 +596,7 @@ impl BornMps {
         let d_max = self.dims().iter().copied().max().unwrap_or(1);
         let mut cavities = vec![0.0; self.dims().len() * d_max];
         let mut left = Array2::<f64>::ones((1, 1));
-        for (j, a) in self.psi.tensors().iter().enumerate() {
+        for (j, a) in self.tensors().iter().enumerate() {
             let (l, d, r) = a.dim();
             let (k, (_, roots)) = (left.nrows(), roots(w, row, j, d));
             let flat = a.to_shape((l, d * r)).expect("standard layout");
@@ -450,7 +622,7 @@ impl BornMps {
 /// Environments of the right half of one row.
 #[derive(Default)]
 struct Right {
-    /// `ρ_j` for `j = 0..=N`, trace one (or zero), or their factors `R_j`.
+    /// `ρ_j` for `j = 0..=N`, trace one (or zero; the last is the unit matrix), or their factors `R_j`.
     matrices: Vec<Array2<f64>>,
     factored: bool,
     /// `log Σ_x P(x) ∏ w_j(x_j)` in nats.
@@ -504,6 +676,19 @@ fn roots(w: &SiteWeights<'_>, row: usize, j: usize, d: usize) -> (f64, Array1<f6
     let max = (0..d).map(|x| w.get(row, j, x)).fold(0.0, f64::max);
     let root = |x: usize| if max > 0.0 { (w.get(row, j, x) / max).sqrt() } else { 0.0 };
     (max, (0..d).map(root).collect())
+}
+
+/// A complex tensor as a real one of twice the bonds, `A[a] → [[Re, −Im], [Im, Re]]` in blocks.
+///
+/// Sums and products of such blocks are those of complex numbers, the first row `(Re ψ, −Im ψ)`.
+fn doubled(re: &Array3<f64>, im: &Array3<f64>) -> Array3<f64> {
+    let (l, d, r) = re.dim();
+    let mut out = Array3::zeros((2 * l, d, 2 * r));
+    out.slice_mut(s![..l, .., ..r]).assign(re);
+    out.slice_mut(s![..l, .., r..]).assign(&(-im));
+    out.slice_mut(s![l.., .., ..r]).assign(im);
+    out.slice_mut(s![l.., .., r..]).assign(re);
+    out
 }
 
 /// `A[a] ρ` for every state, shape `(χ_l, d, χ_r)`.
@@ -589,7 +774,7 @@ fn marginals(tensors: &[Array3<f64>]) -> Vec<Vec<f64>> {
 
 impl Target for BornMps {
     fn dims(&self) -> &[usize] {
-        self.psi.dims()
+        &self.psi.dims()[..self.sites]
     }
 
     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {

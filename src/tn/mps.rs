@@ -31,8 +31,8 @@ impl Mps {
         let mut left = 1;
         for (j, a) in tensors.iter().enumerate() {
             let (l, d, r) = a.dim();
-            let right = if j + 1 == tensors.len() { 1 } else { r };
-            if l != left || r != right || r == 0 {
+            let right = if j + 1 == tensors.len() { 1 } else { r.max(1) };
+            if l != left || r != right {
                 return Err(Error::Shape { field: "tensor", expected: vec![left, d, right], got: vec![l, d, r] });
             }
             check_dim(d)?;

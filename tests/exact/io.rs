@@ -188,6 +188,11 @@ fn laws_come_back_with_their_normaliser() {
         write_born(&path, &law).unwrap();
         let read = read_born(&path).unwrap();
         assert_eq!((read.amplitude(), read.log_z()), (law.amplitude(), law.log_z()));
+        // The sites that are summed over stay so.
+        let law = BornMps::marginal(law.amplitude(), 2).unwrap();
+        write_born(&path, &law).unwrap();
+        let read = read_born(&path).unwrap();
+        assert_eq!((read.dims(), read.amplitude()), (law.dims(), law.amplitude()));
     }
     fs::remove_dir_all(at).unwrap();
 }

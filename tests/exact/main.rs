@@ -26,6 +26,7 @@ mod mcmc;
 mod mixture;
 mod models;
 mod noise;
+mod open_bond;
 mod reverse;
 mod runs;
 mod scores;

@@ -23,7 +23,7 @@ use crate::error::{Error, Result};
 use crate::learn::symmetry::{Mirror, Symmetry, mirrors};
 use crate::learn::tensors::environments::{Batch, Side, from_symbols, to_symbols};
 use crate::linalg::matmul;
-use crate::model::{BornMps, Configs};
+use crate::model::{BornMps, Configs, Target};
 use crate::tn::{Mps, Truncation, flat};
 
 /// Samples whose environments are kept at a time.
@@ -79,7 +79,7 @@ pub fn born_tangent(
     symmetries: &[Symmetry],
     step: &TangentStep,
 ) -> Result<(BornMps, TangentReport)> {
-    let mirrors = mirrors(symmetries, model.amplitude().dims())?;
+    let mirrors = mirrors(symmetries, model.dims())?;
     tangent(model, x, log_target, log_density, &mirrors, step)
 }
 

@@ -104,7 +104,7 @@ pub(crate) fn checked(
     log_density: ArrayView1<'_, f64>,
 ) -> Result<(Vec<f64>, Vec<f64>)> {
     let relative = relative(log_target, log_density)?;
-    check_weights(x, model.amplitude().dims(), relative.view())?;
+    check_weights(x, model.single_amplitude()?.dims(), relative.view())?;
     if x.nrows() == 0 {
         return Err(Error::TooFewSamples { needed: 1, got: 0 });
     }

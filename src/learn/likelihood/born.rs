@@ -176,11 +176,12 @@ pub fn born_sweep(model: &BornMps, x: Configs<'_>, weights: ArrayView1<'_, f64>,
     if step.limit.is_nan() || step.limit <= 0.0 {
         return Err(Error::parameter("limit", step.limit, "above zero"));
     }
+    let psi = model.single_amplitude()?;
     if x.nrows() == 0 {
         return Ok(model.clone());
     }
-    let mut amplitude = Amplitude::resume(model.amplitude().tensors().to_vec());
-    let bond = model.amplitude().max_bond().max(step.truncation.max_bond.min(256));
+    let mut amplitude = Amplitude::resume(psi.tensors().to_vec());
+    let bond = psi.max_bond().max(step.truncation.max_bond.min(256));
     let mut batch = Batch::new(x, &weights.to_vec(), bond)?;
     let cut = Cut { truncation: step.truncation, noise: 0.0 };
     amplitude.sweep(&mut batch, &Step::Signed { rate: step.rate, limit: step.limit }, Sites::Two, &cut)?;
@@ -246,7 +247,7 @@ impl BornTrainer {
             Start::Random { bond } => Amplitude::near_product(&marginals(train), *bond, &mut streams.stream(0))?,
             Start::Model(model) => {
                 match_dims(train.dims(), model.dims())?;
-                Amplitude::resume(model.amplitude().tensors().to_vec())
+                Amplitude::resume(model.single_amplitude()?.tensors().to_vec())
             }
         };
         let flat = || Flat::new(amplitude.tensors());
