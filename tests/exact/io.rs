@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array4, array};
 use rand::RngExt;
+use tensorjump::Target;
 use tensorjump::io::{
     read_born, read_mpo, read_mps, read_positive, read_samples, write_born, write_mpo, write_mps, write_positive,
     write_samples,
