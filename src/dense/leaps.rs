@@ -1,6 +1,6 @@
 //! The exact law of approximate samplers, by enumeration: the one-step matrices applied to the law of the start, without a random number.
 
-use super::DenseLaw;
+use super::law::DenseLaw;
 use crate::configs::match_dims;
 use crate::diffusion::reverse::{Corrector, Step, StepLaw, TimeGrid};
 use crate::diffusion::{Denoiser, SiteConditionals, checked_conditionals};

@@ -36,7 +36,7 @@ fn amplitude(file: &Store) -> Result<Mps> {
 /// those of the law (the others are summed over).
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File) with what the operating system said; the old file, if any, is then
+/// [`Error::File`](crate::error::Error::File) with what the operating system said; the old file, if any, is then
 /// untouched.
 pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
     let mut file = store(BORN, model.amplitude(), 0.5 * model.log_z());
@@ -48,7 +48,7 @@ pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
 /// written; else they are brought to that form, cost `O(N d χ³)`.
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for a file that is cut off,
+/// [`Error::File`](crate::error::Error::File); [`Error::Format`](crate::error::Error::Format) for a file that is cut off,
 /// damaged or of another kind; tensors that are no matrix-product vector, or the zero vector.
 pub fn read_born(path: &Path) -> Result<BornMps> {
     let file = Store::read(path, BORN)?;
@@ -69,7 +69,7 @@ pub fn write_positive(path: &Path, model: &PositiveMps) -> Result<()> {
 /// rounding, as they are written; else they are brought to that form, cost `O(N d χ²)`.
 ///
 /// # Errors
-/// As [`read_born`]; [`Error::Negative`](crate::Error::Negative).
+/// As [`read_born`]; [`Error::Negative`](crate::error::Error::Negative).
 pub fn read_positive(path: &Path) -> Result<PositiveMps> {
     PositiveMps::stored(read(path, POSITIVE)?)
 }

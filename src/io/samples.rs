@@ -12,7 +12,7 @@ use crate::model::Configs;
 /// Writes configurations, shape `(samples, sites)`, as a `.npy` file of unsigned bytes.
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File); the old file, if any, is then untouched.
+/// [`Error::File`](crate::error::Error::File); the old file, if any, is then untouched.
 pub fn write_samples(path: &Path, x: Configs<'_>) -> Result<()> {
     write_whole(path, &npy::write(x))
 }
@@ -21,7 +21,7 @@ pub fn write_samples(path: &Path, x: Configs<'_>) -> Result<()> {
 /// or booleans.
 ///
 /// # Errors
-/// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for a file that is cut off,
+/// [`Error::File`](crate::error::Error::File); [`Error::Format`](crate::error::Error::Format) for a file that is cut off,
 /// longer than it says, or of another type or shape, and for a number that is no state (0 to 255), naming its
 /// row and site.
 pub fn read_samples(path: &Path) -> Result<Array2<u8>> {

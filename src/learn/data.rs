@@ -3,8 +3,8 @@
 use ndarray::{Array1, Array2, ArrayView1, Axis, s};
 use rand::RngExt;
 
+use super::symmetry::Symmetry;
 use crate::error::{Error, Result};
-use crate::learn::symmetry::Symmetry;
 use crate::model::{Configs, check_configs};
 use crate::rng::Streams;
 

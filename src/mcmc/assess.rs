@@ -5,7 +5,8 @@
 
 use ndarray::{Array1, ArrayView1};
 
-use super::{Estimate, log_importance_weights, log_mean_weight, stationary_acceptance, weight_summary};
+use super::estimate::{Estimate, log_mean_weight};
+use super::importance::{log_importance_weights, stationary_acceptance, weight_summary};
 use crate::error::{Error, Result};
 use crate::model::{Model, Target};
 use crate::rng::Streams;

@@ -11,8 +11,8 @@ use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
 use super::chains::{Chains, PackedState};
+use super::moves::{Move, MoveReport};
 use crate::error::{Error, Result};
-use crate::mcmc::moves::{Move, MoveReport};
 use crate::model::{Target, check_configs};
 use crate::rng::{Stream, Streams};
 

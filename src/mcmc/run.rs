@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
+use super::chains::{Chains, start_weights};
 use super::diagnostics::{Autocorrelation, autocorrelation, split_r_hat};
 use super::estimate::{SeriesMean, series_mean};
 use super::moves::{Move, MoveReport};
 use crate::error::{Error, Result};
-use crate::mcmc::chains::{Chains, start_weights};
 use crate::model::{Configs, Target};
 use crate::rng::Streams;
 

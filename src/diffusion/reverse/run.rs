@@ -4,10 +4,10 @@ use ndarray::Axis;
 
 use super::grid::TimeGrid;
 use super::jumps::{Thinner, jump_by_jump};
+use super::outcome::{Finish, Outcome};
 use super::rate_bound::Bound;
 use super::step::{Corrector, Step, StepLaw};
 use crate::diffusion::denoiser::Denoiser;
-use crate::diffusion::reverse::outcome::{Finish, Outcome};
 use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
 use crate::rng::Streams;

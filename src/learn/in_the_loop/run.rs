@@ -13,11 +13,11 @@ use std::ops::ControlFlow;
 
 use ndarray::Array2;
 
+use super::options::{LoopOptions, LoopRound, Stage};
 use super::round::State;
 use super::towards::TowardsStep;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
-use crate::learn::in_the_loop::options::{LoopOptions, LoopRound, Stage};
 use crate::learn::symmetry::Symmetry;
 use crate::mcmc::Chains;
 use crate::model::{BornMps, Permuted};

@@ -10,9 +10,9 @@ use rand::RngExt;
 use rand_distr::StandardNormal;
 
 use super::environments::{Batch, Side};
+use super::environments::{from_symbols, to_symbols};
 use super::site_step::{Step, improve, normalise};
 use crate::error::{Error, Result};
-use crate::learn::tensors::environments::{from_symbols, to_symbols};
 use crate::linalg::{matmul, qr, svd};
 use crate::rng::Stream;
 use crate::tn::{Mps, Truncation, flat, shaped};

@@ -10,6 +10,7 @@
 //! exact to zeroth order. The contraction from one side alone has them: cylinder of
 //! 64 × 64 sites at the critical point, χ = 48, error 1.5e-3 against 5e-7.
 
+use super::small_bonds;
 use super::tables;
 use super::transfer::RowState;
 use super::weights::Weights;
@@ -217,7 +218,7 @@ pub(super) fn sweep(
     each(weights.rows - 1, &state)?;
     for r in (1..weights.rows).rev() {
         let dropped;
-        (state, dropped) = state.next_row(weights, r, chi)?;
+        (state, dropped) = next_row(&state, weights, r, chi)?;
         discarded_weight += dropped;
         truncated |= state.bond() >= chi;
         each(r - 1, &state)?;
@@ -253,4 +254,14 @@ pub(super) fn check_geometry(model: &PairModel) -> Result<()> {
         return Err(Error::parameter("geometry", "torus", expected));
     }
     Ok(())
+}
+
+/// `E_{r−1}` of `E_r`, compressed to bonds of at most `chi`; and the relative squared weight that was dropped. On a ring the closing
+/// bond is applied after the others have been compressed: two steps with bonds `dχ` cost an eighth of one with `d²χ`.
+fn next_row(below: &RowState, w: &Weights, r: usize, chi: usize) -> Result<(RowState, f64)> {
+    if small_bonds::applies(below, w, r) {
+        Ok(small_bonds::next_row(below, w, r, chi))
+    } else {
+        below.any_row(w, r, chi)
+    }
 }

@@ -10,10 +10,10 @@
 //! differ by the energy that is missing, and yet all weights may agree with each other: an effective sample size of one with a wrong evidence.
 //! So some draws are weighed when a law is made.
 
-use super::super::pair::PairModel;
-use super::block::{Answer, Work};
+use super::draws::block::{Answer, Work};
 use super::tables;
 use crate::error::Result;
+use crate::lattice::square::pair::PairModel;
 use crate::log_space::log_sum_exp;
 use crate::model::Target;
 use crate::rng::Streams;

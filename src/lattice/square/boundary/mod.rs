@@ -24,36 +24,29 @@
 //! References: boundary states of classical lattices, Verstraete, Murg, Cirac, Adv. Phys. 57, 143; sampling from them with acceptance test,
 //! Frías-Pérez, Mariën, Pérez-García, Bañuls, Iblisdir, SciPost Phys. 14, 123.
 
-mod block;
-mod blocks;
-#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
-mod choice;
 mod contraction;
+mod draws;
 mod evidence;
-mod lanes;
-mod pack;
-#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
-mod products;
-mod small;
+mod parity;
+mod small_bonds;
 mod tables;
 mod transfer;
-mod vectors;
 mod weights;
 
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
-use self::block::{Answer, Packed, Work};
-use self::contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, check_geometry, log_z_from_above, sweep};
-use self::evidence::{Evidence, best_log_z};
-use self::pack::PackedRow;
-use self::tables::RowTables;
-use self::weights::Weights;
 use crate::error::{Error, Result};
 use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
 use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
 use crate::rng::{Stream, Streams};
+use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, check_geometry, log_z_from_above, sweep};
+use draws::block::{Answer, Packed, Work};
+use draws::pack::PackedRow;
+use evidence::{Evidence, best_log_z};
+use tables::RowTables;
+use weights::Weights;
 
 pub use contraction::{ContractOptions, Contraction, contract};
 

@@ -12,11 +12,11 @@ use ndarray::{Array1, Array2, Axis};
 use rand::Rng;
 use rayon::prelude::*;
 
-use super::super::geometry::{Bond, Neighbour, Square};
-use super::super::pair::PairModel;
-use super::super::strip::{ENTRIES, Strip};
-use super::block::{Answer, Work};
+use super::draws::block::{Answer, Work};
 use crate::error::{Error, Result};
+use crate::lattice::square::geometry::{Bond, Neighbour, Square};
+use crate::lattice::square::pair::PairModel;
+use crate::lattice::square::strip::{ENTRIES, Strip};
 use crate::log_space::log_sum_exp;
 use crate::model::Target;
 use crate::rng::Stream;

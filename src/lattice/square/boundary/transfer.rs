@@ -14,8 +14,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
 use ndarray::{Array1, Array2, Array3, Axis, s};
 
-use super::blocks::{Split, orthogonal, truncated};
-use super::small;
+use super::parity::{Split, orthogonal, truncated};
 use super::weights::{Factors, Weights};
 use crate::error::Result;
 use crate::linalg::{matmul, matmul_into, strip};
@@ -55,12 +54,6 @@ impl RowState {
     /// Largest bond dimension.
     pub(super) fn bond(&self) -> usize {
         self.parity.iter().map(Vec::len).max().unwrap_or(1)
-    }
-
-    /// `E_{r−1}` of `E_r`, compressed to bonds of at most `chi`; and the relative squared weight that was dropped. On a ring the closing
-    /// bond is applied after the others have been compressed: two steps with bonds `dχ` cost an eighth of one with `d²χ`.
-    pub(super) fn next_row(&self, w: &Weights, r: usize, chi: usize) -> Result<(RowState, f64)> {
-        if small::applies(self, w, r) { Ok(small::next_row(self, w, r, chi)) } else { self.any_row(w, r, chi) }
     }
 
     /// The same by the general routines.

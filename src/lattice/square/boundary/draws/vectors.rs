@@ -6,45 +6,45 @@
 use pulp::Simd;
 
 /// Configurations side by side.
-pub(super) const LANES: usize = 32;
+pub(crate) const LANES: usize = 32;
 
 /// A number for each configuration of a group.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(128))]
-pub(super) struct Lane(pub [f32; LANES]);
+pub(crate) struct Lane(pub [f32; LANES]);
 
 /// An integer for each configuration of a group: its state at one site, or random bits.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(128))]
-pub(super) struct Word(pub [u32; LANES]);
+pub(crate) struct Word(pub [u32; LANES]);
 
-pub(super) const ZERO: Lane = Lane([0.0; LANES]);
-pub(super) const ONE: Lane = Lane([1.0; LANES]);
-pub(super) const NONE: Word = Word([0; LANES]);
+pub(crate) const ZERO: Lane = Lane([0.0; LANES]);
+pub(crate) const ONE: Lane = Lane([1.0; LANES]);
+pub(crate) const NONE: Word = Word([0; LANES]);
 
 #[inline(always)]
-pub(super) fn vectors<S: Simd>(lane: &Lane) -> &[S::f32s] {
+pub(crate) fn vectors<S: Simd>(lane: &Lane) -> &[S::f32s] {
     S::as_simd_f32s(&lane.0).0
 }
 
 #[inline(always)]
-pub(super) fn vectors_mut<S: Simd>(lane: &mut Lane) -> &mut [S::f32s] {
+pub(crate) fn vectors_mut<S: Simd>(lane: &mut Lane) -> &mut [S::f32s] {
     S::as_mut_simd_f32s(&mut lane.0).0
 }
 
 #[inline(always)]
-pub(super) fn words<S: Simd>(word: &Word) -> &[S::u32s] {
+pub(crate) fn words<S: Simd>(word: &Word) -> &[S::u32s] {
     S::as_simd_u32s(&word.0).0
 }
 
 #[inline(always)]
-pub(super) fn words_mut<S: Simd>(word: &mut Word) -> &mut [S::u32s] {
+pub(crate) fn words_mut<S: Simd>(word: &mut Word) -> &mut [S::u32s] {
     S::as_mut_simd_u32s(&mut word.0).0
 }
 
 /// `factor · a` in each lane.
 #[inline(always)]
-pub(super) fn scaled<S: Simd>(simd: S, factor: f32, a: &Lane) -> Lane {
+pub(crate) fn scaled<S: Simd>(simd: S, factor: f32, a: &Lane) -> Lane {
     let mut out = ZERO;
     let factor = simd.splat_f32s(factor);
     for v in 0..LANES / S::F32_LANES {
@@ -55,7 +55,7 @@ pub(super) fn scaled<S: Simd>(simd: S, factor: f32, a: &Lane) -> Lane {
 
 /// `a ← a b`.
 #[inline(always)]
-pub(super) fn multiply<S: Simd>(simd: S, a: &mut Lane, b: &Lane) {
+pub(crate) fn multiply<S: Simd>(simd: S, a: &mut Lane, b: &Lane) {
     for v in 0..LANES / S::F32_LANES {
         let a = &mut vectors_mut::<S>(a)[v];
         *a = simd.mul_f32s(*a, vectors::<S>(b)[v]);
@@ -64,7 +64,7 @@ pub(super) fn multiply<S: Simd>(simd: S, a: &mut Lane, b: &Lane) {
 
 /// `yes` in the lanes where `state` is `s`, else `no`.
 #[inline(always)]
-pub(super) fn where_state<S: Simd>(simd: S, state: &Word, s: u32, yes: &Lane, no: &Lane) -> Lane {
+pub(crate) fn where_state<S: Simd>(simd: S, state: &Word, s: u32, yes: &Lane, no: &Lane) -> Lane {
     let mut out = ZERO;
     let s = simd.splat_u32s(s);
     for v in 0..LANES / S::F32_LANES {
@@ -76,7 +76,7 @@ pub(super) fn where_state<S: Simd>(simd: S, state: &Word, s: u32, yes: &Lane, no
 
 /// One number in the lanes where `state` is 0, another elsewhere.
 #[inline(always)]
-pub(super) fn choose_number<S: Simd>(simd: S, state: &Word, zero: f32, other: f32, out: &mut Lane) {
+pub(crate) fn choose_number<S: Simd>(simd: S, state: &Word, zero: f32, other: f32, out: &mut Lane) {
     let (zero, other) = (simd.splat_f32s(zero), simd.splat_f32s(other));
     for v in 0..LANES / S::F32_LANES {
         let here = simd.equal_u32s(words::<S>(state)[v], simd.splat_u32s(0));
@@ -86,7 +86,7 @@ pub(super) fn choose_number<S: Simd>(simd: S, state: &Word, zero: f32, other: f3
 
 /// `(even + sign odd) a b`.
 #[inline(always)]
-pub(super) fn combine<S: Simd>(simd: S, even: &Lane, sign: &Lane, odd: &Lane, a: &Lane, b: &Lane, out: &mut Lane) {
+pub(crate) fn combine<S: Simd>(simd: S, even: &Lane, sign: &Lane, odd: &Lane, a: &Lane, b: &Lane, out: &mut Lane) {
     for v in 0..LANES / S::F32_LANES {
         let sum = simd.mul_add_f32s(vectors::<S>(sign)[v], vectors::<S>(odd)[v], vectors::<S>(even)[v]);
         vectors_mut::<S>(out)[v] = simd.mul_f32s(sum, simd.mul_f32s(vectors::<S>(a)[v], vectors::<S>(b)[v]));
@@ -95,14 +95,14 @@ pub(super) fn combine<S: Simd>(simd: S, even: &Lane, sign: &Lane, odd: &Lane, a:
 
 /// `−a`.
 #[inline(always)]
-pub(super) fn negative<S: Simd>(simd: S, a: &Lane) -> Lane {
+pub(crate) fn negative<S: Simd>(simd: S, a: &Lane) -> Lane {
     scaled(simd, -1.0, a)
 }
 
 /// Multiplies each lane by the power of two that brings its largest number between one and two; the numbers are the first `len` of
 /// each of `parts` parts that start `stride` apart. Adds the exponents taken out to `exponents`, plus 127 for each call.
 #[inline(always)]
-pub(super) fn rescale<S: Simd>(
+pub(crate) fn rescale<S: Simd>(
     simd: S,
     vector: &mut [Lane],
     parts: usize,
@@ -135,7 +135,7 @@ pub(super) fn rescale<S: Simd>(
 }
 
 /// For each lane `2^(own − max)` of exponents, zero where that is below the range of the numbers.
-pub(super) fn relative(own: &Word, all: &[Word]) -> Lane {
+pub(crate) fn relative(own: &Word, all: &[Word]) -> Lane {
     let mut out = ZERO;
     for i in 0..LANES {
         let max = all.iter().map(|e| e.0[i]).max().unwrap_or(0);

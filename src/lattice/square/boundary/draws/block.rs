@@ -17,7 +17,7 @@ const GROUPS: usize = 4;
 
 /// A lattice packed for the lanes.
 #[derive(Debug, Clone)]
-pub(super) struct Packed {
+pub(crate) struct Packed {
     pub rows: Vec<PackedRow>,
     pub cols: usize,
     /// Largest number of states.
@@ -28,7 +28,7 @@ pub(super) struct Packed {
 
 /// What is asked of a batch.
 #[derive(Clone, Copy)]
-pub(super) enum Work<'a> {
+pub(crate) enum Work<'a> {
     /// Draw this many rows.
     Draw(usize, &'a Streams),
     /// Score these.
@@ -36,7 +36,7 @@ pub(super) enum Work<'a> {
 }
 
 /// Configurations (none for a score), log-probabilities, choices decided by the floor.
-pub(super) struct Answer {
+pub(crate) struct Answer {
     pub x: Array2<u8>,
     pub log_prob: Array1<f64>,
     pub floored: u64,
@@ -44,7 +44,7 @@ pub(super) struct Answer {
 
 impl Packed {
     /// Draws or scores a batch, in parallel over blocks; a row depends on its own stream only.
-    pub(super) fn answer(&self, work: Work<'_>) -> Answer {
+    pub(crate) fn answer(&self, work: Work<'_>) -> Answer {
         let sites = self.rows.len() * self.cols;
         let n = match work {
             Work::Draw(n, _) => n,
@@ -221,14 +221,14 @@ fn transpose(mut w: [u64; 8]) -> [u64; 8] {
 
 #[cfg(test)]
 mod tests {
-    use super::super::Law;
     use super::{Block, Rows, Scratch, transpose};
-    use crate::Streams;
     use crate::lattice::square::boundary::BoundaryMps;
+    use crate::lattice::square::boundary::Law;
     use crate::lattice::square::couplings::Couplings;
     use crate::lattice::square::geometry::{Geometry, Square};
     use crate::lattice::square::ising::Ising;
     use crate::lattice::square::pair::PairModel;
+    use crate::rng::Streams;
     use pulp::{Simd, WithSimd};
 
     #[test]

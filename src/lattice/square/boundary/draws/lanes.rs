@@ -23,7 +23,7 @@ use super::vectors::{
 const MINUS: Lane = Lane([-1.0; LANES]);
 
 /// Buffers of a pass, shared by the rows and groups of a block.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     /// `t`, by first state of a ring, column, state, index.
     t: Vec<Lane>,
     /// `w`, by column and state.
@@ -42,7 +42,7 @@ pub(super) struct Scratch {
 
 impl Scratch {
     /// For rings or open rows of `cols` sites with `d` states and bonds of at most `bond`.
-    pub(super) fn new(cols: usize, d: usize, bond: usize, ring: bool) -> Self {
+    pub(crate) fn new(cols: usize, d: usize, bond: usize, ring: bool) -> Self {
         let rights = if ring { d } else { 1 };
         Scratch {
             t: vec![ZERO; rights * cols * d * bond],
@@ -59,7 +59,7 @@ impl Scratch {
 }
 
 /// A pass over one row of one group of configurations.
-pub(super) struct Pass<'a> {
+pub(crate) struct Pass<'a> {
     pub row: &'a PackedRow,
     /// States of the row above; for the first row zeros.
     pub above: &'a [Word],
@@ -76,7 +76,7 @@ pub(super) struct Pass<'a> {
 impl Pass<'_> {
     /// `PARITY`: parity of two states; `PAIR`: two states a site.
     #[inline(always)]
-    pub(super) fn run<S: Simd, const PARITY: bool, const PAIR: bool>(mut self, simd: S) {
+    pub(crate) fn run<S: Simd, const PARITY: bool, const PAIR: bool>(mut self, simd: S) {
         self.weights::<S, PAIR>(simd);
         let d = if PAIR { 2 } else { self.scratch.d };
         for z in 0..if self.row.closing.is_some() { d } else { 1 } {

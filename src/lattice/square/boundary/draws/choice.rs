@@ -15,13 +15,13 @@ const UNIT: f64 = 4_294_967_296.0;
 
 /// One xoshiro128++ generator (Blackman, Vigna 2021) in each lane.
 #[derive(Clone)]
-pub(super) struct LaneRng {
+pub(crate) struct LaneRng {
     state: [Word; 4],
 }
 
 impl LaneRng {
     /// From 128 bits a lane.
-    pub(super) fn new(seed: impl Fn(usize) -> [u32; 4]) -> Self {
+    pub(crate) fn new(seed: impl Fn(usize) -> [u32; 4]) -> Self {
         let mut state = [NONE; 4];
         for i in 0..LANES {
             let seed = seed(i);
@@ -33,7 +33,7 @@ impl LaneRng {
 
     /// 32 random bits a lane.
     #[inline(always)]
-    pub(super) fn next<S: Simd>(&mut self, simd: S) -> Word {
+    pub(crate) fn next<S: Simd>(&mut self, simd: S) -> Word {
         let mut out = NONE;
         let [s0, s1, s2, s3] = &mut self.state;
         let (s0, s1) = (words_mut::<S>(s0), words_mut::<S>(s1));
@@ -76,7 +76,7 @@ fn threshold<S: Simd>(simd: S, p: S::f32s) -> S::u32s {
 
 /// Product of thresholds in each lane, exponents apart.
 #[derive(Clone)]
-pub(super) struct LaneProduct {
+pub(crate) struct LaneProduct {
     mantissa: [f64; LANES],
     exponent: [i64; LANES],
     pending: usize,
@@ -84,7 +84,7 @@ pub(super) struct LaneProduct {
 }
 
 impl LaneProduct {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         LaneProduct { mantissa: [1.0; LANES], exponent: [0; LANES], pending: 0, factors: 0 }
     }
 
@@ -113,7 +113,7 @@ impl LaneProduct {
     }
 
     /// Logarithm of the product of probabilities, thresholds over 2³².
-    pub(super) fn ln(&self, lane: usize) -> f64 {
+    pub(crate) fn ln(&self, lane: usize) -> f64 {
         let exponent = self.exponent[lane] - 32 * self.factors as i64;
         self.mantissa[lane].ln() + exponent as f64 * std::f64::consts::LN_2
     }
@@ -121,7 +121,7 @@ impl LaneProduct {
 
 /// What the lanes of a group remember from site to site.
 #[derive(Clone)]
-pub(super) struct Walkers {
+pub(crate) struct Walkers {
     pub rng: LaneRng,
     pub product: LaneProduct,
     /// Choices in which the floor decided.
@@ -131,7 +131,7 @@ pub(super) struct Walkers {
 impl Walkers {
     /// Draws (or scores `chosen`) one of two states that are both allowed, with weights `n[0]`, `n[1]` of any sign.
     #[inline(always)]
-    pub(super) fn either<S: Simd>(&mut self, simd: S, n: [&Lane; 2], given: bool, chosen: &mut Word) {
+    pub(crate) fn either<S: Simd>(&mut self, simd: S, n: [&Lane; 2], given: bool, chosen: &mut Word) {
         let bits = if given { NONE } else { self.rng.next(simd) };
         let mut factor = NONE;
         let (zero, one, floor) = (simd.splat_f32s(0.0), simd.splat_u32s(1), simd.splat_u32s(FLOOR));
@@ -168,7 +168,7 @@ impl Walkers {
     /// Draws (or scores `chosen`) one of the first `states` states with weights `n(s, lane)`, of those with `allowed(s, lane)`; where
     /// none is, any of them with equal probability.
     #[inline(always)]
-    pub(super) fn one_of<S: Simd>(
+    pub(crate) fn one_of<S: Simd>(
         &mut self,
         simd: S,
         states: usize,

@@ -10,7 +10,7 @@ const WIDE: usize = 3;
 
 /// `y = B x` for the tiles of one matrix, `columns` tiles wide.
 #[inline(always)]
-pub(super) fn matrix_vector<S: Simd>(simd: S, tiles: &[Tile], columns: usize, x: &[Lane], y: &mut [Lane]) {
+pub(crate) fn matrix_vector<S: Simd>(simd: S, tiles: &[Tile], columns: usize, x: &[Lane], y: &mut [Lane]) {
     if tiles.is_empty() {
         y.fill(ZERO);
         return;
@@ -30,7 +30,7 @@ pub(super) fn matrix_vector<S: Simd>(simd: S, tiles: &[Tile], columns: usize, x:
 
 /// `y = B x` for two vectors and the same matrix: each number of the matrix is read once for both.
 #[inline(always)]
-pub(super) fn both_matrix_vector<S: Simd>(
+pub(crate) fn both_matrix_vector<S: Simd>(
     simd: S,
     tiles: &[Tile],
     columns: usize,
@@ -102,7 +102,7 @@ fn rows_of<S: Simd, const N: usize>(simd: S, tiles: &[Tile], columns: usize, x: 
 
 /// `y = x B`, the rows of `B` those of all its tiles one below the other.
 #[inline(always)]
-pub(super) fn vector_matrix<S: Simd>(simd: S, tiles: &[Tile], columns: usize, x: &[Lane], y: &mut [Lane]) {
+pub(crate) fn vector_matrix<S: Simd>(simd: S, tiles: &[Tile], columns: usize, x: &[Lane], y: &mut [Lane]) {
     let wide = if S::REGISTER_COUNT >= 32 { WIDE } else { 1 };
     let mut j = 0;
     while j < columns {
@@ -156,7 +156,7 @@ fn columns_of<S: Simd, const N: usize>(
 
 /// `out[a] (+)= g t[a]`.
 #[inline(always)]
-pub(super) fn accumulate<S: Simd>(simd: S, g: &Lane, t: &[Lane], out: &mut [Lane], start: bool) {
+pub(crate) fn accumulate<S: Simd>(simd: S, g: &Lane, t: &[Lane], out: &mut [Lane], start: bool) {
     for (t, out) in t.iter().zip(out) {
         let (t, out) = (vectors::<S>(t), vectors_mut::<S>(out));
         for (v, &g) in vectors::<S>(g).iter().enumerate() {
@@ -167,7 +167,7 @@ pub(super) fn accumulate<S: Simd>(simd: S, g: &Lane, t: &[Lane], out: &mut [Lane
 
 /// `zero = g₀₀ t₀ + g₀₁ t₁`, `one = g₁₀ t₀ + g₁₁ t₁`; from index `split` on `g₀₁` and `g₁₀` change sign.
 #[inline(always)]
-pub(super) fn mix<S: Simd>(
+pub(crate) fn mix<S: Simd>(
     simd: S,
     g: &[[Lane; 2]; 2],
     t0: &[Lane],
@@ -195,7 +195,7 @@ pub(super) fn mix<S: Simd>(
 
 /// Products of `l` with two vectors, below and from index `split` on: `[up, up', down, down']`.
 #[inline(always)]
-pub(super) fn dots<S: Simd>(simd: S, l: &[Lane], up: &[Lane], down: &[Lane], split: usize) -> [Lane; 4] {
+pub(crate) fn dots<S: Simd>(simd: S, l: &[Lane], up: &[Lane], down: &[Lane], split: usize) -> [Lane; 4] {
     let (up, down) = (&up[..l.len()], &down[..l.len()]);
     let split = split.min(l.len());
     let mut out = [ZERO; 4];
@@ -221,7 +221,7 @@ pub(super) fn dots<S: Simd>(simd: S, l: &[Lane], up: &[Lane], down: &[Lane], spl
 
 /// The product of two vectors, below and from index `split` on.
 #[inline(always)]
-pub(super) fn dot<S: Simd>(simd: S, l: &[Lane], t: &[Lane], split: usize) -> [Lane; 2] {
+pub(crate) fn dot<S: Simd>(simd: S, l: &[Lane], t: &[Lane], split: usize) -> [Lane; 2] {
     let t = &t[..l.len()];
     let split = split.min(l.len());
     let mut out = [ZERO; 2];

@@ -2,14 +2,14 @@
 
 use ndarray::Array2;
 
-use super::transfer::RowState;
-use super::weights::Weights;
+use crate::lattice::square::boundary::transfer::RowState;
+use crate::lattice::square::boundary::weights::Weights;
 
 /// Edge of a tile: bonds are padded to multiples of it.
-pub(super) const T: usize = 4;
+pub(crate) const T: usize = 4;
 
 /// A square block of a site matrix, `tile[left][right]`.
-pub(super) type Tile = [[f32; T]; T];
+pub(crate) type Tile = [[f32; T]; T];
 
 /// Least ratio of an allowed weight to the largest of its table: below, the floor of the conditionals decides anyway, and the single
 /// precision of products of such weights would end.
@@ -20,7 +20,7 @@ const RANGE: f64 = 30.0;
 
 /// The conditional law of one row given the row above: everything that a pass over the row reads.
 #[derive(Debug, Clone)]
-pub(super) struct PackedRow {
+pub(crate) struct PackedRow {
     pub sites: Vec<PackedSite>,
     /// Closing bond of a ring: `[last state · d + first state]`.
     pub closing: Option<Vec<f32>>,
@@ -30,7 +30,7 @@ pub(super) struct PackedRow {
 
 /// The conditional law of one site.
 #[derive(Debug, Clone)]
-pub(super) struct PackedSite {
+pub(crate) struct PackedSite {
     /// Number of states of this site.
     pub states: usize,
     /// Tiles of the site matrices below: `tiles[(s · left + i) · right + j]`; of state 1 only, where there is parity.
@@ -48,7 +48,7 @@ pub(super) struct PackedSite {
 
 impl PackedRow {
     /// Row `r` above the state `below = E_r`; tables are padded to `d` states with zeros.
-    pub(super) fn new(w: &Weights, r: usize, below: &RowState, d: usize) -> Self {
+    pub(crate) fn new(w: &Weights, r: usize, below: &RowState, d: usize) -> Self {
         let first = r * w.cols;
         let mut span: f64 = 0.0;
         let sites = (0..w.cols)
@@ -80,7 +80,7 @@ impl PackedRow {
     }
 
     /// Longest bond, in numbers, padding included.
-    pub(super) fn bond(&self) -> usize {
+    pub(crate) fn bond(&self) -> usize {
         T * self.sites.iter().map(|s| s.left.max(s.right)).max().unwrap_or(1)
     }
 }
