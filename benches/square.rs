@@ -55,7 +55,7 @@ fn site_heat_bath(c: &mut Criterion) -> Result<()> {
     let l = 64;
     let couplings = Couplings::uniform(Square::new(l, l, Geometry::Open)?, 1.0)?;
     let potts = PairModel::potts(&couplings, 3, 3f64.sqrt().ln_1p())?;
-    let (dynamics, mut x) = (SiteHeatBath::new(&potts), vec![0; l * l]);
+    let (dynamics, mut x) = (SiteHeatBath::new(&potts).unwrap(), vec![0; l * l]);
     let mut rng = fast_rng(&mut Streams::new(1).stream(0));
     let mut group = c.benchmark_group("sweep");
     group.throughput(Throughput::Elements((l * l) as u64));
@@ -91,7 +91,7 @@ fn draws(c: &mut Criterion) -> Result<()> {
     let mut group = c.benchmark_group("boundary mps");
     for l in [16, 64] {
         let couplings = Couplings::uniform(Square::new(l, l, Geometry::Open)?, 1.0)?;
-        let model = BoundaryMps::ising(&Ising::new(couplings, beta_c())?, 8)?;
+        let model = BoundaryMps::new(&Ising::new(couplings, beta_c())?, 8)?;
         let (streams, mut step) = (Streams::new(1), 0);
         group.throughput(Throughput::Elements(DRAWS as u64));
         group.bench_function(BenchmarkId::new("draws", l), |b| {
@@ -111,7 +111,7 @@ fn redraws(c: &mut Criterion) -> Result<()> {
     let mut group = c.benchmark_group("connected");
     for l in [16, 32] {
         let couplings = Couplings::uniform(Square::new(l, l, Geometry::Open)?, 1.0)?;
-        let model = BoundaryMps::ising(&Ising::new(couplings, beta_c())?, 2)?;
+        let model = BoundaryMps::new(&Ising::new(couplings, beta_c())?, 2)?;
         let kernel = Noise::new(Rates::binary_flip(l * l, 1.0, 1.0)?, Schedule::constant(1.0)?).kernel(0.0, 0.5)?;
         let (streams, mut step) = (Streams::new(1), 0);
         let x = model.draw(ROWS, &streams)?.x;

@@ -4,6 +4,7 @@ use crate::common::ising::measure::{BOUNDARY_CHI, CONNECTED_CHI, Method, Plan, S
 use crate::common::ising::options::SystemOptions;
 use crate::common::ising::system::System;
 use crate::common::{Failure, options};
+use tensorjump::lattice::square::SwendsenWang;
 use tensorjump::lattice::square::Wolff;
 use tensorjump::lattice::{Geometry, Square};
 
@@ -94,7 +95,7 @@ impl Options {
             (Method::Wolff, System::Potts(_)) => {
                 return Err(format!("--model potts: sw has clusters for it, not --method {name}").into());
             }
-            (Method::Sw, _) => drop(system.clusters()?),
+            (Method::Sw, _) => drop(SwendsenWang::new(system.model())?),
             _ => {}
         }
         if method == Method::Snake && !fits_snake(system) {
@@ -137,7 +138,7 @@ impl Options {
                     System::Ising(ising) if Wolff::new(ising).is_ok() => Some(system.clone()),
                     _ => None,
                 },
-                Method::Sw if system.clusters().is_err() => None,
+                Method::Sw if SwendsenWang::new(system.model()).is_err() => None,
                 Method::Boundary if system.lattice().geometry() == Geometry::Torus => None,
                 _ => Some(system.clone()),
             };

@@ -31,7 +31,7 @@ use crate::rng::Streams;
 /// use tensorjump::Streams;
 ///
 /// let ising = Ising::new(Couplings::uniform(Square::new(8, 8, Geometry::Open)?, 1.0)?, 0.44)?;
-/// let model = BoundaryMps::ising(&ising, 2)?;
+/// let model = BoundaryMps::new(&ising, 2)?;
 /// let noise = Noise::new(Rates::binary_flip(64, 1.0, 1.0)?, Schedule::constant(1.0)?);
 /// let dynamics = InnerDraws::new(Connected::new(&model, noise.kernel(0.0, 0.5)?)?, 4)?;
 /// let mut chains = Chains::new(&ising, model.draw(16, &Streams::new(1))?.x)?;

@@ -65,7 +65,7 @@
 //! }
 //!
 //! let target = Plaquettes(Ising::new(Couplings::uniform(Square::new(8, 8, Geometry::Open)?, 1.0)?, 0.4)?);
-//! let model = BoundaryMps::ising(&target.0, 8)?;
+//! let model = BoundaryMps::new(&target.0, 8)?;
 //! let mut chains = Chains::initial(&target, 32, 1)?;
 //! let dynamics = MetropolisHastings::new(Disconnected::new(&model));
 //! let run = run(&target, &dynamics, &mut chains, &RunOptions { updates: 200, ..Default::default() }, |x| target.0.energy(x))?;

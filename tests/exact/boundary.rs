@@ -192,9 +192,9 @@ fn tilted_laws() {
 #[test]
 fn mistakes_are_named() {
     let torus = Ising::new(Couplings::uniform(square(4, 4, Geometry::Torus), 1.0).unwrap(), 0.4).unwrap();
-    assert!(matches!(BoundaryMps::ising(&torus, 4), Err(Error::Parameter { name: "geometry", .. })));
+    assert!(matches!(BoundaryMps::new(&torus, 4), Err(Error::Parameter { name: "geometry", .. })));
     let open = Ising::new(Couplings::uniform(square(4, 4, Geometry::Open), 1.0).unwrap(), 0.4).unwrap();
-    assert!(matches!(BoundaryMps::ising(&open, 0), Err(Error::Parameter { name: "chi", .. })));
+    assert!(matches!(BoundaryMps::new(&open, 0), Err(Error::Parameter { name: "chi", .. })));
     let pairs = open.pair_model().unwrap();
     let with = |options: ContractOptions| contract(&pairs, &options);
     let default = ContractOptions::default();
@@ -208,7 +208,7 @@ fn mistakes_are_named() {
     let odd = PairModel::colourings(square(3, 3, Geometry::Cylinder), 2).unwrap();
     assert_eq!(BoundaryMps::new(&odd, 8).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
     assert_eq!(contract(&odd, &default).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
-    let q = BoundaryMps::ising(&open, 4).unwrap();
+    let q = BoundaryMps::new(&open, 4).unwrap();
     let x = Array2::zeros((2, 15));
     assert_eq!(q.log_prob(x.view()), Err(Error::SiteCount { expected: 16, got: 15 }));
     let x = Array2::from_elem((2, 16), 2);
@@ -232,7 +232,7 @@ fn lost_precision_is_seen() {
                 }
                 Err(error) => assert!(beta > 5.0 && matches!(error, Error::NoConvergence { .. })),
             }
-            match BoundaryMps::ising(&ising, 64) {
+            match BoundaryMps::new(&ising, 64) {
                 Ok(q) => assert!(right(q.log_z()), "β = {beta}, seed {seed}: {}, {exact}", q.log_z()),
                 Err(error) => {
                     assert!(beta > 5.0 && matches!(error, Error::NoConvergence { .. }), "β = {beta}: {error}");
@@ -255,7 +255,7 @@ fn strong_and_weak_couplings() {
         for couplings in [Couplings::plus_minus(square(6, 7, geometry), 3), glass(6, 7, geometry)] {
             let ising = Ising::new(couplings, beta).unwrap();
             // Frustrated couplings that double precision does not hold are refused.
-            let q = match BoundaryMps::ising(&ising, 8) {
+            let q = match BoundaryMps::new(&ising, 8) {
                 Err(Error::NoConvergence { .. }) if beta >= 10.0 => continue,
                 q => q.unwrap(),
             };

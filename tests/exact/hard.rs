@@ -34,7 +34,7 @@ fn models_without_clusters_are_refused_by_the_name_of_the_bond() {
     vertical[6] = -0.5;
     let couplings = Couplings::new(lattice, vec![1.0; 12], vertical, vec![0.0; 12]).unwrap();
     let ising = Ising::new(couplings.clone(), 0.4).unwrap();
-    assert_eq!(place(SwendsenWang::ising(&ising)), "vertical[1][2]");
+    assert_eq!(place(SwendsenWang::new(&ising)), "vertical[1][2]");
     assert_eq!(place(SwendsenWang::new(&PairModel::potts(&couplings, 3, 0.4).unwrap())), "vertical[1][2][0][0]");
     let clock = PairModel::clock(&uniform(3, 3, Geometry::Open), 4, 0.4).unwrap();
     assert_eq!(place(SwendsenWang::new(&clock)), "horizontal[0][0][0][2]");
@@ -42,15 +42,15 @@ fn models_without_clusters_are_refused_by_the_name_of_the_bond() {
     assert!(place(SwendsenWang::new(&hard)).starts_with("horizontal[0][0]"));
     assert!(SwendsenWang::new(&PairModel::colourings(square(3, 3, Geometry::Open), 3).unwrap()).is_err());
     let ising = Ising::new(uniform(3, 3, Geometry::Open), 0.4).unwrap();
-    let clusters = SwendsenWang::ising(&ising).unwrap();
+    let clusters = SwendsenWang::new(&ising).unwrap();
     assert!(clusters.clone().with_sweeps(0).is_err());
     let rng = &mut Streams::new(1).stream(0);
     assert_eq!(clusters.sweep(&mut [0; 4], rng), Err(Error::SiteCount { expected: 9, got: 4 }));
     assert!(matches!(clusters.sweep(&mut [2; 9], rng), Err(Error::StateOutOfRange { state: 2, .. })));
     // At β = 0 each site is a cluster, with infinitely strong bonds there is one.
-    let free = SwendsenWang::ising(&Ising::new(uniform(3, 3, Geometry::Open), 0.0).unwrap()).unwrap();
+    let free = SwendsenWang::new(&Ising::new(uniform(3, 3, Geometry::Open), 0.0).unwrap()).unwrap();
     assert_eq!(free.sweep(&mut [0; 9], rng), Ok(9));
-    let strong = SwendsenWang::ising(&Ising::new(uniform(3, 3, Geometry::Torus), 100.0).unwrap()).unwrap();
+    let strong = SwendsenWang::new(&Ising::new(uniform(3, 3, Geometry::Torus), 100.0).unwrap()).unwrap();
     let mut x = [1; 9];
     assert_eq!(strong.sweep(&mut x, rng), Ok(1));
     assert!(x.iter().all(|&a| a == x[0]));
@@ -65,13 +65,13 @@ fn windows_that_do_not_fit_are_refused() {
         (2, 5, "columns of the window"),
         (5, 4, "rows of the window"),
     ] {
-        match Windows::ising(&torus, rows, cols, 2).unwrap_err() {
+        match Windows::new(&torus, rows, cols, 2).unwrap_err() {
             Error::Parameter { name: found, .. } => assert_eq!(found, name),
             error => panic!("{error}"),
         }
     }
-    assert!(Windows::ising(&torus, 2, 2, 0).is_err());
-    let windows = Windows::ising(&torus, 4, 4, 2).unwrap();
+    assert!(Windows::new(&torus, 2, 2, 0).is_err());
+    let windows = Windows::new(&torus, 4, 4, 2).unwrap();
     assert!(windows.clone().with_count(0).is_err());
     assert!(windows.clone().with_flip().is_ok());
     let mut x = [1; 20];
@@ -80,7 +80,7 @@ fn windows_that_do_not_fit_are_refused() {
     assert!(windows.redraw(Rectangle { row: 3, ..outside }, &mut x[..19], &Streams::new(1)).is_err());
     let field = uniform(5, 4, Geometry::Torus).with_field((0..20).map(f64::from).collect()).unwrap();
     let field = Ising::new(field, 0.4).unwrap();
-    assert_eq!(place(Windows::ising(&field, 2, 2, 2).unwrap().with_flip()), "field[0][1]");
+    assert_eq!(place(Windows::new(&field, 2, 2, 2).unwrap().with_flip()), "field[0][1]");
     assert_eq!(place(Windows::new(field.pair_model().unwrap(), 2, 2, 2).unwrap().with_flip()), "sites[0][1]");
     let hard = PairModel::hard_squares(square(4, 4, Geometry::Torus), 1.0).unwrap();
     assert_eq!(place(Windows::new(&hard, 2, 2, 2).unwrap().with_flip()), "horizontal[0][0]");
@@ -92,7 +92,7 @@ fn windows_that_do_not_fit_are_refused() {
 #[test]
 fn redraws_stay_within_their_rectangle() {
     let torus = Ising::new(uniform(6, 5, Geometry::Torus), 0.3).unwrap();
-    let windows = Windows::ising(&torus, 4, 3, 16).unwrap();
+    let windows = Windows::new(&torus, 4, 3, 16).unwrap();
     let rectangle = Rectangle { row: 4, col: 3, rows: 4, cols: 3 };
     let inside = rectangle.sites(torus.lattice()).unwrap();
     let start = [1; 30];
@@ -237,7 +237,7 @@ fn rows_alike_share_their_contraction() {
     let mut rng = Streams::new(3).stream(0);
     for geometry in [Geometry::Open, Geometry::Cylinder] {
         let model = Ising::new(uniform(4, 5, geometry), 0.6).unwrap();
-        let q = BoundaryMps::ising(&model, 2).unwrap();
+        let q = BoundaryMps::new(&model, 2).unwrap();
         let few = Array3::from_shape_fn((2, 20, 2), |_| 0.1 + rng.random::<f64>());
         let w = few.select(Axis(0), &[0, 0, 1, 1, 1, 0]);
         let x = Array2::from_shape_fn((6, 20), |_| rng.random_range(0..2));
@@ -256,7 +256,7 @@ fn rows_alike_share_their_contraction() {
 #[test]
 fn inner_draws_do_not_depend_on_the_batch() {
     let model = Ising::new(uniform(3, 4, Geometry::Open), 0.5).unwrap();
-    let q = BoundaryMps::ising(&model, 1).unwrap();
+    let q = BoundaryMps::new(&model, 1).unwrap();
     let noise = Noise::new(Rates::binary_flip(12, 0.7, 1.3).unwrap(), Schedule::constant(1.0).unwrap());
     let connected = Connected::new(&q, noise.kernel(0.0, 0.6).unwrap()).unwrap();
     assert!(matches!(InnerDraws::new(connected.clone(), 0), Err(Error::Parameter { name: "inner draws", .. })));
@@ -278,7 +278,7 @@ fn inner_draws_do_not_depend_on_the_batch() {
 #[test]
 fn tuning_chooses_the_largest_jump_a_second() {
     let model = Ising::new(uniform(4, 4, Geometry::Open), 0.4).unwrap();
-    let laws = [1, 4].map(|chi| BoundaryMps::ising(&model, chi).unwrap());
+    let laws = [1, 4].map(|chi| BoundaryMps::new(&model, chi).unwrap());
     let laws: Vec<&dyn Model> = laws.iter().map(|law| law as &dyn Model).collect();
     let noise = Noise::new(Rates::binary_flip(16, 1.0, 1.0).unwrap(), Schedule::constant(1.0).unwrap());
     let options = TuneOptions { times: vec![0.05, 3.0], draws: vec![1, 3], updates: 50, seed: 1 };

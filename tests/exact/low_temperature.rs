@@ -42,7 +42,7 @@ fn frustrated_laws_by_seed_and_temperature() {
                 let ising = Ising::new(couplings.clone(), beta).unwrap();
                 let w = &one * beta;
                 let log_z = log_sum(&w);
-                let q = BoundaryMps::ising(&ising, 16).unwrap();
+                let q = BoundaryMps::new(&ising, 16).unwrap();
                 assert!((q.log_z() - log_z).abs() < 1e-12 * log_z, "{place}: {} {log_z}", q.log_z());
                 let found = contract(&ising.pair_model().unwrap(), &ContractOptions::default()).unwrap();
                 assert!(found.converged && (found.log_z - log_z).abs() < 1e-12 * log_z, "{place}: {found:?} {log_z}");
@@ -76,7 +76,7 @@ fn frustrated_laws_against_free_fermions() {
             let place = format!("{side}x{side} {geometry:?} chi {chi} seed {seed} beta {beta}");
             let ising = Ising::new(Couplings::plus_minus(square(side, side, geometry), seed), beta).unwrap();
             let Ok(exact) = free_fermion_log_z(&ising) else { continue };
-            let q = match BoundaryMps::ising(&ising, chi) {
+            let q = match BoundaryMps::new(&ising, chi) {
                 Ok(q) => q,
                 Err(error) => {
                     assert!(side == 16 && matches!(error, Error::NoConvergence { .. }), "{place}: {error}");
@@ -140,7 +140,7 @@ fn huge_weights_on_small_lattices() {
                 let close = |found: f64| (found - log_z).abs() < 1e-12 * log_z.abs().max(1.0);
                 let found = contract(&ising.pair_model().unwrap(), &ContractOptions::default()).unwrap();
                 assert!(found.converged && close(found.log_z), "{place}: {found:?}, {log_z}");
-                let q = BoundaryMps::ising(&ising, 16).unwrap();
+                let q = BoundaryMps::new(&ising, 16).unwrap();
                 assert!(close(q.log_z()), "{place}: {}, {log_z}", q.log_z());
                 let distance = total_variation(&q, &x, &w, log_z);
                 assert!(distance < 1e-4, "{place}: total variation {distance:e}");

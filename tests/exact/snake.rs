@@ -79,7 +79,7 @@ fn pair_models_are_exact() {
         PairModel::hard_squares(Square::new(3, 5, Geometry::Open).unwrap(), 1.7).unwrap(),
         PairModel::colourings(Square::new(3, 3, Geometry::Open).unwrap(), 3).unwrap(),
     ] {
-        let snake = SnakeMps::from_pairs(&model, 64).unwrap();
+        let snake = SnakeMps::new(&model, 64).unwrap();
         assert!(amplitude_error(&snake, &law(&model)) < 1e-13);
         assert!(snake.discarded_weight() < 1e-28);
     }
@@ -273,7 +273,7 @@ fn bad_input_is_named() {
     SnakeMps::new(&glass(4, 13, Geometry::Open, 0.4), 4).unwrap();
     // Two colours on an odd ring: arc consistency does not see it.
     let ring = PairModel::colourings(Square::new(2, 3, Geometry::Cylinder).unwrap(), 2).unwrap();
-    assert!(matches!(SnakeMps::from_pairs(&ring, 4), Err(Error::ZeroWeight { .. })));
+    assert!(matches!(SnakeMps::new(&ring, 4), Err(Error::ZeroWeight { .. })));
     let huge = Couplings::uniform(Square::new(3, 3, Geometry::Cylinder).unwrap(), 1e308).unwrap();
     assert!(matches!(SnakeMps::new(&Ising::new(huge, 1.0).unwrap(), 4), Err(Error::NotFinite { .. })));
 

@@ -35,10 +35,10 @@ fn draws_follow_the_law() {
         let couplings = Couplings::gaussian(lattice, 4).with_field(field).unwrap();
         let ising = |c: Couplings| Ising::new(c, 0.6).unwrap();
         let (model, wrong) = (ising(couplings.clone()), ising(twin(&couplings)));
-        let full = BoundaryMps::ising(&model, 64).unwrap();
+        let full = BoundaryMps::new(&model, 64).unwrap();
         let found = counts(&full.draw(DRAWS, &Streams::new(1)).unwrap().x, model.dims());
         assert_law(&found, &law(&model), &law(&wrong));
-        let truncated = BoundaryMps::ising(&model, 1).unwrap();
+        let truncated = BoundaryMps::new(&model, 1).unwrap();
         let found = counts(&truncated.draw(DRAWS, &Streams::new(2)).unwrap().x, model.dims());
         assert_law(&found, &law(&truncated), &law(&model));
     }
@@ -52,7 +52,7 @@ fn floored_draws_follow_the_scores() {
     {
         let model = Ising::new(Couplings::plus_minus(square(4, 4, geometry), seed), 2.0).unwrap();
         for chi in [1, 2] {
-            let q = BoundaryMps::ising(&model, chi).unwrap();
+            let q = BoundaryMps::new(&model, chi).unwrap();
             let Draws { samples, floored: count } = q.draw_counted(DRAWS, &Streams::new(seed)).unwrap();
             floored += count;
             let scores = law(&q);
@@ -92,7 +92,7 @@ struct Weighted {
 }
 
 fn weighted(ising: &Ising, chi: usize, n: usize) -> Weighted {
-    let q = BoundaryMps::ising(ising, chi).unwrap();
+    let q = BoundaryMps::new(ising, chi).unwrap();
     let draws = q.draw_counted(n, &Streams::new(11)).unwrap();
     let log_w = log_importance_weights(ising, &draws.samples).unwrap();
     Weighted { draws, log_w }
@@ -222,7 +222,7 @@ fn small_bonds_show_in_the_weights() {
     assert!(fraction(&one) < 0.2 && fraction(&four) > 0.99);
     let exact = log_mean_weight(four.log_w.view()).unwrap().mean;
     let log_target = four.log_w.mapv(|w| w - exact) + &four.draws.samples.log_prob;
-    let q = BoundaryMps::ising(&ising, 1).unwrap();
+    let q = BoundaryMps::new(&ising, 1).unwrap();
     let log_q = q.log_prob(four.draws.samples.x.view()).unwrap();
     assert!(missing_mass(3.0, log_target.view(), log_q.view()).unwrap().mean > 0.05);
 }

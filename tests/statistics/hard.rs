@@ -84,13 +84,12 @@ fn swendsen_wang_reaches_the_law() {
         let (model, wrong) = (Ising::new(c.clone(), 0.8).unwrap(), Ising::new(twin(&c), 0.8).unwrap());
         let sites = (rows * cols).min(9);
         let part = |ising: &Ising| project(&law(ising), ising.dims(), sites);
-        for clusters in [SwendsenWang::ising(&model).unwrap(), SwendsenWang::new(&model.pair_model().unwrap()).unwrap()]
-        {
+        for clusters in [SwendsenWang::new(&model).unwrap(), SwendsenWang::new(&model.pair_model().unwrap()).unwrap()] {
             let found = after(&model, &clusters.with_sweeps(100).unwrap(), None, sites);
             assert_law(&found, &part(&model), &part(&wrong));
         }
         // The clusters of another model do not reach the law.
-        let other = SwendsenWang::ising(&wrong).unwrap().with_sweeps(100).unwrap();
+        let other = SwendsenWang::new(&wrong).unwrap().with_sweeps(100).unwrap();
         assert!(chi2_p_value(&after(&model, &other, None, sites), &part(&model)) < ALPHA);
     }
 }
@@ -170,7 +169,7 @@ fn windows_keep_the_law() {
         let (model, wrong) = (Ising::new(c.clone(), 1.5).unwrap(), Ising::new(twin(&c), 1.5).unwrap());
         let (exact, wrong) = (law(&model), law(&wrong));
         let part = |p: &[f64]| project(p, model.dims(), 9);
-        let windows = Windows::ising(&model, rows, cols, 1).unwrap();
+        let windows = Windows::new(&model, rows, cols, 1).unwrap();
         for dynamics in [windows.clone(), windows.with_count(2).unwrap()] {
             let found = after(&model, &dynamics, Some(&exact), 9);
             assert_law(&found, &part(&exact), &part(&wrong));
@@ -258,7 +257,7 @@ fn windows_on_the_reference_tori() {
         if side == 16 && (ising.beta() - 0.4407).abs() > 1e-3 {
             continue;
         }
-        let windows = Windows::ising(&ising, side - 1, side - 1, 4).unwrap();
+        let windows = Windows::new(&ising, side - 1, side - 1, 4).unwrap();
         let windows = windows.with_count(1).unwrap().with_flip().unwrap();
         let mut chains = Chains::initial(&ising, 16, 3).unwrap();
         let options =
@@ -324,7 +323,7 @@ fn connected_moves_in_the_plane_keep_the_law() {
     let (model, wrong) = (Ising::new(c.clone(), 1.5).unwrap(), Ising::new(twin(&c), 1.5).unwrap());
     let (exact, wrong) = (law(&model), law(&wrong));
     let part = |p: &[f64]| project(p, model.dims(), 9);
-    let (boundary, noise) = (BoundaryMps::ising(&model, 1).unwrap(), kernel(model.dims()));
+    let (boundary, noise) = (BoundaryMps::new(&model, 1).unwrap(), kernel(model.dims()));
     let connected = Connected::new(&boundary, noise.clone()).unwrap();
     let single = MetropolisHastings::new(connected.clone());
     let several = InnerDraws::new(connected, 3).unwrap();
@@ -357,8 +356,8 @@ fn connected_moves_in_the_plane_keep_the_law() {
 fn connected_moves_at_the_critical_point() {
     let couplings = Couplings::uniform(Square::new(32, 32, Geometry::Open).unwrap(), 1.0).unwrap();
     let ising = Ising::new(couplings, 0.5 * 2f64.sqrt().ln_1p()).unwrap();
-    let boundary = BoundaryMps::ising(&ising, 2).unwrap();
-    let start = BoundaryMps::ising(&ising, 8).unwrap().draw(128, &Streams::new(1)).unwrap().x;
+    let boundary = BoundaryMps::new(&ising, 2).unwrap();
+    let start = BoundaryMps::new(&ising, 8).unwrap().draw(128, &Streams::new(1)).unwrap().x;
     let mut chains = Chains::new(&ising, start).unwrap();
     let noise = Noise::new(Rates::binary_flip(1024, 1.0, 1.0).unwrap(), Schedule::constant(1.0).unwrap());
     for (time, bar) in [(0.2, 0.99), (0.5, 0.96), (1.0, 0.81)] {
@@ -400,7 +399,7 @@ fn tempering_reaches_the_law_at_every_level() {
 fn tempering_of_windows_reaches_the_law() {
     let c = couplings(Square::new(3, 3, Geometry::Torus).unwrap(), false, 0.0);
     let models = [0.4, 1.0].map(|beta| Ising::new(c.clone(), beta).unwrap());
-    let windows = Windows::ising(&models[0], 2, 3, 1).unwrap().with_count(1).unwrap();
+    let windows = Windows::new(&models[0], 2, 3, 1).unwrap().with_count(1).unwrap();
     let still = Local::new(|_: &mut [u8], _: &mut Stream| Ok((1, 0)));
     let dynamics: [&dyn Move; 2] = [&windows, &still];
     let level = |k: usize| Level { parameter: models[k].beta(), target: &models[k], dynamics: dynamics[k] };

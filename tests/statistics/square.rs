@@ -107,10 +107,10 @@ fn heat_bath_of_pair_models_and_compositions() {
     let lattice = Square::new(3, 3, Geometry::Torus).unwrap();
     let potts = PairModel::potts(glass.couplings(), 3, 0.8).unwrap();
     let other = PairModel::potts(twin(&glass).couplings(), 3, 0.8).unwrap();
-    assert_law(&last(&potts, &SiteHeatBath::new(&potts), 50), &law(&potts), &law(&other));
+    assert_law(&last(&potts, &SiteHeatBath::new(&potts).unwrap(), 50), &law(&potts), &law(&other));
     let (hard, denser) =
         (PairModel::hard_squares(lattice, 1.5).unwrap(), PairModel::hard_squares(lattice, 1.8).unwrap());
-    assert_law(&last(&hard, &SiteHeatBath::new(&hard), 50), &law(&hard), &law(&denser));
+    assert_law(&last(&hard, &SiteHeatBath::new(&hard).unwrap(), 50), &law(&hard), &law(&denser));
 
     let model = ising(3, 3, Geometry::Open, true);
     let parts = || -> Vec<Box<dyn Move>> {
@@ -164,7 +164,7 @@ fn threads_change_nothing() {
         Box::new(SpinSweep::metropolis(&model).unwrap()),
         Box::new(SpinSweep::heat_bath(&model).unwrap()),
         Box::new(Wolff::new(&model).unwrap()),
-        Box::new(SiteHeatBath::new(&pairs)),
+        Box::new(SiteHeatBath::new(&pairs).unwrap()),
     ];
     for dynamics in &dynamics {
         let result = |threads: usize, chains: usize| {

@@ -22,17 +22,18 @@ pub fn noise(system: &System) -> Result<Noise> {
 
 /// Tries moves on chains that start in equilibrium but for the truncation at χ = 8.
 pub fn measured(system: &System, chis: &[usize], chains: usize, options: &TuneOptions) -> Result<TunedConnected> {
-    let models = chis.iter().map(|&chi| system.boundary(chi)).collect::<Result<Vec<BoundaryMps>>>()?;
+    let models = chis.iter().map(|&chi| BoundaryMps::new(system.model(), chi)).collect::<Result<Vec<BoundaryMps>>>()?;
     let laws: Vec<&dyn Model> = models.iter().map(|model| model as &dyn Model).collect();
-    let start = system.boundary(START_CHI)?.draw(chains, &Streams::new(options.seed).domain("start"))?;
-    let mut chains = Chains::new(system.target(), start.x)?;
+    let start =
+        BoundaryMps::new(system.model(), START_CHI)?.draw(chains, &Streams::new(options.seed).domain("start"))?;
+    let mut chains = Chains::new(system.model(), start.x)?;
     let observe = |x: Configs<'_>| {
         // Of the magnetisation its size: its sign is a symmetry, not a slow mode.
         let all = system.observe(x)?;
         Ok(Array2::from_shape_fn((x.nrows(), 2), |(i, k)| all[[i, 2 * k]].abs()))
     };
     let clock = || ProcessTime::now().as_duration().as_secs_f64();
-    tune_connected(system.target(), &laws, &noise(system)?, options, &mut chains, observe, clock)
+    tune_connected(system.model(), &laws, &noise(system)?, options, &mut chains, observe, clock)
 }
 
 /// Noise time, bond dimension (of 2 and 4, unless one was given) and number of inner draws; and the bond

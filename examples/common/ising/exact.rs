@@ -59,7 +59,7 @@ impl Exact {
 fn enumerate(system: &System) -> Result<Exact> {
     let (n, q) = (system.lattice().sites(), system.states());
     let x = Array2::from_shape_fn((q.pow(n as u32), n), |(i, j)| (i / q.pow(j as u32) % q) as u8);
-    let log_weight = system.target().log_weight(x.view())?;
+    let log_weight = system.model().log_weight(x.view())?;
     let top = log_weight.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let w = log_weight.mapv(|w| (w - top).exp());
     let z = w.sum();

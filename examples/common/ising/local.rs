@@ -8,7 +8,7 @@ use rand::{Rng, RngExt};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
 use tensorjump::lattice::PairModel;
-use tensorjump::lattice::square::{SiteHeatBath, SpinSweep, Spins, SwendsenWang, Windows, Wolff, fast_rng};
+use tensorjump::lattice::square::{Pairwise, SiteHeatBath, SpinSweep, Spins, SwendsenWang, Windows, Wolff, fast_rng};
 use tensorjump::mcmc::autocorrelation;
 use tensorjump::{Result, Streams};
 
@@ -22,9 +22,9 @@ pub enum Dynamics<'a> {
     Sweep(SpinSweep),
     Wolff(Wolff),
     SiteMetropolis(&'a PairModel),
-    SiteHeatBath(SiteHeatBath<'a>),
+    SiteHeatBath(SiteHeatBath),
     Clusters(SwendsenWang),
-    Windows(Windows<'a>),
+    Windows(Windows<&'a dyn Pairwise>),
 }
 
 /// A configuration in the form that its dynamics wants.
@@ -46,14 +46,14 @@ impl State {
 impl<'a> Dynamics<'a> {
     pub fn new(method: Method, system: &'a System, plan: &Plan) -> std::result::Result<Self, Failure> {
         Ok(match (method, system) {
-            (Method::Sw, _) => Dynamics::Clusters(system.clusters()?),
+            (Method::Sw, _) => Dynamics::Clusters(SwendsenWang::new(system.model())?),
             (Method::Window, _) => Dynamics::Windows(system.windows(plan.window, plan.chi)?),
             (Method::Wolff, System::Ising(ising)) => Dynamics::Wolff(Wolff::new(ising)?),
             (Method::Wolff, _) => {
                 return Err("--method wolff: only for --model ising; sw has clusters for Potts".into());
             }
             (Method::Heatbath, System::Ising(ising)) => Dynamics::Sweep(SpinSweep::heat_bath(ising)?),
-            (Method::Heatbath, System::Potts(potts)) => Dynamics::SiteHeatBath(SiteHeatBath::new(&potts.pairs)),
+            (Method::Heatbath, System::Potts(potts)) => Dynamics::SiteHeatBath(SiteHeatBath::new(&potts.pairs)?),
             (_, System::Ising(ising)) => Dynamics::Sweep(SpinSweep::metropolis(ising)?),
             (_, System::Potts(potts)) => Dynamics::SiteMetropolis(&potts.pairs),
         })

@@ -189,11 +189,11 @@ impl Network {
         let chi = plan.chi;
         let clock = Instant::now();
         let (model, discarded_weight) = if method != Method::Snake {
-            let model = system.boundary(chi)?;
+            let model = BoundaryMps::new(system.model(), chi)?;
             let discarded = model.discarded_weight();
             (Law::Boundary(model), discarded)
         } else {
-            let model = system.snake(chi)?;
+            let model = SnakeMps::new(system.model(), chi)?;
             let discarded = model.discarded_weight();
             (Law::Snake(model), discarded)
         };
@@ -237,7 +237,7 @@ fn draws(network: &Network, system: &System, plan: &Plan, bar: &ProgressBar) -> 
         let n = BLOCK.min(plan.samples - first);
         let (samples, floors) = pieces.time(n, || network.draw(n, &streams.rows_from(first)))?;
         floored = floors.map(|n| n + floored.unwrap_or(0));
-        log_w.extend(log_importance_weights(system.target(), &samples)?);
+        log_w.extend(log_importance_weights(system.model(), &samples)?);
         values.extend(system.observe(samples.x.view())?);
         last = samples.x.row(n - 1).to_owned();
         bar.inc(n as u64);
@@ -368,14 +368,14 @@ fn moves(
     // Chains start in the law of the network, which is close to that of the model; a fifth of the run for
     // what is missing.
     let start = network.draw(CHAINS, &Streams::new(plan.seed).domain("start"))?.0.x;
-    let mut chains = Chains::new(system.target(), start)?;
+    let mut chains = Chains::new(system.model(), start)?;
     let updates = plan.samples.div_ceil(CHAINS);
     let options = RunOptions { updates, warm_up: updates / 4, seed: plan.seed, ..RunOptions::default() };
     let mut pieces = Pieces::default();
     let all = (updates + options.warm_up) * CHAINS;
     let run: Run = pieces.time(all, || {
         run_with_progress(
-            system.target(),
+            system.model(),
             &dynamics,
             &mut chains,
             &options,

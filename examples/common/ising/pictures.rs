@@ -7,6 +7,7 @@ use plotters::prelude::{RGBColor, WHITE};
 use tensorjump::Model;
 use tensorjump::Streams;
 use tensorjump::lattice::Square;
+use tensorjump::lattice::square::BoundaryMps;
 use tensorjump::lattice::square::FreeFermions;
 use tensorjump::mcmc::{importance_mean, log_importance_weights, stationary_acceptance, weight_summary};
 
@@ -80,7 +81,7 @@ pub fn temperatures(system: &System, chi: usize, seed: u64) -> Result<String, Fa
     let mut images = Vec::new();
     for (k, fraction) in FRACTIONS.into_iter().enumerate() {
         let at = system.at(fraction * system.beta())?;
-        let draw = at.boundary(chi)?.draw(1, &streams.step(k as u64))?;
+        let draw = BoundaryMps::new(at.model(), chi)?.draw(1, &streams.step(k as u64))?;
         images.push((format!("β = {:.4}", at.beta()), draw.x.row(0).to_owned()));
     }
     side_by_side(system, &images)
@@ -92,8 +93,8 @@ pub fn energy(system: &System, chi: usize, seed: u64, bar: &ProgressBar) -> Resu
     let (mut points, mut heats, mut deviations) = (Vec::new(), Vec::new(), Vec::new());
     for i in 0..POINTS {
         let model = at(system, i, POINTS)?;
-        let samples = model.boundary(chi)?.draw(DRAWS, &streams.step(i as u64))?;
-        let log_w = log_importance_weights(model.target(), &samples)?;
+        let samples = BoundaryMps::new(model.model(), chi)?.draw(DRAWS, &streams.step(i as u64))?;
+        let log_w = log_importance_weights(model.model(), &samples)?;
         let values = model.observe(samples.x.view())?;
         let mean = |f: &Array1<f64>| importance_mean(log_w.view(), f.view());
         let columns = [0, 1, 2].map(|k| values.index_axis(Axis(1), k));
@@ -174,9 +175,9 @@ pub fn acceptance(system: &System, seed: u64, bar: &ProgressBar) -> Result<Strin
     let streams = Streams::new(seed).domain("bonds");
     let (mut accepted, mut rejected, mut effective) = (Vec::new(), Vec::new(), Vec::new());
     for chi in BONDS {
-        let model = system.boundary(chi)?;
+        let model = BoundaryMps::new(system.model(), chi)?;
         let samples = model.draw(BOND_DRAWS, &streams.step(chi as u64))?;
-        let log_w = log_importance_weights(system.target(), &samples)?;
+        let log_w = log_importance_weights(system.model(), &samples)?;
         let acceptance = stationary_acceptance(log_w.view())?;
         accepted.push((chi as f64, acceptance.mean, acceptance.error));
         rejected.push((chi as f64, 1.0 - acceptance.mean, acceptance.error));

@@ -1,9 +1,9 @@
 //! The model of the command line: Ising, or Potts with any number of states.
 
 use ndarray::{Array1, Array2, ArrayView1};
-use tensorjump::lattice::square::{Bond, BoundaryMps, SwendsenWang, Windows};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, SnakeMps, Square};
-use tensorjump::{Configs, Result, Target};
+use tensorjump::lattice::square::{Bond, Pairwise, Windows};
+use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::{Configs, Result};
 
 /// `32 × 32 open`.
 pub fn name_of(lattice: Square) -> String {
@@ -81,7 +81,8 @@ impl System {
         System::new(self.couplings().clone(), beta, states)
     }
 
-    pub fn target(&self) -> &dyn Target {
+    /// The model itself.
+    pub fn model(&self) -> &dyn Pairwise {
         match self {
             System::Ising(ising) => ising,
             System::Potts(potts) => &potts.pairs,
@@ -92,34 +93,10 @@ impl System {
         self.couplings().field().iter().any(|&h| h != 0.0)
     }
 
-    pub fn boundary(&self, chi: usize) -> Result<BoundaryMps> {
-        match self {
-            System::Ising(ising) => BoundaryMps::ising(ising, chi),
-            System::Potts(potts) => BoundaryMps::new(&potts.pairs, chi),
-        }
-    }
-
-    pub fn snake(&self, chi: usize) -> Result<SnakeMps> {
-        match self {
-            System::Ising(ising) => SnakeMps::new(ising, chi),
-            System::Potts(potts) => SnakeMps::from_pairs(&potts.pairs, chi),
-        }
-    }
-
-    pub fn clusters(&self) -> Result<SwendsenWang> {
-        match self {
-            System::Ising(ising) => SwendsenWang::ising(ising),
-            System::Potts(potts) => SwendsenWang::new(&potts.pairs),
-        }
-    }
-
     /// Windows, one anywhere in each update where all but a row and a column fit in, else a sweep of them;
     /// with the flip of all spins where the model has it.
-    pub fn windows(&self, [rows, cols]: [usize; 2], chi: usize) -> Result<Windows<'_>> {
-        let windows = match self {
-            System::Ising(ising) => Windows::ising(ising, rows, cols, chi),
-            System::Potts(potts) => Windows::new(&potts.pairs, rows, cols, chi),
-        }?;
+    pub fn windows(&self, [rows, cols]: [usize; 2], chi: usize) -> Result<Windows<&dyn Pairwise>> {
+        let windows = Windows::new(self.model(), rows, cols, chi)?;
         let l = self.lattice();
         let windows = if rows + 1 >= l.rows() && cols + 1 >= l.cols() { windows.with_count(1)? } else { windows };
         Ok(windows.clone().with_flip().unwrap_or(windows))

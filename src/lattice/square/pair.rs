@@ -1,6 +1,7 @@
 //! Any pair weights between nearest neighbours.
 
 use std::f64::consts::TAU;
+use std::sync::Arc;
 
 use ndarray::{Array1, Array2, ArrayView1};
 use rand::RngExt;
@@ -15,6 +16,7 @@ use crate::rng::Stream;
 const FILLINGS: usize = 16;
 
 /// A law `∏_j v_j(x_j) ∏_bonds W_b(x_i, x_j)` on the square lattice, weights stored as logarithms, −∞ for what is forbidden.
+/// Clones share the tables.
 ///
 /// ```
 /// use ndarray::array;
@@ -31,9 +33,9 @@ const FILLINGS: usize = 16;
 pub struct PairModel {
     lattice: Square,
     dims: Vec<usize>,
-    sites: Vec<Vec<f64>>,
-    horizontal: Vec<Array2<f64>>,
-    vertical: Vec<Array2<f64>>,
+    sites: Arc<Vec<Vec<f64>>>,
+    horizontal: Arc<Vec<Array2<f64>>>,
+    vertical: Arc<Vec<Array2<f64>>>,
 }
 
 impl PairModel {
@@ -60,6 +62,7 @@ impl PairModel {
             }
         }
         let dims: Vec<usize> = sites.iter().map(Vec::len).collect();
+        let (sites, horizontal, vertical) = (Arc::new(sites), Arc::new(horizontal), Arc::new(vertical));
         let model = PairModel { lattice, dims, sites, horizontal, vertical };
         model.check_entries()?;
         model.check_allowed()?;
@@ -150,7 +153,7 @@ impl PairModel {
 
     /// Whether something is forbidden.
     pub fn is_constrained(&self) -> bool {
-        let tables = self.horizontal.iter().chain(&self.vertical);
+        let tables = self.horizontal.iter().chain(self.vertical.iter());
         self.sites.iter().flatten().chain(tables.flatten()).any(|&w| w == f64::NEG_INFINITY)
     }
 
@@ -174,7 +177,7 @@ impl PairModel {
     /// The same model with site `j` weighed by `w(j, a)` besides.
     pub(super) fn tilted(&self, w: impl Fn(usize, usize) -> f64) -> Result<PairModel> {
         let mut tilted = self.clone();
-        for (j, weights) in tilted.sites.iter_mut().enumerate() {
+        for (j, weights) in Arc::make_mut(&mut tilted.sites).iter_mut().enumerate() {
             weights.iter_mut().enumerate().for_each(|(a, v)| *v += w(j, a).ln());
         }
         tilted.check_entries()?;

@@ -105,8 +105,8 @@ fn run() -> Result<(), Failure> {
     let beta = 0.5 * (1.0 + 2f64.sqrt()).ln();
     let lattice = Square::new(o.size, o.size, Geometry::Torus)?;
     let ising = Ising::new(Couplings::uniform(lattice, 1.0)?, beta)?;
-    let windows = Windows::ising(&ising, o.window, o.window, o.chi)?;
-    let clusters = SwendsenWang::ising(&ising)?;
+    let windows = Windows::new(&ising, o.window, o.window, o.chi)?;
+    let clusters = SwendsenWang::new(&ising)?;
     let sites = lattice.sites() as f64;
     let energy = |x: &[u8]| -> Result<f64, Failure> {
         Ok(ising.energy(ArrayView1::from(x).insert_axis(ndarray::Axis(0)))?[0] / sites)

@@ -115,7 +115,7 @@ fn run() -> std::result::Result<(), Failure> {
 /// Elapsed time of the same draws on one thread over that on two.
 fn two_threads(seed: u64) -> std::result::Result<f64, Failure> {
     let couplings = Couplings::uniform(Square::new(64, 64, Geometry::Open)?, 1.0)?;
-    let model = BoundaryMps::ising(&Ising::new(couplings, beta_c())?, 8)?;
+    let model = BoundaryMps::new(&Ising::new(couplings, beta_c())?, 8)?;
     let pool = |n| rayon::ThreadPoolBuilder::new().num_threads(n).build();
     let pools = [pool(1)?, pool(2)?];
     let mut best = [f64::INFINITY; 2];
@@ -131,12 +131,12 @@ fn two_threads(seed: u64) -> std::result::Result<f64, Failure> {
 
 /// CPU seconds of a draw, acceptance, effective fraction.
 fn boundary(system: &System, chi: usize, seed: u64) -> std::result::Result<(f64, f64, f64), Failure> {
-    let model = system.boundary(chi)?;
+    let model = BoundaryMps::new(system.model(), chi)?;
     let streams = Streams::new(seed).domain("speed");
     let (mut pieces, mut log_w) = (Pieces::default(), Vec::new());
     for k in 0..REPETITIONS {
         let draws = pieces.time(BLOCK, || model.draw(BLOCK, &streams.step(k as u64)))?;
-        log_w.extend(log_importance_weights(system.target(), &draws)?);
+        log_w.extend(log_importance_weights(system.model(), &draws)?);
     }
     let log_w = ndarray::Array1::from(log_w);
     let acceptance = stationary_acceptance(log_w.view())?.mean;

@@ -265,7 +265,7 @@ impl<'a> Ladder<'a> {
 /// Two chains of independent draws with acceptance test.
 fn boundary(glass: &Glass, beta: f64, chi: usize, draws: usize, seed: u64) -> Result<Measured, Failure> {
     let ising = glass.ising(beta)?;
-    let model = BoundaryMps::ising(&ising, chi)?;
+    let model = BoundaryMps::new(&ising, chi)?;
     let streams = Streams::new(seed).domain("spin glass draws");
     let mut rng = fast_rng(&mut streams.domain("accept").stream(0));
     let mut clock = Pieces::default();

@@ -151,7 +151,7 @@ fn snake_mps() {
     let couplings = Couplings::gaussian(Square::new(4, 3, Geometry::Cylinder).unwrap(), 4);
     let ising = SnakeMps::new(&Ising::new(couplings, 0.4).unwrap(), 4).unwrap();
     let couplings = Couplings::gaussian(Square::new(3, 3, Geometry::Open).unwrap(), 5);
-    let potts = SnakeMps::from_pairs(&PairModel::potts(&couplings, 3, 0.5).unwrap(), 6).unwrap();
+    let potts = SnakeMps::new(&PairModel::potts(&couplings, 3, 0.5).unwrap(), 6).unwrap();
     law("snake: cylinder", &ising, true).and(law("snake: potts", &potts, true)).check();
 }
 
@@ -188,7 +188,7 @@ fn boundary_mps() {
 #[test]
 fn boundary_mps_floors() {
     let couplings = Couplings::plus_minus(Square::new(8, 8, Geometry::Open).unwrap(), 2);
-    let model = BoundaryMps::ising(&Ising::new(couplings, 2.0).unwrap(), 2).unwrap();
+    let model = BoundaryMps::new(&Ising::new(couplings, 2.0).unwrap(), 2).unwrap();
     let draws = model.draw_counted(200, &streams()).unwrap();
     assert!(draws.floored > 0);
     Family::of("boundary: floors")

@@ -100,7 +100,7 @@ fn site_heat_bath() {
     ];
     let mut family = Family::of("site heat bath");
     for (name, model) in &models {
-        let sweep = SiteHeatBath::new(model);
+        let sweep = SiteHeatBath::new(model).unwrap();
         family = family
             .case(&format!("{name}, driver"), |hash| {
                 let (mut x, mut rng) = (start(model), fast_rng(&mut stream()));
@@ -175,7 +175,7 @@ fn swendsen_wang() {
     ];
     let mut family = Family::of("swendsen-wang");
     for (name, model) in &isings {
-        family = clusters(family, name, model, &SwendsenWang::ising(model).unwrap());
+        family = clusters(family, name, model, &SwendsenWang::new(model).unwrap());
     }
     for (name, model) in &pairs {
         family = clusters(family, name, model, &SwendsenWang::new(model).unwrap());
@@ -217,7 +217,7 @@ fn windows() {
     let potts = PairModel::potts(&Couplings::gaussian(torus, 3), 3, 0.8).unwrap();
     let hard = PairModel::hard_squares(lattice(5, 6, Geometry::Cylinder), 1.5).unwrap();
     let pair = even.pair_model().unwrap();
-    let of_ising = |model| Windows::ising(model, 3, 4, 2).unwrap();
+    let of_ising = |model| Windows::new(model, 3, 4, 2).unwrap();
     let of_pairs = |model| Windows::new(model, 3, 4, 2).unwrap();
     let forms: [(&str, &dyn Target, Windows<'_>); 7] = [
         ("ising", &ising, of_ising(&ising)),
@@ -226,7 +226,7 @@ fn windows() {
         ("count", &ising, of_ising(&ising).with_count(3).unwrap()),
         ("flip", &even, of_ising(&even).with_flip().unwrap()),
         ("pair, count, flip", &pair, of_pairs(&pair).with_count(3).unwrap().with_flip().unwrap()),
-        ("all columns", &ising, Windows::ising(&ising, 2, 6, 4).unwrap()),
+        ("all columns", &ising, Windows::new(&ising, 2, 6, 4).unwrap()),
     ];
     let mut family = Family::of("windows")
         .case("redraw, ising", |hash| redraws(hash, &ising, &forms[0].2))

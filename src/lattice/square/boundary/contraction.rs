@@ -17,6 +17,7 @@ use super::weights::Weights;
 use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Geometry;
 use crate::lattice::square::pair::PairModel;
+use crate::lattice::square::pairwise::Pairwise;
 use crate::model::Target;
 use crate::rng::Streams;
 
@@ -80,7 +81,8 @@ pub struct Contraction {
 /// [`Error::Parameter`] for a torus, a bond dimension of zero, `chi > chi_max`, or a tolerance that is negative or NaN;
 /// [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`] where the value is not positive even at `chi_max`;
 /// [`Error::NotFinite`] for weights beyond `f64`.
-pub fn contract(model: &PairModel, options: &ContractOptions) -> Result<Contraction> {
+pub fn contract<M: Pairwise + ?Sized>(model: &M, options: &ContractOptions) -> Result<Contraction> {
+    let model: &PairModel = &*model.tables()?;
     let ContractOptions { tolerance, chi, chi_max } = *options;
     if tolerance.is_nan() || tolerance < 0.0 {
         return Err(Error::parameter("tolerance", tolerance, "not negative"));

@@ -37,8 +37,8 @@ use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
+use crate::lattice::square::pairwise::Pairwise;
 use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
 use crate::rng::{Stream, Streams};
 use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, check_geometry, log_z_from_above, sweep};
@@ -68,7 +68,7 @@ pub struct Draws {
 ///
 /// let lattice = Square::new(16, 16, Geometry::Open)?;
 /// let ising = Ising::new(Couplings::uniform(lattice, 1.0)?, 0.4407)?;
-/// let model = BoundaryMps::ising(&ising, 8)?;
+/// let model = BoundaryMps::new(&ising, 8)?;
 /// let draws = model.draw(1000, &Streams::new(1))?;
 /// let log_w = log_importance_weights(&ising, &draws.samples)?;
 /// assert!(weight_summary(log_w.view())?.fraction > 0.999);
@@ -100,7 +100,8 @@ impl BoundaryMps {
     /// [`Error::Parameter`] for a torus or `chi = 0`; [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`] where
     /// double precision does not hold the weights (frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below
     /// and from above differ; [`Error::NotFinite`] for weights beyond `f64`.
-    pub fn new(model: &PairModel, chi: usize) -> Result<Self> {
+    pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
+        let model: &PairModel = &*model.tables()?;
         let mut new = match BoundaryMps::unchecked(model.clone(), chi) {
             Err(Error::NoConvergence { .. }) if RowTables::fit(model, chi) => {
                 return BoundaryMps::by_tables(model, chi);
@@ -151,14 +152,6 @@ impl BoundaryMps {
         let weights = Weights::new(&model)?;
         let (packed, Sweep { log_z, discarded_weight, .. }) = pack(&weights, Some(&model), chi)?;
         Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, discarded_weight, law: Law::States(packed) })
-    }
-
-    /// Of an Ising model.
-    ///
-    /// # Errors
-    /// As [`BoundaryMps::new`].
-    pub fn ising(model: &Ising, chi: usize) -> Result<Self> {
-        BoundaryMps::new(&model.pair_model()?, chi)
     }
 
     /// The model whose law is approximated.

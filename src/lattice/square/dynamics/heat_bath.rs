@@ -13,8 +13,8 @@ use rand::{Rng, RngExt};
 
 use super::spins::fast_rng;
 use crate::error::{Error, Result};
-use crate::lattice::square::held::Held;
 use crate::lattice::square::pair::PairModel;
+use crate::lattice::square::pairwise::Pairwise;
 use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, leave_bytes};
 use crate::model::{Target, check_configs};
 use crate::rng::{Stream, Streams};
@@ -28,8 +28,8 @@ const SMALLEST: f64 = 1e-250;
 ///
 /// Memory: each different table of weights once for either direction.
 #[derive(Debug, Clone, PartialEq)]
-pub struct SiteHeatBath<'a> {
-    model: Held<'a, PairModel>,
+pub struct SiteHeatBath {
+    model: PairModel,
     sites: Vec<Site>,
     /// Weights, not logarithms: of a site by state, of a bond by the neighbour's state and the site's. The largest of each run over the states
     /// of the site is one, which changes no conditional law.
@@ -70,10 +70,13 @@ impl Tables {
     }
 }
 
-impl<'a> SiteHeatBath<'a> {
+impl SiteHeatBath {
     /// Sweeps over `model`. Cost: an exponential for each entry of its tables.
-    pub fn new(model: impl Into<Held<'a, PairModel>>) -> Self {
-        let model = model.into();
+    ///
+    /// # Errors
+    /// As [`Pairwise::tables`].
+    pub fn new<M: Pairwise + ?Sized>(model: &M) -> Result<Self> {
+        let model = model.tables()?.into_owned();
         let mut tables = Tables::default();
         let mut sites = Vec::with_capacity(model.dims().len());
         for (j, &states) in model.dims().iter().enumerate() {
@@ -89,7 +92,7 @@ impl<'a> SiteHeatBath<'a> {
             }
             sites.push(site);
         }
-        SiteHeatBath { model, sites, weights: tables.weights }
+        Ok(SiteHeatBath { model, sites, weights: tables.weights })
     }
 
     /// Draws each site anew given its neighbours. Cost: 4d multiplications a site, some 15 to 20 ns for d = 2, 3.
@@ -147,7 +150,7 @@ fn choose(weights: &[f64], mut u: f64) -> u8 {
     chosen
 }
 
-impl Dynamics for SiteHeatBath<'_> {
+impl Dynamics for SiteHeatBath {
     type State = Vec<u8>;
 
     fn enter(&self, x: &[u8]) -> Result<Vec<u8>> {
@@ -165,7 +168,7 @@ impl Dynamics for SiteHeatBath<'_> {
     }
 }
 
-impl Move for SiteHeatBath<'_> {
+impl Move for SiteHeatBath {
     /// # Errors
     /// Chains that do not fit the model; and as [`SiteHeatBath::sweep`].
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {

@@ -19,6 +19,7 @@ use crate::error::{Error, Result};
 use crate::lattice::square::geometry::{Bond, Square};
 use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
+use crate::lattice::square::pairwise::Pairwise;
 use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, leave_bytes};
 use crate::model::Target;
 use crate::rng::{Stream, Streams};
@@ -85,12 +86,16 @@ impl Chances {
 }
 
 impl SwendsenWang {
-    /// Of a pair model whose bonds are of Potts form; one sweep in each update.
+    /// Of an Ising model, or of pair weights whose bonds are of Potts form; one sweep in each update.
     ///
     /// # Errors
     /// [`Error::LocalDimension`] for sites with different numbers of states; [`Error::Entry`] naming the first entry of a bond that is not
     /// of the form of the module, or an antiferromagnetic bond.
-    pub fn new(model: &PairModel) -> Result<Self> {
+    pub fn new<M: Pairwise + ?Sized>(model: &M) -> Result<Self> {
+        if let Some(ising) = model.as_ising() {
+            return SwendsenWang::of_ising(ising);
+        }
+        let model: &PairModel = &*model.tables()?;
         let states = model.dims()[0];
         if let Some(site) = model.dims().iter().position(|&d| d != states) {
             return Err(Error::LocalDimension { site, expected: states, got: model.dims()[site] });
@@ -103,11 +108,7 @@ impl SwendsenWang {
         SwendsenWang::build(model.lattice(), states, |bond| potts_excess(model, bond), fields)
     }
 
-    /// Of an Ising model.
-    ///
-    /// # Errors
-    /// [`Error::Entry`] naming the first bond with `βJ < 0`.
-    pub fn ising(ising: &Ising) -> Result<Self> {
+    fn of_ising(ising: &Ising) -> Result<Self> {
         let excess = |bond: Bond| {
             let k = ising.reduced(bond);
             if k < 0.0 {

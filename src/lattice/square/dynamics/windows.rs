@@ -21,17 +21,15 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::lattice::square::boundary::BoundaryMps;
-use crate::lattice::square::geometry::{Bond, Square};
-use crate::lattice::square::held::Held;
-use crate::lattice::square::ising::Ising;
-use crate::lattice::square::pair::PairModel;
+use crate::lattice::square::geometry::Bond;
+use crate::lattice::square::pairwise::Pairwise;
 use crate::lattice::square::rectangle::Rectangle;
 use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, acceptance_probability, leave_bytes};
 use crate::model::{Model, SiteWeights, Target};
 use crate::rng::{Stream, Streams};
 
 /// Windows redrawn by boundary states: a [`Dynamics`] and a [`Move`] whose target must be the model it was built from, borrowed or owned
-/// (see [`Held`]).
+///.
 ///
 /// ```
 /// use tensorjump::Streams;
@@ -40,28 +38,21 @@ use crate::rng::{Stream, Streams};
 ///
 /// let lattice = Square::new(8, 8, Geometry::Torus)?;
 /// let ising = Ising::new(Couplings::uniform(lattice, 1.0)?, 0.44)?;
-/// let windows = Windows::ising(&ising, 7, 7, 8)?.with_flip()?;
+/// let windows = Windows::new(&ising, 7, 7, 8)?.with_flip()?;
 /// let mut chains = Chains::initial(&ising, 4, 1)?;
 /// let report = windows.update(&mut chains, &ising, &Streams::new(1))?;
 /// assert!(report.acceptance() > 0.9);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
 #[derive(Debug, Clone)]
-pub struct Windows<'a> {
-    law: Law<'a>,
+pub struct Windows<M> {
+    model: M,
     rows: usize,
     cols: usize,
     chi: usize,
     /// Windows at independent places in each update, instead of a sweep.
     count: Option<usize>,
     flip: bool,
-}
-
-/// Where windows are cut out: an Ising model of 1024 × 1024 sites has a tenth of the memory of its tables.
-#[derive(Debug, Clone)]
-enum Law<'a> {
-    Ising(Held<'a, Ising>),
-    Pair(Held<'a, PairModel>),
 }
 
 /// What came of a window.
@@ -75,27 +66,15 @@ pub enum Redrawn {
     Unsupported,
 }
 
-impl<'a> Windows<'a> {
-    /// Windows of `rows × cols` sites of a pair model, with bonds of at most `chi`; a sweep in each update, windows at the edges of the cut
+impl<M: Pairwise> Windows<M> {
+    /// Windows of `rows × cols` sites of a model, with bonds of at most `chi`; a sweep in each update, windows at the edges of the cut
     /// being smaller.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a window without sites or larger than the lattice, for all rows of a torus, or `chi = 0`. All columns of a
     /// torus or cylinder are allowed: the window is then a cylinder.
-    pub fn new(model: impl Into<Held<'a, PairModel>>, rows: usize, cols: usize, chi: usize) -> Result<Self> {
-        Windows::build(Law::Pair(model.into()), rows, cols, chi)
-    }
-
-    /// The same of an Ising model, without its tables.
-    ///
-    /// # Errors
-    /// As [`Windows::new`].
-    pub fn ising(model: impl Into<Held<'a, Ising>>, rows: usize, cols: usize, chi: usize) -> Result<Self> {
-        Windows::build(Law::Ising(model.into()), rows, cols, chi)
-    }
-
-    fn build(law: Law<'a>, rows: usize, cols: usize, chi: usize) -> Result<Self> {
-        let lattice = law.lattice();
+    pub fn new(model: M, rows: usize, cols: usize, chi: usize) -> Result<Self> {
+        let lattice = model.lattice();
         for (name, length, n) in
             [("rows of the window", rows, lattice.rows()), ("columns of the window", cols, lattice.cols())]
         {
@@ -109,7 +88,7 @@ impl<'a> Windows<'a> {
         if chi == 0 {
             return Err(Error::parameter("chi", chi, "at least one"));
         }
-        Ok(Windows { law, rows, cols, chi, count: None, flip: false })
+        Ok(Windows { model, rows, cols, chi, count: None, flip: false })
     }
 
     /// Redraws `count` windows of full size at independent uniform places in each update, instead of a sweep.
@@ -128,7 +107,7 @@ impl<'a> Windows<'a> {
     /// # Errors
     /// [`Error::Entry`] naming the first site or bond that is not invariant; [`Error::LocalDimension`] for other than two states.
     pub fn with_flip(self) -> Result<Self> {
-        self.law.check_flip()?;
+        check_flip(&self.model)?;
         Ok(Windows { flip: true, ..self })
     }
 
@@ -146,8 +125,8 @@ impl<'a> Windows<'a> {
 
     /// The states to be set, site by site: none where the old ones stay.
     fn propose(&self, rectangle: Rectangle, x: &[u8], streams: &Streams) -> Result<(Vec<(usize, u8)>, Redrawn)> {
-        let window = self.law.window(rectangle, x)?;
-        let sites = rectangle.sites(self.law.lattice())?;
+        let window = self.model.frozen(rectangle, x)?;
+        let sites = rectangle.sites(self.model.lattice())?;
         let old: Vec<u8> = sites.iter().map(|&j| x[j]).collect();
         let old = ArrayView1::from(&old).insert_axis(Axis(0));
         let boundary = BoundaryMps::unchecked(window, self.chi)?;
@@ -172,7 +151,7 @@ impl<'a> Windows<'a> {
     /// # Errors
     /// A configuration that does not fit or is not allowed.
     pub fn sweep(&self, x: &mut [u8], streams: &Streams) -> Result<(usize, usize)> {
-        let lattice = self.law.lattice();
+        let lattice = self.model.lattice();
         let mut rng = streams.domain("cut").stream(0);
         let rows = cut(lattice.rows(), self.rows, lattice.wraps_rows(), &mut rng);
         let cols = cut(lattice.cols(), self.cols, lattice.wraps_cols(), &mut rng);
@@ -223,7 +202,7 @@ impl<'a> Windows<'a> {
 
     /// A window of full size anywhere.
     fn place(&self, rng: &mut impl Rng) -> Rectangle {
-        let lattice = self.law.lattice();
+        let lattice = self.model.lattice();
         let mut first = |n: usize, length: usize, wraps: bool| {
             if wraps { rng.random_range(0..n) } else { rng.random_range(0..=n - length) }
         };
@@ -269,59 +248,41 @@ fn cut(n: usize, length: usize, wraps: bool, rng: &mut impl Rng) -> Vec<Piece> {
     pieces
 }
 
-impl Law<'_> {
-    fn lattice(&self) -> Square {
-        match self {
-            Law::Ising(ising) => ising.lattice(),
-            Law::Pair(model) => model.lattice(),
-        }
-    }
-
-    fn window(&self, rectangle: Rectangle, x: &[u8]) -> Result<PairModel> {
-        match self {
-            Law::Ising(ising) => ising.window(rectangle, x)?.pair_model(),
-            Law::Pair(model) => model.window(rectangle, x),
-        }
-    }
-
-    /// Whether the exchange of the states 0 and 1 of all sites changes nothing.
-    fn check_flip(&self) -> Result<()> {
-        let lattice = self.lattice();
-        let expected = "the same for both states, for a global flip";
-        match self {
-            Law::Ising(ising) => match ising.couplings().field().iter().position(|&h| h != 0.0) {
-                None => Ok(()),
-                Some(j) => {
-                    let value = ising.couplings().field()[j];
-                    Err(Error::Entry { place: lattice.site_name("field", j), value, expected })
-                }
-            },
-            Law::Pair(model) => {
-                if let Some(site) = model.dims().iter().position(|&d| d != 2) {
-                    return Err(Error::LocalDimension { site, expected: 2, got: model.dims()[site] });
-                }
-                let site = |j: &usize| model.site_log_weights(*j)[0] != model.site_log_weights(*j)[1];
-                if let Some(j) = (0..lattice.sites()).find(site) {
-                    let value = model.site_log_weights(j)[0];
-                    return Err(Error::Entry { place: lattice.site_name("sites", j), value, expected });
-                }
-                let odd = |bond: &Bond| {
-                    let t = model.bond_log_weights(*bond);
-                    t[[0, 0]] != t[[1, 1]] || t[[0, 1]] != t[[1, 0]]
-                };
-                match lattice.bonds().map(|(bond, ..)| bond).find(odd) {
-                    None => Ok(()),
-                    Some(bond) => {
-                        let value = model.bond_log_weights(bond)[[0, 0]];
-                        Err(Error::Entry { place: lattice.bond_name(bond), value, expected })
-                    }
-                }
+/// Whether the exchange of the states 0 and 1 of all sites changes nothing.
+fn check_flip<M: Pairwise>(model: &M) -> Result<()> {
+    let (lattice, expected) = (model.lattice(), "the same for both states, for a global flip");
+    if let Some(ising) = model.as_ising() {
+        return match ising.couplings().field().iter().position(|&h| h != 0.0) {
+            None => Ok(()),
+            Some(j) => {
+                let value = ising.couplings().field()[j];
+                Err(Error::Entry { place: lattice.site_name("field", j), value, expected })
             }
+        };
+    }
+    let model = model.tables()?;
+    if let Some(site) = model.dims().iter().position(|&d| d != 2) {
+        return Err(Error::LocalDimension { site, expected: 2, got: model.dims()[site] });
+    }
+    let site = |j: &usize| model.site_log_weights(*j)[0] != model.site_log_weights(*j)[1];
+    if let Some(j) = (0..lattice.sites()).find(site) {
+        let value = model.site_log_weights(j)[0];
+        return Err(Error::Entry { place: lattice.site_name("sites", j), value, expected });
+    }
+    let odd = |bond: &Bond| {
+        let t = model.bond_log_weights(*bond);
+        t[[0, 0]] != t[[1, 1]] || t[[0, 1]] != t[[1, 0]]
+    };
+    match lattice.bonds().map(|(bond, ..)| bond).find(odd) {
+        None => Ok(()),
+        Some(bond) => {
+            let value = model.bond_log_weights(bond)[[0, 0]];
+            Err(Error::Entry { place: lattice.bond_name(bond), value, expected })
         }
     }
 }
 
-impl Dynamics for Windows<'_> {
+impl<M: Pairwise> Dynamics for Windows<M> {
     type State = Vec<u8>;
 
     fn enter(&self, x: &[u8]) -> Result<Vec<u8>> {
@@ -338,7 +299,7 @@ impl Dynamics for Windows<'_> {
     }
 }
 
-impl Move for Windows<'_> {
+impl<M: Pairwise> Move for Windows<M> {
     /// # Errors
     /// A target other than the model, where it shows; errors of the contraction.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {

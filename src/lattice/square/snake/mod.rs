@@ -20,8 +20,8 @@ use ndarray::{Array1, Array2, Array3, ArrayView1, Zip, s};
 
 use crate::error::{Error, Result};
 use crate::lattice::square::geometry::{Geometry, Square};
-use crate::lattice::square::ising::Ising;
 use crate::lattice::square::pair::PairModel;
+use crate::lattice::square::pairwise::Pairwise;
 use crate::linalg::{matmul, qr, svd};
 use crate::log_space::log_sum_exp;
 use crate::model::{BornMps, Configs, ExactModel, Model, Permuted, Samples, SiteWeights, Target};
@@ -60,21 +60,14 @@ pub struct SnakeMps {
 }
 
 impl SnakeMps {
-    /// The law of an Ising model, any couplings and fields, with bonds up to `chi`.
-    ///
-    /// # Errors
-    /// As [`SnakeMps::from_pairs`].
-    pub fn new(ising: &Ising, chi: usize) -> Result<Self> {
-        Self::from_pairs(&ising.pair_model()?, chi)
-    }
-
-    /// The law of any model of pair weights with bonds up to `chi`.
+    /// The law of an Ising model or of any pair weights, with bonds up to `chi`.
     ///
     /// # Errors
     /// [`Error::Parameter`] for `chi = 0` or a torus; [`Error::TooLarge`] for more than 2¹² states of a line (circumference 12 with
     /// two states, or the shorter side of an open lattice) or tables beyond 1 GiB; [`Error::ZeroWeight`] where no configuration is
     /// allowed; [`Error::NotFinite`] for weights whose logarithms overflow; [`Error::NoConvergence`] of an SVD.
-    pub fn from_pairs(model: &PairModel, chi: usize) -> Result<Self> {
+    pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
+        let model: &PairModel = &*model.tables()?;
         if chi == 0 {
             return Err(Error::parameter("chi", chi, "at least 1"));
         }

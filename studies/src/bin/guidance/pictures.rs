@@ -140,7 +140,7 @@ pub fn area(seed: u64) -> Result<String, Failure> {
 pub fn infilling(seed: u64) -> Result<String, Failure> {
     const SIDE: usize = 48;
     let lattice = Square::new(SIDE, SIDE, Geometry::Open)?;
-    let model = BoundaryMps::ising(&Ising::new(Couplings::uniform(lattice, 1.0)?, 0.4407)?, 12)?;
+    let model = BoundaryMps::new(&Ising::new(Couplings::uniform(lattice, 1.0)?, 0.4407)?, 12)?;
     let streams = Streams::new(seed);
     let x = model.draw(1, &streams)?.x;
     let pins: Vec<(usize, u8)> = (0..x.len()).filter(|j| j % SIDE < SIDE / 2).map(|j| (j, x[[0, j]])).collect();
