@@ -30,9 +30,9 @@ pub fn noise(system: &System) -> Result<Noise> {
 
 /// Tries moves on chains that start in equilibrium but for the truncation at χ = 8.
 fn measured(system: &System, chis: &[usize], chains: usize, options: &TuneOptions) -> Result<TunedConnected> {
-    let models = chis.iter().map(|&chi| system.boundary(chi)).collect::<Result<Vec<BoundaryMps>>>()?;
+    let models = chis.iter().map(|&chi| system.proposal(chi)).collect::<Result<Vec<BoundaryMps>>>()?;
     let laws: Vec<&dyn Model> = models.iter().map(|model| model as &dyn Model).collect();
-    let start = system.boundary(START_CHI)?.draw(chains, &Streams::new(options.seed).domain("start"))?;
+    let start = system.proposal(START_CHI)?.draw(chains, &Streams::new(options.seed).domain("start"))?;
     let mut chains = Chains::new(system.target(), start.samples.x)?;
     let observe = |x: Configs<'_>| {
         // Of the magnetisation its size: its sign is a symmetry, not a slow mode.

@@ -174,7 +174,8 @@ impl Network {
         let chi = plan.chi;
         let clock = Instant::now();
         let (model, discarded_weight) = if method != Method::Snake {
-            let model = system.boundary(chi)?;
+            let proposes = method == Method::Connected || plan.noise_time.is_some();
+            let model = if proposes { system.proposal(chi)? } else { system.boundary(chi)? };
             let discarded = model.discarded_weight();
             (Law::Boundary(model), discarded)
         } else {

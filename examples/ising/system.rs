@@ -89,6 +89,14 @@ impl System {
         }
     }
 
+    /// For moves with an acceptance test, which any law may propose.
+    pub fn proposal(&self, chi: usize) -> Result<BoundaryMps> {
+        match self {
+            System::Ising(ising) => BoundaryMps::proposal(&ising.pair_model()?, chi),
+            System::Potts(potts) => BoundaryMps::proposal(&potts.pairs, chi),
+        }
+    }
+
     pub fn snake(&self, chi: usize) -> Result<SnakeMps> {
         match self {
             System::Ising(ising) => SnakeMps::new(ising, chi),

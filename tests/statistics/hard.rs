@@ -130,7 +130,7 @@ fn without_ratio(
     move |x, stream| {
         let window = model.window(place, x)?;
         let sites = place.sites(model.lattice())?;
-        let boundary = BoundaryMps::new(&window, chi)?;
+        let boundary = BoundaryMps::proposal(&window, chi)?;
         let new = boundary.sample(&SiteWeights::Uniform, 1, &Streams::new(stream.next_u64()))?.x;
         let old = Array2::from_shape_fn(new.dim(), |(_, j)| x[sites[j]]);
         let gain = window.log_weight(new.view())?[0] - window.log_weight(old.view())?[0];

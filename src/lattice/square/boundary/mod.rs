@@ -177,7 +177,16 @@ impl BoundaryMps {
         Evidence::of(&self.model, |work| self.law.answer(work))
     }
 
-    /// Without the comparison with a contraction from above, at half the cost: for proposals, which are judged by their acceptance.
+    /// A law for proposals, which an acceptance test corrects and judges: neither compared with a contraction from above nor weighed, at half the
+    /// cost, its [`BoundaryMps::log_z_gap`] NaN. Weighted averages over its draws may be wrong without a sign.
+    ///
+    /// # Errors
+    /// As [`BoundaryMps::new`], but for those of the comparisons.
+    pub fn proposal(model: &PairModel, chi: usize) -> Result<Self> {
+        BoundaryMps::unchecked(model.clone(), chi)
+    }
+
+    /// [`BoundaryMps::proposal`] of an owned model.
     pub(super) fn unchecked(model: PairModel, chi: usize) -> Result<Self> {
         check_chi(chi)?;
         check_geometry(&model)?;
