@@ -179,7 +179,7 @@ mod backend {
     use ndarray::{Array1, Array2};
 
     use super::Svd;
-    use crate::error::{Error, Result};
+    use crate::{Error, Result};
 
     fn to_faer(m: &Array2<f64>) -> Mat<f64> {
         Mat::from_fn(m.nrows(), m.ncols(), |i, j| m[[i, j]])
@@ -244,7 +244,7 @@ mod backend {
     use ndarray_linalg::{JobSvd, QR, SVDDC};
 
     use super::Svd;
-    use crate::error::{Error, Result};
+    use crate::{Error, Result};
 
     pub(super) fn qr(m: &Array2<f64>) -> Result<(Array2<f64>, Array2<f64>)> {
         m.qr().map_err(|_| Error::NoConvergence { what: "QR decomposition" })

@@ -21,9 +21,9 @@ use super::nearest_neighbour::Boundary;
 use super::positive::PositiveMps;
 use super::traits::Target;
 use crate::configs::match_dims;
-use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
+use crate::model::{Configs, check_configs};
 use crate::rng::Stream;
 use crate::tn::Mps;
 

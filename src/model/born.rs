@@ -28,10 +28,10 @@ use super::batched::symbols::{Groups, Walk};
 use super::traits::{ExactModel, Model, Samples, Target};
 use super::weights::SiteWeights;
 use crate::choose::choose;
-use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::linalg::{matmul, matmul_into, qr};
 use crate::log_space::LogProduct;
+use crate::model::{Configs, check_configs};
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
 

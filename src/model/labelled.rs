@@ -20,9 +20,9 @@ use super::traits::{ExactModel, Model, Samples, Target, initial_draw};
 use super::weights::SiteWeights;
 use super::without_site::cavities_or_by_evidence;
 use crate::configs::match_dims;
-use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::log_space::LogProduct;
+use crate::model::{Configs, check_configs};
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
 

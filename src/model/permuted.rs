@@ -7,8 +7,8 @@ use ndarray::{Array1, Array3, Axis};
 
 use super::traits::{ExactModel, Model, Samples, Target};
 use super::weights::SiteWeights;
-use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
 use crate::rng::{Stream, Streams};
 
 /// A model whose site `k` is site `order[k]` of this law.

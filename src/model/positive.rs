@@ -18,8 +18,8 @@ use super::batched::scalar::Real;
 use super::batched::tilt::Tilt;
 use super::traits::{ExactModel, Model, Samples, Target};
 use super::weights::SiteWeights;
-use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
 use crate::rng::{Stream, Streams};
 use crate::tn::Mps;
 

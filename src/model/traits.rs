@@ -6,8 +6,8 @@ use ndarray::{Array1, Array2, Array3};
 use rand::Rng;
 
 use super::weights::SiteWeights;
-use crate::configs::Configs;
 use crate::error::{Error, Result};
+use crate::model::Configs;
 use crate::rng::{Stream, Streams};
 
 /// Configurations with the natural logarithm of the probability under which each was drawn.

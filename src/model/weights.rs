@@ -3,8 +3,8 @@
 use ndarray::{ArrayView2, ArrayView3, s};
 
 use crate::configs::match_dims;
-use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
+use crate::model::{Configs, check_configs};
 
 /// A product of non-negative site weights, for all rows of a batch or for each row.
 #[derive(Debug, Clone, Copy)]

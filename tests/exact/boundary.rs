@@ -241,6 +241,17 @@ fn lost_precision_is_seen() {
             }
         }
     }
+    // Rows too long for tables of logarithms.
+    for seed in 1..4 {
+        let ising = Ising::new(Couplings::plus_minus(square(16, 16, Geometry::Cylinder), seed), 8.0).unwrap();
+        match contract(&ising.pair_model().unwrap(), &ContractOptions { chi_max: 16, ..Default::default() }) {
+            Ok(found) => assert!(!found.converged, "seed {seed}: {found:?}"),
+            Err(error) => {
+                assert!(matches!(error, Error::NoConvergence { .. }), "seed {seed}: {error}");
+                refused += 1;
+            }
+        }
+    }
     assert!(refused > 0, "the test reaches no lost precision");
     let huge = PairModel::uniform(square(2, 2, Geometry::Open), &[1e308, 0.0], &Array2::zeros((2, 2))).unwrap();
     assert!(matches!(BoundaryMps::new(&huge, 4), Err(Error::NotFinite { .. })));

@@ -144,7 +144,7 @@ fn without_ratio(
     move |x, stream| {
         let window = model.window(place, x)?;
         let sites = place.sites(model.lattice())?;
-        let boundary = BoundaryMps::new(&window, chi)?;
+        let boundary = BoundaryMps::proposal(&window, chi)?;
         let new = boundary.draw(1, &Streams::new(stream.next_u64()))?.x;
         let old = Array2::from_shape_fn(new.dim(), |(_, j)| x[sites[j]]);
         let gain = window.log_weight(new.view())?[0] - window.log_weight(old.view())?[0];
@@ -186,7 +186,7 @@ fn windows_keep_the_law() {
 #[test]
 fn windows_reach_the_law() {
     let torus = Square::new(3, 3, Geometry::Torus).unwrap();
-    let reached = |model: &PairModel, windows: Windows<'_>, updates: usize, sites: usize, wrong: &PairModel| {
+    let reached = |model: &PairModel, windows: Windows<&PairModel>, updates: usize, sites: usize, wrong: &PairModel| {
         let start = model.initial(&mut Streams::new(1).stream(0)).unwrap();
         let mut chains = Chains::new(model, start.broadcast((CHAINS / 4, start.len())).unwrap().to_owned()).unwrap();
         for k in 0..updates {

@@ -22,10 +22,11 @@ pub fn noise(system: &System) -> Result<Noise> {
 
 /// Tries moves on chains that start in equilibrium but for the truncation at χ = 8.
 pub fn measured(system: &System, chis: &[usize], chains: usize, options: &TuneOptions) -> Result<TunedConnected> {
-    let models = chis.iter().map(|&chi| BoundaryMps::new(system.model(), chi)).collect::<Result<Vec<BoundaryMps>>>()?;
+    let models =
+        chis.iter().map(|&chi| BoundaryMps::proposal(system.model(), chi)).collect::<Result<Vec<BoundaryMps>>>()?;
     let laws: Vec<&dyn Model> = models.iter().map(|model| model as &dyn Model).collect();
     let start =
-        BoundaryMps::new(system.model(), START_CHI)?.draw(chains, &Streams::new(options.seed).domain("start"))?;
+        BoundaryMps::proposal(system.model(), START_CHI)?.draw(chains, &Streams::new(options.seed).domain("start"))?;
     let mut chains = Chains::new(system.model(), start.x)?;
     let observe = |x: Configs<'_>| {
         // Of the magnetisation its size: its sign is a symmetry, not a slow mode.

@@ -189,7 +189,11 @@ impl Network {
         let chi = plan.chi;
         let clock = Instant::now();
         let (model, discarded_weight) = if method != Method::Snake {
-            let model = BoundaryMps::new(system.model(), chi)?;
+            let proposes = method == Method::Connected || plan.noise_time.is_some();
+            let model = match proposes {
+                true => BoundaryMps::proposal(system.model(), chi)?,
+                false => BoundaryMps::new(system.model(), chi)?,
+            };
             let discarded = model.discarded_weight();
             (Law::Boundary(model), discarded)
         } else {

@@ -1,4 +1,4 @@
-//! The reverse process as a jump process, from `T` down to `δ ≥ 0`, with any [`Denoiser`](crate::diffusion::denoiser::Denoiser).
+//! The reverse process as a jump process, from `T` down to `δ ≥ 0`, with any [`Denoiser`](crate::diffusion::Denoiser).
 //!
 //! Noise with rates `β(t) Q_j` runs backwards at the rates (arXiv 2211.16750)
 //!
@@ -10,7 +10,7 @@
 //! |---|---|---|
 //! | [`Step`] (Euler, τ-leaping, analytical), with or without [`Corrector`] | first order in the step | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
-//! | [`exact_paths`]; [`denoise`](crate::diffusion::denoise::Denoise::denoise) for `x_0` alone | none | one joint draw |
+//! | [`exact_paths`]; [`denoise`](crate::diffusion::Denoise::denoise) for `x_0` alone | none | one joint draw |
 //!
 //! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given configurations: those of
 //! [`exact_start`] follow `P_T`, those of [`prior_start`] are biased at finite `T`. [`leap_law`](crate::dense::leap_law) gives the law of the first three by

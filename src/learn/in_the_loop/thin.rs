@@ -62,7 +62,7 @@ impl Thinned {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rng::Streams;
+    use crate::Streams;
 
     /// Sums over the samples kept have the expectation of sums over all, at 4.9 standard errors (false-alarm rate 1e-6); without the
     /// factors `k` they do not.

@@ -14,7 +14,7 @@
 //!
 //! **Ladder.** [`tune_ladder`] re-spaces the parameters until neighbours exchange often enough.
 //!
-//! **Packed states.** Where the move of a level is a [`Dynamics`](crate::mcmc::per_chain::Dynamics) its states stay packed between updates, and levels of
+//! **Packed states.** Where the move of a level is a [`Dynamics`](crate::mcmc::Dynamics) its states stay packed between updates, and levels of
 //! one type exchange them as they are.
 //!
 //! **Restart.** [`Replicas::snapshot`] is plain data (serde); [`Tempering::resume`] continues exactly as if never interrupted.

@@ -23,7 +23,7 @@ pub(crate) struct Tilt<'a, T> {
 
 enum Form<'a> {
     /// Rows share the weights of their observed symbol.
-    Classes(Option<crate::configs::Configs<'a>>),
+    Classes(Option<crate::model::Configs<'a>>),
     /// Every row has its own.
     Rows,
 }

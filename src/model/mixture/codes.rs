@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use ndarray::Array2;
 
-use crate::configs::Configs;
+use crate::model::Configs;
 
 /// A fixed set of configurations, group-major.
 #[derive(Debug, Clone)]

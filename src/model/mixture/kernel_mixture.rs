@@ -7,11 +7,11 @@ use rayon::prelude::*;
 use super::codes::Codes;
 use super::codes::distinct;
 use crate::choose::choose;
-use crate::configs::{Configs, check_configs};
 use crate::error::{Error, Result};
 use crate::log_space::log_sum_exp;
 use crate::model::traits::{ExactModel, Model, Samples, Target, initial_draw};
 use crate::model::weights::SiteWeights;
+use crate::model::{Configs, check_configs};
 use crate::rng::{Stream, Streams};
 
 /// A normalised mixture of products.

@@ -1,5 +1,6 @@
 //! What moves on the square lattice: sweeps, clusters, windows; packed or on states, and as moves of chains.
 
+use tensorjump::lattice::square::Pairwise;
 use tensorjump::lattice::square::{
     Rectangle, Redrawn, SiteHeatBath, SpinSweep, Spins, SwendsenWang, Windows, Wolff, fast_rng,
 };
@@ -196,7 +197,7 @@ fn swendsen_wang_of_three_clock_states() {
 }
 
 /// One rectangle after another, some across an edge.
-fn redraws(hash: &mut Fnv, target: &dyn Target, windows: &Windows<'_>) {
+fn redraws(hash: &mut Fnv, target: &dyn Target, windows: &Windows<&dyn Pairwise>) {
     let mut x = start(target);
     for k in 0..12 {
         let rectangle = Rectangle { row: k % 5, col: (2 * k) % 6, rows: 1 + k % 3, cols: 1 + k % 4 };
@@ -217,16 +218,17 @@ fn windows() {
     let potts = PairModel::potts(&Couplings::gaussian(torus, 3), 3, 0.8).unwrap();
     let hard = PairModel::hard_squares(lattice(5, 6, Geometry::Cylinder), 1.5).unwrap();
     let pair = even.pair_model().unwrap();
-    let of_ising = |model| Windows::new(model, 3, 4, 2).unwrap();
-    let of_pairs = |model| Windows::new(model, 3, 4, 2).unwrap();
-    let forms: [(&str, &dyn Target, Windows<'_>); 7] = [
-        ("ising", &ising, of_ising(&ising)),
-        ("potts", &potts, of_pairs(&potts)),
-        ("hard squares", &hard, of_pairs(&hard)),
-        ("count", &ising, of_ising(&ising).with_count(3).unwrap()),
-        ("flip", &even, of_ising(&even).with_flip().unwrap()),
-        ("pair, count, flip", &pair, of_pairs(&pair).with_count(3).unwrap().with_flip().unwrap()),
-        ("all columns", &ising, Windows::new(&ising, 2, 6, 4).unwrap()),
+    fn of(model: &dyn Pairwise) -> Windows<&dyn Pairwise> {
+        Windows::new(model, 3, 4, 2).unwrap()
+    }
+    let forms: [(&str, &dyn Target, Windows<&dyn Pairwise>); 7] = [
+        ("ising", &ising, of(&ising)),
+        ("potts", &potts, of(&potts)),
+        ("hard squares", &hard, of(&hard)),
+        ("count", &ising, of(&ising).with_count(3).unwrap()),
+        ("flip", &even, of(&even).with_flip().unwrap()),
+        ("pair, count, flip", &pair, of(&pair).with_count(3).unwrap().with_flip().unwrap()),
+        ("all columns", &ising, Windows::new(&ising as &dyn Pairwise, 2, 6, 4).unwrap()),
     ];
     let mut family = Family::of("windows")
         .case("redraw, ising", |hash| redraws(hash, &ising, &forms[0].2))

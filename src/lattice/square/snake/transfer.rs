@@ -102,7 +102,7 @@ impl<'a> Transfer<'a> {
     }
 
     fn model_dims(&self) -> &[usize] {
-        crate::model::Target::dims(self.model)
+        crate::Target::dims(self.model)
     }
 
     /// The bond of site `x` at step `k` to a neighbour ahead.

@@ -222,13 +222,13 @@ fn transpose(mut w: [u64; 8]) -> [u64; 8] {
 #[cfg(test)]
 mod tests {
     use super::{Block, Rows, Scratch, transpose};
+    use crate::Streams;
     use crate::lattice::square::boundary::BoundaryMps;
     use crate::lattice::square::boundary::Law;
     use crate::lattice::square::couplings::Couplings;
     use crate::lattice::square::geometry::{Geometry, Square};
     use crate::lattice::square::ising::Ising;
     use crate::lattice::square::pair::PairModel;
-    use crate::rng::Streams;
     use pulp::{Simd, WithSimd};
 
     #[test]
