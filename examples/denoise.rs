@@ -1,7 +1,7 @@
 //! Noise, and its exact inverse: `cargo run --release --example denoise`.
 //!
-//! A ring of spins is noised by asymmetric flips. Its law after the noise, the clean configurations behind a noisy one
-//! and the scores are those of a matrix-product law, exactly.
+//! A ring of spins is noised by asymmetric flips. Its law after the noise, the clean configurations behind a
+//! noisy one and the scores are those of a matrix-product law, exactly.
 
 use tensorjump::diffusion::Bridge;
 use tensorjump::model::Boundary;

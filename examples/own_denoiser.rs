@@ -1,6 +1,8 @@
-//! Your own denoiser in the reverse samplers, beside the exact one: `cargo run --release --example own_denoiser`.
+//! Your own denoiser in the reverse samplers, beside the exact one:
+//! `cargo run --release --example own_denoiser`.
 //!
-//! The law that a sampler reaches is computed, not estimated: the error of the sampler and that of the denoiser are told apart.
+//! The law that a sampler reaches is computed, not estimated: the error of the sampler and that of the
+//! denoiser are told apart.
 
 use ndarray::Array3;
 use tensorjump::dense::{DenseLaw, distances, leap_law};
@@ -16,7 +18,8 @@ fn main() -> tensorjump::Result<()> {
     let noise = Noise::from(Rates::binary_flip(SITES, 1.0, 0.5)?);
     let exact = ExactDenoiser::new(&ring, &noise)?;
 
-    // What a network would answer: P(x_0^j = 1 | y), here by a mean field with two neighbours; shape (samples, sites, states).
+    // What a network would answer: P(x_0^j = 1 | y), here by a mean field with two neighbours; shape
+    // (samples, sites, states).
     let own = GivenDenoiser::new(noise.clone(), Face::DenoiserMarginals, |t, y| {
         let signal = (-1.5 * t).exp();
         let spin = |row: usize, j: usize| 2.0 * f64::from(y[[row, j % SITES]]) - 1.0;

@@ -1,7 +1,8 @@
-//! Your own target, sampled by proposals from a matrix-product law: `cargo run --release --example own_target`.
+//! Your own target, sampled by proposals from a matrix-product law:
+//! `cargo run --release --example own_target`.
 //!
-//! Spins on a ring with a coupling to all others. The nearest-neighbour ring is the law that proposes: independent
-//! draws, and noise followed by its exact inverse. Both are exact for the target.
+//! Spins on a ring with a coupling to all others. The nearest-neighbour ring is the law that proposes:
+//! independent draws, and noise followed by its exact inverse. Both are exact for the target.
 
 use ndarray::{Array1, ArrayView1};
 use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, RunOptions, run};

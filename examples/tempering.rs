@@ -1,7 +1,7 @@
 //! Parallel tempering of a spin glass: `cargo run --release --example tempering`.
 //!
-//! A ladder of temperatures, each with heat-bath sweeps on packed spins, in two independent copies, whose overlap at
-//! the lowest temperature is the order parameter.
+//! A ladder of temperatures, each with heat-bath sweeps on packed spins, in two independent copies, whose
+//! overlap at the lowest temperature is the order parameter.
 
 use ndarray::Array2;
 use tensorjump::lattice::square::SpinSweep;

@@ -274,7 +274,8 @@ pub enum Error {
 }
 
 impl Error {
-    /// The error of a function that the user gave: what a foreign [`Target`](crate::model::Target) or denoiser returns.
+    /// The error of a function that the user gave: what a foreign [`Target`](crate::model::Target) or
+    /// denoiser returns.
     ///
     /// ```
     /// let error = tensorjump::Error::callable("log-weight", std::io::Error::other("lost the connection"));

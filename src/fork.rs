@@ -15,8 +15,8 @@
 //! ```
 //!
 //! The parent is known by its process number, from its first [`run`] or its first
-//! [`Streams::new`](crate::rng::Streams::new). Starting the children by `spawn` or `forkserver` instead of a fork
-//! needs none of this. Results do not depend on it: no draw depends on threads.
+//! [`Streams::new`](crate::rng::Streams::new). Starting the children by `spawn` or `forkserver` instead of a
+//! fork needs none of this. Results do not depend on it: no draw depends on threads.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};

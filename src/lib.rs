@@ -1,21 +1,22 @@
-//! Tensor-network samplers for lattice systems: exact discrete diffusion, draws with log-probabilities, Monte Carlo proposals.
+//! Tensor-network samplers for lattice systems: exact discrete diffusion, draws with log-probabilities, Monte
+//! Carlo proposals.
 //!
-//! Single-site noise factorises over the sites of a lattice. Hence everything that discrete diffusion asks of a law `P` on
-//! configurations `x` is that law *tilted by a product of site weights*,
+//! Single-site noise factorises over the sites of a lattice. Hence everything that discrete diffusion asks of
+//! a law `P` on configurations `x` is that law *tilted by a product of site weights*,
 //!
 //! ```text
 //! P(x | w) ∝ P(x) ∏_j w_j(x_j),
 //! ```
 //!
-//! and for matrix-product laws tilted draws, their log-probabilities and all marginals are exact (arXiv 2407.11133). The crate is built
-//! on this one primitive, the traits [`Model`] and [`ExactModel`].
+//! and for matrix-product laws tilted draws, their log-probabilities and all marginals are exact (arXiv
+//! 2407.11133). The crate is built on this one primitive, the traits [`Model`] and [`ExactModel`].
 //!
 //! | module | what it holds |
 //! |---|---|
-//! | [`model`] | laws that are weighed, drawn from, tilted: the traits, and matrix-product laws `P` and `ψ²/Z` |
+//! | [`model`] | laws to weigh, draw from, tilt: the traits, matrix-product laws `P` and `ψ²/Z` |
 //! | [`noise`] | rate matrices, schedules, kernels `K_{s→t}`, jump paths |
-//! | [`diffusion`] | noised laws, exact denoising, scores; any denoiser in reverse-time samplers, guidance, bounds |
-//! | [`mcmc`] | proposals with log-ratios, moves, chains, tempering; errors, R̂, importance weights, missing mass |
+//! | [`diffusion`] | noised laws, exact denoising, scores; reverse-time samplers, guidance, bounds |
+//! | [`mcmc`] | proposals with log-ratios, moves, chains, tempering; errors, weights, missing mass |
 //! | [`lattice`] | systems: the stochastic Fredkin chain; square lattices with Ising and any pair weights |
 //! | [`prelude`] | the traits whose methods everybody calls |
 //! | [`learn`] | maximum likelihood from samples, Monte Carlo in the loop from a log-weight, learned scores |
@@ -41,7 +42,8 @@
 //! let noise = Noise::new(Rates::binary_flip(40, 1.0, 0.5)?, Schedule::constant(1.0)?);
 //! let dynamics = MetropolisHastings::new(Connected::new(&model, noise.kernel(0.0, 0.5)?)?);
 //! let mut chains = Chains::initial(&chain, 8, 1)?;
-//! let run = run(&chain, &dynamics, &mut chains, &RunOptions::default(), |x| Ok(chain.area(x)?.mapv(|a| a as f64)))?;
+//! let area = |x: tensorjump::Configs<'_>| Ok(chain.area(x)?.mapv(|a| a as f64));
+//! let run = run(&chain, &dynamics, &mut chains, &RunOptions::default(), area)?;
 //! let mean = run.mean(0)?;
 //! assert!(run.report.acceptance() > 1.0 - 1e-9);
 //! assert!((mean.mean - chain.equilibrium()?.area_mean()).abs() < 5.0 * mean.error);
@@ -50,13 +52,16 @@
 //!
 //! # Conventions
 //!
-//! * Row-stochastic throughout: `K[x, y] = P(y | x)`, `p_t = p_s K`, and `Q[x, y]` is the rate x → y; rows of `Q` sum to zero.
-//! * Logarithms are natural; log-weights, log-probabilities and entropies are in nats, `β = 1/kT`, times in inverse rates.
-//! * Site `j` has states `0..d_j`, stored as `u8`; a batch of configurations has the shape `(samples, sites)`. Forbidden configurations
-//!   have log-weight −∞; NaN is an error, and nothing is ever clipped.
-//! * The caller passes the randomness: a [`Streams`] is named by its seed, each operation takes a part of its own, each row a stream of its
-//!   own. Results depend neither on the number of threads nor on what else is in a batch; two calls of the same operation need different
-//!   steps, `streams.step(k)`.
+//! * Row-stochastic throughout: `K[x, y] = P(y | x)`, `p_t = p_s K`, and `Q[x, y]` is the rate x → y; rows of
+//!   `Q` sum to zero.
+//! * Logarithms are natural; log-weights, log-probabilities and entropies are in nats, `β = 1/kT`, times in
+//!   inverse rates.
+//! * Site `j` has states `0..d_j`, stored as `u8`; a batch of configurations has the shape
+//!   `(samples, sites)`. Forbidden configurations have log-weight −∞; NaN is an error, and nothing is ever
+//!   clipped.
+//! * The caller passes the randomness: a [`Streams`] is named by its seed, each operation takes a part of its
+//!   own, each row a stream of its own. Results depend neither on the number of threads nor on what else is
+//!   in a batch; two calls of the same operation need different steps, `streams.step(k)`.
 
 mod choose;
 mod configs;

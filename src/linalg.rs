@@ -1,10 +1,11 @@
 //! Matrix products, QR and SVD: the only file that calls a linear-algebra backend.
 //!
-//! The backend is [faer](https://docs.rs/faer), on one thread (`Par::Seq`): the library runs in parallel over samples, never
-//! inside a product. With the feature `lapack`, QR and SVD (`dgesdd`) come from the system's LAPACK. Both are backward stable:
-//! `‖QR − M‖`, `‖U S Vᵗ − M‖ ≲ 10⁻¹⁵ ‖M‖`; both cost O(m n min(m, n)).
+//! The backend is [faer](https://docs.rs/faer), on one thread (`Par::Seq`): the library runs in parallel over
+//! samples, never inside a product. With the feature `lapack`, QR and SVD (`dgesdd`) come from the system's
+//! LAPACK. Both are backward stable: `‖QR − M‖`, `‖U S Vᵗ − M‖ ≲ 10⁻¹⁵ ‖M‖`; both cost O(m n min(m, n)).
 //!
-//! Scales are kept apart from numbers as powers of two (`M = 2^e M′`, largest `|M′|` in [½, 1)), which costs no rounding.
+//! Scales are kept apart from numbers as powers of two (`M = 2^e M′`, largest `|M′|` in
+//! [½, 1)), which costs no rounding.
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewMut2};
 
@@ -21,8 +22,8 @@ pub struct Svd {
     pub vt: Array2<f64>,
 }
 
-/// Thin QR decomposition `M = Q R`: `Q` of shape `(m, k)` with orthonormal columns, `R` upper trapezoidal of shape `(k, n)`,
-/// `k = min(m, n)`. A zero matrix gives `R = 0` and still orthonormal columns.
+/// Thin QR decomposition `M = Q R`: `Q` of shape `(m, k)` with orthonormal columns, `R` upper trapezoidal of
+/// shape `(k, n)`, `k = min(m, n)`. A zero matrix gives `R = 0` and still orthonormal columns.
 ///
 /// # Errors
 /// An empty matrix, entries that are not finite.
@@ -36,8 +37,8 @@ pub fn qr(m: ArrayView2<'_, f64>) -> Result<(Array2<f64>, Array2<f64>)> {
 /// Thin singular value decomposition.
 ///
 /// # Errors
-/// An empty matrix, entries that are not finite; [`Error::NoConvergence`] when the iteration fails for the matrix, for its
-/// transpose and for the triangular factor of its QR decomposition.
+/// An empty matrix, entries that are not finite; [`Error::NoConvergence`] when the iteration fails for the
+/// matrix, for its transpose and for the triangular factor of its QR decomposition.
 pub fn svd(m: ArrayView2<'_, f64>) -> Result<Svd> {
     let (scaled, e) = prepare(m)?;
     let mut svd = backend::svd(&scaled)
@@ -118,7 +119,8 @@ fn borrow<'a>(m: &'a ArrayView2<'_, f64>) -> Option<faer::MatRef<'a, f64>> {
     if let Some(slice) = m.as_slice() {
         return Some(dense(slice, (rows, cols)));
     }
-    // All entries in one slice but not row-major: for two axes this is the transpose (negative strides excepted).
+    // All entries in one slice but not row-major: for two axes this is the transpose (negative strides
+    // excepted).
     let column_major = m.strides()[0] == 1 && m.strides()[1] >= 1;
     m.as_slice_memory_order().filter(|_| column_major).map(|slice| dense(slice, (cols, rows)).transpose())
 }
@@ -136,7 +138,8 @@ fn prepare(m: ArrayView2<'_, f64>) -> Result<(Array2<f64>, i64)> {
     Ok((scaled, e))
 }
 
-/// The exponent `e` with `2^{e−1} ≤ max|v| < 2^e`; none for zeros only. (Subnormal numbers count as 2^{−1022}.)
+/// The exponent `e` with `2^{e−1} ≤ max|v| < 2^e`; none for zeros only. (Subnormal numbers count as
+/// 2^{−1022}.)
 pub(crate) fn exponent<'a>(values: impl IntoIterator<Item = &'a f64>) -> Option<i64> {
     let max = values.into_iter().fold(0.0_f64, |m, v| m.max(v.abs()));
     (max > 0.0).then(|| ((max.to_bits() >> 52) & 0x7ff) as i64 - 1022)
@@ -158,7 +161,8 @@ pub(crate) fn scale_by_power<'a>(values: impl IntoIterator<Item = &'a mut f64>, 
     if e == 0 {
         return;
     }
-    // Three factors reach from the smallest subnormal to the largest number; beyond that everything is 0 or ∞ anyway.
+    // Three factors reach from the smallest subnormal to the largest number; beyond that everything is 0 or ∞
+    // anyway.
     let e = e.clamp(-3000, 3000) as i32;
     if e.abs() <= 1000 {
         let factor = 2f64.powi(e);

@@ -1,7 +1,7 @@
 //! Long products and sums of terms that are known by their logarithms.
 //!
-//! A product takes one logarithm for as many factors as the exponent range allows: faster than a sum of logarithms, and closer, since a sum
-//! of 10⁵ logarithms rounds 10⁵ times at the size of the total.
+//! A product takes one logarithm for as many factors as the exponent range allows: faster than a sum of
+//! logarithms, and closer, since a sum of 10⁵ logarithms rounds 10⁵ times at the size of the total.
 
 /// A running product of non-negative factors, held as `e^log · product`.
 #[derive(Debug, Clone, Copy)]

@@ -1,4 +1,5 @@
-//! The traits whose methods everybody calls, and the few types that appear in every program: `use tensorjump::prelude::*`.
+//! The traits whose methods everybody calls, and the few types that appear in every program:
+//! `use tensorjump::prelude::*`.
 
 pub use crate::diffusion::{Denoise, Denoiser, ExactDiffusion};
 pub use crate::mcmc::{Move, Proposal};

@@ -1,11 +1,11 @@
 //! Random streams that depend on what is drawn, never on who draws it.
 //!
-//! A stream is named by (seed, domain, step, row). Each row of a batch owns one stream, so results depend neither on
-//! the number of threads nor on the size of the blocks in which a batch is worked through.
+//! A stream is named by (seed, domain, step, row). Each row of a batch owns one stream, so results depend
+//! neither on the number of threads nor on the size of the blocks in which a batch is worked through.
 //!
-//! The key of the ChaCha8 generator is (seed, domain, step), its stream number the row. Operations of this library take
-//! a `&Streams`, switch to a domain of their own (`"noise"`, `"model"`, …) and may thus share one `Streams`; two calls of the
-//! *same* operation must differ in the step: `streams.step(k)`.
+//! The key of the ChaCha8 generator is (seed, domain, step), its stream number the row. Operations of this
+//! library take a `&Streams`, switch to a domain of their own (`"noise"`, `"model"`, …) and may thus share
+//! one `Streams`; two calls of the *same* operation must differ in the step: `streams.step(k)`.
 //!
 //! Draws run on threads, and threads do not survive a fork: see [`fork`](crate::fork).
 
@@ -52,7 +52,8 @@ impl Streams {
         Streams { domain: mix(self.domain ^ hash), ..*self }
     }
 
-    /// The family of the `k`-th repetition. Steps nest: `s.step(1).step(2)` is neither `s.step(1)` nor `s.step(2)`.
+    /// The family of the `k`-th repetition. Steps nest: `s.step(1).step(2)` is neither `s.step(1)` nor
+    /// `s.step(2)`.
     pub fn step(&self, k: u64) -> Self {
         Streams { step: mix(self.step ^ mix(k)), ..*self }
     }
@@ -62,8 +63,8 @@ impl Streams {
         Streams { first_row: self.first_row.wrapping_add(first as u64), ..*self }
     }
 
-    /// The same family for `n` rows in the place of each: rows `n i .. n (i + 1)` of the result belong to row `i` of `self`, wherever
-    /// its rows are counted from.
+    /// The same family for `n` rows in the place of each: rows `n i .. n (i + 1)` of the result belong to row
+    /// `i` of `self`, wherever its rows are counted from.
     pub fn copies(&self, n: usize) -> Self {
         Streams { first_row: self.first_row.wrapping_mul(n as u64), ..*self }
     }

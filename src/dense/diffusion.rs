@@ -1,4 +1,5 @@
-//! Noised laws, posteriors and scores by enumeration (METHODS §0, every row of the table as a sum over configurations).
+//! Noised laws, posteriors and scores by enumeration (METHODS §0, every row of the table as a sum over
+//! configurations).
 
 use ndarray::Array2;
 
@@ -78,7 +79,8 @@ impl DenseLaw {
         Ok(ratios)
     }
 
-    /// Conditional marginals `P(x_j = b | x_{−j} = y_{−j})` of this law, shape `(sites, d_max)`, padding zero.
+    /// Conditional marginals `P(x_j = b | x_{−j} = y_{−j})` of this law, shape `(sites, d_max)`, padding
+    /// zero.
     ///
     /// # Errors
     /// A configuration that does not fit; [`Error::ZeroEvidence`] where `P(y_{−j}) = 0` for some site.
@@ -95,8 +97,9 @@ impl DenseLaw {
         Ok(marginals)
     }
 
-    /// Rates of the time-reversed process out of `y` where this law holds: `Q_j(b → y_j) P(y^{j→b}) / P(y)`, shape
-    /// `(sites, d_max)`, zero at `b = y_j`, in the unit of the rates (include the schedule's factor `β(t)` in them).
+    /// Rates of the time-reversed process out of `y` where this law holds: `Q_j(b → y_j) P(y^{j→b}) / P(y)`,
+    /// shape `(sites, d_max)`, zero at `b = y_j`, in the unit of the rates (include the schedule's factor
+    /// `β(t)` in them).
     ///
     /// # Errors
     /// As [`DenseLaw::score_ratios`]; [`Error::SiteCount`] or [`Error::Shape`] for rates that do not fit.

@@ -13,9 +13,11 @@ pub const MAX_ENTRIES: usize = 1 << 20;
 /// Largest number of entries of a dense matrix on configurations: 2²².
 pub const MAX_MATRIX_ENTRIES: usize = 1 << 22;
 
-/// A normalised law as the table of its probabilities: a [`Target`], [`Model`] and [`ExactModel`] by enumeration.
+/// A normalised law as the table of its probabilities: a [`Target`], [`Model`] and [`ExactModel`] by
+/// enumeration.
 ///
-/// Invariant: `p` is non-negative and sums to one (to rounding), `log_p` is its logarithm (−∞ for zeros), both of length `∏ d_j`.
+/// Invariant: `p` is non-negative and sums to one (to rounding), `log_p` is its logarithm (−∞ for zeros),
+/// both of length `∏ d_j`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct DenseLaw {
     pub(super) dims: Vec<usize>,
@@ -46,11 +48,12 @@ fn log_sum_exp(values: impl Iterator<Item = f64> + Clone) -> f64 {
 }
 
 impl DenseLaw {
-    /// The law proportional to a table of weights, length `∏ d_j`, row-major with the first site most significant.
+    /// The law proportional to a table of weights, length `∏ d_j`, row-major with the first site most
+    /// significant.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] beyond [`MAX_ENTRIES`]; [`Error::Shape`] for a table of the wrong length, [`Error::Negative`] and
-    /// [`Error::NotFinite`] naming the index; [`Error::ZeroWeight`].
+    /// [`Error::TooLarge`] beyond [`MAX_ENTRIES`]; [`Error::Shape`] for a table of the wrong length,
+    /// [`Error::Negative`] and [`Error::NotFinite`] naming the index; [`Error::ZeroWeight`].
     pub fn new(dims: &[usize], weights: &[f64]) -> Result<Self> {
         let size = guarded_size(dims)?;
         if weights.len() != size {
@@ -68,8 +71,8 @@ impl DenseLaw {
     /// The law of a target, by enumeration of its log-weights. Cost `∏ d_j` log-weights.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] beyond [`MAX_ENTRIES`]; [`Error::LogWeight`] for NaN or +∞; [`Error::ZeroWeight`] when nothing is
-    /// allowed; errors of the target.
+    /// [`Error::TooLarge`] beyond [`MAX_ENTRIES`]; [`Error::LogWeight`] for NaN or +∞; [`Error::ZeroWeight`]
+    /// when nothing is allowed; errors of the target.
     pub fn of<T: Target + ?Sized>(target: &T) -> Result<Self> {
         let size = guarded_size(target.dims())?;
         let mut log_weights = Vec::with_capacity(size);
@@ -172,7 +175,8 @@ impl DenseLaw {
         (tilted, evidence)
     }
 
-    /// Calls `f(rows, log-probabilities, log-evidence)` for each row, or once for all rows where the weights have none.
+    /// Calls `f(rows, log-probabilities, log-evidence)` for each row, or once for all rows where the weights
+    /// have none.
     fn for_laws(
         &self,
         w: &SiteWeights<'_>,

@@ -1,4 +1,5 @@
-//! The exact law of approximate samplers, by enumeration: the one-step matrices applied to the law of the start, without a random number.
+//! The exact law of approximate samplers, by enumeration: the one-step matrices applied to the law of the
+//! start, without a random number.
 
 use super::law::DenseLaw;
 use crate::configs::match_dims;
@@ -12,15 +13,18 @@ use crate::model::{Configs, Target, check_configs};
 pub struct LeapLaw {
     /// The law, over noised configurations.
     pub law: DenseLaw,
-    /// Mass in configurations of probability zero, where the reverse process is lost and stays ([`crate::diffusion::reverse::Outcome::lost`]).
+    /// Mass in configurations of probability zero, where the reverse process is lost and stays
+    /// ([`crate::diffusion::reverse::Outcome::lost`]).
     pub lost: f64,
 }
 
-/// The law of the configurations that [`crate::diffusion::reverse::reverse`] draws with `step` and `corrector` along `grid` from the law `start`, last draw left
-/// out. Cost `O(N d^{2N})` a step and one evaluation of the denoiser on all configurations: for small systems.
+/// The law of the configurations that [`crate::diffusion::reverse::reverse`] draws with `step` and
+/// `corrector` along `grid` from the law `start`, last draw left out. Cost `O(N d^{2N})` a step and one
+/// evaluation of the denoiser on all configurations: for small systems.
 ///
 /// # Errors
-/// [`Error::SiteCount`] or [`Error::LocalDimension`] for a start that does not fit the noise; as [`crate::diffusion::reverse::reverse`].
+/// [`Error::SiteCount`] or [`Error::LocalDimension`] for a start that does not fit the noise; as
+/// [`crate::diffusion::reverse::reverse`].
 pub fn leap_law<D: Denoiser + ?Sized>(
     denoiser: &D,
     start: &DenseLaw,
@@ -79,7 +83,8 @@ impl LeapLaw {
     }
 }
 
-/// Total variation `½Σ|p − q|` and Kullback–Leibler divergence `Σ p log(p/q)` in nats (+∞ where `q` misses mass of `p`) of two tables.
+/// Total variation `½Σ|p − q|` and Kullback–Leibler divergence `Σ p log(p/q)` in nats (+∞ where `q` misses
+/// mass of `p`) of two tables.
 ///
 /// # Errors
 /// [`Error::Shape`] for tables of different length.
@@ -101,11 +106,12 @@ pub fn distances(p: &[f64], q: &[f64]) -> Result<(f64, f64)> {
     Ok((variation, p.iter().zip(q).map(term).sum()))
 }
 
-/// The law of `X_0` that the heat baths make of the law `start` of the last `X_k`, by enumeration: for small systems. Configurations of
-/// probability zero are not asked for.
+/// The law of `X_0` that the heat baths make of the law `start` of the last `X_k`, by enumeration: for small
+/// systems. Configurations of probability zero are not asked for.
 ///
 /// # Errors
-/// A start that does not fit the chain; as [`SiteConditionals::conditionals`], and for conditionals that are no laws of the right shape.
+/// A start that does not fit the chain; as [`SiteConditionals::conditionals`], and for conditionals that are
+/// no laws of the right shape.
 ///
 /// # Examples
 /// ```

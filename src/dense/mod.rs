@@ -1,11 +1,12 @@
 //! Truth by enumeration: laws and operators as full tables.
 //!
-//! A law on `N` sites is its list of `∏ d_j` probabilities; configurations are indexed row-major, the first site most
-//! significant. Everything is a plain loop over configurations, written without tensor networks, so that the rest of the
-//! library can be compared with it (arXiv 2407.11133 checks its sampler in the same way).
+//! A law on `N` sites is its list of `∏ d_j` probabilities; configurations are indexed row-major, the first
+//! site most significant. Everything is a plain loop over configurations, written without tensor networks, so
+//! that the rest of the library can be compared with it (arXiv 2407.11133 checks its sampler in the same
+//! way).
 //!
-//! Cost `O(N d^N)` a row for draws, scores and evidence, `O(N² d^N)` for cavities. Size-guarded: [`MAX_ENTRIES`] entries for
-//! laws, [`MAX_MATRIX_ENTRIES`] for matrices.
+//! Cost `O(N d^N)` a row for draws, scores and evidence, `O(N² d^N)` for cavities. Size-guarded:
+//! [`MAX_ENTRIES`] entries for laws, [`MAX_MATRIX_ENTRIES`] for matrices.
 
 mod diffusion;
 mod law;

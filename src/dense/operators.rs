@@ -39,8 +39,8 @@ pub fn kernel_matrix(kernel: &Kernel) -> Result<Array2<f64>> {
 /// The generator `Σ_j Q_j` of independent single-site jumps as a matrix, from one `d × d` rate matrix a site.
 ///
 /// # Errors
-/// [`Error::SiteCount`] for no sites; [`Error::Shape`] for a matrix that is not square; [`Error::TooLarge`] beyond
-/// [`MAX_MATRIX_ENTRIES`].
+/// [`Error::SiteCount`] for no sites; [`Error::Shape`] for a matrix that is not square; [`Error::TooLarge`]
+/// beyond [`MAX_MATRIX_ENTRIES`].
 pub fn generator_matrix(rates: &[Array2<f64>]) -> Result<Array2<f64>> {
     if rates.is_empty() {
         return Err(Error::SiteCount { expected: 1, got: 0 });
@@ -66,7 +66,8 @@ pub fn generator_matrix(rates: &[Array2<f64>]) -> Result<Array2<f64>> {
     Ok(matrix)
 }
 
-/// The matrix exponential by nalgebra's Padé approximation: a check of the kernels that is independent of [`crate::noise`].
+/// The matrix exponential by nalgebra's Padé approximation: a check of the kernels that is independent of
+/// [`crate::noise`].
 ///
 /// # Errors
 /// [`Error::Shape`] for a matrix that is not square; [`Error::TooLarge`] beyond [`MAX_MATRIX_ENTRIES`];

@@ -4,8 +4,8 @@
 //! P(x_s | x_0, x_t = y) = ∏_j K_{0→s}(x_0^j → x_s^j) K_{s→t}(x_s^j → y_j) / K_{0→t}(x_0^j → y_j).
 //! ```
 //!
-//! The bridge's probability is *not* that of `x_s` given `y` alone: see [`super::denoise::ExactDiffusion::denoise_to_log_prob`].
-//! Cost `d` multiplications a site.
+//! The bridge's probability is *not* that of `x_s` given `y` alone: see
+//! [`super::denoise::ExactDiffusion::denoise_to_log_prob`]. Cost `d` multiplications a site.
 
 use ndarray::{Array1, Array2};
 use rand::RngExt;
@@ -35,7 +35,8 @@ impl Bridge {
         Ok(Bridge { to_s, s_to_t, whole })
     }
 
-    /// From a noise process and times `0 ≤ s ≤ t`. Configurations at `s` and `t` are noised ones, also for `s = 0`.
+    /// From a noise process and times `0 ≤ s ≤ t`. Configurations at `s` and `t` are noised ones, also for
+    /// `s = 0`.
     ///
     /// # Errors
     /// As [`Noise::kernel`].
@@ -69,10 +70,12 @@ impl Bridge {
         Ok(())
     }
 
-    /// Draws `x_s ~ P(· | x_0, y)` for each pair of rows, shape `(samples, sites)`. Row `i` uses stream `i` of the domain `"bridge"`.
+    /// Draws `x_s ~ P(· | x_0, y)` for each pair of rows, shape `(samples, sites)`. Row `i` uses stream `i`
+    /// of the domain `"bridge"`.
     ///
     /// # Errors
-    /// Configurations of the wrong shape or out of range; [`Error::ZeroEvidence`] for a row where `K_{0→t}(x_0, y) = 0`.
+    /// Configurations of the wrong shape or out of range; [`Error::ZeroEvidence`] for a row where
+    /// `K_{0→t}(x_0, y) = 0`.
     pub fn sample(&self, x_0: Configs<'_>, y: Configs<'_>, streams: &Streams) -> Result<Array2<u8>> {
         self.check(x_0, y)?;
         let streams = streams.domain("bridge");

@@ -11,13 +11,15 @@ use crate::noise::{Kernel, Noise};
 use crate::rng::Streams;
 use crate::tn::Mps;
 
-/// The noised law `p K` of a linear tensor train, of the same bond dimension: the kernel goes into the tensors,
-/// `B_j[b] = Σ_a K_j(a → b) A_j[a]`. Cost `O(N d² χ²)`.
+/// The noised law `p K` of a linear tensor train, of the same bond dimension: the kernel goes into the
+/// tensors, `B_j[b] = Σ_a K_j(a → b) A_j[a]`. Cost `O(N d² χ²)`.
 ///
-/// Only for trains that hold the law itself; the noised law of a Born model is [`ExactDiffusion::noised_log_prob`].
+/// Only for trains that hold the law itself; the noised law of a Born model is
+/// [`ExactDiffusion::noised_log_prob`].
 ///
 /// # Errors
-/// [`Error::SiteCount`], [`Error::LocalDimension`] where the kernel does not fit; [`Error::NotFinite`] on overflow.
+/// [`Error::SiteCount`], [`Error::LocalDimension`] where the kernel does not fit; [`Error::NotFinite`] on
+/// overflow.
 pub fn noised_law(law: &Mps, kernel: &Kernel) -> Result<Mps> {
     match_dims(law.dims(), kernel.dims_in())?;
     let tensors = law.tensors().iter().enumerate().map(|(j, a)| {
@@ -35,17 +37,19 @@ pub fn noised_law(law: &Mps, kernel: &Kernel) -> Result<Mps> {
 pub trait Denoise: Model {
     /// Draws `x_0 ~ P(· | x_t = y)` for each row of `y`, with its log-probability in nats.
     ///
-    /// Row `i` uses stream `i` (domain `"denoise"`), so that a plain draw, its noise and its denoising may share one `Streams`.
+    /// Row `i` uses stream `i` (domain `"denoise"`), so that a plain draw, its noise and its denoising may
+    /// share one `Streams`.
     ///
     /// # Errors
-    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the kernel does not fit the model; configurations out of range;
-    /// [`Error::ZeroEvidence`] naming a row that the model cannot have produced.
+    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the kernel does not fit the model;
+    /// configurations out of range; [`Error::ZeroEvidence`] naming a row that the model cannot have produced.
     fn denoise(&self, kernel: &Kernel, y: Configs<'_>, streams: &Streams) -> Result<Samples> {
         match_dims(self.dims(), kernel.dims_in())?;
         self.sample(&kernel.likelihood(y), y.nrows(), &streams.domain("denoise"))
     }
 
-    /// `log P(x_0 | x_t = y)` in nats for each pair of rows, shape `(samples,)`: bit for bit what [`Denoise::denoise`] returns.
+    /// `log P(x_0 | x_t = y)` in nats for each pair of rows, shape `(samples,)`: bit for bit what
+    /// [`Denoise::denoise`] returns.
     ///
     /// # Errors
     /// As [`Denoise::denoise`].
@@ -73,14 +77,15 @@ pub trait ExactDiffusion: ExactModel {
     /// `log P_t(y)` of the noised law in nats, shape `(samples,)`; −∞ where `y` is impossible.
     ///
     /// # Errors
-    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the kernel does not fit the model; configurations out of range.
+    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the kernel does not fit the model;
+    /// configurations out of range.
     fn noised_log_prob(&self, kernel: &Kernel, y: Configs<'_>) -> Result<Array1<f64>> {
         match_dims(self.dims(), kernel.dims_in())?;
         self.log_evidence(&kernel.likelihood(y))
     }
 
-    /// Draws `x_s ~ P(· | x_t = y)` for each row of `y`, `0 ≤ s ≤ t`, with its log-probability in nats: `x_0` first, then the site
-    /// bridge to `s`.
+    /// Draws `x_s ~ P(· | x_t = y)` for each row of `y`, `0 ≤ s ≤ t`, with its log-probability in nats: `x_0`
+    /// first, then the site bridge to `s`.
     ///
     /// # Errors
     /// As [`Denoise::denoise`].
@@ -91,7 +96,8 @@ pub trait ExactDiffusion: ExactModel {
         Ok(Samples { x, log_prob })
     }
 
-    /// `log P(x_s | x_t = y) = log P_s(x_s) + Σ_j log K_{s→t}(x_s^j → y_j) − log P_t(y)` in nats, shape `(samples,)`.
+    /// `log P(x_s | x_t = y) = log P_s(x_s) + Σ_j log K_{s→t}(x_s^j → y_j) − log P_t(y)` in nats, shape
+    /// `(samples,)`.
     ///
     /// # Errors
     /// As [`Denoise::denoise`].
@@ -104,14 +110,16 @@ pub trait ExactDiffusion: ExactModel {
         Ok(self.noised_log_prob(bridge.to_s(), x_s)? + transition - evidence)
     }
 
-    /// Denoises step by step through descending times `t_K > … > t_0 ≥ 0` from `y` at `t_K`: the exact law of the reverse process at
-    /// these times, so that the last state has the law of a single step. At `t_0 = 0` it is a clean configuration.
+    /// Denoises step by step through descending times `t_K > … > t_0 ≥ 0` from `y` at `t_K`: the exact law of
+    /// the reverse process at these times, so that the last state has the law of a single step. At `t_0 = 0`
+    /// it is a clean configuration.
     ///
     /// Step `k` uses `streams.step(k)`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for fewer than two times, or one that is negative or NaN; [`Error::TimeOrder`] where they do not descend;
-    /// otherwise as [`Denoise::denoise`]. Times are checked before anything is drawn.
+    /// [`Error::Parameter`] for fewer than two times, or one that is negative or NaN; [`Error::TimeOrder`]
+    /// where they do not descend; otherwise as [`Denoise::denoise`]. Times are checked before anything is
+    /// drawn.
     fn denoise_through(&self, noise: &Noise, times: &[f64], y: Configs<'_>, streams: &Streams) -> Result<Trajectory> {
         if times.len() < 2 {
             return Err(Error::parameter("number of times", times.len(), "at least two"));

@@ -1,4 +1,5 @@
-//! What a reverse process asks of a law: the conditional marginals of its noised configurations at any time, exact, learned or given.
+//! What a reverse process asks of a law: the conditional marginals of its noised configurations at any time,
+//! exact, learned or given.
 //!
 //! ```text
 //! p_j(b) = P_t(y_j = b | y_{−j})          conditional marginals, what every denoiser gives
@@ -6,8 +7,8 @@
 //! β(t) Q_j(b → y_j) p_j(b) / p_j(y_j)     rates of the reverse process from y to y^{j→b}
 //! ```
 //!
-//! All samplers, bounds and losses take a [`Denoiser`], so that exact, learned and user-given ones run through the same code and are
-//! measured by the same rule.
+//! All samplers, bounds and losses take a [`Denoiser`], so that exact, learned and user-given ones run
+//! through the same code and are measured by the same rule.
 
 use std::fmt;
 use std::ops::Deref;
@@ -30,24 +31,27 @@ pub trait Denoiser: Send + Sync {
     /// The noise that the denoiser undoes.
     fn noise(&self) -> &Noise;
 
-    /// `p_j(b) = P_t(y_j = b | y_{−j})` for each row of `y`, a configuration at time `t > 0`: shape `(samples, sites, d_out_max)`,
-    /// normalised over `b`, padding zero. Site `j` must not read `y_j`.
+    /// `p_j(b) = P_t(y_j = b | y_{−j})` for each row of `y`, a configuration at time `t > 0`: shape
+    /// `(samples, sites, d_out_max)`, normalised over `b`, padding zero. Site `j` must not read `y_j`.
     ///
     /// # Errors
-    /// Configurations of the wrong shape or out of range; a time out of range; rows of probability zero, where the denoiser knows them.
+    /// Configurations of the wrong shape or out of range; a time out of range; rows of probability zero,
+    /// where the denoiser knows them.
     fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>>;
 
-    /// Cavities `c_j(a) = P(x_0^j = a | y_{−j})`, shape `(samples, sites, d_in_max)`. By default the solution of `c K = p`; its error
-    /// grows as the condition of the kernel.
+    /// Cavities `c_j(a) = P(x_0^j = a | y_{−j})`, shape `(samples, sites, d_in_max)`. By default the solution
+    /// of `c K = p`; its error grows as the condition of the kernel.
     ///
     /// # Errors
-    /// As [`Denoiser::conditional_marginals`]; [`Error::NotInvertible`] where the default has to undo a singular kernel.
+    /// As [`Denoiser::conditional_marginals`]; [`Error::NotInvertible`] where the default has to undo a
+    /// singular kernel.
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         let kernel = self.noise().kernel(0.0, t)?;
         cavities_from_conditionals(&kernel, y, marginals_of(self, t, y)?.view())
     }
 
-    /// Rates of the reverse process at time `t` out of each row of `y`, `(samples, sites, d_out_max)` in inverse time, zero at `y_j`.
+    /// Rates of the reverse process at time `t` out of each row of `y`, `(samples, sites, d_out_max)` in
+    /// inverse time, zero at `y_j`.
     ///
     /// # Errors
     /// As [`Denoiser::conditional_marginals`]; [`Error::ZeroEvidence`] for a row with `p_j(y_j) = 0`.
@@ -56,7 +60,8 @@ pub trait Denoiser: Send + Sync {
         rates_in_place(self.noise(), beta, y, self.conditional_marginals(t, y)?)
     }
 
-    /// [`Denoiser::conditional_marginals`] with a time of its own for each row. By default row by row, in parallel.
+    /// [`Denoiser::conditional_marginals`] with a time of its own for each row. By default row by row, in
+    /// parallel.
     ///
     /// # Errors
     /// As [`Denoiser::conditional_marginals`]; [`Error::SampleCount`] for a wrong number of times.
@@ -86,7 +91,8 @@ pub trait Denoiser: Send + Sync {
         Ok(all)
     }
 
-    /// One joint draw `x_0 ~ P(· | x_t = y)` a row, where the denoiser has a law to draw from; `None` where it has marginals only.
+    /// One joint draw `x_0 ~ P(· | x_t = y)` a row, where the denoiser has a law to draw from; `None` where
+    /// it has marginals only.
     ///
     /// # Errors
     /// As [`Denoiser::conditional_marginals`].
@@ -154,7 +160,8 @@ impl<P: Deref<Target: Denoiser> + Send + Sync> Denoiser for P {
     }
 }
 
-/// The conditional marginals of a denoiser that may be a user's: of the right shape, finite, not negative, padding zero.
+/// The conditional marginals of a denoiser that may be a user's: of the right shape, finite, not negative,
+/// padding zero.
 pub(crate) fn marginals_of<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
     const FIELD: &str = "conditional marginals";
     check_configs(y, denoiser.noise().dims_out())?;
@@ -178,8 +185,8 @@ pub(crate) fn marginals_at_of<D: Denoiser + ?Sized>(
     Ok(p)
 }
 
-/// The cavities of a denoiser that may be a user's: of the right shape, finite, padding zero. Those of inverted kernels may be negative by
-/// rounding.
+/// The cavities of a denoiser that may be a user's: of the right shape, finite, padding zero. Those of
+/// inverted kernels may be negative by rounding.
 pub(crate) fn cavities_of<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
     check_configs(y, denoiser.noise().dims_out())?;
     let cavities = denoiser.cavities(t, y)?;
@@ -243,7 +250,8 @@ impl<M: ExactModel> Denoiser for ExactDenoiser<M> {
         self.model.cavities(&kernel.likelihood(y))
     }
 
-    /// All rows in one pass of the model, each under its own weights: `O(d³)` a row and distinct rate matrix besides.
+    /// All rows in one pass of the model, each under its own weights: `O(d³)` a row and distinct rate matrix
+    /// besides.
     fn conditional_marginals_at(&self, times: &[f64], y: Configs<'_>) -> Result<Array3<f64>> {
         check_configs(y, self.noise.dims_out())?;
         if times.len() != y.nrows() {

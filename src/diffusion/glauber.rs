@@ -5,8 +5,9 @@
 //! reverse:                               X_k^j ~ P(X_k^j | X_k^{−j}),  the other sites as they are
 //! ```
 //!
-//! The reverse step is a heat bath of the law of `X_k`: exact conditionals have no step error, only that of the start. The law of `X_k` is the
-//! data law through the product kernel of [`TokenNoise::kernel`], so that a model's evidence gives them. Learning is binary classification: with
+//! The reverse step is a heat bath of the law of `X_k`: exact conditionals have no step error, only that of
+//! the start. The law of `X_k` is the data law through the product kernel of [`TokenNoise::kernel`], so that
+//! a model's evidence gives them. Learning is binary classification: with
 //! `q(a, x_{−j}) = P(Z ≠ keep | X_{k+1}^j = a, x_{−j})`,
 //!
 //! ```text
@@ -67,7 +68,8 @@ impl TokenNoise {
         Ok(TokenNoise { dims: dims.to_vec(), tokens })
     }
 
-    /// In each of `sweeps` rounds over the sites, a site takes any of its states, equally likely, with probability `replace`.
+    /// In each of `sweeps` rounds over the sites, a site takes any of its states, equally likely, with
+    /// probability `replace`.
     ///
     /// # Errors
     /// As [`TokenNoise::new`]; [`Error::Parameter`] for `replace` outside [0, 1].
@@ -135,8 +137,8 @@ impl TokenNoise {
         Kernel::new(&tables)
     }
 
-    /// One forward step from `X_k`, shape `(samples, sites)`: returns `X_{k+1}` and which rows were given a token. Row `i` uses stream `i`
-    /// of the domain `"token"`, step `k`.
+    /// One forward step from `X_k`, shape `(samples, sites)`: returns `X_{k+1}` and which rows were given a
+    /// token. Row `i` uses stream `i` of the domain `"token"`, step `k`.
     ///
     /// # Errors
     /// A step out of range; configurations that do not fit.
@@ -162,7 +164,8 @@ pub trait SiteConditionals: Send + Sync {
     /// The chain.
     fn tokens(&self) -> &TokenNoise;
 
-    /// `P(X_k^j = a | X_k^{−j})` at the site `j` of step `k` for each row of `x`, shape `(samples, d_j)`, normalised. `x_j` must not be read.
+    /// `P(X_k^j = a | X_k^{−j})` at the site `j` of step `k` for each row of `x`, shape `(samples, d_j)`,
+    /// normalised. `x_j` must not be read.
     ///
     /// # Errors
     /// A step out of range; configurations of the wrong shape or out of range; rows of probability zero.
@@ -256,8 +259,8 @@ pub(crate) fn checked_conditionals<C: SiteConditionals + ?Sized>(
     Ok(p)
 }
 
-/// `q(a) = Π(a)/(Π(a) + Π(keep) p(a))`, the probability that a token was given, from conditionals of step `k`, shape `(samples, d_j)`; 0
-/// where `a` is impossible.
+/// `q(a) = Π(a)/(Π(a) + Π(keep) p(a))`, the probability that a token was given, from conditionals of step
+/// `k`, shape `(samples, d_j)`; 0 where `a` is impossible.
 ///
 /// # Errors
 /// A step out of range; [`Error::Shape`].
@@ -281,11 +284,12 @@ pub fn replaced_from_conditionals(tokens: &TokenNoise, k: usize, p: &Array2<f64>
     }))
 }
 
-/// `p(a) = Π(a)/Π(keep) · (1/q(a) − 1)`, the inverse of [`replaced_from_conditionals`]; not normalised, so that the answer of a classifier
-/// shows its error.
+/// `p(a) = Π(a)/Π(keep) · (1/q(a) − 1)`, the inverse of [`replaced_from_conditionals`]; not normalised, so
+/// that the answer of a classifier shows its error.
 ///
 /// # Errors
-/// A step out of range; [`Error::Shape`]; [`Error::NotInvertible`] where `Π(keep) = 0`, `Π(a) = 0` or `q(a) = 0`.
+/// A step out of range; [`Error::Shape`]; [`Error::NotInvertible`] where `Π(keep) = 0`, `Π(a) = 0` or
+/// `q(a) = 0`.
 pub fn conditionals_from_replaced(tokens: &TokenNoise, k: usize, q: &Array2<f64>) -> Result<Array2<f64>> {
     let (states, keep) = tokens.law(k)?;
     check_width(q, states.len())?;
@@ -300,11 +304,12 @@ fn check_width(p: &Array2<f64>, d: usize) -> Result<()> {
     if p.ncols() == d { Ok(()) } else { Err(Error::Shape { field: "conditionals", expected, got: p.shape().to_vec() }) }
 }
 
-/// The loss of the classification "was a token given?" at step `k`, in nats for each row of `X_{k+1}`: `−log q(x_j)` where it was,
-/// `−log(1 − q(x_j))` where not. Least in the mean at the exact conditionals.
+/// The loss of the classification "was a token given?" at step `k`, in nats for each row of `X_{k+1}`:
+/// `−log q(x_j)` where it was, `−log(1 − q(x_j))` where not. Least in the mean at the exact conditionals.
 ///
 /// # Errors
-/// As [`SiteConditionals::conditionals`], and for conditionals that are no laws of the right shape; [`Error::SampleCount`].
+/// As [`SiteConditionals::conditionals`], and for conditionals that are no laws of the right shape;
+/// [`Error::SampleCount`].
 ///
 /// # Examples
 /// ```
@@ -342,8 +347,9 @@ pub fn classification_loss<C: SiteConditionals + ?Sized>(
     Ok(replaced.iter().enumerate().map(loss).collect())
 }
 
-/// Undoes the whole chain from `X_T = y`, shape `(samples, sites)`: draws of `X_0`, exactly of the data law if `y` has the law of `X_T` and the
-/// conditionals are exact. Row `i` uses stream `i` of the domain `"glauber"`, one step a step of the chain.
+/// Undoes the whole chain from `X_T = y`, shape `(samples, sites)`: draws of `X_0`, exactly of the data law
+/// if `y` has the law of `X_T` and the conditionals are exact. Row `i` uses stream `i` of the domain
+/// `"glauber"`, one step a step of the chain.
 ///
 /// # Errors
 /// As [`SiteConditionals::conditionals`], and for conditionals that are no laws of the right shape.

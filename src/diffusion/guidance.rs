@@ -5,16 +5,17 @@
 //! classifier-based    p^γ(z_s^j | z_t) ∝ p(z_s^j | z_t) p(y | z_t^{j→a})^γ,      a = z_s^j,
 //! ```
 //!
-//! all sites at once, where `p(z_s^j = b | z_t) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → z_t^j)` comes from the cavities. The classifier needs
-//! no evaluation of neighbours: up to a constant `p(y | z_t^{j→a})` is the ratio of two conditional marginals,
-//! `p_j(a | z_t^{−j}, y) / p_j(a | z_t^{−j})`.
+//! all sites at once, where `p(z_s^j = b | z_t) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → z_t^j)` comes from
+//! the cavities. The classifier needs no evaluation of neighbours: up to a constant `p(y | z_t^{j→a})` is the
+//! ratio of two conditional marginals, `p_j(a | z_t^{−j}, y) / p_j(a | z_t^{−j})`.
 //!
-//! As the steps shrink both become the jump process with the rates `R_y^γ R^{1−γ}`, those of the [`Denoiser`] that
-//! [`Guided`] is: so it runs in every sampler. At γ = 1 that is the conditional process, reached with order Δ. **At γ ≠ 1 the law is not
-//! `P(x) p(y|x)^γ`**, however small the steps: the marginal laws of the guided process at intermediate times are not those of noised
-//! data. Where the truth is wanted, condition exactly: [`PositiveMps::constrained`](crate::model::PositiveMps::constrained),
-//! [`LabelLeg::class`](crate::model::LabelLeg::class), site weights. Cost of a step: two evaluations of denoisers (three with a
-//! classifier).
+//! As the steps shrink both become the jump process with the rates `R_y^γ R^{1−γ}`, those of the [`Denoiser`]
+//! that [`Guided`] is: so it runs in every sampler. At γ = 1 that is the conditional process, reached with
+//! order Δ. **At γ ≠ 1 the law is not `P(x) p(y|x)^γ`**, however small the steps: the marginal laws of the
+//! guided process at intermediate times are not those of noised data. Where the truth is wanted, condition
+//! exactly: [`PositiveMps::constrained`](crate::model::PositiveMps::constrained),
+//! [`LabelLeg::class`](crate::model::LabelLeg::class), site weights. Cost of a step: two evaluations of
+//! denoisers (three with a classifier).
 
 use std::fmt;
 
@@ -41,9 +42,10 @@ pub enum Scheme {
 
 /// Two denoisers under the same noise, with the label and without, combined with strength γ.
 ///
-/// As a [`Denoiser`] its conditional marginals are `∝ p_j(b | y_{−j}, label)^γ p_j(b | y_{−j})^{1−γ}`, so that reverse rates are
-/// `R_label^γ R^{1−γ}` in either scheme. Its cavities are the same geometric mean of cavities, a law but, at γ ∉ {0, 1}, not the one whose
-/// noised marginals these are: an analytical sampler that reads cavities guides the clean configuration that it predicts.
+/// As a [`Denoiser`] its conditional marginals are `∝ p_j(b | y_{−j}, label)^γ p_j(b | y_{−j})^{1−γ}`, so
+/// that reverse rates are `R_label^γ R^{1−γ}` in either scheme. Its cavities are the same geometric mean of
+/// cavities, a law but, at γ ∉ {0, 1}, not the one whose noised marginals these are: an analytical sampler
+/// that reads cavities guides the clean configuration that it predicts.
 ///
 /// The denoisers may be owned, borrowed or shared.
 #[derive(Debug, Clone, Copy)]
@@ -59,8 +61,8 @@ pub struct Guided<C, U> {
 pub struct GuidedSamples {
     /// Configurations at the last time, shape `(samples, sites)`.
     pub x: Array2<u8>,
-    /// Rows that reached a configuration impossible under the label (only where noise leaves zeros, as masks do) and stopped there; at
-    /// time zero they may still hold masks.
+    /// Rows that reached a configuration impossible under the label (only where noise leaves zeros, as masks
+    /// do) and stopped there; at time zero they may still hold masks.
     pub stranded: Vec<usize>,
     /// Evaluations of the pair of denoisers on a batch or a part of it.
     pub evaluations: usize,
@@ -70,8 +72,8 @@ impl<C: Denoiser, U: Denoiser> Guided<C, U> {
     /// Guidance of `unconditional` towards the label of `conditional`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for γ negative or not finite; [`Error::SiteCount`], [`Error::LocalDimension`] where the two disagree, and
-    /// [`Error::Parameter`] where their rates or schedules do.
+    /// [`Error::Parameter`] for γ negative or not finite; [`Error::SiteCount`], [`Error::LocalDimension`]
+    /// where the two disagree, and [`Error::Parameter`] where their rates or schedules do.
     ///
     /// # Examples
     /// ```
@@ -81,7 +83,8 @@ impl<C: Denoiser, U: Denoiser> Guided<C, U> {
     /// use tensorjump::Streams;
     ///
     /// let ring = PositiveMps::ising(0.3, &[1.0; 6], &[0.0; 6], Boundary::Ring)?;
-    /// let leg = LabelLeg::by_sum(&ring, &vec![vec![-1, 1]; 6], &[-6..=0, 1..=6])?; // label 1: more up than down
+    /// // Label 1: more up than down.
+    /// let leg = LabelLeg::by_sum(&ring, &vec![vec![-1, 1]; 6], &[-6..=0, 1..=6])?;
     /// let noise = Noise::new(Rates::binary_flip(6, 1.0, 1.0)?, Schedule::default());
     /// let (up, all) = (leg.class(1)?, leg.marginal());
     /// let (up, all) = (ExactDenoiser::new(&up, &noise)?, ExactDenoiser::new(&all, &noise)?);
@@ -104,12 +107,12 @@ impl<C: Denoiser, U: Denoiser> Guided<C, U> {
         self.gamma
     }
 
-    /// The law of one step from `y` at `t` to `s < t`, a product over the sites: shape `(samples, sites, d_out_max)`, padding (and at
-    /// `s = 0` the mask) zero.
+    /// The law of one step from `y` at `t` to `s < t`, a product over the sites: shape
+    /// `(samples, sites, d_out_max)`, padding (and at `s = 0` the mask) zero.
     ///
     /// # Errors
-    /// [`Error::TimeOrder`], [`Error::Parameter`] for times; as [`Denoiser::cavities`]; [`Error::ZeroEvidence`] for a row from which the
-    /// label cannot be reached.
+    /// [`Error::TimeOrder`], [`Error::Parameter`] for times; as [`Denoiser::cavities`];
+    /// [`Error::ZeroEvidence`] for a row from which the label cannot be reached.
     pub fn step_law(&self, s: f64, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         check_configs(y, self.noise().dims_out())?;
         let plain = |denoiser: &dyn Denoiser| Ok(Step::Analytical.law(denoiser, (s, t), y)?.marginals);
@@ -128,14 +131,15 @@ impl<C: Denoiser, U: Denoiser> Guided<C, U> {
         }
     }
 
-    /// Runs the process through descending times from `start` at the first of them, with one step law between each two.
+    /// Runs the process through descending times from `start` at the first of them, with one step law between
+    /// each two.
     ///
     /// Row `i` uses stream `i` of step `k` of the domain `"guidance"`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for fewer than two times, or one that is negative or NaN; [`Error::TimeOrder`]; configurations of the wrong
-    /// shape or out of range; errors of the denoisers, but for [`Error::ZeroEvidence`]: such rows are reported in
-    /// [`GuidedSamples::stranded`].
+    /// [`Error::Parameter`] for fewer than two times, or one that is negative or NaN; [`Error::TimeOrder`];
+    /// configurations of the wrong shape or out of range; errors of the denoisers, but for
+    /// [`Error::ZeroEvidence`]: such rows are reported in [`GuidedSamples::stranded`].
     pub fn sample(&self, times: &[f64], start: Configs<'_>, streams: &Streams) -> Result<GuidedSamples> {
         let grid = TimeGrid::new(times.to_vec())?;
         check_configs(start, self.noise().dims_out())?;
@@ -237,9 +241,9 @@ impl<C: Denoiser, U: Denoiser> Guided<C, U> {
     }
 }
 
-/// The conditional denoiser of a classifier: `p_j(b | y_{−j}, label) ∝ p_j(b | y_{−j}) p(label | y^{j→b})`, the neighbours evaluated one by
-/// one: `N d` configurations a row. For learned classifiers; an exact one is cheaper as the denoiser of a
-/// [`LabelLeg::class`](crate::model::LabelLeg::class).
+/// The conditional denoiser of a classifier: `p_j(b | y_{−j}, label) ∝ p_j(b | y_{−j}) p(label | y^{j→b})`,
+/// the neighbours evaluated one by one: `N d` configurations a row. For learned classifiers; an exact one is
+/// cheaper as the denoiser of a [`LabelLeg::class`](crate::model::LabelLeg::class).
 ///
 /// The denoiser may be owned, borrowed or shared.
 pub struct Classified<U, F> {
@@ -254,7 +258,8 @@ impl<U: fmt::Debug, F> fmt::Debug for Classified<U, F> {
 }
 
 impl<U: Denoiser, F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> Classified<U, F> {
-    /// From `log_likelihood(t, y) = log p(label | y)` in nats of noised configurations at time `t`, shape `(samples,)`; −∞ allowed.
+    /// From `log_likelihood(t, y) = log p(label | y)` in nats of noised configurations at time `t`, shape
+    /// `(samples,)`; −∞ allowed.
     pub fn new(unconditional: U, log_likelihood: F) -> Self {
         Classified { unconditional, log_likelihood }
     }
@@ -305,7 +310,8 @@ impl<U: Denoiser, F: Fn(f64, Configs<'_>) -> Result<Array1<f64>> + Send + Sync> 
     }
 }
 
-/// `∝ law (with/without)^γ` of every row and site; zero where the law or, at γ > 0, the label excludes the state.
+/// `∝ law (with/without)^γ` of every row and site; zero where the law or, at γ > 0, the label excludes the
+/// state.
 fn pulled(mut law: Array3<f64>, with: &Array3<f64>, without: &Array3<f64>, gamma: f64) -> Result<Array3<f64>> {
     if gamma == 0.0 {
         return Ok(law);

@@ -6,14 +6,16 @@
 //!                 + E_{z_{t_0}|x_0}[−log P(x_0|z_{t_0})] + KL(q(z_T|x_0) ‖ P_T),
 //! ```
 //!
-//! with the model's ratios `r_b = p_j(b)/p_j(z_j)` and those of the clean configuration, `r̂_b = K_j(x_0^j→b)/K_j(x_0^j→z_j)`. Equality, point
-//! by point, holds for the exact conditionals `P_t(z_j | z_{−j})` with the joint posterior and the exact `P_T`; a product prior adds
-//! `E[log P_T − log prior]`. **The minimum is the leave-one-out law**: with the denoiser `P(x_0^j|z)` in its place the bound is worse in the
-//! mean. Special cases: uniform noise, `−α′/(dα)·[d/x̄_{θ,b} − d/x̄_b + Σ_a (x̄_a/x̄_b) log(x̄_{θ,b}x̄_a/(x̄_{θ,a}x̄_b))]` a site, and masks,
+//! with the model's ratios `r_b = p_j(b)/p_j(z_j)` and those of the clean configuration,
+//! `r̂_b = K_j(x_0^j→b)/K_j(x_0^j→z_j)`. Equality, point by point, holds for the exact conditionals
+//! `P_t(z_j | z_{−j})` with the joint posterior and the exact `P_T`; a product prior adds
+//! `E[log P_T − log prior]`. **The minimum is the leave-one-out law**: with the denoiser `P(x_0^j|z)` in its
+//! place the bound is worse in the mean. Special cases: uniform noise,
+//! `−α′/(dα)·[d/x̄_{θ,b} − d/x̄_b + Σ_a (x̄_a/x̄_b) log(x̄_{θ,b}x̄_a/(x̄_{θ,a}x̄_b))]` a site, and masks,
 //! `−α′/(1−α)·(−log c_j(x_0^j))` a masked site.
 //!
-//! Time enters through `τ`, in which nothing is divided by `β`. Quadrature is Gauss–Legendre in `logit α`, where the integrand is smooth
-//! towards both ends. Cost: one evaluation of the denoiser a node and draw.
+//! Time enters through `τ`, in which nothing is divided by `β`. Quadrature is Gauss–Legendre in `logit α`,
+//! where the integrand is smooth towards both ends. Cost: one evaluation of the denoiser a node and draw.
 
 use std::fmt;
 
@@ -28,7 +30,8 @@ use crate::model::{Configs, ExactModel, check_configs};
 use crate::noise::Noise;
 use crate::rng::Streams;
 
-/// Mean relaxation rate `−tr Q/(d − 1)` of the fastest site: γ for uniform noise and for masks, the sum of both rates for binary flips.
+/// Mean relaxation rate `−tr Q/(d − 1)` of the fastest site: γ for uniform noise and for masks, the sum of
+/// both rates for binary flips.
 fn relaxation(noise: &Noise) -> Result<f64> {
     let rate = |j: usize| {
         let q = noise.rates().matrix(j);
@@ -38,7 +41,8 @@ fn relaxation(noise: &Noise) -> Result<f64> {
     if rate > 0.0 { Ok(rate) } else { Err(Error::parameter("relaxation rate of the noise", rate, "positive")) }
 }
 
-/// `α(t) = e^{−g τ(t)}`, the signal left at time `t`, with `g = −tr Q/(d − 1)` of the fastest site (γ for uniform noise and masks).
+/// `α(t) = e^{−g τ(t)}`, the signal left at time `t`, with `g = −tr Q/(d − 1)` of the fastest site (γ for
+/// uniform noise and masks).
 ///
 /// # Errors
 /// Noise without rates; a time that is negative or NaN; errors of a user-given schedule.
@@ -80,7 +84,8 @@ pub struct Quadrature {
 }
 
 impl Quadrature {
-    /// Gauss–Legendre in `logit α` between the times `0 < t_0 < t_1 < ∞`: spectral accuracy for the bound. Weights are in units of `τ`.
+    /// Gauss–Legendre in `logit α` between the times `0 < t_0 < t_1 < ∞`: spectral accuracy for the bound.
+    /// Weights are in units of `τ`.
     ///
     /// # Errors
     /// [`Error::TimeOrder`]; [`Error::Parameter`] for `t_0 = 0`, `t_1 = ∞`, no nodes, or noise without rates.
@@ -145,13 +150,13 @@ fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
     (0..n).map(node).collect()
 }
 
-/// The integrand of the bound, in nats per unit of `τ`, for each pair of rows of clean `x_0` and noised `z` at time `t`: shape `(samples,)`;
-/// +∞ where the denoiser excludes what `x_0` allows.
+/// The integrand of the bound, in nats per unit of `τ`, for each pair of rows of clean `x_0` and noised `z`
+/// at time `t`: shape `(samples,)`; +∞ where the denoiser excludes what `x_0` allows.
 ///
 /// # Errors
-/// As [`Denoiser::conditional_marginals`]; [`Error::Shape`], [`Error::NotFinite`] and [`Error::Negative`] for its answer;
-/// [`Error::SampleCount`]; [`Error::ZeroEvidence`] for a row where `K(x_0, z) = 0` or the denoiser
-/// excludes `z`.
+/// As [`Denoiser::conditional_marginals`]; [`Error::Shape`], [`Error::NotFinite`] and [`Error::Negative`] for
+/// its answer; [`Error::SampleCount`]; [`Error::ZeroEvidence`] for a row where `K(x_0, z) = 0` or the
+/// denoiser excludes `z`.
 ///
 /// # Examples
 /// ```
@@ -222,10 +227,11 @@ fn check_prior(prior: ArrayView2<'_, f64>, dims: &[usize]) -> Result<()> {
 /// What stands at the two ends of the bound.
 #[derive(Clone, Copy)]
 pub enum Ends<'a> {
-    /// The joint posterior `P(x_0|z)` at `t_0` and the exact `P_T` of a model: with its conditionals the bound is an equality.
+    /// The joint posterior `P(x_0|z)` at `t_0` and the exact `P_T` of a model: with its conditionals the
+    /// bound is an equality.
     Exact(&'a dyn ExactModel),
-    /// The product of the denoiser's marginals at `t_0`, and independent sites at `T`: `prior[[j, b]]`, shape `(sites, d_out_max)`. What a
-    /// learned score alone defines.
+    /// The product of the denoiser's marginals at `t_0`, and independent sites at `T`: `prior[[j, b]]`, shape
+    /// `(sites, d_out_max)`. What a learned score alone defines.
     Product(ArrayView2<'a, f64>),
 }
 
@@ -242,8 +248,8 @@ impl Ends<'_> {
     /// `−log P(x_0 | z_{t_0} = z)` in nats for each pair of rows, shape `(samples,)`.
     ///
     /// # Errors
-    /// As [`Denoise::denoise_log_prob`], or [`Denoiser::cavities`] for products; [`Error::Negative`] for marginals that inverting a kernel has made
-    /// negative; [`Error::SampleCount`].
+    /// As [`Denoise::denoise_log_prob`], or [`Denoiser::cavities`] for products; [`Error::Negative`] for
+    /// marginals that inverting a kernel has made negative; [`Error::SampleCount`].
     pub fn at_start<D: Denoiser + ?Sized>(
         &self,
         denoiser: &D,
@@ -268,11 +274,12 @@ impl Ends<'_> {
         }
     }
 
-    /// `log q(z|x_0) − log P_T(z)` in nats for each pair of rows, shape `(samples,)`; its mean over `z` is the divergence.
+    /// `log q(z|x_0) − log P_T(z)` in nats for each pair of rows, shape `(samples,)`; its mean over `z` is
+    /// the divergence.
     ///
     /// # Errors
-    /// Configurations that do not fit; [`Error::SampleCount`]; [`Error::Shape`], [`Error::NotFinite`], [`Error::Negative`] and
-    /// [`Error::NotStochastic`] (to 1e-9) for the prior.
+    /// Configurations that do not fit; [`Error::SampleCount`]; [`Error::Shape`], [`Error::NotFinite`],
+    /// [`Error::Negative`] and [`Error::NotStochastic`] (to 1e-9) for the prior.
     pub fn at_end(&self, noise: &Noise, t_1: f64, x_0: Configs<'_>, z: Configs<'_>) -> Result<Array1<f64>> {
         let kernel = noise.kernel(0.0, t_1)?;
         let forward = kernel.log_prob(x_0, z)?;
@@ -299,7 +306,8 @@ fn log_product(x: Configs<'_>, f: impl Fn(usize, usize, usize) -> f64) -> Array1
     x.outer_iter().enumerate().map(row).collect()
 }
 
-/// A bound of `−log P_0(x_0)` for each configuration, in nats, by its three parts; arrays have shape `(samples,)`.
+/// A bound of `−log P_0(x_0)` for each configuration, in nats, by its three parts; arrays have shape
+/// `(samples,)`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LikelihoodBound {
     /// The integral over time.
@@ -319,7 +327,8 @@ impl LikelihoodBound {
     }
 }
 
-/// Estimates the bound for each row of `x_0` by `draws ≥ 2` noised copies a node. Draw `k` at node `i` uses `streams.step(k).step(i)`.
+/// Estimates the bound for each row of `x_0` by `draws ≥ 2` noised copies a node. Draw `k` at node `i` uses
+/// `streams.step(k).step(i)`.
 ///
 /// # Errors
 /// As [`bound_integrand`] and [`Ends`]; [`Error::TooFewSamples`] for fewer than two draws.

@@ -1,4 +1,5 @@
-//! Losses of conditional laws, each with its minimum at the exact ones; all in nats or, for ratios, dimensionless.
+//! Losses of conditional laws, each with its minimum at the exact ones; all in nats or, for ratios,
+//! dimensionless.
 //!
 //! ```text
 //! ratio matching  E_{t,y}[−Σ_j log p_j(y_j)]                              (arXiv 2211.16750)
@@ -7,8 +8,9 @@
 //!                 excess:  Σ_j Σ_b (r_j(b) − r*_j(b))²
 //! ```
 //!
-//! with `p_j(b) = p_θ(b | y_{−j}, t)` and `r_j(b) = p_j(b)/p_j(y_j)`. The likelihood bound is in [`super::likelihood_bound::likelihood_bound`], the binary
-//! classification of Glauber processes in [`super::glauber::classification_loss`]. Cost: one evaluation of the denoiser.
+//! with `p_j(b) = p_θ(b | y_{−j}, t)` and `r_j(b) = p_j(b)/p_j(y_j)`. The likelihood bound is in
+//! [`super::likelihood_bound::likelihood_bound`], the binary classification of Glauber processes in
+//! [`super::glauber::classification_loss`]. Cost: one evaluation of the denoiser.
 
 use ndarray::Array1;
 
@@ -17,8 +19,8 @@ use super::denoiser::marginals_of;
 use crate::error::{Error, Result};
 use crate::model::Configs;
 
-/// Categorical ratio matching: `−Σ_j log p_j(y_j)` in nats for each row of `y` at time `t`, shape `(samples,)`; +∞ where a
-/// conditional vanishes.
+/// Categorical ratio matching: `−Σ_j log p_j(y_j)` in nats for each row of `y` at time `t`, shape
+/// `(samples,)`; +∞ where a conditional vanishes.
 ///
 /// # Errors
 /// As [`Denoiser::conditional_marginals`].
@@ -44,8 +46,8 @@ pub fn ratio_matching_loss<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Config
     Ok(y.outer_iter().enumerate().map(loss).collect())
 }
 
-/// Score matching of the ratios: `Σ_j Σ_{b≠y_j} r_j(b)² − 2 p_j(y_j)/p_j(b)` for each row of `y` at time `t`, shape `(samples,)`. Its mean
-/// under the noised law is least, and is `−E Σ r²`, at the exact ratios.
+/// Score matching of the ratios: `Σ_j Σ_{b≠y_j} r_j(b)² − 2 p_j(y_j)/p_j(b)` for each row of `y` at time `t`,
+/// shape `(samples,)`. Its mean under the noised law is least, and is `−E Σ r²`, at the exact ratios.
 ///
 /// # Errors
 /// As [`Denoiser::conditional_marginals`]; [`Error::ZeroEvidence`] for a row where a conditional vanishes.
@@ -80,11 +82,13 @@ pub fn score_matching_loss<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Config
     Ok(loss)
 }
 
-/// How far the conditionals of `other` are from those of `truth`: `Σ_j KL(p_j ‖ p̂_j)` in nats for each row of `y` at time `t`, shape
-/// `(samples,)`. Its mean under the noised law is the excess of the ratio-matching loss.
+/// How far the conditionals of `other` are from those of `truth`: `Σ_j KL(p_j ‖ p̂_j)` in nats for each row
+/// of `y` at time `t`, shape `(samples,)`. Its mean under the noised law is the excess of the ratio-matching
+/// loss.
 ///
 /// # Errors
-/// As [`Denoiser::conditional_marginals`]; [`Error::SiteCount`], [`Error::LocalDimension`], [`Error::Parameter`] for denoisers under different noise.
+/// As [`Denoiser::conditional_marginals`]; [`Error::SiteCount`], [`Error::LocalDimension`],
+/// [`Error::Parameter`] for denoisers under different noise.
 ///
 /// # Examples
 /// ```

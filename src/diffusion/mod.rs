@@ -1,7 +1,7 @@
 //! Discrete diffusion: noised laws, exact denoising, scores.
 //!
-//! Single-site noise factorises, `K_{s→t} = ⊗_j K_j`, so that every law below is the model tilted by site weights
-//! `w_j(a) = K_j(a → y_j)` (arXiv 2407.11133):
+//! Single-site noise factorises, `K_{s→t} = ⊗_j K_j`, so that every law below is the model tilted by site
+//! weights `w_j(a) = K_j(a → y_j)` (arXiv 2407.11133):
 //!
 //! ```text
 //! P_t(y)            = Σ_x P(x) ∏_j w_j(x_j)               noised law     ExactDiffusion::noised_log_prob
@@ -10,10 +10,12 @@
 //! c_j(a)            ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} w_i(x_i)cavity         Scores
 //! ```
 //!
-//! Everything else takes a [`Denoiser`], exact, learned or given: losses ([`ratio_matching_loss`], [`score_matching_loss`]), the likelihood bound
-//! ([`likelihood_bound`]); Glauber processes take [`SiteConditionals`] ([`glauber_reverse`]).
+//! Everything else takes a [`Denoiser`], exact, learned or given: losses ([`ratio_matching_loss`],
+//! [`score_matching_loss`]), the likelihood bound ([`likelihood_bound`]); Glauber processes take
+//! [`SiteConditionals`] ([`glauber_reverse`]).
 //!
-//! The traits come with every model: [`Denoise`] with each [`Model`], [`ExactDiffusion`] with each [`ExactModel`].
+//! The traits come with every model: [`Denoise`] with each [`Model`], [`ExactDiffusion`] with each
+//! [`ExactModel`].
 //!
 //! ```
 //! use tensorjump::dense::DenseLaw;

@@ -1,4 +1,5 @@
-//! Reverse rates of a batch straight from conditional marginals, `factor · Q_j(b → y_j) p_j(b) / p_j(y_j)`: one pass in their place.
+//! Reverse rates of a batch straight from conditional marginals, `factor · Q_j(b → y_j) p_j(b) / p_j(y_j)`:
+//! one pass in their place.
 
 use ndarray::Array3;
 use rayon::prelude::*;
@@ -8,12 +9,13 @@ use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
 use crate::noise::Noise;
 
-/// `factor · Q_j(b → y_j) p_j(b) / p_j(y_j)` in place of conditional marginals of shape `(samples, sites, d_out_max)`, zero at `b = y_j`:
-/// with `β(t)` the rates of the reverse process in time, with 1 those in the elapsed `τ`.
+/// `factor · Q_j(b → y_j) p_j(b) / p_j(y_j)` in place of conditional marginals of shape
+/// `(samples, sites, d_out_max)`, zero at `b = y_j`: with `β(t)` the rates of the reverse process in time,
+/// with 1 those in the elapsed `τ`.
 ///
 /// # Errors
-/// [`Error::Shape`]; configurations of the wrong shape or out of range; [`Error::ZeroEvidence`] for a row with `p_j(y_j) = 0`;
-/// [`Error::Negative`] and [`Error::NotFinite`].
+/// [`Error::Shape`]; configurations of the wrong shape or out of range; [`Error::ZeroEvidence`] for a row
+/// with `p_j(y_j) = 0`; [`Error::Negative`] and [`Error::NotFinite`].
 pub(super) fn rates_in_place(noise: &Noise, factor: f64, y: Configs<'_>, p: Array3<f64>) -> Result<Array3<f64>> {
     check_configs(y, noise.dims_out())?;
     let (sites, d) = (noise.sites(), noise.dims_out().iter().copied().max().unwrap_or(0));

@@ -1,4 +1,5 @@
-//! Cavity, denoiser, conditional marginal, score ratio: four faces of one law, with the conversions between them.
+//! Cavity, denoiser, conditional marginal, score ratio: four faces of one law, with the conversions between
+//! them.
 //!
 //! For one noised configuration `y` and each site `j`, with `K_j` the kernel from 0 to `t`:
 //!
@@ -10,11 +11,13 @@
 //! reverse rate           β(t) Q_j(b → y_j) r_j(b)                                 out of y, into y^{j→b}
 //! ```
 //!
-//! **Cavity and denoiser are not the same.** The cavity is the posterior that leaves out `y_j`, the denoiser the one that has
-//! seen it; published code has mixed them up. For masks they agree at masked sites, and only there.
+//! **Cavity and denoiser are not the same.** The cavity is the posterior that leaves out `y_j`, the denoiser
+//! the one that has seen it; published code has mixed them up. For masks they agree at masked sites, and only
+//! there.
 //!
-//! Arrays have shape `(samples, sites, d_max)`: states before the noise for cavities and denoisers (`d_in_max`), after it for the rest
-//! (`d_out_max`); padding is zero. Cost `O(N d²)` a sample at most, `O(N d³)` once for [`cavities_from_conditionals`].
+//! Arrays have shape `(samples, sites, d_max)`: states before the noise for cavities and denoisers
+//! (`d_in_max`), after it for the rest (`d_out_max`); padding is zero. Cost `O(N d²)` a sample at most,
+//! `O(N d³)` once for [`cavities_from_conditionals`].
 
 use nalgebra::{DMatrix, DVector};
 use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, s};
@@ -39,8 +42,8 @@ impl<'a> Scores<'a> {
     /// From cavities, shape `(samples, sites, d_in_max)`, normalised here.
     ///
     /// # Errors
-    /// [`Error::Shape`], [`Error::NotFinite`], [`Error::Negative`]; configurations of the wrong shape or out of range;
-    /// [`Error::ZeroEvidence`] for a row with a cavity of sum zero.
+    /// [`Error::Shape`], [`Error::NotFinite`], [`Error::Negative`]; configurations of the wrong shape or out
+    /// of range; [`Error::ZeroEvidence`] for a row with a cavity of sum zero.
     pub fn from_cavities(kernel: &'a Kernel, y: Configs<'a>, mut cavities: Array3<f64>) -> Result<Self> {
         check(kernel, y, cavities.view(), "cavities", Side::Clean)?;
         check_sign(cavities.view(), "cavities")?;
@@ -62,7 +65,8 @@ impl<'a> Scores<'a> {
         Ok(Scores { kernel, y, cavities: cavities_from_denoiser(kernel, y, marginals)? })
     }
 
-    /// From conditional marginals or, what is the same up to normalisation, score ratios, shape `(samples, sites, d_out_max)`.
+    /// From conditional marginals or, what is the same up to normalisation, score ratios, shape
+    /// `(samples, sites, d_out_max)`.
     ///
     /// # Errors
     /// As [`cavities_from_conditionals`].
@@ -103,7 +107,8 @@ impl<'a> Scores<'a> {
         ratios_from_conditionals(self.kernel, self.y, self.conditional_marginals()?.view())
     }
 
-    /// Rates of the reverse process at time `t` from `y` to `y^{j→b}`, zero at `b = y_j`; the kernel must be `noise.kernel(0, t)`.
+    /// Rates of the reverse process at time `t` from `y` to `y^{j→b}`, zero at `b = y_j`; the kernel must be
+    /// `noise.kernel(0, t)`.
     ///
     /// # Errors
     /// [`Error::ZeroEvidence`] for a row that is impossible; as [`reverse_rates`].
@@ -168,8 +173,8 @@ fn normalise(mut law: ArrayViewMut1<'_, f64>) -> bool {
 /// Denoiser marginals `m_j(a) ∝ c_j(a) K_j(a → y_j)` from cavities.
 ///
 /// # Errors
-/// [`Error::Shape`], [`Error::NotFinite`]; configurations of the wrong shape or out of range; [`Error::ZeroEvidence`] for a row that is
-/// impossible.
+/// [`Error::Shape`], [`Error::NotFinite`]; configurations of the wrong shape or out of range;
+/// [`Error::ZeroEvidence`] for a row that is impossible.
 pub fn denoiser_from_cavities(kernel: &Kernel, y: Configs<'_>, cavities: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
     check(kernel, y, cavities, "cavities", Side::Clean)?;
     let mut marginals = cavities.to_owned();
@@ -267,12 +272,12 @@ fn widened(laws: ArrayView3<'_, f64>, d: usize) -> Array3<f64> {
 
 /// Cavities from conditional marginals (or score ratios): the solution of `c_j K_j = p_j`, normalised.
 ///
-/// The error grows as the condition number of `K_j`, which is exponential in the noise time; entries that should be zero may then come
-/// out slightly negative, and are returned as they are.
+/// The error grows as the condition number of `K_j`, which is exponential in the noise time; entries that
+/// should be zero may then come out slightly negative, and are returned as they are.
 ///
 /// # Errors
-/// [`Error::NotInvertible`] where the rows of `K_j` are linearly dependent to rounding, or `K_j` has more rows than columns; otherwise
-/// as [`denoiser_from_cavities`].
+/// [`Error::NotInvertible`] where the rows of `K_j` are linearly dependent to rounding, or `K_j` has more
+/// rows than columns; otherwise as [`denoiser_from_cavities`].
 pub fn cavities_from_conditionals(
     kernel: &Kernel,
     y: Configs<'_>,
@@ -370,11 +375,12 @@ pub fn conditionals_from_ratios(kernel: &Kernel, y: Configs<'_>, ratios: ArrayVi
     Ok(marginals)
 }
 
-/// Rates of the reverse process at time `t`, in inverse time: `β(t) Q_j(b → y_j) r_j(b)` from `y` to `y^{j→b}`, zero at `b = y_j`.
+/// Rates of the reverse process at time `t`, in inverse time: `β(t) Q_j(b → y_j) r_j(b)` from `y` to
+/// `y^{j→b}`, zero at `b = y_j`.
 ///
 /// # Errors
-/// [`Error::Shape`]; ratios that are negative or not finite; configurations of the wrong shape or out of range; a time that is
-/// negative or NaN.
+/// [`Error::Shape`]; ratios that are negative or not finite; configurations of the wrong shape or out of
+/// range; a time that is negative or NaN.
 pub fn reverse_rates(noise: &Noise, t: f64, y: Configs<'_>, ratios: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
     check_finite(ratios, "score ratios")?;
     check_sign(ratios, "score ratios")?;

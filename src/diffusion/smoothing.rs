@@ -1,14 +1,16 @@
-//! Diffusion kernel smoothing: data at a small noise time as a law, the time chosen by leave-one-out likelihood.
+//! Diffusion kernel smoothing: data at a small noise time as a law, the time chosen by leave-one-out
+//! likelihood.
 //!
 //! ```text
 //! P_t(x) = Σ_i ω_i ∏_j K_j(x_i^j → x_j),     L(t) = Σ_i ω_i log [ Σ_{l≠i} ω_l K_t(x_l, x_i) / (1 − ω_i) ]
 //! ```
 //!
-//! `L` is the log-likelihood, in nats a sample, of each sample under the law of the others (arXiv 2406.09084). It is itself that of a
-//! mixture, with `l` hidden: with the responsibilities `r_il`, its derivative by the time of site `j` is
-//! `Σ_ab R_j(a,b) (Q_j K_j)(a,b)/K_j(a,b)`, where `R_j(a,b)` counts the pairs `x_l^j = a`, `x_i^j = b`; and maximising
-//! `Σ_ab R_j(a,b) log K_j(a,b)` over the factor of each site's rates never lowers `L` (expectation–maximisation).
-//! Cost of an evaluation: `n²` pairs of distinct samples, `N/8` table look-ups each for two states.
+//! `L` is the log-likelihood, in nats a sample, of each sample under the law of the others (arXiv
+//! 2406.09084). It is itself that of a mixture, with `l` hidden: with the responsibilities `r_il`, its
+//! derivative by the time of site `j` is `Σ_ab R_j(a,b) (Q_j K_j)(a,b)/K_j(a,b)`, where `R_j(a,b)` counts the
+//! pairs `x_l^j = a`, `x_i^j = b`; and maximising `Σ_ab R_j(a,b) log K_j(a,b)` over the factor of each site's
+//! rates never lowers `L` (expectation–maximisation). Cost of an evaluation: `n²` pairs of distinct samples,
+//! `N/8` table look-ups each for two states.
 
 use ndarray::{Array1, Array2, Array3, ArrayView1};
 use rayon::prelude::*;
@@ -95,8 +97,8 @@ impl<'a> Smoothing<'a> {
     /// Data of shape `(samples, sites)` with weights (equal ones for `None`).
     ///
     /// # Errors
-    /// [`Error::TooFewSamples`] for fewer than two samples with weight; [`Error::IdenticalSamples`]; noise with a mask
-    /// ([`Error::LocalDimension`]) or of other sites; otherwise as [`KernelMixture::new`].
+    /// [`Error::TooFewSamples`] for fewer than two samples with weight; [`Error::IdenticalSamples`]; noise
+    /// with a mask ([`Error::LocalDimension`]) or of other sites; otherwise as [`KernelMixture::new`].
     pub fn new(x: Configs<'_>, weights: Option<ArrayView1<'_, f64>>, noise: &'a Noise) -> Result<Self> {
         match_dims(noise.dims_in(), noise.dims_out())?;
         check_configs(x, noise.dims_in())?;
@@ -168,8 +170,8 @@ impl<'a> Smoothing<'a> {
     fn pairs_of(&self, u: usize, tables: &Array3<f64>, log_weights: &[f64], counts: &mut Array3<f64>) -> f64 {
         let mut p = log_weights.to_vec();
         self.codes.add(|j, a| tables[[j, a, self.x[[u, j]].into()]], &mut p);
-        // Equal samples count with what is left of their weight. Without any left their term, often the largest by far, must not set the
-        // scale of the others: both stay logarithms.
+        // Equal samples count with what is left of their weight. Without any left their term, often the
+        // largest by far, must not set the scale of the others: both stay logarithms.
         let own = p[u] - log_weights[u];
         p[u] = f64::NEG_INFINITY;
         let others = log_sum_exp(&p);
@@ -194,12 +196,14 @@ impl<'a> Smoothing<'a> {
         value
     }
 
-    /// The time of the largest leave-one-out likelihood between `low` and `high`: the best of a grid, 25 points even in `log t`, then the
-    /// zero of the derivative beside it. Cost: some 35 evaluations of the likelihood.
+    /// The time of the largest leave-one-out likelihood between `low` and `high`: the best of a grid, 25
+    /// points even in `log t`, then the zero of the derivative beside it. Cost: some 35 evaluations of the
+    /// likelihood.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for times that are not positive and finite; [`Error::TimeOrder`]; [`Error::ZeroWeight`] where the noise
-    /// cannot turn the others into some sample at any time; as [`Smoothing::leave_one_out`].
+    /// [`Error::Parameter`] for times that are not positive and finite; [`Error::TimeOrder`];
+    /// [`Error::ZeroWeight`] where the noise cannot turn the others into some sample at any time; as
+    /// [`Smoothing::leave_one_out`].
     pub fn bandwidth(&self, low: f64, high: f64) -> Result<Bandwidth> {
         const GRID: usize = 25;
         for t in [low, high] {
@@ -248,7 +252,8 @@ impl<'a> Smoothing<'a> {
             let at = self.leave_one_out(x.exp())?;
             evaluations += 1;
             let fx = at.derivative * x.exp();
-            // At the maximum the likelihood is flat: steps of 10⁻⁶ in log t change it by 10⁻¹² of its curvature.
+            // At the maximum the likelihood is flat: steps of 10⁻⁶ in log t change it by 10⁻¹² of its
+            // curvature.
             if fx == 0.0 || b - a < 1e-6 || evaluations > 100 || fx.abs() < 1e-12 {
                 let log_likelihood = at.log_likelihood;
                 return Ok(Bandwidth { time: x.exp(), log_likelihood, at_edge: false, evaluations });
@@ -264,11 +269,13 @@ impl<'a> Smoothing<'a> {
         }
     }
 
-    /// Factors of the rates of each site at time `t` by expectation–maximisation of the leave-one-out likelihood, all starting from one.
-    /// Sites on which the samples agree lose their noise (down to a factor 10⁻⁹). Cost of a round: that of an evaluation.
+    /// Factors of the rates of each site at time `t` by expectation–maximisation of the leave-one-out
+    /// likelihood, all starting from one. Sites on which the samples agree lose their noise (down to a factor
+    /// 10⁻⁹). Cost of a round: that of an evaluation.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a time that is not positive; [`Error::ZeroWeight`] as [`Smoothing::bandwidth`].
+    /// [`Error::Parameter`] for a time that is not positive; [`Error::ZeroWeight`] as
+    /// [`Smoothing::bandwidth`].
     pub fn site_rates(&self, t: f64, rounds: usize) -> Result<SiteRates> {
         if !(t > 0.0 && t.is_finite()) {
             return Err(Error::parameter("time", t, "positive and finite"));
@@ -310,8 +317,9 @@ fn site_derivatives(noise: &Noise, t: f64, counts: &Array3<f64>) -> Result<Array
     Ok((0..kernel.sites()).map(site).collect())
 }
 
-/// For each site the factor, within one fourth and four times the present one, that maximises `Σ_ab R_j(a,b) log K_j(a,b)`: golden
-/// section on its logarithm, all sites in step. A site keeps its factor where nothing better is found.
+/// For each site the factor, within one fourth and four times the present one, that maximises
+/// `Σ_ab R_j(a,b) log K_j(a,b)`: golden section on its logarithm, all sites in step. A site keeps its factor
+/// where nothing better is found.
 fn maximised(
     rates: &Rates,
     factors: &[f64],

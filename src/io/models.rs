@@ -32,12 +32,12 @@ fn amplitude(file: &Store) -> Result<Mps> {
     Mps::new(file.tensors::<Ix3>("tensor")?, file.noted_or(SCALE, 0.0)?)
 }
 
-/// Writes a Born law to a `.safetensors` file: its amplitude in right-canonical form, and how many of its sites are
-/// those of the law (the others are summed over).
+/// Writes a Born law to a `.safetensors` file: its amplitude in right-canonical form, and how many of its
+/// sites are those of the law (the others are summed over).
 ///
 /// # Errors
-/// [`Error::File`](crate::error::Error::File) with what the operating system said; the old file, if any, is then
-/// untouched.
+/// [`Error::File`](crate::error::Error::File) with what the operating system said; the old file, if any, is
+/// then untouched.
 pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
     let mut file = store(BORN, model.amplitude(), 0.5 * model.log_z());
     file.note(SITES, model.dims().len());
@@ -48,8 +48,8 @@ pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
 /// written; else they are brought to that form, cost `O(N d χ³)`.
 ///
 /// # Errors
-/// [`Error::File`](crate::error::Error::File); [`Error::Format`](crate::error::Error::Format) for a file that is cut off,
-/// damaged or of another kind; tensors that are no matrix-product vector, or the zero vector.
+/// [`Error::File`](crate::error::Error::File); [`Error::Format`](crate::error::Error::Format) for a file that
+/// is cut off, damaged or of another kind; tensors that are no matrix-product vector, or the zero vector.
 pub fn read_born(path: &Path) -> Result<BornMps> {
     let file = Store::read(path, BORN)?;
     let psi = amplitude(&file)?;

@@ -21,9 +21,9 @@ pub fn write_samples(path: &Path, x: Configs<'_>) -> Result<()> {
 /// or booleans.
 ///
 /// # Errors
-/// [`Error::File`](crate::error::Error::File); [`Error::Format`](crate::error::Error::Format) for a file that is cut off,
-/// longer than it says, or of another type or shape, and for a number that is no state (0 to 255), naming its
-/// row and site.
+/// [`Error::File`](crate::error::Error::File); [`Error::Format`](crate::error::Error::Format) for a file that
+/// is cut off, longer than it says, or of another type or shape, and for a number that is no state (0 to
+/// 255), naming its row and site.
 pub fn read_samples(path: &Path) -> Result<Array2<u8>> {
     npy::read(&read_whole(path)?).map_err(|reason| format_error(path, reason))
 }

@@ -22,7 +22,8 @@ impl Data {
     /// Equally weighted samples, shape `(samples, sites)`; site `j` has `dims[j]` states.
     ///
     /// # Errors
-    /// No rows; no sites or the wrong number of them; a local dimension outside 1..=256; a state out of range.
+    /// No rows; no sites or the wrong number of them; a local dimension outside 1..=256; a state out of
+    /// range.
     ///
     /// # Examples
     /// ```
@@ -59,10 +60,12 @@ impl Data {
         Data::new(Array2::from_shape_fn((rows.len(), sites), |(i, j)| rows[i][j]), dims)
     }
 
-    /// The same samples with other weights, shape `(samples,)`, which need not sum to one: importance weights, multiplicities.
+    /// The same samples with other weights, shape `(samples,)`, which need not sum to one: importance
+    /// weights, multiplicities.
     ///
     /// # Errors
-    /// The wrong number of weights; [`Error::NotFinite`] and [`Error::Negative`] naming the sample; [`Error::ZeroWeight`].
+    /// The wrong number of weights; [`Error::NotFinite`] and [`Error::Negative`] naming the sample;
+    /// [`Error::ZeroWeight`].
     pub fn weighted(mut self, weights: ArrayView1<'_, f64>) -> Result<Self> {
         if weights.len() != self.len() {
             return Err(Error::SampleCount { expected: self.len(), got: weights.len() });
@@ -109,7 +112,8 @@ impl Data {
         1.0 / self.weights.iter().map(|w| w * w).sum::<f64>()
     }
 
-    /// Splits the samples at random into `(rest, part)`, `part` with the given fraction of the rows (at least one each).
+    /// Splits the samples at random into `(rest, part)`, `part` with the given fraction of the rows (at least
+    /// one each).
     ///
     /// # Errors
     /// A fraction outside (0, 1); fewer than two samples; a part whose weights are all zero.
@@ -125,7 +129,8 @@ impl Data {
         Ok((self.select(&order[part..])?, self.select(&order[..part])?))
     }
 
-    /// The samples together with their images under each symmetry of the law (the identity need not be listed). Weights are shared out.
+    /// The samples together with their images under each symmetry of the law (the identity need not be
+    /// listed). Weights are shared out.
     ///
     /// # Errors
     /// As [`Symmetry::apply`].
@@ -147,7 +152,8 @@ impl Data {
         data.weighted(weights.view())
     }
 
-    /// Checks that there is something to learn: more than one configuration among the samples of non-zero weight.
+    /// Checks that there is something to learn: more than one configuration among the samples of non-zero
+    /// weight.
     pub(crate) fn require_variety(&self) -> Result<()> {
         let rows = || self.x.outer_iter().zip(&self.weights).filter(|(_, w)| **w > 0.0).map(|(x, _)| x);
         let first = rows().next();

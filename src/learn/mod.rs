@@ -4,10 +4,11 @@
 //! NLL = −Σ_i w_i log P_θ(x_i),        Σ_i w_i = 1,
 //! ```
 //!
-//! which is the entropy of the samples plus `KL(samples ‖ P_θ)`, in nats. [`born`] learns `P = ψ²/Z` by two-site sweeps whose bonds adapt
-//! (arXiv 1709.01662), one-site sweeps, Adam or L-BFGS; [`positive`] learns a non-negative law by expectation–maximisation or by gradients
-//! in logits. Part of the samples is kept for validation, the model of the best round is returned, and a run with a [`Checkpoint`] that is
-//! killed continues bit for bit when it is started again.
+//! which is the entropy of the samples plus `KL(samples ‖ P_θ)`, in nats. [`born`] learns `P = ψ²/Z` by
+//! two-site sweeps whose bonds adapt (arXiv 1709.01662), one-site sweeps, Adam or L-BFGS; [`positive`] learns
+//! a non-negative law by expectation–maximisation or by gradients in logits. Part of the samples is kept for
+//! validation, the model of the best round is returned, and a run with a [`Checkpoint`] that is killed
+//! continues bit for bit when it is started again.
 //!
 //! ```
 //! use tensorjump::learn::{self, BornOptions, Data};
@@ -18,8 +19,9 @@
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
-//! Conditional laws of noised samples `p(y_j | y_{−j}, t)`, ready to run as a [`Denoiser`](crate::diffusion::Denoiser): [`ratio_matching`] (a
-//! non-negative law), [`ConditionalTables`] and [`SoftmaxDenoiser`] (neighbourhoods of each site), [`OperatorScores`] (ratios from damped moments, in
+//! Conditional laws of noised samples `p(y_j | y_{−j}, t)`, ready to run as a
+//! [`Denoiser`](crate::diffusion::Denoiser): [`ratio_matching`] (a non-negative law), [`ConditionalTables`]
+//! and [`SoftmaxDenoiser`] (neighbourhoods of each site), [`OperatorScores`] (ratios from damped moments, in
 //! closed form); of token chains: [`GlauberWindow`], [`glauber_matching`].
 //!
 //! Results depend on data, options and seed, not on the number of threads.

@@ -1,8 +1,10 @@
-//! Symmetries of a law that a chain of tensors can have by itself: `ψ(x) = ψ(g x)` for `g` that keeps or reverses the order of the sites.
+//! Symmetries of a law that a chain of tensors can have by itself: `ψ(x) = ψ(g x)` for `g` that keeps or
+//! reverses the order of the sites.
 //!
-//! The image of a matrix product under such a `g` is one of the same bonds: `A′_j[s] = A_j[g s]`, or `A′_j[s] = A_{N−1−j}[g s]ᵗ` in reversed
-//! order. The average of a noisy model and its image has half the noise; so has the average of a gradient and its image, brought to one gauge.
-//! A snake through a lattice with an even number of rows is reversed by the reflection of the rows. Cost: `O(N d χ³)`.
+//! The image of a matrix product under such a `g` is one of the same bonds: `A′_j[s] = A_j[g s]`, or
+//! `A′_j[s] = A_{N−1−j}[g s]ᵗ` in reversed order. The average of a noisy model and its image has half the
+//! noise; so has the average of a gradient and its image, brought to one gauge. A snake through a lattice
+//! with an even number of rows is reversed by the reflection of the rows. Cost: `O(N d χ³)`.
 
 use ndarray::{Array2, Array3, Axis};
 
@@ -30,7 +32,8 @@ impl Mirror {
         ((reversed && from.len() > 1) || (kept && maps.is_some())).then_some(Mirror { reversed: !kept, maps })
     }
 
-    /// All of a list and of the products of two, for a chain that holds site `order[k]` of the lattice at its place `k`.
+    /// All of a list and of the products of two, for a chain that holds site `order[k]` of the lattice at its
+    /// place `k`.
     pub(crate) fn among(symmetries: &[Symmetry], order: &[usize]) -> Vec<Self> {
         let mut all: Vec<Self> = Vec::new();
         let products = symmetries.iter().flat_map(|a| symmetries.iter().map(|b| a.after(b)));
@@ -43,7 +46,8 @@ impl Mirror {
         all
     }
 
-    /// `A′_j` for tensors `(χ_l, d, χ_r)`: of the law itself, of one gauge (reversed, left isometries become right ones), or of gradients.
+    /// `A′_j` for tensors `(χ_l, d, χ_r)`: of the law itself, of one gauge (reversed, left isometries become
+    /// right ones), or of gradients.
     pub(crate) fn image(&self, tensors: &[Array3<f64>]) -> Vec<Array3<f64>> {
         let mapped = |(j, a): (usize, &Array3<f64>)| match &self.maps {
             Some(maps) => {
@@ -59,8 +63,8 @@ impl Mirror {
         images.collect()
     }
 
-    /// `½ (G + G′)` for gradients at the centres of a symmetric `ψ` in its left gauge before, its right gauge behind them: the environments
-    /// of image and original differ by the overlaps of their isometries.
+    /// `½ (G + G′)` for gradients at the centres of a symmetric `ψ` in its left gauge before, its right gauge
+    /// behind them: the environments of image and original differ by the overlaps of their isometries.
     pub(crate) fn average(&self, gradient: &mut [Array3<f64>], left: &[Array3<f64>], right: &[Array3<f64>]) {
         let images = self.image(gradient);
         let (to_left, to_right) =

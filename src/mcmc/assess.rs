@@ -1,7 +1,8 @@
 //! How good a model is before any chain runs: its own draws and the log-weight tell.
 //!
-//! `KL(P_θ‖π) = E_P[log P − log π̃] + log Z`: the first term (a bound of `−log Z` from above) needs no normaliser, the second is estimated by the
-//! mean weight, so the difference is *up to the error of* `log Z`, which is too small where the model misses part of the target.
+//! `KL(P_θ‖π) = E_P[log P − log π̃] + log Z`: the first term (a bound of `−log Z` from above) needs no
+//! normaliser, the second is estimated by the mean weight, so the difference is *up to the error of* `log Z`,
+//! which is too small where the model misses part of the target.
 
 use ndarray::{Array1, ArrayView1};
 
@@ -42,7 +43,8 @@ impl Assessment {
     /// From the log-weights `log π̃ − log P_θ` of independent draws, shape `(draws,)`.
     ///
     /// # Errors
-    /// Fewer than two draws, log-weights NaN or +∞. Weights that are all zero are no error: acceptance 0, `log Z = −∞`.
+    /// Fewer than two draws, log-weights NaN or +∞. Weights that are all zero are no error: acceptance 0,
+    /// `log Z = −∞`.
     pub fn from_weights(log_w: ArrayView1<'_, f64>) -> Result<Self> {
         let n = log_w.len();
         let outside = log_w.iter().filter(|&&w| w == f64::NEG_INFINITY).count() as f64 / n as f64;
@@ -82,8 +84,8 @@ impl Assessment {
     }
 }
 
-/// Draws from the model and weighs the draws: acceptance, effective sample size and `KL(P_θ‖π)` before a run. Draw `i` uses row `i` of
-/// `streams`. Cost: one draw and one weight each.
+/// Draws from the model and weighs the draws: acceptance, effective sample size and `KL(P_θ‖π)` before a run.
+/// Draw `i` uses row `i` of `streams`. Cost: one draw and one weight each.
 ///
 /// # Errors
 /// Fewer than two draws; lattices that do not fit; errors of model and target.

@@ -1,12 +1,15 @@
 //! A batch of Markov chains: where they stand.
 //!
-//! Chain `i` at update `k` draws from stream `i` of step `k`: its trajectory depends on seed, start and move, neither on the
-//! number of threads nor on the other chains, and running on continues exactly as one longer run.
+//! Chain `i` at update `k` draws from stream `i` of step `k`: its trajectory depends on seed, start and move,
+//! neither on the number of threads nor on the other chains, and running on continues exactly as one longer
+//! run.
 //!
-//! **Restart.** [`Chains::snapshot`] is plain data (serde); [`Chains::resume`] continues exactly as if never interrupted.
+//! **Restart.** [`Chains::snapshot`] is plain data (serde); [`Chains::resume`] continues exactly as if never
+//! interrupted.
 //!
 //! **Many processes.** Chains `5..8` of eight are started by [`Chains::initial_from`] with 5 and run with
-//! [`RunOptions::first_chain`](super::run::RunOptions::first_chain) of 5: they are then bit for bit those of one process.
+//! [`RunOptions::first_chain`](super::run::RunOptions::first_chain) of 5: they are then bit for bit those of
+//! one process.
 
 use std::any::Any;
 use std::fmt;
@@ -20,10 +23,12 @@ use crate::rng::Streams;
 
 /// The present configurations of a batch of chains.
 ///
-/// Invariant: at least one chain and one site, rows contiguous; log-weights are finite and those of the target.
+/// Invariant: at least one chain and one site, rows contiguous; log-weights are finite and those of the
+/// target.
 ///
-/// Beside the configurations it keeps what the last [`Dynamics`](super::per_chain::Dynamics) packed them into, so that the next update
-/// need not pack again. Two batches are equal whatever is packed, and a clone has nothing packed.
+/// Beside the configurations it keeps what the last [`Dynamics`](super::per_chain::Dynamics) packed them
+/// into, so that the next update need not pack again. Two batches are equal whatever is packed, and a clone
+/// has nothing packed.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Chains {
     x: Array2<u8>,
@@ -32,7 +37,8 @@ pub struct Chains {
     packed: Packed,
 }
 
-/// The state of a dynamics for each chain, equal to its row of `x`; empty before the first update, `None` where a row has changed.
+/// The state of a dynamics for each chain, equal to its row of `x`; empty before the first update, `None`
+/// where a row has changed.
 #[derive(Default)]
 struct Packed(Vec<PackedState>);
 
@@ -145,7 +151,8 @@ impl Chains {
         self.updates
     }
 
-    /// Puts chain `row` at `x` of log-weight `log_weight` (which must be the target's), and tells whether that changed it.
+    /// Puts chain `row` at `x` of log-weight `log_weight` (which must be the target's), and tells whether
+    /// that changed it.
     ///
     /// # Errors
     /// A row out of range, the wrong number of sites, a log-weight that is not finite.

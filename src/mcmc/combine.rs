@@ -1,7 +1,8 @@
-//! Moves composed of moves: mixtures, cycles, repetitions. Each leaves invariant what all its parts leave invariant.
+//! Moves composed of moves: mixtures, cycles, repetitions. Each leaves invariant what all its parts leave
+//! invariant.
 //!
-//! A mixture of reversible moves is reversible; a cycle is not (only invariant). The choice of a mixture must not depend on the
-//! state, and does not. Streams nest, so parts never share draws.
+//! A mixture of reversible moves is reversible; a cycle is not (only invariant). The choice of a mixture must
+//! not depend on the state, and does not. Streams nest, so parts never share draws.
 
 use std::fmt;
 
@@ -18,12 +19,14 @@ use crate::rng::Streams;
 /// Probabilities must sum to one to this accuracy: what decimal fractions and a few hundred roundings leave.
 const SUM_TOLERANCE: f64 = 1e-12;
 
-/// One of several moves (`Mixture<dyn Move>`) or proposals (`Mixture<dyn Proposal>`), chosen anew at each update with fixed
-/// probabilities, the same one for the whole batch (so that it stays one draw of one model), and for all batches that chains of one run
-/// are spread over: the stream that all rows share chooses.
+/// One of several moves (`Mixture<dyn Move>`) or proposals (`Mixture<dyn Proposal>`), chosen anew at each
+/// update with fixed probabilities, the same one for the whole batch (so that it stays one draw of one
+/// model), and for all batches that chains of one run are spread over: the stream that all rows share
+/// chooses.
 ///
-/// Each chain by itself follows the mixture; chains share the order of the parts but no draws of configurations. A proposal
-/// drawn from part `i` is accepted on the ratio of part `i`, which is reversible part by part.
+/// Each chain by itself follows the mixture; chains share the order of the parts but no draws of
+/// configurations. A proposal drawn from part `i` is accepted on the ratio of part `i`, which is reversible
+/// part by part.
 pub struct Mixture<T: ?Sized> {
     parts: Vec<(f64, Box<T>)>,
 }
@@ -56,8 +59,8 @@ impl<T: ?Sized + Part> Mixture<T> {
     /// Chooses part `i` with probability `parts[i].0`.
     ///
     /// # Errors
-    /// No parts; a probability negative or not finite; probabilities that do not sum to one (to 1e-12); proposals for different
-    /// lattices ([`Error::SiteCount`], [`Error::LocalDimension`]).
+    /// No parts; a probability negative or not finite; probabilities that do not sum to one (to 1e-12);
+    /// proposals for different lattices ([`Error::SiteCount`], [`Error::LocalDimension`]).
     pub fn new(parts: Vec<(f64, Box<T>)>) -> Result<Self> {
         if parts.is_empty() {
             return Err(Error::parameter("parts of the mixture", 0, "at least one"));

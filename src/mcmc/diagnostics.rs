@@ -38,10 +38,10 @@ pub struct Autocorrelation {
 
 /// Integrated autocorrelation time of a series of shape `(records, chains)`, pooled over the chains.
 ///
-/// Special cases: chains none of which ever changes (a constant observable, frozen chains) have `τ = records`, a lower bound. A
-/// sum that does not settle within half the series is stopped there. Anticorrelated series have `τ < ½`, bounded from below by
-/// `1/(2 log₁₀ n)`, the bound `ess ≤ n log₁₀ n` of Stan: errors of strongly antithetic series are stated too
-/// large.
+/// Special cases: chains none of which ever changes (a constant observable, frozen chains) have
+/// `τ = records`, a lower bound. A sum that does not settle within half the series is stopped there.
+/// Anticorrelated series have `τ < ½`, bounded from below by `1/(2 log₁₀ n)`, the bound `ess ≤ n log₁₀ n` of
+/// Stan: errors of strongly antithetic series are stated too large.
 ///
 /// # Errors
 /// [`Error::TooFewSamples`] for an empty series, [`Error::NotFinite`] for bad values.
@@ -103,10 +103,11 @@ fn batch_tau(centred: &[Vec<f64>], variance: f64, tau: f64) -> Option<f64> {
     lengths.filter_map(spread).reduce(f64::max)
 }
 
-/// Rank-normalised split-R̂ of a series of shape `(records, chains)`: the larger of bulk (location) and folded (scale) R̂.
+/// Rank-normalised split-R̂ of a series of shape `(records, chains)`: the larger of bulk (location) and
+/// folded (scale) R̂.
 ///
-/// Above 1.01 the chains have not mixed. It is ∞ if no half-chain ever changes but they differ, and NaN (it says nothing) if all
-/// values are equal.
+/// Above 1.01 the chains have not mixed. It is ∞ if no half-chain ever changes but they differ, and NaN (it
+/// says nothing) if all values are equal.
 ///
 /// # Errors
 /// [`Error::TooFewSamples`] for no chains or fewer than four records, [`Error::NotFinite`] for bad values.
@@ -127,7 +128,8 @@ pub fn split_r_hat(series: ArrayView2<'_, f64>) -> Result<f64> {
     }
     let median = median(&values);
     let folded: Vec<f64> = values.iter().map(|v| (v - median).abs()).collect();
-    // `max` ignores NaN: a folded series may be constant (two values about their median) where the bulk is not.
+    // `max` ignores NaN: a folded series may be constant (two values about their median) where the bulk is
+    // not.
     Ok(r_hat(&rank_normalise(&values), half).max(r_hat(&rank_normalise(&folded), half)))
 }
 
@@ -176,8 +178,9 @@ fn rank_normalise(values: &[f64]) -> Vec<f64> {
     scores
 }
 
-/// Inverse of the normal distribution function for `1.4e-11 < p < 1 − 1.4e-11`, relative accuracy about 1e-15: algorithm AS 241,
-/// PPND16 (Wichura 1988, Applied Statistics 37, 477), without its far tail, which ranks of fewer than 4·10¹⁰ values never reach.
+/// Inverse of the normal distribution function for `1.4e-11 < p < 1 − 1.4e-11`, relative accuracy about
+/// 1e-15: algorithm AS 241, PPND16 (Wichura 1988, Applied Statistics 37, 477), without its far tail, which
+/// ranks of fewer than 4·10¹⁰ values never reach.
 fn normal_quantile(p: f64) -> f64 {
     const A: [f64; 8] = [
         3.387_132_872_796_366_5,

@@ -1,10 +1,10 @@
 //! Averages with errors: of correlated series, and of independent draws with importance weights.
 //!
-//! Series: `ā ± √(σ² 2τ/n)`, `τ` the integrated autocorrelation time of [`autocorrelation`]. Weights `w =
-//! e^{log w}`, `log w = log π̃ − log q`, of independent draws from `q`: self-normalised average `ā = Σwf/Σw ±
-//! √(Σw²(f−ā)²)/Σw` and free energy
-//! `log Z = log(Σw/n) ± √(Var w/n)/w̄`, both errors by the delta method (Owen, Monte Carlo theory, methods and examples, §9).
-//! Errors of weighted averages are themselves estimates: see [`weight_summary`](super::importance::weight_summary) before trusting them.
+//! Series: `ā ± √(σ² 2τ/n)`, `τ` the integrated autocorrelation time of [`autocorrelation`]. Weights
+//! `w = e^{log w}`, `log w = log π̃ − log q`, of independent draws from `q`: self-normalised average
+//! `ā = Σwf/Σw ± √(Σw²(f−ā)²)/Σw` and free energy `log Z = log(Σw/n) ± √(Var w/n)/w̄`, both errors by the
+//! delta method (Owen, Monte Carlo theory, methods and examples, §9). Errors of weighted averages are
+//! themselves estimates: see [`weight_summary`](super::importance::weight_summary) before trusting them.
 
 use ndarray::{ArrayView1, ArrayView2};
 
@@ -34,12 +34,14 @@ pub struct SeriesMean {
     pub autocorrelation: Autocorrelation,
 }
 
-/// Mean over time and chains of a series of shape `(records, chains)`, with its error from the autocorrelation time.
+/// Mean over time and chains of a series of shape `(records, chains)`, with its error from the
+/// autocorrelation time.
 ///
 /// A constant series has error 0 and an autocorrelation time marked as a lower bound.
 ///
 /// # Errors
-/// An empty series, fewer than two values, values that are not finite, or [`Error::NotFinite`] for a variance beyond `f64`.
+/// An empty series, fewer than two values, values that are not finite, or [`Error::NotFinite`] for a variance
+/// beyond `f64`.
 pub fn series_mean(series: ArrayView2<'_, f64>) -> Result<SeriesMean> {
     let autocorrelation = autocorrelation(series)?;
     let n = series.len();
@@ -61,7 +63,8 @@ pub fn series_mean(series: ArrayView2<'_, f64>) -> Result<SeriesMean> {
     Ok(SeriesMean { mean, error, variance, autocorrelation })
 }
 
-/// Self-normalised average `Σ w f / Σ w` over independent draws with log-weights `log_weight` (any common constant).
+/// Self-normalised average `Σ w f / Σ w` over independent draws with log-weights `log_weight` (any common
+/// constant).
 ///
 /// # Errors
 /// Fewer than two draws, different lengths, a log-weight NaN or +∞, a value not finite, or all weights zero.
@@ -77,7 +80,8 @@ pub fn importance_mean(log_weight: ArrayView1<'_, f64>, f: ArrayView1<'_, f64>) 
     Ok(Estimate { mean, error: square.sqrt() / sum })
 }
 
-/// `log (1/n) Σ w`: the log of the partition function, in nats, from independent draws with `log w = log π̃ − log q`.
+/// `log (1/n) Σ w`: the log of the partition function, in nats, from independent draws with
+/// `log w = log π̃ − log q`.
 ///
 /// # Errors
 /// Fewer than two draws, a log-weight NaN or +∞, or all weights zero.
@@ -120,13 +124,16 @@ impl Scaled {
     }
 }
 
-/// `log Z` of a target from log-weights `log π̃ − log P` of draws of the model `P` and of configurations that chains of the target visited:
-/// Bennett's bridge, the root of `Σ_i π_i/(n_P P_i + n_π π_i) = 1`. −∞ is allowed for draws of the model, +∞ for the chains.
+/// `log Z` of a target from log-weights `log π̃ − log P` of draws of the model `P` and of configurations that
+/// chains of the target visited: Bennett's bridge, the root of `Σ_i π_i/(n_P P_i + n_π π_i) = 1`. −∞ is
+/// allowed for draws of the model, +∞ for the chains.
 ///
-/// Without chains it is the mean weight; where no draw of the model has weight, the mean log-weight of the chains (an upper bound of `log Z`).
+/// Without chains it is the mean weight; where no draw of the model has weight, the mean log-weight of the
+/// chains (an upper bound of `log Z`).
 ///
 /// # Errors
-/// No log-weights, NaN among them, +∞ for draws or −∞ for chains; nothing that tells (all weights zero or infinite).
+/// No log-weights, NaN among them, +∞ for draws or −∞ for chains; nothing that tells (all weights zero or
+/// infinite).
 pub fn bridge(draws: ArrayView1<'_, f64>, chains: ArrayView1<'_, f64>) -> Result<f64> {
     for (values, refused) in [(draws, f64::INFINITY), (chains, f64::NEG_INFINITY)] {
         if let Some(row) = values.iter().position(|&w| w.is_nan() || w == refused) {

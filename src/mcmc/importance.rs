@@ -1,8 +1,10 @@
-//! How good a model is as a proposal: importance weights, stationary acceptance, and whether it covers the target at all.
+//! How good a model is as a proposal: importance weights, stationary acceptance, and whether it covers the
+//! target at all.
 //!
 //! With `w = π/P_θ`: effective sample size `(Σw)²/Σw²`; acceptance of the disconnected move in equilibrium
-//! `E_{x~π, x'~P_θ} min(1, w(x')/w(x)) = E_{P_θ×P_θ} min(w, w') / E w`; missing mass `π{log π − log P_θ > κ}`, which acceptance
-//! does not show: a model without support on half of `π` may have acceptance 1. Cost: `O(n log n)` at most.
+//! `E_{x~π, x'~P_θ} min(1, w(x')/w(x)) = E_{P_θ×P_θ} min(w, w') / E w`; missing mass
+//! `π{log π − log P_θ > κ}`, which acceptance does not show: a model without support on half of `π` may have
+//! acceptance 1. Cost: `O(n log n)` at most.
 
 use ndarray::{Array1, ArrayView1};
 
@@ -13,7 +15,8 @@ use crate::model::{Samples, Target};
 /// `log w = log π̃ − log q` of draws from `q`, shape `(samples,)`; −∞ outside the support of the target.
 ///
 /// # Errors
-/// Errors of the target; [`Error::LogWeight`] where a draw has log-probability −∞ or the difference is NaN or +∞.
+/// Errors of the target; [`Error::LogWeight`] where a draw has log-probability −∞ or the difference is NaN or
+/// +∞.
 pub fn log_importance_weights(target: &dyn Target, samples: &Samples) -> Result<Array1<f64>> {
     let log_weight = target.log_weight(samples.x.view())?;
     for got in [log_weight.len(), samples.log_prob.len()] {
@@ -56,8 +59,9 @@ pub fn weight_summary(log_weight: ArrayView1<'_, f64>) -> Result<WeightSummary> 
     Ok(WeightSummary { ess, fraction: ess / n, max_log_weight: max, max_log_relative: (n / sum).ln() })
 }
 
-/// Acceptance of the disconnected move in equilibrium, from the log-weights of independent draws of the model:
-/// `Σ_{i≠j} min(w_i, w_j) / ((n−1) Σ w)`, with the error of this ratio by the delta method. `O(n log n)`.
+/// Acceptance of the disconnected move in equilibrium, from the log-weights of independent draws of the
+/// model: `Σ_{i≠j} min(w_i, w_j) / ((n−1) Σ w)`, with the error of this ratio by the delta method.
+/// `O(n log n)`.
 ///
 /// Configurations that the model never draws do not enter: it is the acceptance within its support.
 ///
@@ -87,14 +91,15 @@ pub fn stationary_acceptance(log_weight: ArrayView1<'_, f64>) -> Result<Estimate
     Ok(Estimate { mean: acceptance, error: influence.sqrt() / n as f64 })
 }
 
-/// Missing mass `π{log π − log P_θ > κ}` from exact or independent draws of `π`, given the log-probabilities (both normalised) of
-/// each draw under target and model; `κ = ∞` counts only draws with `P_θ = 0`.
+/// Missing mass `π{log π − log P_θ > κ}` from exact or independent draws of `π`, given the log-probabilities
+/// (both normalised) of each draw under target and model; `κ = ∞` counts only draws with `P_θ = 0`.
 ///
-/// The error is binomial, `√(p̃(1−p̃)/n)` with Laplace's `p̃ = (k+1)/(n+2)`, so that finding none in `n` is not error 0.
+/// The error is binomial, `√(p̃(1−p̃)/n)` with Laplace's `p̃ = (k+1)/(n+2)`, so that finding none in `n` is
+/// not error 0.
 ///
 /// # Errors
-/// No draws, different lengths, κ NaN or −∞, a target log-probability that is not finite (π drew it), a model log-probability
-/// that is NaN or +∞.
+/// No draws, different lengths, κ NaN or −∞, a target log-probability that is not finite (π drew it), a model
+/// log-probability that is NaN or +∞.
 pub fn missing_mass(kappa: f64, log_target: ArrayView1<'_, f64>, log_model: ArrayView1<'_, f64>) -> Result<Estimate> {
     let n = log_target.len();
     if kappa.is_nan() || kappa == f64::NEG_INFINITY {
@@ -121,8 +126,8 @@ pub fn missing_mass(kappa: f64, log_target: ArrayView1<'_, f64>, log_model: Arra
     Ok(Estimate { mean: k / n, error: (smoothed * (1.0 - smoothed) / n).sqrt() })
 }
 
-/// `E_{P_θ}[π/P_θ] = π(supp P_θ)` from draws of the model with *normalised* log-weights `log π − log P_θ`: one minus the missing
-/// mass at κ = ∞, measured without draws of `π`.
+/// `E_{P_θ}[π/P_θ] = π(supp P_θ)` from draws of the model with *normalised* log-weights `log π − log P_θ`:
+/// one minus the missing mass at κ = ∞, measured without draws of `π`.
 ///
 /// # Errors
 /// Fewer than two draws, or a log-weight NaN or +∞.

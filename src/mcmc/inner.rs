@@ -5,11 +5,13 @@
 //! accept with min(1, π(x') K(x',y) q(x|y) / (π(x) K(x,y) q(x'|y)))
 //! ```
 //!
-//! The noise leaves the law `π(x)K(x,y)` of the pair, and each inner step is an independence Metropolis step for `x` given `y` under it: exact
-//! for every `q` and every `m`. What a model builds for `y` (the environments of a [`BoundaryMps`](crate::lattice::square::BoundaryMps))
-//! serves all `m` draws, where a rejection would waste it (arXiv 2407.11133 has `m = 1`).
+//! The noise leaves the law `π(x)K(x,y)` of the pair, and each inner step is an independence Metropolis step
+//! for `x` given `y` under it: exact for every `q` and every `m`. What a model builds for `y` (the
+//! environments of a [`BoundaryMps`](crate::lattice::square::BoundaryMps)) serves all `m` draws, where a
+//! rejection would waste it (arXiv 2407.11133 has `m = 1`).
 //!
-//! Cost: one `redraw` of `chains × m` rows, those of a chain side by side with the same weights, and as many weights of the target.
+//! Cost: one `redraw` of `chains × m` rows, those of a chain side by side with the same weights, and as many
+//! weights of the target.
 
 use ndarray::Array2;
 use rand::RngExt;
@@ -22,7 +24,8 @@ use crate::error::{Error, Result};
 use crate::model::{Configs, Model, Target};
 use crate::rng::Streams;
 
-/// A [`Connected`] proposal made several times for each noisy configuration, each time accepted or not: a [`Move`].
+/// A [`Connected`] proposal made several times for each noisy configuration, each time accepted or not: a
+/// [`Move`].
 ///
 /// ```
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};

@@ -1,24 +1,29 @@
-//! Monte Carlo for a target `π(x) = e^{log_weight(x)}/Z` with proposals drawn from a model (arXiv 2407.11133).
+//! Monte Carlo for a target `π(x) = e^{log_weight(x)}/Z` with proposals drawn from a model (arXiv
+//! 2407.11133).
 //!
-//! A proposal draws an auxiliary `y` from noise and `x'` from a denoiser of known law `q(x'|y)`; accepting with
+//! A proposal draws an auxiliary `y` from noise and `x'` from a denoiser of known law `q(x'|y)`; accepting
+//! with
 //!
 //! ```text
 //! min(1, π(x') K(x',y) q(x|y) / (π(x) K(x,y) q(x'|y)))
 //! ```
 //!
-//! leaves `π` invariant whatever `q` is: exact, truncated, or computed in single precision. For the exact denoiser
-//! `q(x|y) = P(x) K(x,y) / P_T(y)` the rule reduces to `w(x')/w(x)`, `w = π/P`. Infinite noise is the disconnected move.
+//! leaves `π` invariant whatever `q` is: exact, truncated, or computed in single precision. For the exact
+//! denoiser `q(x|y) = P(x) K(x,y) / P_T(y)` the rule reduces to `w(x')/w(x)`, `w = π/P`. Infinite noise is
+//! the disconnected move.
 //!
-//! Who has a Monte Carlo code already takes a [`Proposal`] from here: [`Proposal::propose_one`] returns `(x', log ratio)`, to be
-//! accepted with `min(1, π(x')/π(x)·e^{log ratio})`. Who has not takes [`Chains`] and [`run`].
+//! Who has a Monte Carlo code already takes a [`Proposal`] from here: [`Proposal::propose_one`] returns
+//! `(x', log ratio)`, to be accepted with `min(1, π(x')/π(x)·e^{log ratio})`. Who has not takes [`Chains`]
+//! and [`run`].
 //!
 //! * proposals: [`Disconnected`], [`Connected`], [`SingleSite`], [`Exchange`], [`Mixture`];
-//! * moves (transition kernels that leave the target invariant): [`MetropolisHastings`], [`InnerDraws`], [`Mixture`], [`Cycle`],
-//!   [`Repeat`]; of one chain at a time [`Local`] and [`EachChain`] of any [`Dynamics`]; [`tune_connected`] measures noise times, models and numbers of inner draws;
+//! * moves (transition kernels that leave the target invariant): [`MetropolisHastings`], [`InnerDraws`],
+//!   [`Mixture`], [`Cycle`], [`Repeat`]; of one chain at a time [`Local`] and [`EachChain`] of any
+//!   [`Dynamics`]; [`tune_connected`] measures noise times, models and numbers of inner draws;
 //! * parallel tempering over a ladder of targets: [`Tempering`], [`tune_ladder`];
 //! * estimators: [`series_mean`], [`importance_mean`], [`log_mean_weight`];
-//! * diagnostics: [`autocorrelation`], [`split_r_hat`], [`weight_summary`], [`stationary_acceptance`], [`missing_mass`],
-//!   [`supported_mass`].
+//! * diagnostics: [`autocorrelation`], [`split_r_hat`], [`weight_summary`], [`stationary_acceptance`],
+//!   [`missing_mass`], [`supported_mass`].
 //!
 //! ```
 //! use ndarray::{Array1, Axis};
@@ -29,7 +34,9 @@
 //! struct Field([usize; 4]);
 //! impl Target for Field {
 //!     fn dims(&self) -> &[usize] { &self.0 }
-//!     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> { Ok(x.mapv(f64::from).sum_axis(Axis(1))) }
+//!     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
+//!         Ok(x.mapv(f64::from).sum_axis(Axis(1)))
+//!     }
 //!     fn initial(&self, _: &mut Stream) -> Option<Array1<u8>> { Some(Array1::zeros(4)) }
 //! }
 //!
@@ -44,7 +51,8 @@
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
-//! **A target of one's own with a tensor network as its proposal**: the network need not know the whole target, and no bias is left.
+//! **A target of one's own with a tensor network as its proposal**: the network need not know the whole
+//! target, and no bias is left.
 //!
 //! ```
 //! use ndarray::Array1;
@@ -57,9 +65,10 @@
 //! impl Target for Plaquettes {
 //!     fn dims(&self) -> &[usize] { self.0.dims() }
 //!     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
-//!         let four = |x: &[u8], j: usize| 1.0 - 2.0 * f64::from((x[j] + x[j + 1] + x[j + 8] + x[j + 9]) % 2);
-//!         let sum = |x: Vec<u8>| (0..55).filter(|j| j % 8 < 7).map(|j| four(&x, j)).sum::<f64>();
-//!         Ok(self.0.log_weight(x)? + 0.02 * x.outer_iter().map(|x| sum(x.to_vec())).collect::<Array1<f64>>())
+//!         let odd = |x: &[u8], j: usize| f64::from((x[j] + x[j + 1] + x[j + 8] + x[j + 9]) % 2);
+//!         let sum = |x: Vec<u8>| (0..55).filter(|j| j % 8 < 7).map(|j| 1.0 - 2.0 * odd(&x, j)).sum();
+//!         let four: Array1<f64> = x.outer_iter().map(|x| sum(x.to_vec())).collect();
+//!         Ok(self.0.log_weight(x)? + 0.02 * four)
 //!     }
 //!     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> { self.0.initial(stream) }
 //! }
@@ -68,12 +77,14 @@
 //! let model = BoundaryMps::new(&target.0, 8)?;
 //! let mut chains = Chains::initial(&target, 32, 1)?;
 //! let dynamics = MetropolisHastings::new(Disconnected::new(&model));
-//! let run = run(&target, &dynamics, &mut chains, &RunOptions { updates: 200, ..Default::default() }, |x| target.0.energy(x))?;
+//! let options = RunOptions { updates: 200, ..RunOptions::default() };
+//! let run = run(&target, &dynamics, &mut chains, &options, |x| target.0.energy(x))?;
 //! assert!(run.report.acceptance() > 0.7 && run.mean(0)?.error < 1.0);
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
-//! **Parallel tempering of a target of one's own with a packed sweep**: spins stay packed from the first update to the last.
+//! **Parallel tempering of a target of one's own with a packed sweep**: spins stay packed from the first
+//! update to the last.
 //!
 //! ```
 //! use ndarray::{Array1, ArrayView1};
@@ -88,7 +99,8 @@
 //!     fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
 //!         let bond = |x: &ArrayView1<'_, u8>, i, j| if x[i] == x[j] { 1.0 } else { -1.0 };
 //!         let sum = |x: ArrayView1<'_, u8>| -> f64 {
-//!             self.couplings.lattice().bonds().map(|(b, i, j)| self.couplings.bond(b) * bond(&x, i, j)).sum()
+//!             let couplings = &self.couplings;
+//!             couplings.lattice().bonds().map(|(b, i, j)| couplings.bond(b) * bond(&x, i, j)).sum()
 //!         };
 //!         Ok(self.beta * x.outer_iter().map(sum).collect::<Array1<f64>>())
 //!     }
@@ -98,7 +110,8 @@
 //! let couplings = Couplings::plus_minus(Square::new(8, 8, Geometry::Open)?, 1);
 //! let level = |beta: f64| {
 //!     let dynamics = SpinSweep::heat_bath(&Ising::new(couplings.clone(), beta)?)?;
-//!     Ok(Level { parameter: beta, target: Glass { couplings: couplings.clone(), beta, dims: vec![2; 64] }, dynamics })
+//!     let target = Glass { couplings: couplings.clone(), beta, dims: vec![2; 64] };
+//!     Ok(Level { parameter: beta, target, dynamics })
 //! };
 //! let levels = [0.5, 0.7, 0.9, 1.2, 1.6, 2.2].into_iter().map(level).collect::<Result<_>>()?;
 //! let tempering = Tempering::new(levels)?.proportional()?;
@@ -108,7 +121,8 @@
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
-//! Cost of an update: one batched draw and one batched score of the model, and one batched weight of the target.
+//! Cost of an update: one batched draw and one batched score of the model, and one batched weight of the
+//! target.
 
 mod assess;
 mod chains;

@@ -1,7 +1,8 @@
 //! Moves: transition kernels that leave the target invariant, acting on a batch of chains.
 //!
-//! Metropolis–Hastings: accept `x'` with `min(1, e^{log π(x') − log π(x) + log_ratio})`, else keep `x`.
-//! The decision has a stream of its own (domain `"accept"`), apart from the streams of the proposal (domain `"proposal"`).
+//! Metropolis–Hastings: accept `x'` with `min(1, e^{log π(x') − log π(x) + log_ratio})`, else keep `x`. The
+//! decision has a stream of its own (domain `"accept"`), apart from the streams of the proposal (domain
+//! `"proposal"`).
 
 use std::ops::AddAssign;
 use std::sync::Arc;
@@ -29,7 +30,8 @@ pub struct MoveReport {
     pub unsupported: usize,
     /// Proposals not made because no configuration of the model explains the noisy one.
     pub impossible: usize,
-    /// Reports of the parts of a [`Mixture`](super::combine::Mixture) or [`Cycle`](super::combine::Cycle), in their order; empty for simple moves.
+    /// Reports of the parts of a [`Mixture`](super::combine::Mixture) or [`Cycle`](super::combine::Cycle), in
+    /// their order; empty for simple moves.
     pub parts: Vec<MoveReport>,
 }
 
@@ -68,7 +70,8 @@ impl AddAssign<&MoveReport> for MoveReport {
 /// References, boxes and `Arc`s of moves are moves. A dynamics of one chain at a time is easier written as
 /// [`Dynamics`](super::per_chain::Dynamics) or as a closure, see [`Local`](super::per_chain::Local).
 pub trait Move: Send + Sync {
-    /// Updates every chain once. Chain `i` uses stream `i`; repeated calls must differ in the step, `streams.step(k)`.
+    /// Updates every chain once. Chain `i` uses stream `i`; repeated calls must differ in the step,
+    /// `streams.step(k)`.
     ///
     /// # Errors
     /// Lattices that do not fit, and errors of the model or the target.
@@ -93,8 +96,8 @@ impl<M: Move + ?Sized> Move for Arc<M> {
     }
 }
 
-/// `min(1, e^{log_weight_new − log_weight_old + log_ratio})`, the probability of accepting a proposal; 0 where the new weight or
-/// the reverse density is zero. The old log-weight must be finite.
+/// `min(1, e^{log_weight_new − log_weight_old + log_ratio})`, the probability of accepting a proposal; 0
+/// where the new weight or the reverse density is zero. The old log-weight must be finite.
 pub fn acceptance_probability(log_weight_old: f64, log_weight_new: f64, log_ratio: f64) -> f64 {
     (log_weight_new - log_weight_old + log_ratio).exp().min(1.0)
 }

@@ -1,9 +1,10 @@
-//! Dynamics of one chain at a time: in a form of their own that is kept between updates, or given as closures.
+//! Dynamics of one chain at a time: in a form of their own that is kept between updates, or given as
+//! closures.
 //!
-//! A [`Dynamics`] packs a configuration into a state of its own (spins of a lattice, one bit a site), changes the state, and writes it
-//! back. [`EachChain`] makes a [`Move`] of it. The [`Chains`] keep the states between updates, so a run packs each chain once: the
-//! updates after that write the configuration for the log-weight and the observables, and parallel tempering exchanges states without
-//! packing anew.
+//! A [`Dynamics`] packs a configuration into a state of its own (spins of a lattice, one bit a site), changes
+//! the state, and writes it back. [`EachChain`] makes a [`Move`] of it. The [`Chains`] keep the states
+//! between updates, so a run packs each chain once: the updates after that write the configuration for the
+//! log-weight and the observables, and parallel tempering exchanges states without packing anew.
 
 use std::sync::Arc;
 
@@ -16,11 +17,13 @@ use crate::error::{Error, Result};
 use crate::model::{Target, check_configs};
 use crate::rng::{Stream, Streams};
 
-/// A dynamics of one configuration that leaves a law invariant: local Metropolis sweeps, rejection-free event dynamics, cluster moves.
+/// A dynamics of one configuration that leaves a law invariant: local Metropolis sweeps, rejection-free event
+/// dynamics, cluster moves.
 ///
-/// A state stands for a configuration and nothing else: what [`Dynamics::step`] does must depend on the configuration that
-/// [`Dynamics::leave`] would write, not on how the state came about. Then states may be kept, dropped, packed anew after a restart,
-/// and handed to another dynamics of the same type (another temperature), all of it without changing a draw.
+/// A state stands for a configuration and nothing else: what [`Dynamics::step`] does must depend on the
+/// configuration that [`Dynamics::leave`] would write, not on how the state came about. Then states may be
+/// kept, dropped, packed anew after a restart, and handed to another dynamics of the same type (another
+/// temperature), all of it without changing a draw.
 ///
 /// ```
 /// use rand::RngExt;
@@ -48,7 +51,8 @@ use crate::rng::{Stream, Streams};
 ///
 /// let law = PositiveMps::product(&vec![vec![0.2, 0.8]; 6])?;
 /// let mut chains = Chains::initial(&law, 64, 1)?;
-/// let up = run(&law, &EachChain(Spins), &mut chains, &RunOptions::default(), |x| Ok(x.column(0).mapv(f64::from)))?.mean(0)?;
+/// let first = |x: Configs<'_>| Ok(x.column(0).mapv(f64::from));
+/// let up = run(&law, &EachChain(Spins), &mut chains, &RunOptions::default(), first)?.mean(0)?;
 /// assert!((up.mean - 0.8).abs() < 5.0 * up.error);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
@@ -62,8 +66,8 @@ pub trait Dynamics: Send + Sync {
     /// A configuration that does not fit.
     fn enter(&self, x: &[u8]) -> Result<Self::State>;
 
-    /// One update, with draws from `stream`; returns how many changes were proposed and accepted. A rejection-free dynamics returns
-    /// its number of events twice.
+    /// One update, with draws from `stream`; returns how many changes were proposed and accepted. A
+    /// rejection-free dynamics returns its number of events twice.
     ///
     /// # Errors
     /// Those of the dynamics; the state is then dropped.
@@ -75,8 +79,8 @@ pub trait Dynamics: Send + Sync {
     /// The wrong number of sites.
     fn leave(&self, state: &Self::State, x: &mut [u8]) -> Result<()>;
 
-    /// Whether a state that another dynamics of this type has packed can be used as it is; if not, its configuration is packed anew.
-    /// Say no where states of another lattice may have as many sites.
+    /// Whether a state that another dynamics of this type has packed can be used as it is; if not, its
+    /// configuration is packed anew. Say no where states of another lattice may have as many sites.
     fn fits(&self, _state: &Self::State) -> bool {
         true
     }
@@ -84,8 +88,8 @@ pub trait Dynamics: Send + Sync {
 
 /// A [`Dynamics`] as a [`Move`]: each chain by itself, chains in parallel.
 ///
-/// Chain `i` draws from stream `i` of the domain `"local"`. Log-weights are recomputed for the chains that changed. Cost: that of the
-/// dynamics, the configurations written, and their log-weights.
+/// Chain `i` draws from stream `i` of the domain `"local"`. Log-weights are recomputed for the chains that
+/// changed. Cost: that of the dynamics, the configurations written, and their log-weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EachChain<D>(
     /// The dynamics.
@@ -94,7 +98,8 @@ pub struct EachChain<D>(
 
 impl<D: Dynamics> Move for EachChain<D> {
     /// # Errors
-    /// Those of the dynamics; [`Error::LogWeight`] if it left the support of the target. The chains are then unchanged.
+    /// Those of the dynamics; [`Error::LogWeight`] if it left the support of the target. The chains are then
+    /// unchanged.
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
         let streams = streams.domain("local");
         let mut packed = chains.take_packed();

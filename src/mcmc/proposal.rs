@@ -1,8 +1,9 @@
-//! Proposals `x → x'` with the log-ratio of their densities, for this library's chains and for foreign Monte Carlo codes.
+//! Proposals `x → x'` with the log-ratio of their densities, for this library's chains and for foreign Monte
+//! Carlo codes.
 //!
 //! Convention: `log_ratio = log Q(x' → x) − log Q(x → x')`, reverse over forward, so that accepting with
-//! `min(1, π(x')/π(x)·e^{log_ratio})` is exact for every target `π`. With an auxiliary variable `y` the densities are those of
-//! the pair (arXiv 2407.11133): forward `K(x,y) q(x'|y)`, reverse `K(x',y) q(x|y)`.
+//! `min(1, π(x')/π(x)·e^{log_ratio})` is exact for every target `π`. With an auxiliary variable `y` the
+//! densities are those of the pair (arXiv 2407.11133): forward `K(x,y) q(x'|y)`, reverse `K(x',y) q(x|y)`.
 //!
 //! Cost: one `redraw` of the model for the whole batch, plus `O(sites)` a row for the noise.
 
@@ -21,10 +22,12 @@ use crate::rng::Streams;
 pub struct Proposed {
     /// Proposed configurations, shape `(samples, sites)`.
     pub x: Array2<u8>,
-    /// Log of reverse over forward proposal density in nats, shape `(samples,)`; −∞ means that the move must be rejected.
+    /// Log of reverse over forward proposal density in nats, shape `(samples,)`; −∞ means that the move must
+    /// be rejected.
     pub log_ratio: Array1<f64>,
-    /// Rows whose present configuration the model cannot propose: `q(x|y) = 0`, log-ratio −∞. Such a row does not move now;
-    /// one that is counted at every update never moves by this proposal, and shows a model that lacks support.
+    /// Rows whose present configuration the model cannot propose: `q(x|y) = 0`, log-ratio −∞. Such a row does
+    /// not move now; one that is counted at every update never moves by this proposal, and shows a model that
+    /// lacks support.
     pub unsupported: usize,
     /// Rows whose noisy `y` no configuration of the model can explain: they keep `x`, log-ratio −∞.
     pub impossible: usize,
@@ -43,15 +46,16 @@ pub trait Proposal: Send + Sync {
     /// Number of states of each site.
     fn dims(&self) -> &[usize];
 
-    /// Proposes for each row of `x`, shape `(samples, sites)`. Row `i` uses stream `i` of a domain of the proposal's own, so that draws
-    /// made before may come from the same `Streams`; repeated calls must differ in the step,
-    /// `streams.step(k)`.
+    /// Proposes for each row of `x`, shape `(samples, sites)`. Row `i` uses stream `i` of a domain of the
+    /// proposal's own, so that draws made before may come from the same `Streams`; repeated calls must differ
+    /// in the step, `streams.step(k)`.
     ///
     /// # Errors
     /// Configurations of the wrong shape or out of range, and errors of the model.
     fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed>;
 
-    /// Proposes for one configuration: `(x', log_ratio)`, to be accepted with `min(1, π(x')/π(x)·e^{log_ratio})`.
+    /// Proposes for one configuration: `(x', log_ratio)`, to be accepted with
+    /// `min(1, π(x')/π(x)·e^{log_ratio})`.
     ///
     /// # Errors
     /// As [`Proposal::propose`].
@@ -93,8 +97,8 @@ pub struct Triple {
 }
 
 impl Triple {
-    /// `log [K(x',y) q(x|y)] − log [K(x,y) q(x'|y)]`: reverse over forward. −∞ where the reverse move is impossible; +∞ or NaN
-    /// only for a forward move of probability zero, which no draw can return.
+    /// `log [K(x',y) q(x|y)] − log [K(x,y) q(x'|y)]`: reverse over forward. −∞ where the reverse move is
+    /// impossible; +∞ or NaN only for a forward move of probability zero, which no draw can return.
     pub fn log_ratio(&self) -> f64 {
         let reverse = self.noise_new + self.denoise_old;
         let forward = self.noise_old + self.denoise_new;
@@ -155,11 +159,13 @@ impl<M: Model> Proposal for Disconnected<M> {
 
 /// The connected move: `y ~ K(x, ·)`, `x' ~ q(·|y)`, accepted on the triple `(x, y, x')`.
 ///
-/// Short noise gives small moves and acceptance near one, long noise the disconnected move; masking chosen sites resamples that
-/// block. Exact for any model with known law, also where `q(·|y)` is not the Bayes posterior of any prior.
+/// Short noise gives small moves and acceptance near one, long noise the disconnected move; masking chosen
+/// sites resamples that block. Exact for any model with known law, also where `q(·|y)` is not the Bayes
+/// posterior of any prior.
 ///
-/// A truncated model may have no configuration at all behind some `y`. Staying at `x` for these `y` keeps detailed balance, since
-/// it only adds to the probability of not moving; such rows are counted as [`Proposed::impossible`].
+/// A truncated model may have no configuration at all behind some `y`. Staying at `x` for these `y` keeps
+/// detailed balance, since it only adds to the probability of not moving; such rows are counted as
+/// [`Proposed::impossible`].
 ///
 /// The model may be owned, borrowed or shared.
 #[derive(Debug, Clone)]
@@ -168,7 +174,8 @@ pub struct Connected<M> {
     kernel: Kernel,
 }
 
-/// What comes back from the denoiser: new rows, scores of new and old rows, and the rows that nothing explains.
+/// What comes back from the denoiser: new rows, scores of new and old rows, and the rows that nothing
+/// explains.
 pub(super) struct Denoised {
     pub x: Array2<u8>,
     pub new: Array1<f64>,
@@ -180,7 +187,8 @@ impl<M: Model> Connected<M> {
     /// Noises by `kernel`, denoises by `model`.
     ///
     /// # Errors
-    /// [`Error::SiteCount`] or [`Error::LocalDimension`] if the kernel does not act on the states of the model.
+    /// [`Error::SiteCount`] or [`Error::LocalDimension`] if the kernel does not act on the states of the
+    /// model.
     pub fn new(model: M, kernel: Kernel) -> Result<Self> {
         match_dims(model.dims(), kernel.dims_in())?;
         Ok(Connected { model, kernel })
@@ -200,8 +208,9 @@ impl<M: Model> Connected<M> {
         Ok(out)
     }
 
-    /// Redraws the given rows, splitting off rows without evidence: the block that contains one is cut there and the rest
-    /// halved, so `n` rows cost at most `n (1 + log₂ n)` draws, however many are impossible, and `n` if none is.
+    /// Redraws the given rows, splitting off rows without evidence: the block that contains one is cut there
+    /// and the rest halved, so `n` rows cost at most `n (1 + log₂ n)` draws, however many are impossible, and
+    /// `n` if none is.
     ///
     /// Blocks keep the streams of their rows: what a row draws does not depend on its neighbours.
     fn denoise(

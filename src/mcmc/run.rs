@@ -1,6 +1,7 @@
 //! The loop that runs a batch of chains and records what they show.
 //!
-//! [`run`] is three parts that can be had one by one: a start ([`Chains`]), updates ([`Chains::advance`]), and a [`Recorder`].
+//! [`run`] is three parts that can be had one by one: a start ([`Chains`]), updates ([`Chains::advance`]),
+//! and a [`Recorder`].
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -26,7 +27,8 @@ pub struct RunOptions {
     pub thin: usize,
     /// Seed of all draws.
     pub seed: u64,
-    /// Number of the first chain: chains `5..8` of eight, run elsewhere with 5 here, are bit for bit those of one run of eight.
+    /// Number of the first chain: chains `5..8` of eight, run elsewhere with 5 here, are bit for bit those of
+    /// one run of eight.
     pub first_chain: usize,
 }
 
@@ -192,7 +194,8 @@ impl fmt::Debug for Recorder<'_> {
 }
 
 impl<'a> Recorder<'a> {
-    /// Nothing recorded yet. `observe` maps configurations `(chains, sites)` to [`Observables`], and may fail.
+    /// Nothing recorded yet. `observe` maps configurations `(chains, sites)` to [`Observables`], and may
+    /// fail.
     pub fn new<O: Observables>(mut observe: impl FnMut(Configs<'_>) -> Result<O> + 'a) -> Self {
         let table = move |x: Configs<'_>| Ok(observe(x)?.table(x.nrows()));
         Recorder {
@@ -208,7 +211,8 @@ impl<'a> Recorder<'a> {
     /// Records where the chains stand, and what brought them there.
     ///
     /// # Errors
-    /// Those of the observer; observables of a changing number or not finite; more than 2³⁰ numbers in all. Nothing is recorded then.
+    /// Those of the observer; observables of a changing number or not finite; more than 2³⁰ numbers in all.
+    /// Nothing is recorded then.
     pub fn record(&mut self, chains: &Chains, report: &MoveReport) -> Result<()> {
         let values = self.look(chains)?;
         check_size(self.series.len().saturating_add(values.len()))?;
@@ -259,10 +263,11 @@ fn check_size(size: usize) -> Result<()> {
 }
 
 impl Chains {
-    /// Makes `updates` updates, update `k` since the start with draws from `streams.step(k)`; returns what happened.
+    /// Makes `updates` updates, update `k` since the start with draws from `streams.step(k)`; returns what
+    /// happened.
     ///
-    /// The target may be another one than before (annealing): the chains are weighed anew first. Cost: the updates, and a log-weight
-    /// of each chain.
+    /// The target may be another one than before (annealing): the chains are weighed anew first. Cost: the
+    /// updates, and a log-weight of each chain.
     ///
     /// # Errors
     /// Chains at weight zero; errors of move and target. The chains then stand at the last complete move.
@@ -297,14 +302,16 @@ impl Chains {
 
 /// Runs the chains on by `warm_up + updates` updates and records the observables.
 ///
-/// `observe` maps configurations `(chains, sites)` to [`Observables`]: `|x| ising.energy(x)`, or `|_| Ok(())` for the log-weights alone.
-/// It is asked once before the first update, so that a wrong one fails at once, and then for each record. Two runs of the same `chains`
-/// continue each other: 500 and then 500 updates are the 1000 of one run with the same seed. The target may be another one than before
-/// (annealing): the chains are weighed anew first.
+/// `observe` maps configurations `(chains, sites)` to [`Observables`]: `|x| ising.energy(x)`, or `|_| Ok(())`
+/// for the log-weights alone. It is asked once before the first update, so that a wrong one fails at once,
+/// and then for each record. Two runs of the same `chains` continue each other: 500 and then 500 updates are
+/// the 1000 of one run with the same seed. The target may be another one than before (annealing): the chains
+/// are weighed anew first.
 ///
 /// # Errors
-/// `updates < thin` or `thin` zero; more than 2³⁰ numbers to record; chains at weight zero; those of [`Recorder::record`]; errors of move
-/// and target. After an error the chains stand at the last complete move.
+/// `updates < thin` or `thin` zero; more than 2³⁰ numbers to record; chains at weight zero; those of
+/// [`Recorder::record`]; errors of move and target. After an error the chains stand at the last complete
+/// move.
 pub fn run<O: Observables>(
     target: &dyn Target,
     dynamics: &dyn Move,
@@ -315,8 +322,8 @@ pub fn run<O: Observables>(
     run_with_progress(target, dynamics, chains, options, observe, |_| ControlFlow::Continue(()))
 }
 
-/// As [`run`], telling `progress` after each update, which may stop the run: what was recorded so far is returned, marked as
-/// [`Run::stopped`], and the chains stand at that update.
+/// As [`run`], telling `progress` after each update, which may stop the run: what was recorded so far is
+/// returned, marked as [`Run::stopped`], and the chains stand at that update.
 ///
 /// # Errors
 /// As [`run`].

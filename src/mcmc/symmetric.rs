@@ -1,6 +1,7 @@
 //! Symmetric local proposals: change of one site, exchange of two.
 //!
-//! Both are drawn from a law with `Q(x → x') = Q(x' → x)`: log-ratio 0. Cost: `O(1)` a row beyond copying `x`.
+//! Both are drawn from a law with `Q(x → x') = Q(x' → x)`: log-ratio 0. Cost: `O(1)` a row beyond copying
+//! `x`.
 
 use ndarray::{Array2, ArrayViewMut1};
 use rand::RngExt;
@@ -69,7 +70,8 @@ impl Proposal for SingleSite {
     }
 }
 
-/// Exchanges the states of two sites, a pair chosen uniformly from a list: conserves the number of each state.
+/// Exchanges the states of two sites, a pair chosen uniformly from a list: conserves the number of each
+/// state.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Exchange {
     dims: Vec<usize>,
@@ -80,8 +82,8 @@ impl Exchange {
     /// Acts on the given pairs of sites (the bonds of a lattice).
     ///
     /// # Errors
-    /// [`Error::Parameter`] for no pairs, or a pair that is not two different sites; [`Error::LocalDimension`] for a pair of
-    /// sites with different numbers of states.
+    /// [`Error::Parameter`] for no pairs, or a pair that is not two different sites;
+    /// [`Error::LocalDimension`] for a pair of sites with different numbers of states.
     pub fn new(dims: &[usize], pairs: &[(usize, usize)]) -> Result<Self> {
         if pairs.is_empty() {
             return Err(Error::parameter("pairs", "[]", "at least one pair of sites"));

@@ -4,9 +4,10 @@
 //! rate = min_k ⟨(f_k(x_{t+1}) − f_k(x_t))²⟩ / (2 Var f_k) / seconds of an update of one chain
 //! ```
 //!
-//! over the observables `f_k` (`Var f_k` pooled over all trials): an independent configuration in each update has a squared jump of one, and for
-//! a reversible move the squared jump is `1 − ρ(1)`. Trials are updates of the chains, each a move that leaves the target invariant: a part of
-//! the warm-up. Which trial is best depends on measured times, so the choice is returned as data; a chain that runs with it afterwards depends
+//! over the observables `f_k` (`Var f_k` pooled over all trials): an independent configuration in each update
+//! has a squared jump of one, and for a reversible move the squared jump is `1 − ρ(1)`. Trials are updates of
+//! the chains, each a move that leaves the target invariant: a part of the warm-up. Which trial is best
+//! depends on measured times, so the choice is returned as data; a chain that runs with it afterwards depends
 //! on nothing else.
 
 use ndarray::{Array1, Axis};
@@ -76,11 +77,13 @@ impl TunedConnected {
     }
 }
 
-/// Tries every combination of `models`, `options.times` and `options.draws` on the chains, one after the other; `clock` returns seconds (of CPU
-/// time, if they are to count), `observe` is that of [`run`]. Observables that never change do not count. Cost: that of the updates.
+/// Tries every combination of `models`, `options.times` and `options.draws` on the chains, one after the
+/// other; `clock` returns seconds (of CPU time, if they are to count), `observe` is that of [`run`].
+/// Observables that never change do not count. Cost: that of the updates.
 ///
 /// # Errors
-/// [`Error::Entries`] for nothing to try; a time that the noise refuses, no draws, no updates; errors of the moves and of [`run`].
+/// [`Error::Entries`] for nothing to try; a time that the noise refuses, no draws, no updates; errors of the
+/// moves and of [`run`].
 pub fn tune_connected<O: Observables>(
     target: &dyn Target,
     models: &[&dyn Model],

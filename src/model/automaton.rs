@@ -5,11 +5,13 @@
 //! P(x | A) = P(x) A(x) / Σ_x P(x) A(x)
 //! ```
 //!
-//! An automaton reads the sites from left to right in a state `s`; with `A ∈ {0, 1}` the law on the right is `P` conditioned on what the
-//! automaton accepts: a magnetisation, a window of energies, a pattern, the area under a path. As a matrix product `A` has bond
-//! dimension `m`, the number of states, and one entry a row and symbol. The product with a law of bond χ is again one of the same kind, of
-//! bond at most `χ m` and exact: only pairs of bond states that a path of non-zero weight visits are kept. Cost `O(N d χ² m)` to build,
-//! `O(N d (χm)²)` numbers to store. A site pinned to a state needs no automaton: [`pinned`] gives the site weights.
+//! An automaton reads the sites from left to right in a state `s`; with `A ∈ {0, 1}` the law on the right is
+//! `P` conditioned on what the automaton accepts: a magnetisation, a window of energies, a pattern, the area
+//! under a path. As a matrix product `A` has bond dimension `m`, the number of states, and one entry a row
+//! and symbol. The product with a law of bond χ is again one of the same kind, of bond at most `χ m` and
+//! exact: only pairs of bond states that a path of non-zero weight visits are kept. Cost `O(N d χ² m)` to
+//! build, `O(N d (χm)²)` numbers to store. A site pinned to a state needs no automaton: [`pinned`] gives the
+//! site weights.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -36,7 +38,8 @@ const NONE: usize = usize::MAX;
 
 /// A deterministic automaton with non-negative weights.
 ///
-/// Invariant: every state lies on a path from the start to acceptance; a single state before the first and after the last site.
+/// Invariant: every state lies on a path from the start to acceptance; a single state before the first and
+/// after the last site.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Automaton {
     dims: Vec<usize>,
@@ -45,14 +48,16 @@ pub struct Automaton {
 }
 
 impl Automaton {
-    /// The automaton that starts in `start`, goes from `s` at site `j` with symbol `a` to `step(j, s, a)`, a state and a weight
-    /// (`None`: forbidden), and weighs the state after the last site by `accept`.
+    /// The automaton that starts in `start`, goes from `s` at site `j` with symbol `a` to `step(j, s, a)`, a
+    /// state and a weight (`None`: forbidden), and weighs the state after the last site by `accept`.
     ///
-    /// Only states that can be reached and accepted are kept. Cost: `step` once for each state that can be reached and each symbol.
+    /// Only states that can be reached and accepted are kept. Cost: `step` once for each state that can be
+    /// reached and each symbol.
     ///
     /// # Errors
-    /// [`Error::ZeroWeight`] for a constraint that no configuration meets; [`Error::Negative`], [`Error::NotFinite`] for weights;
-    /// [`Error::SiteCount`] for no sites, [`Error::Parameter`] for dimensions outside 1..=256; [`Error::TooLarge`] beyond 2²² states.
+    /// [`Error::ZeroWeight`] for a constraint that no configuration meets; [`Error::Negative`],
+    /// [`Error::NotFinite`] for weights; [`Error::SiteCount`] for no sites, [`Error::Parameter`] for
+    /// dimensions outside 1..=256; [`Error::TooLarge`] beyond 2²² states.
     ///
     /// # Examples
     /// Dyck paths of a given area `Σ_j h_j`: the state is height and area so far.
@@ -150,8 +155,8 @@ impl Automaton {
         Self::new(&dims, 0, step, |&s| f64::from(holds(&window, s)))
     }
 
-    /// Configurations with `Σ_j sites[j][x_j] + Σ_j pairs[j][[x_j, x_{j+1}]]` in the window: energies of chains and rings in units of
-    /// the coupling. Pair tables as in [`PositiveMps::chain`].
+    /// Configurations with `Σ_j sites[j][x_j] + Σ_j pairs[j][[x_j, x_{j+1}]]` in the window: energies of
+    /// chains and rings in units of the coupling. Pair tables as in [`PositiveMps::chain`].
     ///
     /// # Errors
     /// [`Error::Shape`] for the wrong number of pair tables or one of the wrong shape; as [`Automaton::new`].
@@ -193,7 +198,8 @@ impl Automaton {
     /// Both constraints: the product of the weights. States multiply at most.
     ///
     /// # Errors
-    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the two disagree; [`Error::ZeroWeight`] where nothing meets both.
+    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the two disagree; [`Error::ZeroWeight`] where
+    /// nothing meets both.
     pub fn and(&self, other: &Automaton) -> Result<Self> {
         match_dims(&self.dims, &other.dims)?;
         let step = |j: usize, &(s, t): &(usize, usize), a: u8| {
@@ -220,7 +226,8 @@ impl Automaton {
     fn times(&self, v: &Mps, power: f64) -> Result<Mps> {
         match_dims(v.dims(), &self.dims)?;
         let n = self.dims.len();
-        // Pairs (bond state of v, state) after each site, as numbers i·m + s: reached from the left, then kept from the right.
+        // Pairs (bond state of v, state) after each site, as numbers i·m + s: reached from the left, then
+        // kept from the right.
         let width = |j: usize| if j == n { 1 } else { self.steps[j].nrows() };
         let edges = |j: usize, pair: usize| {
             let (a, m) = (&v.tensors()[j], width(j));
@@ -289,7 +296,8 @@ impl Automaton {
     }
 }
 
-/// Whether a window holds a sum. Sums are formed in `i128`: no number of sites makes them overflow, and beyond `i64` no window holds them.
+/// Whether a window holds a sum. Sums are formed in `i128`: no number of sites makes them overflow, and
+/// beyond `i64` no window holds them.
 pub(super) fn holds(window: &RangeInclusive<i64>, sum: i128) -> bool {
     i64::try_from(sum).is_ok_and(|sum| window.contains(&sum))
 }
@@ -326,20 +334,21 @@ impl Target for Automaton {
 }
 
 impl PositiveMps {
-    /// The law conditioned on a constraint, `P(x) A(x)/Σ P A`: exact, bond dimension at most `χ m`. Its [`PositiveMps::log_z`] is
-    /// `log Σ_x P(x) A(x)` in nats, for `A ∈ {0, 1}` the log-probability of the constraint.
+    /// The law conditioned on a constraint, `P(x) A(x)/Σ P A`: exact, bond dimension at most `χ m`. Its
+    /// [`PositiveMps::log_z`] is `log Σ_x P(x) A(x)` in nats, for `A ∈ {0, 1}` the log-probability of the
+    /// constraint.
     ///
     /// # Errors
-    /// [`Error::ZeroWeight`] where the law never meets the constraint; [`Error::SiteCount`], [`Error::LocalDimension`];
-    /// [`Error::TooLarge`] beyond 2²⁷ numbers.
+    /// [`Error::ZeroWeight`] where the law never meets the constraint; [`Error::SiteCount`],
+    /// [`Error::LocalDimension`]; [`Error::TooLarge`] beyond 2²⁷ numbers.
     pub fn constrained(&self, constraint: &Automaton) -> Result<Self> {
         Self::new(&constraint.times(self.as_mps(), 1.0)?)
     }
 }
 
 impl BornMps {
-    /// The law conditioned on a constraint: the amplitude times `√A`. As [`PositiveMps::constrained`]; an open bond
-    /// stays open.
+    /// The law conditioned on a constraint: the amplitude times `√A`. As [`PositiveMps::constrained`]; an
+    /// open bond stays open.
     ///
     /// # Errors
     /// As [`PositiveMps::constrained`].
@@ -350,10 +359,12 @@ impl BornMps {
     }
 }
 
-/// Site weights `(sites, d_max)` that fix the listed sites to the listed states: a pinned pattern, or all but the region of an infilling.
+/// Site weights `(sites, d_max)` that fix the listed sites to the listed states: a pinned pattern, or all but
+/// the region of an infilling.
 ///
 /// # Errors
-/// [`Error::Parameter`] for a site out of range; [`Error::StateOutOfRange`]; [`Error::ZeroWeight`] for a site pinned to two states.
+/// [`Error::Parameter`] for a site out of range; [`Error::StateOutOfRange`]; [`Error::ZeroWeight`] for a site
+/// pinned to two states.
 pub fn pinned(dims: &[usize], pins: &[(usize, u8)]) -> Result<Array2<f64>> {
     let d_max = dims.iter().copied().max().unwrap_or(0);
     let mut weights = Array2::from_shape_fn((dims.len(), d_max), |(j, a)| f64::from(a < dims[j]));

@@ -1,21 +1,23 @@
 //! Born laws: `P(x) = ψ(x)² / Z` with a real matrix-product `ψ`.
 //!
-//! In right-canonical form the conditional of a plain draw is `|v A_j[a]|²/|v|²`: one uniform is drawn first and the symbol that it
-//! would choose under the marginal law is tried first, so that a draw costs `(1 + P(fail)) χ²` multiply-adds a site (two states).
-//! Site weights scale the tensors by `√w` and need the density matrices `ρ_j = Σ_a w_j(a) A_j[a] ρ_{j+1} A_j[a]ᵀ` of every row:
-//! `2dχ³` a site. The log-probability is `2 log|ψ(x)| + Σ log w_j(x_j)` less the log-evidence. Sampling:
-//! arXiv 1201.3974; Born machines: arXiv 1709.01662.
+//! In right-canonical form the conditional of a plain draw is `|v A_j[a]|²/|v|²`: one uniform is drawn first
+//! and the symbol that it would choose under the marginal law is tried first, so that a draw costs
+//! `(1 + P(fail)) χ²` multiply-adds a site (two states). Site weights scale the tensors by `√w` and need the
+//! density matrices `ρ_j = Σ_a w_j(a) A_j[a] ρ_{j+1} A_j[a]ᵀ` of every row: `2dχ³` a site. The
+//! log-probability is `2 log|ψ(x)| + Σ log w_j(x_j)` less the log-evidence. Sampling: arXiv 1201.3974; Born
+//! machines: arXiv 1709.01662.
 //!
 //! Where weights and law disagree, the conditional weights `w(a) v A[a] ρ A[a]ᵀ v` add up to a small share of
-//! `Σ w(a) |v|² tr ρ`, and rounding takes 10⁻¹⁶ of that. Rows in which a share falls below 10⁻⁴ are computed with
-//! factors, `ρ_j = R_j R_jᵀ`, at a QR decomposition a site: rounding then takes 10⁻³², and shares down to 10⁻²⁴
-//! keep four digits. What is smaller cannot be told from zero and counts as evidence zero, a typed error.
+//! `Σ w(a) |v|² tr ρ`, and rounding takes 10⁻¹⁶ of that. Rows in which a share falls below 10⁻⁴ are computed
+//! with factors, `ρ_j = R_j R_jᵀ`, at a QR decomposition a site: rounding then takes 10⁻³², and shares down
+//! to 10⁻²⁴ keep four digits. What is smaller cannot be told from zero and counts as evidence zero, a typed
+//! error.
 //!
-//! An *open last bond* is summed over: `P(x) = Σ_k ψ_k(x)² / Z`. It carries complex states (`|ψ|²` is the sum over
-//! real and imaginary part, `A → [[Re, −Im], [Im, Re]]`), mixed states by their purifications, and the first sites
-//! of a longer chain. The amplitude then has more sites than the law, `k` being the states of the sites behind it.
-//! In right-canonical form these add up to `ρ_{N+1} = 1`: a draw is over after the sites of the law, and
-//! the conditional of a plain draw is `|v A_j[a]|²/|v|²` as before, at the same cost.
+//! An *open last bond* is summed over: `P(x) = Σ_k ψ_k(x)² / Z`. It carries complex states (`|ψ|²` is the sum
+//! over real and imaginary part, `A → [[Re, −Im], [Im, Re]]`), mixed states by their purifications, and the
+//! first sites of a longer chain. The amplitude then has more sites than the law, `k` being the states of the
+//! sites behind it. In right-canonical form these add up to `ρ_{N+1} = 1`: a draw is over after the sites of
+//! the law, and the conditional of a plain draw is `|v A_j[a]|²/|v|²` as before, at the same cost.
 
 use std::sync::Arc;
 
@@ -89,8 +91,9 @@ impl BornMps {
 
     /// The law of the first `sites` sites under `ψ²`, the others summed over: `P(x) = Σ_k ψ(x, k)² / Z`.
     ///
-    /// These others may be the rest of a chain, the ancillas of a purification, or one site of `K` states that
-    /// numbers amplitudes. Draws and scores visit the first `sites` sites only. Cost `O(N d χ³)` over all sites.
+    /// These others may be the rest of a chain, the ancillas of a purification, or one site of `K` states
+    /// that numbers amplitudes. Draws and scores visit the first `sites` sites only. Cost `O(N d χ³)` over
+    /// all sites.
     ///
     /// # Errors
     /// [`Error::Parameter`] for `sites` outside `1..=psi.sites()`; [`Error::ZeroWeight`] for the zero vector.
@@ -125,8 +128,8 @@ impl BornMps {
         Self::trusted(canonical.tensors().to_vec(), sites, log_z)
     }
 
-    /// The law `Σ_k ψ_k(x)² / Z` of tensors of shape `(χ_{j−1}, d_j, χ_j)` with `χ_0 = 1` and an open last bond
-    /// `k < χ_N = K`, `1 ≤ K ≤ 256`. `K = 1` is [`BornMps::new`], bit for bit.
+    /// The law `Σ_k ψ_k(x)² / Z` of tensors of shape `(χ_{j−1}, d_j, χ_j)` with `χ_0 = 1` and an open last
+    /// bond `k < χ_N = K`, `1 ≤ K ≤ 256`. `K = 1` is [`BornMps::new`], bit for bit.
     ///
     /// Cost `O(N d χ³)`. A larger `K` is the bond in the middle of a longer chain: [`BornMps::marginal`].
     ///
@@ -171,15 +174,17 @@ impl BornMps {
     /// [`BornMps::open`].
     ///
     /// # Examples
-    /// Two spins after a pulse, `cos θ |00⟩ + i sin θ |11⟩`: `P(11) = sin² θ`, which the real part alone knows
-    /// nothing of.
+    /// Two spins after a pulse, `cos θ |00⟩ + i sin θ |11⟩`: `P(11) = sin² θ`, which the real part alone
+    /// knows nothing of.
     /// ```
     /// use ndarray::{Array3, array};
     /// use tensorjump::{Model, model::BornMps, tn::Mps};
     ///
     /// let theta = std::f64::consts::FRAC_PI_6;
     /// let copy = Array3::from_shape_fn((1, 2, 2), |(_, a, r)| f64::from(a == r));
-    /// let at = |s: usize, v: f64| Array3::from_shape_fn((2, 2, 1), |(l, a, _)| if [l, a] == [s; 2] { v } else { 0.0 });
+    /// let at = |s: usize, v: f64| {
+    ///     Array3::from_shape_fn((2, 2, 1), |(l, a, _)| if [l, a] == [s; 2] { v } else { 0.0 })
+    /// };
     /// let re = [copy.clone(), at(0, theta.cos())];
     /// let im = [Array3::zeros(copy.dim()), at(1, theta.sin())];
     ///
@@ -218,8 +223,8 @@ impl BornMps {
     /// The law of tensors that are right-canonical with norm one already, kept bit for bit. Cost `O(N d χ³)`.
     ///
     /// # Errors
-    /// As [`Mps::new`]; [`Error::Parameter`] naming the first site whose tensor is not a right isometry (at the first site: of norm one)
-    /// within 10⁻⁹.
+    /// As [`Mps::new`]; [`Error::Parameter`] naming the first site whose tensor is not a right isometry (at
+    /// the first site: of norm one) within 10⁻⁹.
     pub(crate) fn from_right_canonical(tensors: Vec<Array3<f64>>) -> Result<Self> {
         let psi = Mps::new(tensors, 0.0)?;
         if let Some(site) = first_bent(&psi) {
@@ -263,8 +268,8 @@ impl BornMps {
 
     /// The normalised amplitude `ψ` in right-canonical form.
     ///
-    /// With an open bond it has more sites than the law and `P(x) = Σ_k ψ(x, k)²`, `k` the states of those behind
-    /// the law: one site of `K` states for [`BornMps::open`], where `ψ(x, k)` is `ψ_k(x)`; for
+    /// With an open bond it has more sites than the law and `P(x) = Σ_k ψ(x, k)²`, `k` the states of those
+    /// behind the law: one site of `K` states for [`BornMps::open`], where `ψ(x, k)` is `ψ_k(x)`; for
     /// [`BornMps::complex`] its states are the real and (with a minus) the imaginary part of `ψ(x)`.
     /// [`BornMps::marginal`] of it is this law again.
     pub fn amplitude(&self) -> &Mps {
@@ -302,8 +307,8 @@ impl BornMps {
         &self.marginals
     }
 
-    /// The law proportional to `P(x) ∏_j w_j(x_j)`, weights of shape `(sites, d_max)`: same bond dimension. Its
-    /// [`BornMps::log_z`] is the log-evidence.
+    /// The law proportional to `P(x) ∏_j w_j(x_j)`, weights of shape `(sites, d_max)`: same bond dimension.
+    /// Its [`BornMps::log_z`] is the log-evidence.
     ///
     /// # Errors
     /// Weights of the wrong shape, negative or not finite; [`Error::ZeroEvidence`] where nothing is left.
@@ -723,8 +728,8 @@ impl Site {
 
 /// The order in which the symbols of a site are tried.
 ///
-/// Two states: the one that the uniform would choose under the marginal law first, `[0, p_0)` belonging to state 0. More: by
-/// decreasing marginal, each with its interval of the uniform in that order.
+/// Two states: the one that the uniform would choose under the marginal law first, `[0, p_0)` belonging to
+/// state 0. More: by decreasing marginal, each with its interval of the uniform in that order.
 struct Order {
     by_marginal: Vec<usize>,
     first: f64,

@@ -6,9 +6,9 @@
 //! P(x | w)                                   the label site left free
 //! ```
 //!
-//! With `w_j(a) = K_j(a → y_j)` the first line is the exact classifier `p(l | y)` of noised configurations at any time. The label may be a
-//! class of the data, or whatever an [`Automaton`] reads off a configuration: a magnetisation sector, a window of energies.
-//! Cost: that of the model with one site more.
+//! With `w_j(a) = K_j(a → y_j)` the first line is the exact classifier `p(l | y)` of noised configurations at
+//! any time. The label may be a class of the data, or whatever an [`Automaton`] reads off a configuration: a
+//! magnetisation sector, a window of energies. Cost: that of the model with one site more.
 
 use std::ops::RangeInclusive;
 
@@ -35,11 +35,13 @@ pub struct LabelLeg<M> {
 }
 
 impl LabelLeg<PositiveMps> {
-    /// `P(x, l) = prior(l) P_l(x)` from the law of each class; the prior need not be normalised. Bond dimensions add.
+    /// `P(x, l) = prior(l) P_l(x)` from the law of each class; the prior need not be normalised. Bond
+    /// dimensions add.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for no class or more than 256; [`Error::Shape`] for a prior of another length; [`Error::Negative`],
-    /// [`Error::NotFinite`], [`Error::ZeroWeight`] for its values; classes of different sites or states.
+    /// [`Error::Parameter`] for no class or more than 256; [`Error::Shape`] for a prior of another length;
+    /// [`Error::Negative`], [`Error::NotFinite`], [`Error::ZeroWeight`] for its values; classes of different
+    /// sites or states.
     ///
     /// # Examples
     /// ```
@@ -91,11 +93,12 @@ impl LabelLeg<PositiveMps> {
         Self::new(PositiveMps::new(&Mps::new(tensors, 0.0)?)?)
     }
 
-    /// The law of `model` with the label that an automaton over one site more assigns: configurations to which it gives no label are
-    /// excluded. Bond dimensions multiply at most.
+    /// The law of `model` with the label that an automaton over one site more assigns: configurations to
+    /// which it gives no label are excluded. Bond dimensions multiply at most.
     ///
     /// # Errors
-    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the automaton does not fit; as [`PositiveMps::constrained`].
+    /// [`Error::SiteCount`], [`Error::LocalDimension`] where the automaton does not fit; as
+    /// [`PositiveMps::constrained`].
     pub fn by_automaton(model: &PositiveMps, labels: &Automaton) -> Result<Self> {
         let n = model.dims().len();
         if labels.dims().len() != n + 1 {
@@ -106,8 +109,8 @@ impl LabelLeg<PositiveMps> {
         Self::new(PositiveMps::new(&Mps::new(tensors, scale)?)?.constrained(labels)?)
     }
 
-    /// Labels by `Σ_j values[j][x_j]`: label `l` is the first of the windows that holds the sum; without any, the configuration is
-    /// excluded. For sectors of magnetisation give `values[j] = [−1, 1]`.
+    /// Labels by `Σ_j values[j][x_j]`: label `l` is the first of the windows that holds the sum; without any,
+    /// the configuration is excluded. For sectors of magnetisation give `values[j] = [−1, 1]`.
     ///
     /// # Errors
     /// [`Error::Parameter`] for no window or more than 256; as [`LabelLeg::by_automaton`].
@@ -183,7 +186,8 @@ impl<M: ExactModel> LabelLeg<M> {
         Ok(self.label_and_cavities(w)?.0)
     }
 
-    /// `P(l | w)` and the cavities of all other sites with the label left free, shape `(samples, sites, d_max)`, from one sweep.
+    /// `P(l | w)` and the cavities of all other sites with the label left free, shape
+    /// `(samples, sites, d_max)`, from one sweep.
     ///
     /// # Errors
     /// As [`ExactModel::cavities`].
@@ -198,7 +202,8 @@ impl<M: ExactModel> LabelLeg<M> {
 
 /// The law of the configurations of a [`LabelLeg`], of one label or of all: a model like any other.
 ///
-/// Given a label, the log-probability is that of the joint model. Without one it is a quotient of evidences, `P(x) ∏ w / Σ_x P(x) ∏ w`.
+/// Given a label, the log-probability is that of the joint model. Without one it is a quotient of evidences,
+/// `P(x) ∏ w / Σ_x P(x) ∏ w`.
 #[derive(Debug)]
 pub struct Given<'a, M> {
     leg: &'a LabelLeg<M>,

@@ -6,8 +6,9 @@
 //! P(x | w) ∝ P(x) ∏_j w_j(x_j),
 //! ```
 //!
-//! because single-site noise factorises: `w_j(a) = K_j(a → y_j)` gives the law of the clean configuration behind a noisy `y`
-//! (arXiv 2407.11133). Whoever implements [`ExactModel`] gets noising, denoising, scores and Monte Carlo proposals for free.
+//! because single-site noise factorises: `w_j(a) = K_j(a → y_j)` gives the law of the clean configuration
+//! behind a noisy `y` (arXiv 2407.11133). Whoever implements [`ExactModel`] gets noising, denoising, scores
+//! and Monte Carlo proposals for free.
 
 mod automaton;
 mod batched;

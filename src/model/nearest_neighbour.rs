@@ -5,10 +5,11 @@
 //! ```
 //!
 //! Transfer matrices (Kramers and Wannier 1941), used from the right: with `R_N = 0`,
-//! `R_j(a) = log Σ_b e^{v_j(a,b) + u_{j+1}(b) + R_{j+1}(b)}` makes the law a Markov chain, `P(b|a) = e^{v + u + R_{j+1}(b) − R_j(a)}`. All in
-//! logarithms: no weight over- or underflows, however low the temperature; only a *conditional* probability below 1e-308 is zero.
-//! A ring carries its first state along, `R_j(x_1, a)`. Bond dimension `d` (chain) or `d²` (ring); cost `O(N d²)`, on a ring
-//! `O(N d³)`, and the storage of the tensors, `O(N d³)` and `O(N d⁵)`.
+//! `R_j(a) = log Σ_b e^{v_j(a,b) + u_{j+1}(b) + R_{j+1}(b)}` makes the law a Markov chain,
+//! `P(b|a) = e^{v + u + R_{j+1}(b) − R_j(a)}`. All in logarithms: no weight over- or underflows, however low
+//! the temperature; only a *conditional* probability below 1e-308 is zero. A ring carries its first state
+//! along, `R_j(x_1, a)`. Bond dimension `d` (chain) or `d²` (ring); cost `O(N d²)`, on a ring `O(N d³)`, and
+//! the storage of the tensors, `O(N d³)` and `O(N d⁵)`.
 
 use ndarray::{Array2, Array3, ArrayView1, ArrayView2};
 
@@ -29,14 +30,15 @@ pub enum Boundary {
 }
 
 impl PositiveMps {
-    /// The Ising chain or ring: `P(x) ∝ exp(β (Σ_j J_j s_j s_{j+1} + Σ_j h_j s_j))` with spins `s = 2x − 1` (state 1 is up, state 0 down).
+    /// The Ising chain or ring: `P(x) ∝ exp(β (Σ_j J_j s_j s_{j+1} + Σ_j h_j s_j))` with spins `s = 2x − 1`
+    /// (state 1 is up, state 0 down).
     ///
-    /// One field a site; `N − 1` couplings (open) or `N` (ring, the last one between sites `N` and 1). `log Z` in nats is
-    /// [`PositiveMps::log_z`]. Bond dimension 2 or 4; cost `O(N)`.
+    /// One field a site; `N − 1` couplings (open) or `N` (ring, the last one between sites `N` and 1).
+    /// `log Z` in nats is [`PositiveMps::log_z`]. Bond dimension 2 or 4; cost `O(N)`.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] for `β`, a coupling, a field or their product; [`Error::SiteCount`] for no sites; [`Error::Shape`] for the
-    /// wrong number of couplings.
+    /// [`Error::NotFinite`] for `β`, a coupling, a field or their product; [`Error::SiteCount`] for no sites;
+    /// [`Error::Shape`] for the wrong number of couplings.
     ///
     /// # Examples
     /// ```
@@ -57,12 +59,12 @@ impl PositiveMps {
 
     /// The Potts chain or ring with `q` states: `P(x) ∝ exp(β (Σ_j J_j δ(x_j, x_{j+1}) + Σ_j h_j(x_j)))`.
     ///
-    /// `fields[[j, a]] = h_j(a)`, shape `(sites, q)`; couplings as in [`PositiveMps::ising`]. `log Z` in nats is
-    /// [`PositiveMps::log_z`]. Bond dimension `q` or `q²`; cost as the module says.
+    /// `fields[[j, a]] = h_j(a)`, shape `(sites, q)`; couplings as in [`PositiveMps::ising`]. `log Z` in nats
+    /// is [`PositiveMps::log_z`]. Bond dimension `q` or `q²`; cost as the module says.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for `q` outside 2..=256; [`Error::Shape`] for fields of another width; otherwise as
-    /// [`PositiveMps::ising`] and [`PositiveMps::chain`].
+    /// [`Error::Parameter`] for `q` outside 2..=256; [`Error::Shape`] for fields of another width; otherwise
+    /// as [`PositiveMps::ising`] and [`PositiveMps::chain`].
     pub fn potts(
         q: usize,
         beta: f64,
@@ -84,16 +86,17 @@ impl PositiveMps {
         Self::chain(&sites, &pairs, boundary)
     }
 
-    /// Any chain or ring with nearest-neighbour weights, given by their logarithms: `sites[j][a] = u_j(a)` and
-    /// `pairs[j][[a, b]] = v_j(a, b)` between sites `j` and `j + 1`, the last of a ring between the last site and the first. Local
-    /// dimensions may differ; −∞ forbids a state or a pair.
+    /// Any chain or ring with nearest-neighbour weights, given by their logarithms: `sites[j][a] = u_j(a)`
+    /// and `pairs[j][[a, b]] = v_j(a, b)` between sites `j` and `j + 1`, the last of a ring between the last
+    /// site and the first. Local dimensions may differ; −∞ forbids a state or a pair.
     ///
     /// `log Z` in nats is [`PositiveMps::log_z`]. Bond dimension and cost as the module says.
     ///
     /// # Errors
-    /// [`Error::SiteCount`] for no sites; [`Error::Parameter`] for a site without states or with more than 256; [`Error::Shape`] for the
-    /// wrong number of pair tables or a table of the wrong shape; [`Error::NotFinite`] for NaN or +∞; [`Error::ZeroWeight`] when no
-    /// configuration is allowed; [`Error::TooLarge`] for tensors beyond 2²⁸ numbers.
+    /// [`Error::SiteCount`] for no sites; [`Error::Parameter`] for a site without states or with more than
+    /// 256; [`Error::Shape`] for the wrong number of pair tables or a table of the wrong shape;
+    /// [`Error::NotFinite`] for NaN or +∞; [`Error::ZeroWeight`] when no configuration is allowed;
+    /// [`Error::TooLarge`] for tensors beyond 2²⁸ numbers.
     pub fn chain(sites: &[Vec<f64>], pairs: &[Array2<f64>], boundary: Boundary) -> Result<Self> {
         check(sites, pairs, boundary)?;
         let n = sites.len();
@@ -105,7 +108,8 @@ impl PositiveMps {
         let mut tensors = Vec::with_capacity(n);
         for j in (0..n).rev() {
             let d = sites[j].len();
-            // Left bond states (k, a) that occur: a single one before the first site, where `k` is not yet chosen.
+            // Left bond states (k, a) that occur: a single one before the first site, where `k` is not yet
+            // chosen.
             let lefts: Vec<(usize, usize)> = match j {
                 0 => vec![(0, 0)],
                 1 => (0..sites[0].len()).map(|a| (if ring { a } else { 0 }, a)).collect(),
@@ -202,7 +206,8 @@ fn check(sites: &[Vec<f64>], pairs: &[Array2<f64>], boundary: Boundary) -> Resul
     Ok(())
 }
 
-/// Turns log-weights into probabilities and returns the logarithm of their sum; zeros and −∞ where nothing is allowed.
+/// Turns log-weights into probabilities and returns the logarithm of their sum; zeros and −∞ where nothing is
+/// allowed.
 fn normalise(law: &mut [f64], site: usize) -> Result<f64> {
     let max = law.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     if max == f64::INFINITY {

@@ -1,7 +1,7 @@
 //! A law with its sites in another order: `P'(x) = P(x_{order[0]}, x_{order[1]}, …)`.
 //!
-//! A matrix product runs along a line; the lattice numbers its sites otherwise. Cost on top of the law: a copy of configurations,
-//! weights and cavities.
+//! A matrix product runs along a line; the lattice numbers its sites otherwise. Cost on top of the law: a
+//! copy of configurations, weights and cavities.
 
 use ndarray::{Array1, Array3, Axis};
 
@@ -19,7 +19,8 @@ use crate::rng::{Stream, Streams};
 /// use tensorjump::tn::Mps;
 /// use tensorjump::{SiteWeights, Model};
 ///
-/// let line = BornMps::new(&Mps::product(&[vec![1.0, 0.0], vec![0.6, 0.8], vec![0.0, 1.0]])?)?; // 0, then 0 or 1, then 1
+/// let factors = [vec![1.0, 0.0], vec![0.6, 0.8], vec![0.0, 1.0]]; // 0, then 0 or 1, then 1
+/// let line = BornMps::new(&Mps::product(&factors)?)?;
 /// let law = Permuted::new(line, vec![2, 0, 1])?;
 /// let log_prob = law.log_prob(array![[1, 1, 0]].view(), &SiteWeights::Uniform)?;
 /// assert!((log_prob[0] - 0.64f64.ln()).abs() < 1e-14);
@@ -37,7 +38,8 @@ impl<M: Target> Permuted<M> {
     /// Puts site `k` of `model` at site `order[k]`.
     ///
     /// # Errors
-    /// [`Error::SiteCount`] for an order of another length, [`Error::Parameter`] for one that is no permutation of `0..sites`.
+    /// [`Error::SiteCount`] for an order of another length, [`Error::Parameter`] for one that is no
+    /// permutation of `0..sites`.
     pub fn new(model: M, order: Vec<usize>) -> Result<Self> {
         let sites = model.dims().len();
         if order.len() != sites {

@@ -1,11 +1,12 @@
 //! Non-negative matrix-product laws: `P(x) = A_1[x_1] ⋯ A_N[x_N] / Z` with entries ≥ 0.
 //!
-//! A hidden-Markov chain with site-dependent matrices. The linear law stays in its class under noise and under site weights, with
-//! the same bond dimension χ (arXiv 2407.11133). Internally the tensors are brought to the gauge `Σ_a A_j[a]·1 = 1`, where all
-//! vectors are probability vectors: chains of 10⁵ sites neither over- nor underflow, and nothing cancels. What one pass cannot hold is
-//! two bond states whose contributions differ by more than 1e±308 (1e±38 in `f32`): the smaller is lost, and a row that would need it
-//! is reported as without evidence, [`Error::ZeroEvidence`], or scored −∞.
-//! Cost a sample and site: plain `χ²` multiply-adds, tilted `(2 + P(guess fails)) χ²` for two states.
+//! A hidden-Markov chain with site-dependent matrices. The linear law stays in its class under noise and
+//! under site weights, with the same bond dimension χ (arXiv 2407.11133). Internally the tensors are brought
+//! to the gauge `Σ_a A_j[a]·1 = 1`, where all vectors are probability vectors: chains of 10⁵ sites neither
+//! over- nor underflow, and nothing cancels. What one pass cannot hold is two bond states whose contributions
+//! differ by more than 1e±308 (1e±38 in `f32`): the smaller is lost, and a row that would need it is reported
+//! as without evidence, [`Error::ZeroEvidence`], or scored −∞. Cost a sample and site: plain `χ²`
+//! multiply-adds, tilted `(2 + P(guess fails)) χ²` for two states.
 
 use std::sync::Arc;
 
@@ -25,11 +26,12 @@ use crate::tn::Mps;
 
 /// A normalised non-negative matrix-product law.
 ///
-/// Invariant: tensors are non-negative and, up to rounding, `Σ_{a,k} A_j[i,a,k] = 1` for every left bond state `i` that can be
-/// reached.
+/// Invariant: tensors are non-negative and, up to rounding, `Σ_{a,k} A_j[i,a,k] = 1` for every left bond
+/// state `i` that can be reached.
 ///
-/// `T` is the precision of the batched products: `f64`, or `f32` (made by [`PositiveMps::single_precision`]) for proposals that are
-/// corrected by an acceptance rule. Log-probabilities are `f64` in both, and draws follow exactly the law that they state.
+/// `T` is the precision of the batched products: `f64`, or `f32` (made by [`PositiveMps::single_precision`])
+/// for proposals that are corrected by an acceptance rule. Log-probabilities are `f64` in both, and draws
+/// follow exactly the law that they state.
 #[derive(Debug, Clone)]
 pub struct PositiveMps<T: Real = f64> {
     mps: Mps,
@@ -42,7 +44,8 @@ impl PositiveMps {
     /// The law proportional to a non-negative matrix-product vector. Cost `O(N d χ²)`.
     ///
     /// # Errors
-    /// [`Error::Negative`] for a negative entry (never clipped), [`Error::ZeroWeight`] when the sum over configurations vanishes.
+    /// [`Error::Negative`] for a negative entry (never clipped), [`Error::ZeroWeight`] when the sum over
+    /// configurations vanishes.
     pub fn new(mps: &Mps) -> Result<Self> {
         Self::normalised(mps)
     }
@@ -87,7 +90,8 @@ impl PositiveMps {
                 Some(*n)
             })
             .collect();
-        // The table sits at the first site whose prefix reaches half of the total; prefixes are counted up to it, suffixes after.
+        // The table sits at the first site whose prefix reaches half of the total; prefixes are counted up to
+        // it, suffixes after.
         let middle = prefix.iter().position(|&p| p * p >= size).unwrap_or(0);
         let tensors = (0..dims.len()).map(|j| {
             let (d, left, right) = (dims[j], prefix[j] / dims[j], size / prefix[j]);
@@ -114,17 +118,18 @@ impl PositiveMps {
         Self::new(&Mps::random_positive(dims, bond, stream)?)
     }
 
-    /// The same law with batched products in single precision: about twice as fast, within about 1e-6 a site of this law.
+    /// The same law with batched products in single precision: about twice as fast, within about 1e-6 a site
+    /// of this law.
     ///
-    /// Weights below 1e-38 of the largest of their site vanish in single precision; a row left with nothing is
-    /// [`Error::ZeroEvidence`].
+    /// Weights below 1e-38 of the largest of their site vanish in single precision; a row left with nothing
+    /// is [`Error::ZeroEvidence`].
     pub fn single_precision(&self) -> PositiveMps<f32> {
         self.with_precision()
     }
 }
 
-/// Tensors with `Σ_{a,k} A_j[i,a,k] = 1` for every reachable `i`, and the logarithm of the sum over configurations (without the
-/// scale of the input).
+/// Tensors with `Σ_{a,k} A_j[i,a,k] = 1` for every reachable `i`, and the logarithm of the sum over
+/// configurations (without the scale of the input).
 fn markov_gauge(mps: &Mps) -> Result<(Vec<Array3<f64>>, f64)> {
     let mut right = Array1::ones(1);
     let mut log_norm = 0.0;
@@ -188,8 +193,8 @@ impl<T: Real> PositiveMps<T> {
         &self.marginals
     }
 
-    /// The law proportional to `P(x) ∏_j w_j(x_j)`, weights of shape `(sites, d_max)`: same bond dimension. Its
-    /// [`PositiveMps::log_z`] is the log-evidence.
+    /// The law proportional to `P(x) ∏_j w_j(x_j)`, weights of shape `(sites, d_max)`: same bond dimension.
+    /// Its [`PositiveMps::log_z`] is the log-evidence.
     ///
     /// # Errors
     /// Weights of the wrong shape, negative or not finite; [`Error::ZeroEvidence`] where nothing is left.

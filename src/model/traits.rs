@@ -37,7 +37,8 @@ pub trait Target: Send + Sync {
 
 /// A normalised law `q(·|w)`, sampled site by site.
 pub trait Model: Target {
-    /// Draws `n` configurations of the plain law, with their log-probabilities: [`Model::sample`] under [`SiteWeights::Uniform`].
+    /// Draws `n` configurations of the plain law, with their log-probabilities: [`Model::sample`] under
+    /// [`SiteWeights::Uniform`].
     ///
     /// # Errors
     /// As [`Model::sample`].
@@ -53,8 +54,9 @@ pub trait Model: Target {
         self.log_prob_given(x, &SiteWeights::Uniform)
     }
 
-    /// An endless iterator over single draws `(x, log q)`, made `ahead` at a time: a loop over one configuration pays what a batch
-    /// pays a row. Draw `i` is row `i` of [`Model::draw`] with the same `streams`, whatever `ahead` is.
+    /// An endless iterator over single draws `(x, log q)`, made `ahead` at a time: a loop over one
+    /// configuration pays what a batch pays a row. Draw `i` is row `i` of [`Model::draw`] with the same
+    /// `streams`, whatever `ahead` is.
     ///
     /// A disconnected proposal knows `log q` of the present configuration from when it was drawn: accept with
     /// `min(1, π(x')/π(x) · q(x)/q(x'))`.
@@ -70,21 +72,23 @@ pub trait Model: Target {
 
     /// Draws `n` configurations from `q(·|w)`, with their log-probabilities.
     ///
-    /// Row `i` uses stream `i` of `streams` (domain `"model"`). A form of `w` with rows fixes the number of samples.
+    /// Row `i` uses stream `i` of `streams` (domain `"model"`). A form of `w` with rows fixes the number of
+    /// samples.
     ///
     /// # Errors
-    /// Weights of the wrong shape, negative or not finite; [`Error::ZeroEvidence`] naming the first row whose weights exclude
-    /// every configuration.
+    /// Weights of the wrong shape, negative or not finite; [`Error::ZeroEvidence`] naming the first row whose
+    /// weights exclude every configuration.
     fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples>;
 
-    /// Log-probability of each configuration under the law that [`Model::sample`] draws from, bit for bit what the draw
-    /// returns; −∞ where `q(x|w) = 0`.
+    /// Log-probability of each configuration under the law that [`Model::sample`] draws from, bit for bit
+    /// what the draw returns; −∞ where `q(x|w) = 0`.
     ///
     /// # Errors
     /// As [`Model::sample`], and configurations of the wrong shape or out of range.
     fn log_prob_given(&self, x: Configs<'_>, w: &SiteWeights<'_>) -> Result<Array1<f64>>;
 
-    /// New draws from `q(·|w)`, and the scores of `old`, under one set of environments: what the Monte Carlo rule needs.
+    /// New draws from `q(·|w)`, and the scores of `old`, under one set of environments: what the Monte Carlo
+    /// rule needs.
     ///
     /// # Errors
     /// As [`Model::log_prob_given`].
@@ -93,14 +97,15 @@ pub trait Model: Target {
 
 /// A model closed under tilting: it is the law it says, to rounding.
 pub trait ExactModel: Model {
-    /// `log Σ_x P(x) ∏_j w_j(x_j)` in nats, shape `(samples,)` (one entry where `w` has no rows); −∞ where the sum is zero.
+    /// `log Σ_x P(x) ∏_j w_j(x_j)` in nats, shape `(samples,)` (one entry where `w` has no rows); −∞ where
+    /// the sum is zero.
     ///
     /// # Errors
     /// Weights of the wrong shape, negative or not finite.
     fn log_evidence(&self, w: &SiteWeights<'_>) -> Result<Array1<f64>>;
 
-    /// Cavity marginals `c_j(a) ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} w_i(x_i)`, normalised over `a`, shape `(samples, sites, d_max)`,
-    /// padding zero. The weight of site `j` itself does not enter.
+    /// Cavity marginals `c_j(a) ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} w_i(x_i)`, normalised over `a`, shape
+    /// `(samples, sites, d_max)`, padding zero. The weight of site `j` itself does not enter.
     ///
     /// A row without evidence has cavities as long as every site has one: weights `(1, 0)` and `(0, 1)` on
     /// the law of two equal spins exclude both configurations, yet either spin has a cavity.
@@ -159,7 +164,8 @@ impl<P: Deref<Target: ExactModel> + Send + Sync> ExactModel for P {
     }
 }
 
-/// Single draws of a model, made a batch ahead: see [`Model::draws`]. The model may be owned, borrowed or shared.
+/// Single draws of a model, made a batch ahead: see [`Model::draws`]. The model may be owned, borrowed or
+/// shared.
 ///
 /// ```
 /// use tensorjump::{Model, Streams, model::{Boundary, PositiveMps}};
@@ -204,7 +210,8 @@ impl<M: Model> DrawAhead<M> {
     /// Writes the next configuration into `x`, length `sites`, and returns its log-probability in nats.
     ///
     /// # Errors
-    /// [`Error::SiteCount`] for a slice of another length; errors of the model, after which the same draw is tried again.
+    /// [`Error::SiteCount`] for a slice of another length; errors of the model, after which the same draw is
+    /// tried again.
     pub fn next_into(&mut self, x: &mut [u8]) -> Result<f64> {
         let sites = self.model.dims().len();
         if x.len() != sites {

@@ -67,8 +67,8 @@ impl SiteWeights<'_> {
     /// Checks shapes, signs and the number of rows against a model.
     ///
     /// # Errors
-    /// [`Error::SiteCount`], [`Error::SampleCount`] (when the form has rows and `samples` is given), [`Error::Shape`],
-    /// [`Error::NotFinite`], [`Error::Negative`], [`Error::StateOutOfRange`].
+    /// [`Error::SiteCount`], [`Error::SampleCount`] (when the form has rows and `samples` is given),
+    /// [`Error::Shape`], [`Error::NotFinite`], [`Error::Negative`], [`Error::StateOutOfRange`].
     pub fn check(&self, dims: &[usize], samples: Option<usize>) -> Result<()> {
         let sites = dims.len();
         let d_max = dims.iter().copied().max().unwrap_or(0);

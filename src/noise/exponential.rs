@@ -1,18 +1,21 @@
 //! `exp(τQ)` of a rate matrix without cancellation: uniformisation with scaling and squaring.
 //!
-//! With `λ = max_a |Q[a, a]|` the matrix `U = I + Q/λ` is stochastic and `exp(hQ) = e^{−λh} Σ_n (λh)ⁿ Uⁿ/n!` has non-negative terms only.
-//! The series is used at `λh ≤ 1/2`, then squared. Rows are brought back to sum one after each product, so that rounding moves
-//! entries by relative amounts and nothing leaks, however large `τ` is. Cost: about `17 + log₂(λτ)` products of `d × d` matrices.
+//! With `λ = max_a |Q[a, a]|` the matrix `U = I + Q/λ` is stochastic and `exp(hQ) = e^{−λh} Σ_n (λh)ⁿ Uⁿ/n!`
+//! has non-negative terms only. The series is used at `λh ≤ 1/2`, then squared. Rows are brought back to sum
+//! one after each product, so that rounding moves entries by relative amounts and nothing leaks, however
+//! large `τ` is. Cost: about `17 + log₂(λτ)` products of `d × d` matrices.
 
 use ndarray::Array2;
 use ndarray::linalg::general_mat_mul;
 
 use crate::error::{Error, Result};
 
-/// Squarings after which any rate of a double-precision matrix has equilibrated: the exponent range of f64 is 2⁻¹⁰⁷⁴ to 2¹⁰²⁴.
+/// Squarings after which any rate of a double-precision matrix has equilibrated: the exponent range of f64 is
+/// 2⁻¹⁰⁷⁴ to 2¹⁰²⁴.
 const MAX_SQUARINGS: i32 = 2200;
 
-/// `exp(elapsed · Q)` for a valid rate matrix; all entries non-negative, rows sum to one to rounding. `elapsed` may be ∞.
+/// `exp(elapsed · Q)` for a valid rate matrix; all entries non-negative, rows sum to one to rounding.
+/// `elapsed` may be ∞.
 ///
 /// # Errors
 /// [`Error::Parameter`] where `λτ` overflows at a finite time: slow rates need not have equilibrated then.
@@ -52,7 +55,8 @@ pub(super) fn exponential(q: &Array2<f64>, elapsed: f64) -> Result<Array2<f64>> 
     Ok(kernel)
 }
 
-/// Largest matrix that is multiplied by plain loops: below it they are faster than a call of a matrix product.
+/// Largest matrix that is multiplied by plain loops: below it they are faster than a call of a matrix
+/// product.
 const SMALL: usize = 12;
 
 /// `out = a b` without a new allocation.

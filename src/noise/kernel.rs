@@ -19,27 +19,31 @@ pub struct Kernel {
     dims_in: Vec<usize>,
     dims_out: Vec<usize>,
     tables: Array3<f64>,
-    /// Cumulative laws without their last entries, row-major `(sites, d_in_max, d_out_max − 1)`: a draw is the number of thresholds ≤ u.
+    /// Cumulative laws without their last entries, row-major `(sites, d_in_max, d_out_max − 1)`: a draw is
+    /// the number of thresholds ≤ u.
     thresholds: Vec<f64>,
 }
 
-/// Rows of a kernel must sum to one to this accuracy: a sum of 256 rounded terms is off by at most 256 × 2⁻⁵³ ≈ 3e-14; a
-/// matrix exponential by some 1e-13.
+/// Rows of a kernel must sum to one to this accuracy: a sum of 256 rounded terms is off by at most 256 × 2⁻⁵³
+/// ≈ 3e-14; a matrix exponential by some 1e-13.
 const ROW_SUM_TOLERANCE: f64 = 1e-12;
 
 /// Site draws below which a batch is not worth another thread.
 const DRAWS_PER_TASK: usize = 1 << 13;
 
 impl Kernel {
-    /// Builds from one `d_in × d_out` table a site, element `[a, b] = P(b | a)`. Rows are renormalised to rounding.
+    /// Builds from one `d_in × d_out` table a site, element `[a, b] = P(b | a)`. Rows are renormalised to
+    /// rounding.
     ///
     /// # Errors
-    /// No sites, an empty table or one over 256 states, entries negative or not finite, a row that does not sum to one.
+    /// No sites, an empty table or one over 256 states, entries negative or not finite, a row that does not
+    /// sum to one.
     pub fn new(tables: &[Array2<f64>]) -> Result<Self> {
         Self::from_classes(tables, &(0..tables.len()).collect::<Vec<_>>())
     }
 
-    /// Builds from distinct tables and the table that each site uses; each table is checked once. Errors name the first site of a table.
+    /// Builds from distinct tables and the table that each site uses; each table is checked once. Errors name
+    /// the first site of a table.
     pub(super) fn from_classes(tables: &[Array2<f64>], class_of: &[usize]) -> Result<Self> {
         if class_of.is_empty() {
             return Err(Error::SiteCount { expected: 1, got: 0 });
@@ -121,7 +125,8 @@ impl Kernel {
         self.tables.slice(s![site, ..self.dims_in[site], ..self.dims_out[site]])
     }
 
-    /// Noise: draws `y ~ K(x, ·)` for each row of `x`, shape `(samples, sites)`. Row `i` uses stream `i` of the domain `"noise"`.
+    /// Noise: draws `y ~ K(x, ·)` for each row of `x`, shape `(samples, sites)`. Row `i` uses stream `i` of
+    /// the domain `"noise"`.
     ///
     /// # Errors
     /// Configurations of the wrong shape or out of range.
@@ -169,7 +174,8 @@ impl Kernel {
         Ok(x.outer_iter().zip(y.outer_iter()).map(score).collect())
     }
 
-    /// The likelihood of observed configurations, `w_j(a) = K_j(a → y_j)`, as site weights for a model of the clean law.
+    /// The likelihood of observed configurations, `w_j(a) = K_j(a → y_j)`, as site weights for a model of the
+    /// clean law.
     pub fn likelihood<'a>(&'a self, y: Configs<'a>) -> SiteWeights<'a> {
         SiteWeights::Observed { tables: self.tables.view(), dims_in: &self.dims_in, dims_out: &self.dims_out, y }
     }
@@ -199,8 +205,8 @@ fn normalised(table: &Array2<f64>, site: impl Fn() -> usize) -> Result<Array2<f6
     Ok(table)
 }
 
-/// Cumulative laws without the last entry; one from the last possible state on, so that a gap left by rounding is never drawn as an
-/// impossible state.
+/// Cumulative laws without the last entry; one from the last possible state on, so that a gap left by
+/// rounding is never drawn as an impossible state.
 fn thresholds(table: &Array2<f64>) -> Array2<f64> {
     let (d_in, d_out) = table.dim();
     let mut thresholds = Array2::ones((d_in, d_out - 1));

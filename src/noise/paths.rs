@@ -1,8 +1,9 @@
 //! Forward simulation of jump paths, exactly.
 //!
-//! In the time `τ(t) = ∫β` the process is homogeneous: a site in state `a` waits an exponential time of rate `−Q[a, a]`, then jumps to `b`
-//! with probability `Q[a, b] / −Q[a, a]` (Gillespie 1976). The schedule maps the times back. Sites are independent, so each is simulated
-//! on its own and the jumps are sorted: cost `O(N + J log J)` for `J` jumps.
+//! In the time `τ(t) = ∫β` the process is homogeneous: a site in state `a` waits an exponential time of rate
+//! `−Q[a, a]`, then jumps to `b` with probability `Q[a, b] / −Q[a, a]` (Gillespie 1976). The schedule maps
+//! the times back. Sites are independent, so each is simulated on its own and the jumps are sorted: cost
+//! `O(N + J log J)` for `J` jumps.
 
 use ndarray::{Array1, Array2, ArrayView1, Axis};
 use rand::RngExt;
@@ -60,10 +61,12 @@ impl JumpRates {
 }
 
 impl Noise {
-    /// Draws the path from `x` at time `s` to time `t`, states of `x` from the alphabet of time `s` ([`Noise::dims_at`]).
+    /// Draws the path from `x` at time `s` to time `t`, states of `x` from the alphabet of time `s`
+    /// ([`Noise::dims_at`]).
     ///
     /// # Errors
-    /// Configurations of the wrong shape or out of range; times as [`Noise::kernel`], and [`Error::Parameter`] for an infinite `t`.
+    /// Configurations of the wrong shape or out of range; times as [`Noise::kernel`], and
+    /// [`Error::Parameter`] for an infinite `t`.
     pub fn path(&self, x: ArrayView1<'_, u8>, s: f64, t: f64, stream: &mut Stream) -> Result<Path> {
         check_configs(x.insert_axis(Axis(0)), self.dims_at(s))?;
         let elapsed = self.finite_elapsed(s, t)?;

@@ -77,15 +77,16 @@ impl Noise {
         if t == 0.0 { self.dims_in() } else { self.dims_out() }
     }
 
-    /// The law of the noise from time `s` to `t ≥ s` (`t = ∞` allowed) from the alphabet of time `s`: clean configurations at `s = 0`,
-    /// noised ones at `s > 0`; always to noised ones. `kernel(0, s)` followed by `kernel(s, t)` is `kernel(0, t)`.
+    /// The law of the noise from time `s` to `t ≥ s` (`t = ∞` allowed) from the alphabet of time `s`: clean
+    /// configurations at `s = 0`, noised ones at `s > 0`; always to noised ones. `kernel(0, s)` followed by
+    /// `kernel(s, t)` is `kernel(0, t)`.
     ///
-    /// Cost: one matrix exponential (`O(d³)` times the logarithm of the elapsed time) for each distinct rate matrix, closed forms where
-    /// they exist, and a copy of the table for each site.
+    /// Cost: one matrix exponential (`O(d³)` times the logarithm of the elapsed time) for each distinct rate
+    /// matrix, closed forms where they exist, and a copy of the table for each site.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for times that are negative or NaN, or where a rate times a finite time overflows;
-    /// [`Error::TimeOrder`] for `s > t`; errors of a user-given schedule.
+    /// [`Error::Parameter`] for times that are negative or NaN, or where a rate times a finite time
+    /// overflows; [`Error::TimeOrder`] for `s > t`; errors of a user-given schedule.
     pub fn kernel(&self, s: f64, t: f64) -> Result<Kernel> {
         self.build(s, t, s == 0.0)
     }
@@ -117,7 +118,8 @@ impl Noise {
     /// The rate matrix of a site at time `t`, `β(t) Q_j`, between noised states, in inverse time.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a site out of range or a time that is negative or NaN; errors of a user-given schedule.
+    /// [`Error::Parameter`] for a site out of range or a time that is negative or NaN; errors of a user-given
+    /// schedule.
     pub fn rate_matrix(&self, site: usize, t: f64) -> Result<Array2<f64>> {
         if site >= self.sites() {
             return Err(Error::parameter("site", site, "below the number of sites"));

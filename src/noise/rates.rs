@@ -7,13 +7,14 @@ use ndarray::Array2;
 use super::exponential::exponential;
 use crate::error::{Error, Result};
 
-/// Rows of a rate matrix must sum to zero to this fraction of its largest rate: a sum of 256 rounded rates is off by at most
-/// 256 × 2⁻⁵³ ≈ 3e-14 of it.
+/// Rows of a rate matrix must sum to zero to this fraction of its largest rate: a sum of 256 rounded rates is
+/// off by at most 256 × 2⁻⁵³ ≈ 3e-14 of it.
 const ROW_SUM_TOLERANCE: f64 = 1e-12;
 
 /// One rate matrix a site, in inverse time; equal matrices are stored, and exponentiated, once.
 ///
-/// Invariant: rates between different states are finite and non-negative. A site that can be masked has one state more after the noise.
+/// Invariant: rates between different states are finite and non-negative. A site that can be masked has one
+/// state more after the noise.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Rates {
     classes: Vec<Generator>,
@@ -139,9 +140,10 @@ impl Rates {
     /// Any rate matrices, one `d × d` matrix a site.
     ///
     /// # Errors
-    /// [`Error::SiteCount`] for no sites; [`Error::Shape`] for a matrix that is not square; [`Error::NotFinite`];
-    /// [`Error::Negative`] for a negative rate between different states; [`Error::NotStochastic`] for a row that does not sum to
-    /// zero to 1e-12 of the largest rate of its matrix; [`Error::Parameter`] for dimensions outside 1..=256.
+    /// [`Error::SiteCount`] for no sites; [`Error::Shape`] for a matrix that is not square;
+    /// [`Error::NotFinite`]; [`Error::Negative`] for a negative rate between different states;
+    /// [`Error::NotStochastic`] for a row that does not sum to zero to 1e-12 of the largest rate of its
+    /// matrix; [`Error::Parameter`] for dimensions outside 1..=256.
     pub fn new(matrices: Vec<Array2<f64>>) -> Result<Self> {
         for (site, q) in matrices.iter().enumerate() {
             let d = q.nrows();
@@ -168,7 +170,8 @@ impl Rates {
     /// Uniform noise, `Q = γ(11ᵀ/d − I)`: at rate γ a site forgets its state and takes any of its `d` states.
     ///
     /// # Errors
-    /// [`Error::SiteCount`] for no sites; [`Error::Parameter`] for γ negative or not finite, or dimensions outside 1..=256.
+    /// [`Error::SiteCount`] for no sites; [`Error::Parameter`] for γ negative or not finite, or dimensions
+    /// outside 1..=256.
     pub fn uniform(dims: &[usize], gamma: f64) -> Result<Self> {
         check_rate("gamma", gamma)?;
         Self::from_generators(dims.iter().map(|&d| Generator::Uniform { d, gamma }))
@@ -185,17 +188,19 @@ impl Rates {
         Self::from_generators((0..sites).map(|_| Generator::Flip { up, down }))
     }
 
-    /// Absorbing noise: each site with states `0..d` is masked (state `d`) at rate γ and stays so. Kernels from clean configurations
-    /// are rectangular, `d × (d + 1)`.
+    /// Absorbing noise: each site with states `0..d` is masked (state `d`) at rate γ and stays so. Kernels
+    /// from clean configurations are rectangular, `d × (d + 1)`.
     ///
     /// # Errors
-    /// [`Error::SiteCount`] for no sites; [`Error::Parameter`] for γ negative or not finite, or dimensions outside 1..=255.
+    /// [`Error::SiteCount`] for no sites; [`Error::Parameter`] for γ negative or not finite, or dimensions
+    /// outside 1..=255.
     pub fn mask(dims: &[usize], gamma: f64) -> Result<Self> {
         check_rate("gamma", gamma)?;
         Self::from_generators(dims.iter().map(|&d| Generator::Mask { d, gamma }))
     }
 
-    /// The same rates on the listed sites and none elsewhere: there the kernel is the identity, without a mask symbol.
+    /// The same rates on the listed sites and none elsewhere: there the kernel is the identity, without a
+    /// mask symbol.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a site out of range.
@@ -214,7 +219,8 @@ impl Rates {
     /// The rates of each site multiplied by a factor of its own, length `sites`.
     ///
     /// # Errors
-    /// [`Error::SiteCount`]; [`Error::Parameter`] for a factor that is negative or not finite, or that makes a rate infinite.
+    /// [`Error::SiteCount`]; [`Error::Parameter`] for a factor that is negative or not finite, or that makes
+    /// a rate infinite.
     pub fn scaled(&self, factors: &[f64]) -> Result<Self> {
         if factors.len() != self.sites() {
             return Err(Error::SiteCount { expected: self.sites(), got: factors.len() });

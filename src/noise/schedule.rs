@@ -1,6 +1,7 @@
 //! Schedules `β(t) ≥ 0` with their exact integral `τ(t) = ∫_0^t β`.
 //!
-//! Differences `τ(t) − τ(s)` are formed without cancellation, so that kernels over short steps keep their relative accuracy.
+//! Differences `τ(t) − τ(s)` are formed without cancellation, so that kernels over short steps keep their
+//! relative accuracy.
 
 use std::fmt;
 use std::sync::Arc;
@@ -69,7 +70,8 @@ impl Schedule {
     /// `β(t) = β_0 + (β_1 − β_0) t/T` up to the horizon `T`, then `β_1`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for `β_0` or `β_1` negative or not finite, or a horizon that is not positive and finite.
+    /// [`Error::Parameter`] for `β_0` or `β_1` negative or not finite, or a horizon that is not positive and
+    /// finite.
     pub fn linear(beta0: f64, beta1: f64, horizon: f64) -> Result<Self> {
         require(beta0 >= 0.0, "beta0", beta0, "finite and not negative")?;
         require(beta1 >= 0.0, "beta1", beta1, "finite and not negative")?;
@@ -88,7 +90,8 @@ impl Schedule {
         Ok(Schedule(Form::Geometric { beta0, beta1, horizon }))
     }
 
-    /// Any `β(t)` with its integral `τ(t) = ∫_0^t β`, both given; that they belong together is the user's to see to.
+    /// Any `β(t)` with its integral `τ(t) = ∫_0^t β`, both given; that they belong together is the user's to
+    /// see to.
     ///
     /// # Errors
     /// [`Error::Parameter`] where `τ(0)` is not zero.
@@ -103,7 +106,8 @@ impl Schedule {
     /// `β(t)`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a time that is negative or NaN, or a user's `β(t)` that is negative or not finite.
+    /// [`Error::Parameter`] for a time that is negative or NaN, or a user's `β(t)` that is negative or not
+    /// finite.
     pub fn rate(&self, t: f64) -> Result<f64> {
         check_time("t", t)?;
         Ok(match &self.0 {
@@ -124,11 +128,12 @@ impl Schedule {
         self.elapsed(0.0, t)
     }
 
-    /// `∫_s^t β`, dimensionless; `t = ∞` gives ∞ or, where `β` vanishes at late times, what was collected before.
+    /// `∫_s^t β`, dimensionless; `t = ∞` gives ∞ or, where `β` vanishes at late times, what was collected
+    /// before.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a time that is negative or NaN or `s` infinite, or for a user's integral that is NaN or decreases;
-    /// [`Error::TimeOrder`] for `s > t`.
+    /// [`Error::Parameter`] for a time that is negative or NaN or `s` infinite, or for a user's integral that
+    /// is NaN or decreases; [`Error::TimeOrder`] for `s > t`.
     pub fn elapsed(&self, s: f64, t: f64) -> Result<f64> {
         check_time("s", s)?;
         check_time("t", t)?;
@@ -149,8 +154,8 @@ impl Schedule {
         }
     }
 
-    /// The time in `[s, until]` at which `∫_s^t β` reaches `elapsed`: the inverse of [`Schedule::elapsed`] in its second argument; by
-    /// bisection for user-given schedules.
+    /// The time in `[s, until]` at which `∫_s^t β` reaches `elapsed`: the inverse of [`Schedule::elapsed`] in
+    /// its second argument; by bisection for user-given schedules.
     ///
     /// # Errors
     /// As [`Schedule::elapsed`]; [`Error::Parameter`] for `elapsed` negative, NaN or not reached by `until`.

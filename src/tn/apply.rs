@@ -1,6 +1,7 @@
 //! Operators on vectors and on operators, in the row convention `(pK)(y) = Σ_x p(x) K(x, y)`.
 //!
-//! Bond dimensions multiply: `χ D` exactly, at O(N d² χ² D²) multiply-adds; a compressed product costs O(N d² (χ D)³) more.
+//! Bond dimensions multiply: `χ D` exactly, at O(N d² χ² D²) multiply-adds; a compressed product costs O(N d²
+//! (χ D)³) more.
 
 use ndarray::{Array3, Array4};
 
@@ -42,7 +43,8 @@ impl Mpo {
         self.apply(p)?.compress(truncation)
     }
 
-    /// The matrix product `self · other`: first `self`, then `other`, for a row vector. Bond dimensions multiply.
+    /// The matrix product `self · other`: first `self`, then `other`, for a row vector. Bond dimensions
+    /// multiply.
     ///
     /// # Errors
     /// The outputs of `self` are not the inputs of `other`.

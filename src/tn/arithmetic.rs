@@ -1,4 +1,5 @@
-//! Sums and multiples. A sum has the sum of the bond dimensions and needs no arithmetic on entries: block-diagonal tensors.
+//! Sums and multiples. A sum has the sum of the bond dimensions and needs no arithmetic on entries:
+//! block-diagonal tensors.
 
 use ndarray::{Array3, s};
 
@@ -10,8 +11,9 @@ use crate::error::{Error, Result};
 use crate::linalg::scale_by_power;
 
 impl Mps {
-    /// The sum of two vectors; bond dimensions add. Exact where the scales agree: otherwise the smaller scale is spread over
-    /// the sites as powers of two. Where a tensor of one vector is all zeros, the sum is the other vector.
+    /// The sum of two vectors; bond dimensions add. Exact where the scales agree: otherwise the smaller scale
+    /// is spread over the sites as powers of two. Where a tensor of one vector is all zeros, the sum is the
+    /// other vector.
     ///
     /// # Errors
     /// Different local dimensions.
@@ -76,7 +78,8 @@ fn has_zero_tensor(v: &Mps) -> bool {
 fn direct_sum(large: &Mps, small: &Mps) -> Mps {
     let n = large.sites();
     let (power, rest) = power_and_rest(small.log_scale() - large.log_scale());
-    // The difference of scales may be far below e^{−700} while both vectors have the same size: one site could not hold it.
+    // The difference of scales may be far below e^{−700} while both vectors have the same size: one site
+    // could not hold it.
     let share = |j: usize| (power as i128 * j as i128 / n as i128) as i64;
     let tensor = |j: usize| {
         let (a, mut b) = (&large.tensors()[j], small.tensors()[j].clone());

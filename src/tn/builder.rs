@@ -1,17 +1,18 @@
 //! Operators from sums of local terms, by a finite-state construction.
 //!
-//! Read from left to right, a sum `Σ_t h_t` of terms on contiguous sites is the set of paths of an automaton: state *ready*
-//! (identity so far), one group of states inside each term, state *done* (identity from here on). Each term is split exactly
-//! into a train of its own, and tensor `j` collects
+//! Read from left to right, a sum `Σ_t h_t` of terms on contiguous sites is the set of paths of an automaton:
+//! state *ready* (identity so far), one group of states inside each term, state *done* (identity from here
+//! on). Each term is split exactly into a train of its own, and tensor `j` collects
 //!
 //! ```text
 //! ready → ready: 1     ready → done: terms on j alone     ready → t: first tensor of t
 //! done → done: 1       t → t: middle tensors              t → done: last tensor
 //! ```
 //!
-//! States that repeat others up to a factor, or that lead nowhere, are then merged (deparallelisation, Hubig, McCulloch,
-//! Schollwöck, arXiv 1611.02498): no singular values, so entries of very different size survive and translation-invariant sums
-//! get the bond dimension written in textbooks. Cost: linear in the number of sites.
+//! States that repeat others up to a factor, or that lead nowhere, are then merged (deparallelisation, Hubig,
+//! McCulloch, Schollwöck, arXiv 1611.02498): no singular values, so entries of very different size survive
+//! and translation-invariant sums get the bond dimension written in textbooks. Cost: linear in the number of
+//! sites.
 
 use std::collections::BTreeMap;
 
@@ -24,8 +25,8 @@ use crate::linalg::matmul;
 
 /// A term of a sum of local operators: `matrix` acts on the sites `first..first + k`.
 ///
-/// The matrix is square of size `∏ d` over those sites; its indices are row-major with the first site most significant, rows
-/// are inputs.
+/// The matrix is square of size `∏ d` over those sites; its indices are row-major with the first site most
+/// significant, rows are inputs.
 #[derive(Debug, Clone, PartialEq)]
 pub struct LocalTerm {
     /// First site that the term acts on.
@@ -35,12 +36,12 @@ pub struct LocalTerm {
 }
 
 impl Mpo {
-    /// The sum of local terms, log-scale 0. The number of sites of a term follows from the size of its matrix; terms on the
-    /// same sites are summed first. No terms give the zero operator.
+    /// The sum of local terms, log-scale 0. The number of sites of a term follows from the size of its
+    /// matrix; terms on the same sites are summed first. No terms give the zero operator.
     ///
     /// # Errors
-    /// No sites, a local dimension outside 1..=256, a matrix whose size is not `∏ d` over sites from `first` on, entries not
-    /// finite.
+    /// No sites, a local dimension outside 1..=256, a matrix whose size is not `∏ d` over sites from `first`
+    /// on, entries not finite.
     pub fn from_local_terms(dims: &[usize], terms: &[LocalTerm]) -> Result<Mpo> {
         dims.iter().try_for_each(|&d| check_dim(d))?;
         if dims.is_empty() {
@@ -134,10 +135,11 @@ fn split_term(matrix: &Array2<f64>, dims: &[usize]) -> Vec<Array4<f64>> {
     tensors
 }
 
-/// Interpolative decomposition `M = C R` with `R` a smallest set of rows of `M`, by elimination with full pivoting.
+/// Interpolative decomposition `M = C R` with `R` a smallest set of rows of `M`, by elimination with full
+/// pivoting.
 ///
-/// Rows of `M` enter `R` unchanged and `C` is the identity on them, so operators with few distinct entries stay exact. What is
-/// left after the elimination counts as zero below 10⁻¹⁵ of the largest entry a step.
+/// Rows of `M` enter `R` unchanged and `C` is the identity on them, so operators with few distinct entries
+/// stay exact. What is left after the elimination counts as zero below 10⁻¹⁵ of the largest entry a step.
 fn row_basis(m: Array2<f64>) -> (Array2<f64>, Array2<f64>) {
     let (rows, cols) = m.dim();
     let mut rest = m.clone();
@@ -165,7 +167,8 @@ fn row_basis(m: Array2<f64>) -> (Array2<f64>, Array2<f64>) {
     if pivots.is_empty() {
         return (Array2::zeros((rows, 1)), Array2::zeros((1, cols)));
     }
-    // M = L U with L = [factors]; with U = L_pivots⁻¹ R, C = L L_pivots⁻¹, and L_pivots is unit lower triangular.
+    // M = L U with L = [factors]; with U = L_pivots⁻¹ R, C = L L_pivots⁻¹, and L_pivots is unit lower
+    // triangular.
     let rank = pivots.len();
     let mut c = Array2::from_shape_fn((rows, rank), |(i, k)| factors[k][i]);
     let triangle = c.select(ndarray::Axis(0), &pivots);
@@ -206,7 +209,8 @@ fn merge_states(tensors: &mut [Array4<f64>]) {
     }
 }
 
-/// The rows of `m` up to multiples: indices of those kept, and `T` with `m = T m[kept]`; none when all are kept.
+/// The rows of `m` up to multiples: indices of those kept, and `T` with `m = T m[kept]`; none when all are
+/// kept.
 fn parallel(m: ArrayView2<'_, f64>) -> Option<(Vec<usize>, Array2<f64>)> {
     let mut kept: Vec<usize> = Vec::new();
     let mut multiples = Vec::with_capacity(m.nrows());
@@ -232,7 +236,8 @@ fn parallel(m: ArrayView2<'_, f64>) -> Option<(Vec<usize>, Array2<f64>)> {
     Some((kept, transfer))
 }
 
-/// The factor `f` with `row = f · basis`, entry by entry to four roundings; none when there is no such factor.
+/// The factor `f` with `row = f · basis`, entry by entry to four roundings; none when there is no such
+/// factor.
 fn multiple(row: ArrayView1<'_, f64>, basis: ArrayView1<'_, f64>) -> Option<f64> {
     let mut factor = 0.0;
     for (&v, &b) in row.iter().zip(basis) {

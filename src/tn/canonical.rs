@@ -1,8 +1,8 @@
 //! Canonical forms: `v = ‖v‖ · (left isometries) C (right isometries)`, with `‖C‖_F = 1` at the centre.
 //!
-//! Left isometry: `Σ_{l,a} A[l,a,r] A[l,a,r′] = δ_{rr′}`; right isometry: `Σ_{a,r} A[l,a,r] A[l′,a,r] = δ_{ll′}`. The norm is
-//! `e^{log_scale}`. By QR, O(N d χ³); bonds shrink where the tensors next to them do not span them.
-//! Reference: arXiv 1008.3477 §4.4.
+//! Left isometry: `Σ_{l,a} A[l,a,r] A[l,a,r′] = δ_{rr′}`; right isometry:
+//! `Σ_{a,r} A[l,a,r] A[l′,a,r] = δ_{ll′}`. The norm is `e^{log_scale}`. By QR, O(N d χ³); bonds shrink where
+//! the tensors next to them do not span them. Reference: arXiv 1008.3477 §4.4.
 
 use ndarray::Array3;
 
@@ -14,8 +14,8 @@ use crate::linalg::{matmul, qr, strip};
 
 /// A vector in mixed-canonical form about a centre site.
 ///
-/// Invariant: tensors left of the centre are left isometries, those right of it right isometries, the centre has Frobenius norm
-/// 1, or 0 for the zero vector.
+/// Invariant: tensors left of the centre are left isometries, those right of it right isometries, the centre
+/// has Frobenius norm 1, or 0 for the zero vector.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Canonical {
     tensors: Vec<Array3<f64>>,
@@ -24,7 +24,8 @@ pub struct Canonical {
 }
 
 impl Mps {
-    /// The same vector in canonical form: left-canonical for `centre = N − 1`, right-canonical for `centre = 0`.
+    /// The same vector in canonical form: left-canonical for `centre = N − 1`, right-canonical for
+    /// `centre = 0`.
     ///
     /// # Errors
     /// A centre outside the chain.
@@ -113,7 +114,8 @@ impl Canonical {
     }
 }
 
-/// Makes tensor `j` a left isometry and multiplies the rest into tensor `j + 1`; returns the power of two taken out.
+/// Makes tensor `j` a left isometry and multiplies the rest into tensor `j + 1`; returns the power of two
+/// taken out.
 fn push_right(tensors: &mut [Array3<f64>], j: usize) -> Result<i64> {
     let (l, d, _) = tensors[j].dim();
     let (q, mut r) = qr(left_matrix(&tensors[j]))?;
@@ -124,7 +126,8 @@ fn push_right(tensors: &mut [Array3<f64>], j: usize) -> Result<i64> {
     Ok(e)
 }
 
-/// Makes tensor `j` a right isometry and multiplies the rest into tensor `j − 1`; returns the power of two taken out.
+/// Makes tensor `j` a right isometry and multiplies the rest into tensor `j − 1`; returns the power of two
+/// taken out.
 fn push_left(tensors: &mut [Array3<f64>], j: usize) -> Result<i64> {
     let (_, d, r) = tensors[j].dim();
     let (q, mut rest) = qr(right_matrix(&tensors[j]).t())?;

@@ -11,7 +11,8 @@ use crate::linalg::{matmul, strip};
 use crate::model::{Configs, check_configs};
 
 impl Mps {
-    /// The entries `v(x)` for a batch of configurations, shape `(samples, sites)`: O(N χ²) a sample, in parallel over samples.
+    /// The entries `v(x)` for a batch of configurations, shape `(samples, sites)`: O(N χ²) a sample, in
+    /// parallel over samples.
     ///
     /// A value does not depend on what else is in the batch.
     ///

@@ -1,7 +1,8 @@
 //! Between trains and dense arrays, for systems that fit in memory.
 //!
-//! Dense vectors are row-major with site 1 most significant; a matrix has rows `x` and columns `y` in that order. From dense to
-//! train by successive SVDs from the left (Oseledets 2011), each of a matrix `χ_{j−1} d_j × ∏_{i>j} d_i`.
+//! Dense vectors are row-major with site 1 most significant; a matrix has rows `x` and columns `y` in that
+//! order. From dense to train by successive SVDs from the left (Oseledets 2011), each of a matrix
+//! `χ_{j−1} d_j × ∏_{i>j} d_i`.
 
 use ndarray::{Array1, Array2, ArrayView1, ArrayView2};
 
@@ -24,8 +25,8 @@ impl Mps {
     /// The vector given by its entries, shape `(∏ d,)`, and what the truncation cost.
     ///
     /// # Errors
-    /// No sites, a local dimension outside 1..=256, a length other than `∏ d`, entries not finite, a truncation out of its
-    /// domain.
+    /// No sites, a local dimension outside 1..=256, a length other than `∏ d`, entries not finite, a
+    /// truncation out of its domain.
     pub fn from_dense(
         vector: ArrayView1<'_, f64>,
         dims: &[usize],

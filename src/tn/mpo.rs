@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 
 /// A matrix on configurations: `K(x, y) = e^{log_scale} W_1[x_1, y_1] ⋯ W_N[x_N, y_N]`.
 ///
-/// Tensor `j` has shape `(D_{j−1}, d_in, d_out, D_j)` with `D_0 = D_N = 1`; `x` (input, row) and `y` (output, column) may have
-/// different local dimensions. Entries are finite.
+/// Tensor `j` has shape `(D_{j−1}, d_in, d_out, D_j)` with `D_0 = D_N = 1`; `x` (input, row) and `y` (output,
+/// column) may have different local dimensions. Entries are finite.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mpo {
     tensors: Vec<Array4<f64>>,
@@ -53,7 +53,8 @@ impl Mpo {
         Mpo { tensors, dims_in, dims_out, log_scale }
     }
 
-    /// A product operator `K(x, y) = ∏_j factors[j][x_j, y_j]`, bond dimension 1; the factors may be rectangular.
+    /// A product operator `K(x, y) = ∏_j factors[j][x_j, y_j]`, bond dimension 1; the factors may be
+    /// rectangular.
     ///
     /// # Errors
     /// As [`Mpo::new`].

@@ -9,8 +9,8 @@ use crate::rng::Stream;
 
 /// A vector on `∏_j {0..d_j}`: `v(x) = e^{log_scale} A_1[x_1] ⋯ A_N[x_N]`.
 ///
-/// Tensor `j` has shape `(χ_{j−1}, d_j, χ_j)` with `χ_0 = χ_N = 1`. Entries are finite; the scale is kept apart in nats so that
-/// chains of 10⁵ sites neither over- nor underflow.
+/// Tensor `j` has shape `(χ_{j−1}, d_j, χ_j)` with `χ_0 = χ_N = 1`. Entries are finite; the scale is kept
+/// apart in nats so that chains of 10⁵ sites neither over- nor underflow.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Mps {
     tensors: Vec<Array3<f64>>,
@@ -22,7 +22,8 @@ impl Mps {
     /// Builds from tensors of shape `(χ_{j−1}, d_j, χ_j)` and a scale in nats.
     ///
     /// # Errors
-    /// No tensors, `d_j` outside 1..=256, bonds that do not match, boundary bonds other than one, entries or scale not finite.
+    /// No tensors, `d_j` outside 1..=256, bonds that do not match, boundary bonds other than one, entries or
+    /// scale not finite.
     pub fn new(tensors: Vec<Array3<f64>>, log_scale: f64) -> Result<Self> {
         if tensors.is_empty() {
             return Err(Error::SiteCount { expected: 1, got: 0 });
@@ -44,7 +45,8 @@ impl Mps {
         Ok(Mps::trusted(tensors, log_scale))
     }
 
-    /// As [`Mps::new`] for tensors known to fit; the fused form of an operator has `d_in d_out` states a site.
+    /// As [`Mps::new`] for tensors known to fit; the fused form of an operator has `d_in d_out` states a
+    /// site.
     pub(super) fn trusted(tensors: Vec<Array3<f64>>, log_scale: f64) -> Self {
         let tensors: Vec<_> = tensors.into_iter().map(row_major).collect();
         let dims = tensors.iter().map(|a| a.dim().1).collect();

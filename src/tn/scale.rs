@@ -1,7 +1,8 @@
 //! Numbers far outside the range of `f64`: sign and logarithm outside, mantissa and power of two in a sweep.
 //!
-//! A sweep keeps `e^{log_scale} 2^e v` with the largest `|v|` in [½, 1): taking out powers of two costs no rounding, so the
-//! logarithm of a product of 10⁵ factors is as accurate as the factors.
+//! A sweep keeps `e^{log_scale} 2^e v` with the largest `|v|` in
+//! [½, 1): taking out powers of two costs no rounding, so the logarithm of a product of 10⁵ factors is as
+//! accurate as the factors.
 
 use std::f64::consts::LN_2;
 
@@ -81,7 +82,8 @@ pub(super) fn scale_by<'a>(values: impl IntoIterator<Item = &'a mut f64>, e: i64
 /// Entries up to this power of two can be multiplied and summed three at a time without overflow.
 const HARMLESS: i64 = 300;
 
-/// A tensor with entries in a harmless range, and the exponent taken out for that (mostly 0, and nothing is copied).
+/// A tensor with entries in a harmless range, and the exponent taken out for that (mostly 0, and nothing is
+/// copied).
 pub(super) fn balanced<D: Dimension>(tensor: &Array<f64, D>) -> (CowArray<'_, f64, D>, i64) {
     let e = exponent(tensor).filter(|e| e.abs() > HARMLESS).unwrap_or(0);
     if e == 0 {

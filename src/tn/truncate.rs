@@ -1,9 +1,10 @@
 //! Truncation of the bond dimension by SVD.
 //!
-//! With all other tensors isometric, cutting the singular values of the centre is the best approximation at that bond, and its
-//! squared error is the sum of the squared singular values discarded. A sweep from left to right is a sequence of nested
-//! orthogonal projections, so the squared errors of the bonds *add up* to the squared distance of the result, exactly:
-//! `‖v − v′‖² = ‖v‖² Σ_j w_j`. Reference: arXiv 1008.3477 §4.5. Cost: O(N d² χ³).
+//! With all other tensors isometric, cutting the singular values of the centre is the best approximation at
+//! that bond, and its squared error is the sum of the squared singular values discarded. A sweep from left to
+//! right is a sequence of nested orthogonal projections, so the squared errors of the bonds *add up* to the
+//! squared distance of the result, exactly: `‖v − v′‖² = ‖v‖² Σ_j w_j`. Reference: arXiv 1008.3477 §4.5.
+//! Cost: O(N d² χ³).
 
 use ndarray::{Array2, ArrayView2};
 
@@ -18,9 +19,11 @@ use crate::linalg::{matmul, strip, svd};
 pub struct Truncation {
     /// Largest bond dimension kept; at least 1. Default: no limit.
     pub max_bond: usize,
-    /// Squared weight that may be discarded at each bond, relative to the squared 2-norm of the vector; in [0, 1).
+    /// Squared weight that may be discarded at each bond, relative to the squared 2-norm of the vector; in
+    /// [0, 1).
     ///
-    /// Default 10⁻²⁸: a relative error of 10⁻¹⁴ a bond, which drops the singular values that are rounding (≈ 10⁻¹⁶ each).
+    /// Default 10⁻²⁸: a relative error of 10⁻¹⁴ a bond, which drops the singular values that are rounding (≈
+    /// 10⁻¹⁶ each).
     pub cutoff: f64,
 }
 
@@ -46,7 +49,8 @@ impl Truncation {
 /// What a truncation discarded.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TruncationError {
-    /// Squared weight discarded at each bond, relative to the squared 2-norm of the vector before, `N − 1` entries.
+    /// Squared weight discarded at each bond, relative to the squared 2-norm of the vector before, `N − 1`
+    /// entries.
     pub weights: Vec<f64>,
 }
 
@@ -76,7 +80,8 @@ impl Splitter {
         Ok(Splitter { truncation: *truncation, log_kept: 0.0, weights: Vec::new() })
     }
 
-    /// Brings a matrix to Frobenius norm 1 and returns the logarithm of the norm it had (0 for a zero matrix).
+    /// Brings a matrix to Frobenius norm 1 and returns the logarithm of the norm it had (0 for a zero
+    /// matrix).
     pub(super) fn normalise(m: &mut Array2<f64>) -> f64 {
         let e = strip(m);
         let norm = m.iter().map(|v| v * v).sum::<f64>().sqrt();
@@ -119,8 +124,8 @@ impl Splitter {
 }
 
 impl Mps {
-    /// The vector with its bonds truncated, left-canonical, and what that cost. The norm is that of the projection, not
-    /// restored.
+    /// The vector with its bonds truncated, left-canonical, and what that cost. The norm is that of the
+    /// projection, not restored.
     ///
     /// # Errors
     /// A truncation out of its domain; [`Error::NoConvergence`] of an SVD.
@@ -140,7 +145,8 @@ impl Mps {
 }
 
 impl Mpo {
-    /// The operator with its bonds truncated in the Frobenius norm, as a vector of `d_in d_out` states a site.
+    /// The operator with its bonds truncated in the Frobenius norm, as a vector of `d_in d_out` states a
+    /// site.
     ///
     /// # Errors
     /// As [`Mps::compress`].

@@ -1,4 +1,5 @@
-//! The reference files `ddm_*.json`: small models with their noised laws, posteriors and scores by enumeration.
+//! The reference files `ddm_*.json`: small models with their noised laws, posteriors and scores by
+//! enumeration.
 
 use ndarray::{Array2, Array3};
 use serde_json::Value;

@@ -1,4 +1,5 @@
-//! Small laws for tests, with their tables by direct multiplication of the tensors, and site weights of every form.
+//! Small laws for tests, with their tables by direct multiplication of the tensors, and site weights of every
+//! form.
 #![allow(dead_code)]
 
 use ndarray::{Array2, Array3};
@@ -51,8 +52,9 @@ impl Weights {
     }
 }
 
-/// Weights of every form for `rows` rows: asymmetric, with an occasional zero and (observed) one symbol more than the states.
-/// Rows repeat with period `period`, so that a batch can hold every configuration under each of them.
+/// Weights of every form for `rows` rows: asymmetric, with an occasional zero and (observed) one symbol more
+/// than the states. Rows repeat with period `period`, so that a batch can hold every configuration under each
+/// of them.
 pub fn every_form(dims: &[usize], rows: usize, period: usize, rng: &mut Stream) -> Vec<Weights> {
     let d_max = *dims.iter().max().unwrap();
     let n = dims.len();

@@ -92,7 +92,8 @@ pub fn chi2_tail(x: f64, k: usize) -> f64 {
     }
 }
 
-/// p-value of counts against a law: cells of expectation below 5 are pooled; a hit in a cell of probability zero gives 0.
+/// p-value of counts against a law: cells of expectation below 5 are pooled; a hit in a cell of probability
+/// zero gives 0.
 pub fn chi2_p_value(counts: &[u64], law: &[f64]) -> f64 {
     assert_eq!(counts.len(), law.len());
     let n: u64 = counts.iter().sum();

@@ -1,4 +1,5 @@
-//! The reference files `ising.json` and `spinglass.json`: exact log Z, energies, magnetisations of Ising models.
+//! The reference files `ising.json` and `spinglass.json`: exact log Z, energies, magnetisations of Ising
+//! models.
 #![allow(dead_code)]
 
 use serde_json::Value;

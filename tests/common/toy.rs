@@ -7,7 +7,8 @@ use tensorjump::{Configs, Error, Model, Result, Samples, SiteWeights, Stream, St
 
 use crate::common::{all_configs, index_of};
 
-/// `q(x|w) ∝ p(x) ∏_j w_j(x_j)^power`. Power 1 is the Bayes posterior; any other is a known law that is not one.
+/// `q(x|w) ∝ p(x) ∏_j w_j(x_j)^power`. Power 1 is the Bayes posterior; any other is a known law that is not
+/// one.
 pub struct Toy {
     dims: Vec<usize>,
     /// Normalised; zeros allowed.

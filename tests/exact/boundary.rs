@@ -68,8 +68,9 @@ fn law(model: &PairModel) -> (Array2<u8>, Array1<f64>, f64) {
     (x, log - log_z, log_z)
 }
 
-/// Without truncation `q` is the law to single precision: every operation on positive and, in truncated gauges, signed numbers loses a few
-/// 6e-8; probabilities below 1e-6 also feel the grid of 2⁻³². Truncated or not, `q` sums to one.
+/// Without truncation `q` is the law to single precision: every operation on positive and, in truncated
+/// gauges, signed numbers loses a few 6e-8; probabilities below 1e-6 also feel the grid of 2⁻³². Truncated or
+/// not, `q` sums to one.
 #[test]
 fn untruncated_laws_are_exact_and_all_laws_normalised() {
     for (name, model) in models() {
@@ -91,7 +92,8 @@ fn untruncated_laws_are_exact_and_all_laws_normalised() {
     }
 }
 
-/// A transposed table is another law: what exactness above would not see if the enumeration were of the same mistake.
+/// A transposed table is another law: what exactness above would not see if the enumeration were of the same
+/// mistake.
 #[test]
 fn tables_are_not_transposed() {
     let model = random_pairs(2, 2, Geometry::Open, 0.0);
@@ -117,7 +119,8 @@ fn tables_are_not_transposed() {
     assert!((&sum - &direct).iter().all(|e: &f64| e.abs() < 1e-6));
 }
 
-/// All reference cases with up to 32 columns: 1e-8 for open lattices and cylinders up to 16, 1e-9 relative above.
+/// All reference cases with up to 32 columns: 1e-8 for open lattices and cylinders up to 16, 1e-9 relative
+/// above.
 #[test]
 fn contractions_of_the_reference_cases() {
     let options = ContractOptions { tolerance: 1e-9, ..Default::default() };
@@ -129,7 +132,8 @@ fn contractions_of_the_reference_cases() {
     }
 }
 
-/// One draw of many rows equals the draws of its parts, scores equal the draws' log-probabilities, on every number of threads.
+/// One draw of many rows equals the draws of its parts, scores equal the draws' log-probabilities, on every
+/// number of threads.
 #[test]
 fn rows_do_not_depend_on_the_batch() {
     for (name, model) in models() {
@@ -217,7 +221,8 @@ fn mistakes_are_named() {
     assert!(matches!(q.sample(&SiteWeights::PerRow(w.view()), 2, &Streams::new(1)), Err(Error::SampleCount { .. })));
 }
 
-/// Frustrated couplings too strong for double precision: refused or marked, never a wrong value that says it has converged.
+/// Frustrated couplings too strong for double precision: refused or marked, never a wrong value that says it
+/// has converged.
 #[test]
 fn lost_precision_is_seen() {
     let mut refused = 0;

@@ -96,8 +96,8 @@ fn potts_against_enumeration() {
     }
 }
 
-/// Dimensions that differ from site to site, asymmetric pair tables, forbidden states and pairs; the first site has a dimension of
-/// its own, so that a transposed closing table would not fit.
+/// Dimensions that differ from site to site, asymmetric pair tables, forbidden states and pairs; the first
+/// site has a dimension of its own, so that a transposed closing table would not fit.
 #[test]
 fn general_chains_with_hard_constraints() {
     let dims = [3, 2, 4, 2];
@@ -124,7 +124,8 @@ fn general_chains_with_hard_constraints() {
     }
 }
 
-/// `Z = (2 cosh βJ)^N + (2 sinh βJ)^N`, `⟨s_i s_j⟩ = (t^r + t^{N−r})/(1 + t^N)`, `t = tanh βJ`, on a ring without field.
+/// `Z = (2 cosh βJ)^N + (2 sinh βJ)^N`, `⟨s_i s_j⟩ = (t^r + t^{N−r})/(1 + t^N)`, `t = tanh βJ`, on a ring
+/// without field.
 #[test]
 fn rings_in_closed_form() {
     let n = 30usize;
@@ -149,7 +150,8 @@ fn rings_in_closed_form() {
     }
 }
 
-/// Opposite fields at the ends of a strongly coupled chain: one domain wall, whose weight `e^{−2βJ}` underflows, and must not.
+/// Opposite fields at the ends of a strongly coupled chain: one domain wall, whose weight `e^{−2βJ}`
+/// underflows, and must not.
 #[test]
 fn frustrated_chains_at_any_temperature() {
     let (j, h) = ([1.0, 0.9, 1.2, 1.1], [-50.0, 0.0, 0.1, 0.0, 50.0]);

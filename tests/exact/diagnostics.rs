@@ -54,7 +54,8 @@ fn weights_diagnostics_match_brute_force() {
     assert!((weight_summary(equal.view()).unwrap().fraction - 1.0).abs() < 1e-14);
 }
 
-/// Every configuration "drawn" in proportion to an integer multiple of its weight: the estimators are then exact.
+/// Every configuration "drawn" in proportion to an integer multiple of its weight: the estimators are then
+/// exact.
 #[test]
 fn support_check_measures_the_missing_mass() {
     let (target, model) = (target(), truncated(1.0));

@@ -1,6 +1,7 @@
 //! Every diffusion law against enumeration.
 //!
-//! [`check_diffusion`] and [`check_reference`] take any exact model: the tests of the tensor-network models call them too.
+//! [`check_diffusion`] and [`check_reference`] take any exact model: the tests of the tensor-network models
+//! call them too.
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, array, s};
 use tensorjump::dense::{DenseLaw, kernel_matrix};
@@ -15,7 +16,8 @@ use crate::common::random::{random_law, random_rates};
 use crate::common::{all_configs, index_of};
 use crate::laws::{stream, table};
 
-/// Absolute error allowed for probabilities, relative for ratios: some 10³ roundings of 2⁻⁵³, with a factor ten in hand.
+/// Absolute error allowed for probabilities, relative for ratios: some 10³ roundings of 2⁻⁵³, with a factor
+/// ten in hand.
 pub const TOLERANCE: f64 = 1e-12;
 
 pub fn assert_close(got: f64, truth: f64, tolerance: f64, what: &str) {
@@ -27,10 +29,11 @@ pub fn repeat(y: ArrayView1<'_, u8>, n: usize) -> Array2<u8> {
     y.broadcast((n, y.len())).unwrap().to_owned()
 }
 
-/// Compares everything that a model says about the noised law at `t`, and about the way back to 0 and `s`, with the enumerated truth.
+/// Compares everything that a model says about the noised law at `t`, and about the way back to 0 and `s`,
+/// with the enumerated truth.
 ///
-/// Probabilities are compared to [`TOLERANCE`]; score ratios to `TOLERANCE` of themselves, times the larger condition of the two
-/// probabilities, `condition(y)` (1 for linear laws).
+/// Probabilities are compared to [`TOLERANCE`]; score ratios to `TOLERANCE` of themselves, times the larger
+/// condition of the two probabilities, `condition(y)` (1 for linear laws).
 pub fn check_diffusion<M: ExactModel + ?Sized>(
     model: &M,
     truth: &DenseLaw,
@@ -144,7 +147,8 @@ fn condition_of_ratio(condition: &dyn Fn(&[u8]) -> f64, y: &[u8], j: usize, b: u
     condition(y).max(condition(&to))
 }
 
-/// Compares a model of a reference file's `P_0` with all that the file lists; tolerances as in [`check_diffusion`].
+/// Compares a model of a reference file's `P_0` with all that the file lists; tolerances as in
+/// [`check_diffusion`].
 pub fn check_reference<M: ExactModel + ?Sized>(model: &M, case: &Ddm, condition: &dyn Fn(&[u8]) -> f64) {
     let noise = case.noise();
     let (to_s, kernel) = (noise.kernel(0.0, case.s).unwrap(), noise.kernel(0.0, case.t).unwrap());
@@ -206,9 +210,9 @@ fn reference_files_reject_transposed_rates() {
     check_reference(&DenseLaw::new(&case.dims, &case.p_0).unwrap(), &case, &|_| 1.0);
 }
 
-/// The condition of each noised Born probability, `Σ|terms| / |Σ terms|` of the sum `Σ_x ψ(x)² K(x, y)` whose terms are products of
-/// tensor entries: the sum of magnitudes is that of the train with the signs left out. For no noise it is the square of the same
-/// ratio of `ψ(y)`.
+/// The condition of each noised Born probability, `Σ|terms| / |Σ terms|` of the sum `Σ_x ψ(x)² K(x, y)` whose
+/// terms are products of tensor entries: the sum of magnitudes is that of the train with the signs left out.
+/// For no noise it is the square of the same ratio of `ψ(y)`.
 fn born_condition(psi: &Mps, kernel: &Kernel) -> impl Fn(&[u8]) -> f64 + use<> {
     let absolute: Vec<_> = psi.tensors().iter().map(|a| a.mapv(f64::abs)).collect();
     let absolute = Mps::new(absolute, psi.log_scale()).unwrap();

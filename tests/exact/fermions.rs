@@ -11,7 +11,8 @@ fn off(found: f64, exact: f64) -> f64 {
     (found - exact).abs() / exact.abs().max(1.0)
 }
 
-/// Every open and cylinder case of both files. The files are good to 1e-9 absolute in log Z, their bond sums above 4 × 4 to 1e-6.
+/// Every open and cylinder case of both files. The files are good to 1e-9 absolute in log Z, their bond sums
+/// above 4 × 4 to 1e-6.
 #[test]
 fn reference_values() {
     let cases = cases(usize::MAX);
@@ -32,7 +33,8 @@ fn reference_values() {
     }
 }
 
-/// Log Z, energy and specific heat by the transfer matrix, positive terms only: `Σ` over the configurations of a row.
+/// Log Z, energy and specific heat by the transfer matrix, positive terms only: `Σ` over the configurations
+/// of a row.
 fn by_rows(ising: &Ising) -> [f64; 3] {
     let (l, c, beta) = (ising.lattice(), ising.couplings(), ising.beta());
     let n = l.cols();
@@ -104,7 +106,8 @@ fn any_couplings_against_the_transfer_matrix() {
     }
 }
 
-/// Large lattices: the ferromagnet at β_c and deep in the ordered phase, ±J at β = 2, by relations that need no reference.
+/// Large lattices: the ferromagnet at β_c and deep in the ordered phase, ±J at β = 2, by relations that need
+/// no reference.
 #[test]
 fn large_lattices_are_stable() {
     let beta_c = (1.0 + 2f64.sqrt()).ln() / 2.0;
@@ -113,15 +116,17 @@ fn large_lattices_are_stable() {
     // Kramers and Wannier, open lattice: high and low temperature differ by surface terms of order 1/L only.
     let critical = free_fermion_log_z(&ferro(beta_c)).unwrap() / lattice.sites() as f64;
     assert!((critical - 0.929_695_398).abs() < 4.0 / 128.0, "{critical}");
-    // At β = 3: two ground states and, by the bonds that they break, single flips, the corner pairs (3 bonds), and with 4 bonds four larger
-    // shapes at each corner and pairs along each edge; what remains is of order e^{−8β}.
+    // At β = 3: two ground states and, by the bonds that they break, single flips, the corner pairs (3
+    // bonds), and with 4 bonds four larger shapes at each corner and pairs along each edge; what remains is
+    // of order e^{−8β}.
     let beta = 3.0f64;
     let broken = |bonds: f64, count: f64| count * (-2.0 * beta * bonds).exp();
     let flips = broken(2.0, 4.0) + broken(3.0, 4.0 * 126.0 + 8.0) + broken(4.0, 126.0 * 126.0 + 16.0 + 500.0);
     let exact = 2f64.ln() + beta * f64::from(2 * 128 * 127) + flips;
     assert!((free_fermion_log_z(&ferro(beta)).unwrap() - exact).abs() < 1e-9);
 
-    // ±J: the same instance with rows and columns exchanged evolves in the other direction, through other states.
+    // ±J: the same instance with rows and columns exchanged evolves in the other direction, through other
+    // states.
     for seed in 1..3 {
         let n = 64;
         let lattice = Square::new(n, n, Geometry::Open).unwrap();

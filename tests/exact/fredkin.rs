@@ -116,8 +116,8 @@ fn long_chains_at_one_half() {
     }
 }
 
-/// Extreme parameters stay finite and consistent: `S = log Z − ⟨k⟩ ln q`, the profile sums to the area, total mass is
-/// one.
+/// Extreme parameters stay finite and consistent: `S = log Z − ⟨k⟩ ln q`, the profile sums to the area, total
+/// mass is one.
 #[test]
 fn extreme_parameters() {
     for c in [5e-324, 1e-12, 0.49, 0.999, 1.0 - f64::EPSILON] {

@@ -52,7 +52,8 @@ fn check_constraint(dims: &[usize], constraint: &Automaton, weight: &dyn Fn(Arra
         let (law, total) = conditioned(&p, dims, weight);
         assert!((log_z - total.ln()).abs() < 1e-12, "{name}: evidence {log_z} against {}", total.ln());
         found.iter().zip(&law).for_each(|(f, l)| assert!((f - l).abs() < 1e-12, "{name}: {f} against {l}"));
-        // Forbidden configurations have probability zero; under a Born law, whose canonical form mixes bond states, the square of rounding.
+        // Forbidden configurations have probability zero; under a Born law, whose canonical form mixes bond
+        // states, the square of rounding.
         let zero = if linear_law { 0.0 } else { 1e-28 };
         found.iter().zip(&law).for_each(|(f, l)| assert!(*l > 0.0 || *f <= zero, "{name}: {f:e}"));
     }
@@ -125,7 +126,8 @@ fn sums_beyond_the_range_of_their_values() {
     }
     let coins = PositiveMps::product(&vec![vec![0.5, 0.5]; 3]).unwrap();
     let leg = LabelLeg::by_sum(&coins, &values, &windows).unwrap();
-    // The first window holds 101 alone, the second 100 and 111, the last all others but 110, whose sum no window holds.
+    // The first window holds 101 alone, the second 100 and 111, the last all others but 110, whose sum no
+    // window holds.
     let posterior = leg.label_posterior(&SiteWeights::Uniform).unwrap();
     posterior
         .iter()
@@ -386,7 +388,8 @@ fn guided_denoisers_have_geometric_rates() {
                     let exact = if b == usize::from(y[[i, j]]) || r_without[[i, j, b]] == 0.0 { 0.0 } else { exact };
                     assert!((r - exact).abs() <= 1e-12 * exact.max(1.0), "{r} against {exact}");
                     if exact > 0.0 {
-                        // The next order: squares of the rates of the site, times the step; and rounding over the step.
+                        // The next order: squares of the rates of the site, times the step; and rounding over
+                        // the step.
                         let total = 1.0 + rates.slice(s![i, j, ..]).sum() + r_without.slice(s![i, j, ..]).sum();
                         let error = (step[[i, j, b]] / 1e-7 - exact).abs();
                         assert!(error < 1e-7 * 10.0 * total * total + 1e-8, "{error:e} of {exact}, {total}");
@@ -427,7 +430,8 @@ fn masks_may_strand_rows() {
     let (class, all) = (leg.class(0).unwrap(), leg.marginal());
     let (with, without) = (ExactDenoiser::new(&class, &noise).unwrap(), ExactDenoiser::new(&all, &noise).unwrap());
     let start = Array2::from_elem((40, 6), 2u8);
-    // Guided by the label, no one ever appears; without the label (γ = 0, classifier-free) the other denoiser is not asked.
+    // Guided by the label, no one ever appears; without the label (γ = 0, classifier-free) the other denoiser
+    // is not asked.
     let sample = |gamma| {
         let guided = Guided::new(&with, &without, Scheme::ClassifierFree, gamma).unwrap();
         guided.sample(&[5.0, 1.0, 0.3, 0.0], start.view(), &Streams::new(3)).unwrap()

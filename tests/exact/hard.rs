@@ -88,7 +88,8 @@ fn windows_that_do_not_fit_are_refused() {
     assert!(Windows::new(&potts, 2, 3, 2).unwrap().with_flip().is_err());
 }
 
-/// A redraw changes nothing outside its rectangle, also across the edges; untruncated ones are always accepted (single precision aside).
+/// A redraw changes nothing outside its rectangle, also across the edges; untruncated ones are always
+/// accepted (single precision aside).
 #[test]
 fn redraws_stay_within_their_rectangle() {
     let torus = Ising::new(uniform(6, 5, Geometry::Torus), 0.3).unwrap();
@@ -157,7 +158,8 @@ fn bad_ladders_are_refused() {
     assert!(Walkers::new(3).unwrap().exchange(0, f64::NAN, 0.5).is_err());
 }
 
-/// A run that was written to a file and read again goes on bit for bit, with and without the short cut for proportional weights.
+/// A run that was written to a file and read again goes on bit for bit, with and without the short cut for
+/// proportional weights.
 #[test]
 fn restarts_continue_exactly() {
     let glass = Glass::new(&[0.5, 1.0, 2.0]);
@@ -274,7 +276,8 @@ fn inner_draws_do_not_depend_on_the_batch() {
     assert!(matches!(dynamics.update(&mut chains, &other, &streams), Err(Error::SiteCount { .. })));
 }
 
-/// With a clock that ticks once a reading every trial takes the same time: the choice is the largest squared jump, and repeats exactly.
+/// With a clock that ticks once a reading every trial takes the same time: the choice is the largest squared
+/// jump, and repeats exactly.
 #[test]
 fn tuning_chooses_the_largest_jump_a_second() {
     let model = Ising::new(uniform(4, 4, Geometry::Open), 0.4).unwrap();

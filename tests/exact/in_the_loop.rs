@@ -29,7 +29,8 @@ fn kl(p: &[f64], model: &BornMps, x: &Array2<u8>) -> f64 {
     p.iter().zip(&q).filter(|(p, _)| **p > 0.0).map(|(p, q)| p * (p.ln() - q)).sum()
 }
 
-/// Draws in which every configuration occurs exactly as often as it should: the estimate is then the gradient itself.
+/// Draws in which every configuration occurs exactly as often as it should: the estimate is then the gradient
+/// itself.
 #[test]
 fn the_gradient_towards_a_log_weight_is_that_of_the_divergence() {
     let dims = [2, 3, 2];
@@ -59,7 +60,8 @@ fn the_gradient_towards_a_log_weight_is_that_of_the_divergence() {
     }
 }
 
-/// Uniform samples, every configuration once: the sums are exact, so sweeps end at the target, zeros of its law included.
+/// Uniform samples, every configuration once: the sums are exact, so sweeps end at the target, zeros of its
+/// law included.
 #[test]
 fn sweeps_end_at_the_target() {
     let dims = [2, 3, 2, 2, 3];
@@ -131,7 +133,8 @@ fn steps_of_all_sites_end_at_the_target() {
     assert!(left < 1e-10, "KL {left}");
 }
 
-/// `‖P r‖` for the projection `P` to the space spanned by the derivatives of `ψ/‖ψ‖` with respect to all entries of its tensors, without `ψ`.
+/// `‖P r‖` for the projection `P` to the space spanned by the derivatives of `ψ/‖ψ‖` with respect to all
+/// entries of its tensors, without `ψ`.
 fn projected_norm(psi: &Mps, r: &Array1<f64>) -> f64 {
     let dense = |tensors: Vec<ndarray::Array3<f64>>| Mps::new(tensors, psi.log_scale()).unwrap().to_dense().unwrap();
     let mut basis = vec![psi.to_dense().unwrap()];
@@ -144,7 +147,8 @@ fn projected_norm(psi: &Mps, r: &Array1<f64>) -> f64 {
             basis.push(dense(tensors));
         }
     }
-    // Gram and Schmidt, twice for orthogonality to rounding; directions that the others span are left out (gauge).
+    // Gram and Schmidt, twice for orthogonality to rounding; directions that the others span are left out
+    // (gauge).
     let mut orthonormal: Vec<Array1<f64>> = Vec::new();
     for v in basis {
         let (norm, mut v) = (v.dot(&v).sqrt(), v);

@@ -15,7 +15,8 @@ use tensorjump::tn::Truncation;
 use super::common::all_configs;
 use super::common::random::random_law;
 
-/// All configurations weighted by a law without structure: the least NLL is its entropy, reached by the law alone.
+/// All configurations weighted by a law without structure: the least NLL is its entropy, reached by the law
+/// alone.
 pub fn weighted_table(dims: &[usize], seed: u64) -> (Data, Vec<f64>, f64) {
     let p = random_law(dims, seed).p().to_vec();
     let weights = ndarray::Array1::from(p.clone());

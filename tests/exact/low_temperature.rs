@@ -1,4 +1,5 @@
-//! Weights that lie far apart: strong, frustrated, huge. A law or a value is right, or it is refused; it is never wrong in silence.
+//! Weights that lie far apart: strong, frustrated, huge. A law or a value is right, or it is refused; it is
+//! never wrong in silence.
 
 use ndarray::{Array1, Array2};
 use rand::RngExt;
@@ -27,8 +28,8 @@ fn total_variation(q: &BoundaryMps, x: &Array2<u8>, w: &Array1<f64>, log_z: f64)
     w.iter().zip(&q).map(|(w, q)| ((w - log_z).exp() - q.exp()).abs()).sum::<f64>() / 2.0
 }
 
-/// Twenty ±J instances at twelve temperatures, by enumeration: log Z of law and contraction, evidence of draws, total variation. Nothing is
-/// truncated and rows are short, so that nothing is refused.
+/// Twenty ±J instances at twelve temperatures, by enumeration: log Z of law and contraction, evidence of
+/// draws, total variation. Nothing is truncated and rows are short, so that nothing is refused.
 #[test]
 fn frustrated_laws_by_seed_and_temperature() {
     for (rows, cols, geometry) in [(2, 4, Geometry::Cylinder), (3, 4, Geometry::Cylinder), (4, 4, Geometry::Open)] {
@@ -61,8 +62,8 @@ fn frustrated_laws_by_seed_and_temperature() {
     }
 }
 
-/// Against free fermions, as far as they are valid. On 8 × 8 with χ = 16 nothing is truncated; on 16 × 16 a law may be refused, or poor by its
-/// weights, but weights that agree with each other agree with log Z.
+/// Against free fermions, as far as they are valid. On 8 × 8 with χ = 16 nothing is truncated; on 16 × 16 a
+/// law may be refused, or poor by its weights, but weights that agree with each other agree with log Z.
 #[test]
 fn frustrated_laws_against_free_fermions() {
     let (mut kept, mut refused) = (0, 0);
@@ -107,8 +108,8 @@ fn frustrated_laws_against_free_fermions() {
     assert!(kept > 100 && refused > 0, "kept {kept}, refused {refused}");
 }
 
-/// Couplings to 20 and fields on small lattices of every geometry, β of either sign; β J = 1000: log Z by enumeration to rounding, the law by its
-/// total variation.
+/// Couplings to 20 and fields on small lattices of every geometry, β of either sign; β J = 1000: log Z by
+/// enumeration to rounding, the law by its total variation.
 #[test]
 fn huge_weights_on_small_lattices() {
     for (rows, cols, geometry) in [
@@ -230,7 +231,8 @@ fn laws_with_sites_of_one_state_sum_to_one() {
     }
 }
 
-/// Weights that span more than a double: what is allowed keeps a positive probability, with bonds of any size.
+/// Weights that span more than a double: what is allowed keeps a positive probability, with bonds of any
+/// size.
 #[test]
 fn allowed_configurations_keep_a_probability() {
     for (geometry, spread, states) in [
@@ -261,7 +263,8 @@ fn allowed_configurations_keep_a_probability() {
     }
 }
 
-/// Three states on a 2 × 3 cylinder under shared weights, nothing truncated: the law to the grid of its conditionals.
+/// Three states on a 2 × 3 cylinder under shared weights, nothing truncated: the law to the grid of its
+/// conditionals.
 #[test]
 fn untruncated_laws_under_shared_weights() {
     for seed in 0..20 {
@@ -292,8 +295,8 @@ fn untruncated_laws_under_shared_weights() {
     }
 }
 
-/// Small specific heats: relative digits against enumeration about the lowest energy, every geometry, β to 4; on a wide lattice against its
-/// expansion, or refused.
+/// Small specific heats: relative digits against enumeration about the lowest energy, every geometry, β to 4;
+/// on a wide lattice against its expansion, or refused.
 #[test]
 fn small_specific_heats() {
     for (rows, cols, geometry) in [

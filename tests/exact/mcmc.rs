@@ -1,4 +1,5 @@
-//! Monte Carlo: detailed balance as dense matrices, proposals against enumeration, diagnostics against brute force.
+//! Monte Carlo: detailed balance as dense matrices, proposals against enumeration, diagnostics against brute
+//! force.
 
 #[path = "../common/toy.rs"]
 mod toy;
@@ -48,13 +49,14 @@ fn model(power: f64) -> Toy {
     Toy::new(&DIMS, &[1.0, 2.0, 1.5, 1.0, 0.3, 0.6, 2.0, 1.1, 0.4, 3.0, 0.9, 1.3], power)
 }
 
-/// Support missing at 1, 2, 3, 8 and 9: among them both configurations (0, 1, ·), so that y = (0, 1, ·) has no evidence under
-/// [`mask_kernel`].
+/// Support missing at 1, 2, 3, 8 and 9: among them both configurations (0, 1, ·), so that y = (0, 1, ·) has
+/// no evidence under [`mask_kernel`].
 pub fn truncated(power: f64) -> Toy {
     Toy::new(&DIMS, &[1.0, 0.0, 0.0, 0.0, 0.3, 0.6, 2.0, 1.1, 0.0, 0.0, 0.9, 1.3], power)
 }
 
-/// `T[x, x']` off the diagonal for the rule `log_ratio(x, x', triple)`, from the terms that the public interface returns.
+/// `T[x, x']` off the diagonal for the rule `log_ratio(x, x', triple)`, from the terms that the public
+/// interface returns.
 fn connected_matrix(
     target: &dyn Target,
     model: &dyn Model,
@@ -223,7 +225,8 @@ fn proposals_carry_the_ratio_of_their_triple() {
     }
 }
 
-/// Neither the rows beside it nor their impossibility change what a row proposes; one row alone is `propose_one`.
+/// Neither the rows beside it nor their impossibility change what a row proposes; one row alone is
+/// `propose_one`.
 #[test]
 fn a_row_proposes_the_same_in_every_batch() {
     let x = all_configs(&DIMS);

@@ -169,7 +169,8 @@ fn leave_one_out_likelihood_and_its_derivatives() {
     }
 }
 
-/// Far apart and at small noise the term of a sample itself exceeds those of all others beyond the range of numbers.
+/// Far apart and at small noise the term of a sample itself exceeds those of all others beyond the range of
+/// numbers.
 #[test]
 fn leave_one_out_of_distant_samples() {
     let n = 256;
@@ -179,7 +180,8 @@ fn leave_one_out_of_distant_samples() {
     // The second set has a twin: its terms and those of the others differ as much.
     let with_twin = distinct.select(ndarray::Axis(0), &[0, 1, 2, 3, 3]);
     for x in [distinct.clone(), with_twin] {
-        // At rates one and one the chance of a flip is (1 − e^{−2t})/2; with its logarithm sums over sites are exact enough.
+        // At rates one and one the chance of a flip is (1 − e^{−2t})/2; with its logarithm sums over sites
+        // are exact enough.
         let exact = |t: f64| -> f64 {
             let flip = -0.5 * (-2.0 * t).exp_m1();
             let k = |l: usize, i: usize| {

@@ -28,7 +28,8 @@ fn compare_scores(got: &Array1<f64>, law: &[f64], condition: &[f64], tolerance: 
     }
 }
 
-/// Scores, evidence and cavities of a model with table `p`; `condition` is one a configuration (1 for linear laws).
+/// Scores, evidence and cavities of a model with table `p`; `condition` is one a configuration (1 for linear
+/// laws).
 pub fn check_against_table<M: ExactModel>(model: &M, p: &[f64], condition: &[f64], name: &str) {
     let dims = model.dims().to_vec();
     let (x, sum) = (all_configs(&dims), p.iter().sum::<f64>());
@@ -185,7 +186,8 @@ fn long_chains_stay_finite() {
         };
         for i in 0..3 {
             assert!(plain.log_prob[i].is_finite() && plain.log_prob[i] < -1e3);
-            // Bayes: log P(x|w) = log P(x) + log w(x) − log evidence; 10⁵ conditionals, each rounded to about 1e-16 χ, add up to 1e-10 at worst.
+            // Bayes: log P(x|w) = log P(x) + log w(x) − log evidence; 10⁵ conditionals, each rounded to about
+            // 1e-16 χ, add up to 1e-10 at worst.
             let bayes = score[i] + kernel(i) - evidence[i];
             assert!((tilted.log_prob[i] - bayes).abs() < 1e-9, "{} against {bayes}", tilted.log_prob[i]);
         }
@@ -216,7 +218,8 @@ fn impossible_weights_name_the_row() {
     assert_eq!(model.cavities(&SiteWeights::PerRow(w.view())).unwrap_err(), Error::ZeroEvidence { row: 2 });
 }
 
-/// Conditionals whose inverse overflows (1e-310 in double, 1e-40 in single precision) must not turn a batch into NaN.
+/// Conditionals whose inverse overflows (1e-310 in double, 1e-40 in single precision) must not turn a batch
+/// into NaN.
 #[test]
 fn tiny_conditionals_leave_the_batch_alone() {
     for tiny in [1e-310, 1e-40, 1e-300] {
@@ -276,8 +279,9 @@ fn bad_input_is_a_typed_error() {
     assert_eq!(empty.x.dim(), (0, 2));
 }
 
-/// A latent bit that decides every site: evidence of the unlikely reading spans more than a scalar holds. Rows beyond it have no
-/// evidence; they are named, never drawn with probability zero, and do not stop a chain.
+/// A latent bit that decides every site: evidence of the unlikely reading spans more than a scalar holds.
+/// Rows beyond it have no evidence; they are named, never drawn with probability zero, and do not stop a
+/// chain.
 #[test]
 fn evidence_below_the_scalar_names_its_row() {
     let mixture = |n: usize, e: f64| {
@@ -367,7 +371,8 @@ fn check_disagreement(psi: &Mps, log_w: &Array3<f64>, name: &str) {
     check_under_weights(&BornMps::new(psi).unwrap(), &square, &condition, log_w, name);
 }
 
-/// Evidence, scores, draws and cavities of the law proportional to `square` under weights `e^{log_w}` of one row.
+/// Evidence, scores, draws and cavities of the law proportional to `square` under weights `e^{log_w}` of one
+/// row.
 pub fn check_under_weights(model: &BornMps, square: &[f64], condition: &[f64], log_w: &Array3<f64>, name: &str) {
     let dims = model.dims();
     let x = all_configs(dims);

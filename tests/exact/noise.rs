@@ -144,7 +144,8 @@ fn long_times_reach_the_stationary_law() {
     let slow = 1e-12;
     let q = array![[-1.0, 1.0, 0.0], [1.0, -1.0 - slow, slow], [0.0, slow, -slow]];
     let kernel = noise(vec![q]).kernel(0.0, 1.0 / slow).unwrap().table(0).to_owned();
-    // 0 and 1 equilibrate at once: exchange at rate slow/2 out of the pair, slow back, to corrections of 1e-12.
+    // 0 and 1 equilibrate at once: exchange at rate slow/2 out of the pair, slow back, to corrections of
+    // 1e-12.
     let expected = (1.0 / 3.0) * (1.0 - (-1.5f64).exp());
     assert!((kernel[[0, 2]] - expected).abs() < 1e-11, "{} against {expected}", kernel[[0, 2]]);
 }
@@ -327,7 +328,8 @@ fn bad_times_and_schedules() {
     assert!(matches!(noise.kernel(-0.1, 0.4), Err(Error::Parameter { name: "s", .. })));
     assert!(matches!(noise.kernel(0.0, f64::NAN), Err(Error::Parameter { name: "t", .. })));
     assert!(matches!(noise.kernel(f64::INFINITY, f64::INFINITY), Err(Error::Parameter { name: "s", .. })));
-    // λτ overflows although the time is finite: the slow exchange, at rate × time of 0.1, has not equilibrated.
+    // λτ overflows although the time is finite: the slow exchange, at rate × time of 0.1, has not
+    // equilibrated.
     let q = array![[-1e300, 1e300, 0.0], [1e300, -1e300 - 1e-10, 1e-10], [0.0, 1e-10, -1e-10]];
     let stiff = Noise::new(Rates::new(vec![q]).unwrap(), Schedule::default());
     assert!(matches!(stiff.kernel(0.0, 1e9), Err(Error::Parameter { name: "rate × time", .. })));

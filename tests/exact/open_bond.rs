@@ -171,7 +171,8 @@ fn components_of_the_amplitude_keep_their_number_and_sign() {
     }
 }
 
-/// A mixture of two product laws, purified by an open bond that remembers which; the twin adds amplitudes first.
+/// A mixture of two product laws, purified by an open bond that remembers which; the twin adds amplitudes
+/// first.
 #[test]
 fn a_purification_is_the_mixture() {
     let laws = [[0.9, 0.1], [0.3, 0.7]];
@@ -245,7 +246,8 @@ fn constraints_and_truncation_leave_the_bond_open() {
     let (p, condition) = squares(&re, &zeros(&re));
     let sum: f64 = p.iter().sum();
     let p: Vec<f64> = p.iter().map(|p| p / sum).collect();
-    // Five bonds cut at 10⁻²⁸ move the amplitude by at most √5 · 10⁻¹⁴ of its norm, a probability by 2√5 · 10⁻¹⁴/√p of itself.
+    // Five bonds cut at 10⁻²⁸ move the amplitude by at most √5 · 10⁻¹⁴ of its norm, a probability by 2√5 ·
+    // 10⁻¹⁴/√p of itself.
     let condition: Vec<f64> = condition.iter().zip(&p).map(|(c, p)| c.max(1.0 / p.sqrt())).collect();
     check(&BornMps::marginal(&psi, 6).unwrap(), &p, &condition, "compressed");
 }

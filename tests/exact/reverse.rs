@@ -1,4 +1,5 @@
-//! The reverse process by enumeration: laws of single steps, order of convergence, bias of the prior start, errors.
+//! The reverse process by enumeration: laws of single steps, order of convergence, bias of the prior start,
+//! errors.
 
 use ndarray::{Array2, Array3, Axis, s};
 use tensorjump::dense::DenseLaw;
@@ -85,8 +86,8 @@ fn error_of(law: &DenseLaw, denoiser: &dyn Denoiser, steps: usize, step: Step, c
     distances(law.p(), end.law.p()).unwrap().0
 }
 
-/// Slope 1 ± 0.1 of the total variation from 64 to 128 and to 256 steps, all steps and predictor–corrector; the twin with denoiser
-/// marginals for cavities does not converge.
+/// Slope 1 ± 0.1 of the total variation from 64 to 128 and to 256 steps, all steps and predictor–corrector;
+/// the twin with denoiser marginals for cavities does not converge.
 #[test]
 fn first_order() {
     let corrector = Some(Corrector { rounds: 1, size: 0.5 });
@@ -106,7 +107,8 @@ fn first_order() {
     }
 }
 
-/// One corrector step of length `h` moves `P_s` by `O(h²)`; with reverse rates alone (the predictor at one time) it is `O(h)`.
+/// One corrector step of length `h` moves `P_s` by `O(h²)`; with reverse rates alone (the predictor at one
+/// time) it is `O(h)`.
 #[test]
 fn the_corrector_leaves_the_noised_law() {
     for (law, noise) in systems() {
@@ -133,7 +135,8 @@ fn the_corrector_leaves_the_noised_law() {
     }
 }
 
-/// The prior start is biased by what exact denoising makes of it, however small the steps; the bias falls with `T`.
+/// The prior start is biased by what exact denoising makes of it, however small the steps; the bias falls
+/// with `T`.
 #[test]
 fn bias_of_the_prior_start() {
     for (law, noise) in systems() {
@@ -159,8 +162,8 @@ fn bias_of_the_prior_start() {
     }
 }
 
-/// The bound of uniform noise is that of METHODS.md §6; rates of general noise stay below theirs (else the run is an error), and the
-/// bound is not idle.
+/// The bound of uniform noise is that of METHODS.md §6; rates of general noise stay below theirs (else the
+/// run is an error), and the bound is not idle.
 #[test]
 fn bounds_of_the_rates() {
     let (dims, gamma) = ([3, 3, 3], 0.8);
@@ -200,8 +203,8 @@ fn bounds_of_the_rates() {
     }
 }
 
-/// Masks: from the fully masked configuration at T = ∞ down to 0 by analytical steps; rows that leave the support are lost, not fatal,
-/// and the mass of the enumeration says as much.
+/// Masks: from the fully masked configuration at T = ∞ down to 0 by analytical steps; rows that leave the
+/// support are lost, not fatal, and the mass of the enumeration says as much.
 #[test]
 fn masks() {
     let noise = Noise::new(Rates::mask(&[2, 2], 1.0).unwrap(), Schedule::default());
@@ -270,7 +273,8 @@ fn rows_do_not_depend_on_the_batch() {
     assert_eq!(paths[17..], part);
 }
 
-/// Marginals at a time of its own for each row: in one pass of the model as row by row, and rates by every way alike.
+/// Marginals at a time of its own for each row: in one pass of the model as row by row, and rates by every
+/// way alike.
 #[test]
 fn rows_at_their_own_times() {
     for (law, noise) in systems() {
@@ -327,7 +331,8 @@ fn bad_input() {
         let error = run(&denoiser, &method, &grid, y.view()).unwrap_err();
         assert!(matches!(error, Error::Parameter { name: "first time", .. }), "{method:?}: {error}");
     }
-    // The analytical step starts at T = ∞ with the cavities of a model; from conditional marginals they cannot be had there.
+    // The analytical step starts at T = ∞ with the cavities of a model; from conditional marginals they
+    // cannot be had there.
     run(&denoiser, &Step::Analytical.into(), &grid, y.view()).unwrap();
     let given = GivenDenoiser::new(noise.clone(), Face::ConditionalMarginals, |t, y: Configs<'_>| {
         denoiser.conditional_marginals(t, y)

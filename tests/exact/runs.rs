@@ -1,4 +1,5 @@
-//! Runs in pieces: restarts, chains spread over processes, observers that fail, stops, packed states. All of it bit for bit.
+//! Runs in pieces: restarts, chains spread over processes, observers that fail, stops, packed states. All of
+//! it bit for bit.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -87,7 +88,8 @@ fn chains_spread_over_processes_are_those_of_one() {
     });
 }
 
-/// A run that was written to a file and read again goes on bit for bit. Without the number of updates it does not.
+/// A run that was written to a file and read again goes on bit for bit. Without the number of updates it does
+/// not.
 #[test]
 fn runs_restart_bit_for_bit() {
     with_moves(|ising, name, dynamics| {
@@ -113,7 +115,8 @@ fn runs_restart_bit_for_bit() {
     assert!(matches!(Chains::resume(&ising, wrong), Err(Error::SiteCount { .. })));
 }
 
-/// Neither a failing observer nor a stop tears the chains: they stand at a complete update, and go on as if nothing had been.
+/// Neither a failing observer nor a stop tears the chains: they stand at a complete update, and go on as if
+/// nothing had been.
 #[test]
 fn failing_observers_and_stops_leave_complete_updates() {
     let ising = ising(0.5);
@@ -253,7 +256,8 @@ fn moves_of_chains_are_the_packed_drivers() {
     is_the_driver(&ising, Local::new(flip));
 }
 
-/// What one dynamics packed does not disturb another: same sites on another lattice, other forms, rows replaced in between.
+/// What one dynamics packed does not disturb another: same sites on another lattice, other forms, rows
+/// replaced in between.
 #[test]
 fn packed_states_follow_the_chains() {
     let lattice = |rows, cols| Square::new(rows, cols, Geometry::Open).unwrap();
@@ -291,7 +295,8 @@ fn packed_states_follow_the_chains() {
     assert!(of_wide.leave(&state, &mut [0; 11]).is_err());
 }
 
-/// Tempering keeps states packed and exchanges them: bit for bit what it does when it packs anew at each update.
+/// Tempering keeps states packed and exchanges them: bit for bit what it does when it packs anew at each
+/// update.
 #[test]
 fn packed_tempering_is_tempering() {
     let ladder = [0.3, 0.6, 0.9, 1.4];

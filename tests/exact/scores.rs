@@ -36,7 +36,8 @@ fn systems() -> Vec<(&'static str, DenseLaw, Noise)> {
     ]
 }
 
-/// Conditionals of `exact`, each multiplied by a random factor that depends on the other sites, and normalised.
+/// Conditionals of `exact`, each multiplied by a random factor that depends on the other sites, and
+/// normalised.
 fn perturbed<'a>(
     exact: &'a ExactDenoiser<&'a DenseLaw>,
     seed: u64,

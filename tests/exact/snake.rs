@@ -1,4 +1,5 @@
-//! The snake MPS against enumeration, its order and frontier against the definition, exact partition functions, bad input.
+//! The snake MPS against enumeration, its order and frontier against the definition, exact partition
+//! functions, bad input.
 
 use ndarray::{Array2, Array3, ArrayView1, array};
 use rand::RngExt;
@@ -24,8 +25,8 @@ fn glass(rows: usize, cols: usize, geometry: Geometry, beta: f64) -> Ising {
     Ising::new(Couplings::plus_minus(lattice, 4).with_field(field).unwrap(), beta).unwrap()
 }
 
-/// Largest difference of the amplitudes `√P`. Rounding adds about 10⁻¹⁶ of the norm a site and tensor, far below 10⁻¹³ for 16 sites; the
-/// difference of the probabilities is at most twice as large.
+/// Largest difference of the amplitudes `√P`. Rounding adds about 10⁻¹⁶ of the norm a site and tensor, far
+/// below 10⁻¹³ for 16 sites; the difference of the probabilities is at most twice as large.
 fn amplitude_error(model: &dyn Model, law: &[f64]) -> f64 {
     let log = model.log_prob(all_configs(model.dims()).view()).unwrap();
     log.iter().zip(law).map(|(log, p)| ((0.5 * log).exp() - p.sqrt()).abs()).fold(0.0, f64::max)
@@ -85,7 +86,8 @@ fn pair_models_are_exact() {
     }
 }
 
-/// The discarded weight is one minus the squared overlap with `√π`, and each of its parts is at most the tail of the exact Schmidt values.
+/// The discarded weight is one minus the squared overlap with `√π`, and each of its parts is at most the tail
+/// of the exact Schmidt values.
 #[test]
 fn discarded_weight_is_the_distance() {
     let ising = glass(4, 4, Geometry::Cylinder, 0.6);
@@ -118,7 +120,8 @@ fn amplitude(born: &BornMps, x: impl Iterator<Item = u8>) -> f64 {
     v[0]
 }
 
-/// Weight beyond the `chi` largest Schmidt values of `√π` between the first `k` sites of the snake and the others.
+/// Weight beyond the `chi` largest Schmidt values of `√π` between the first `k` sites of the snake and the
+/// others.
 fn schmidt_tail(law: &[f64], order: &[usize], k: usize, chi: usize) -> f64 {
     let n = order.len();
     let mut matrix = Array2::zeros((1 << k, 1 << (n - k)));
@@ -289,7 +292,8 @@ fn bad_input_is_named() {
     assert_eq!(error, Error::Negative { field: "site weights", site: 1, value: -1.0 });
 }
 
-/// Strong couplings and fields: probabilities far below the smallest number, one configuration with all the weight.
+/// Strong couplings and fields: probabilities far below the smallest number, one configuration with all the
+/// weight.
 #[test]
 fn low_temperature_neither_overflows_nor_underflows() {
     let lattice = Square::new(6, 6, Geometry::Cylinder).unwrap();

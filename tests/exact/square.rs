@@ -162,7 +162,8 @@ fn potts_clock_hard_squares_and_colourings() {
         let field: f64 = (0..6).map(|j| couplings.field()[j] * angle(j).cos()).sum();
         close(c[k], beta * (cosines + field), 1e-12);
     }
-    // Independent sets of the 2 x 2 and 3 x 3 grids: 7 and 63; 3-colourings of the 3 x 3 grid: 246, of the 3 x 3 torus: 12.
+    // Independent sets of the 2 x 2 and 3 x 3 grids: 7 and 63; 3-colourings of the 3 x 3 grid: 246, of the 3
+    // x 3 torus: 12.
     let count = |model: PairModel| {
         let weights = model.log_weight(all_configs(model.dims()).view()).unwrap();
         weights.iter().filter(|w| w.is_finite()).count()
@@ -273,7 +274,8 @@ fn windows_give_the_differences_of_the_full_lattice() {
                 part.iter().zip(&full).for_each(|(w, f)| close(w - part[0], f - full[0], 1e-12));
             }
         }
-        // Refused: across the edges of an open lattice, the free edge of a cylinder, all rows but few columns of a torus.
+        // Refused: across the edges of an open lattice, the free edge of a cylinder, all rows but few columns
+        // of a torus.
         let expected = match geometry {
             Geometry::Open => 5,
             Geometry::Cylinder => 8,

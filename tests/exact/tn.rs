@@ -1,4 +1,5 @@
-//! Trains against dense enumeration written here with plain loops: no contraction of the library is its own reference.
+//! Trains against dense enumeration written here with plain loops: no contraction of the library is its own
+//! reference.
 
 use ndarray::{Array1, Array2, Array3, Array4};
 use rand::RngExt;
@@ -172,8 +173,8 @@ fn canonical_forms_are_isometric_and_keep_the_vector() {
     }
 }
 
-/// Singular values of the cut behind site `j`, squared, by the eigenvalues' sums: ‖M‖² and the best rank-1 error by power
-/// iteration, written without the library.
+/// Singular values of the cut behind site `j`, squared, by the eigenvalues' sums: ‖M‖² and the best rank-1
+/// error by power iteration, written without the library.
 fn best_rank_one_weight(v: &Array1<f64>, rows: usize) -> f64 {
     let m = v.view().into_shape_with_order((rows, v.len() / rows)).unwrap();
     let mut x = Array1::ones(m.ncols());

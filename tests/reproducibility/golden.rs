@@ -1,5 +1,5 @@
-//! Golden values: a seed means the same draws in every version. Configurations to the bit; log-probabilities to 1e-12, because the
-//! order of a sum follows the width of the machine's vectors.
+//! Golden values: a seed means the same draws in every version. Configurations to the bit; log-probabilities
+//! to 1e-12, because the order of a sum follows the width of the machine's vectors.
 //!
 //! Changing these numbers is a change of behaviour that belongs into the changelog.
 

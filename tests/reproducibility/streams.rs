@@ -66,11 +66,13 @@ fn rows_are_counted_from_anywhere() {
     }
     assert_eq!(opening(&base.rows_from(2).rows_from(3), 4), opening(&base, 9));
     assert_eq!(opening(&base.rows_from(2).step(1), 4), opening(&base.step(1), 6));
-    // A step inside a domain is the domain's step: operations switch to their own domain inside the caller's step.
+    // A step inside a domain is the domain's step: operations switch to their own domain inside the caller's
+    // step.
     assert_eq!(Streams::new(7).step(3).domain("model"), base);
 }
 
-/// What all rows share does not depend on where rows are counted from; rows made of rows are counted likewise.
+/// What all rows share does not depend on where rows are counted from; rows made of rows are counted
+/// likewise.
 #[test]
 fn shared_streams_and_copies_know_the_first_row() {
     let base = Streams::new(7).domain("model").step(3);

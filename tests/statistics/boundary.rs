@@ -25,8 +25,8 @@ fn twin(couplings: &Couplings) -> Couplings {
     Couplings::new(c.lattice(), reversed(c.horizontal()), reversed(c.vertical()), field).unwrap()
 }
 
-/// Asymmetric couplings and fields on 4 × 4 sites, open and as a cylinder: untruncated draws follow the law, truncated ones their own law
-/// and, with χ = 1, not that of the model.
+/// Asymmetric couplings and fields on 4 × 4 sites, open and as a cylinder: untruncated draws follow the law,
+/// truncated ones their own law and, with χ = 1, not that of the model.
 #[test]
 fn draws_follow_the_law() {
     for geometry in [Geometry::Open, Geometry::Cylinder] {
@@ -44,7 +44,8 @@ fn draws_follow_the_law() {
     }
 }
 
-/// ±J at β = 2 on 4 × 4 sites with χ = 1 and 2: the floor decides, is counted, and the draws follow the law that the scores say.
+/// ±J at β = 2 on 4 × 4 sites with χ = 1 and 2: the floor decides, is counted, and the draws follow the law
+/// that the scores say.
 #[test]
 fn floored_draws_follow_the_scores() {
     let mut floored = 0;
@@ -107,7 +108,8 @@ fn find(all: &[Case], open: bool, side: usize, beta: f64, seed: Option<u64>) -> 
     all.iter().filter(fits).find(|c| (c.ising.beta() - beta).abs() < 1e-3).unwrap()
 }
 
-/// Stationary acceptance at least that of the table less .01 (.03 below .6), three standard errors on the safe side.
+/// Stationary acceptance at least that of the table less .01 (.03 below .6), three standard errors on the
+/// safe side.
 #[test]
 fn acceptance_of_the_reference_table() {
     let all = cases(64);
@@ -145,8 +147,8 @@ fn acceptance_of_the_reference_table() {
     }
 }
 
-/// Energies, m² and log Z by weighted draws, at small χ so that the weights matter, within five standard errors of the exact values of every case;
-/// the plain averages of χ = 2 are not.
+/// Energies, m² and log Z by weighted draws, at small χ so that the weights matter, within five standard
+/// errors of the exact values of every case; the plain averages of χ = 2 are not.
 #[test]
 fn averages_of_the_reference_cases() {
     let mut biased = 0;
@@ -213,7 +215,8 @@ fn averages_in_a_field() {
     }
 }
 
-/// The importance weights see what acceptance does not: bonds of one at the critical point lose effective samples.
+/// The importance weights see what acceptance does not: bonds of one at the critical point lose effective
+/// samples.
 #[test]
 fn small_bonds_show_in_the_weights() {
     let ising = Ising::new(Couplings::uniform(square(16, 16, Geometry::Open), 1.0).unwrap(), 0.4407).unwrap();

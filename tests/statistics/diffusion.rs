@@ -16,8 +16,9 @@ use crate::laws::{stream, table};
 
 const DRAWS: usize = 40_000;
 
-/// χ² of `P(x_0|y)`, `P(x_s|y)` and the end of a chain, each with twins that must fail: the denoiser without its kernel factor (the
-/// prior), the denoiser of another observation, the noised law without the observation.
+/// χ² of `P(x_0|y)`, `P(x_s|y)` and the end of a chain, each with twins that must fail: the denoiser without
+/// its kernel factor (the prior), the denoiser of another observation, the noised law without the
+/// observation.
 pub fn check_draws<M: ExactModel + ?Sized>(
     model: &M,
     truth: &DenseLaw,
@@ -109,8 +110,8 @@ fn denoising_knows_the_direction_of_the_kernel() {
     assert_law(&draws, law.posterior(&kernel, &y).unwrap().p(), twin.p());
 }
 
-/// Noise and denoise: the pair (x_0, y) → x_0' leaves the law invariant, with one set of streams for both (their domains differ).
-/// The twin is the law of y.
+/// Noise and denoise: the pair (x_0, y) → x_0' leaves the law invariant, with one set of streams for both
+/// (their domains differ). The twin is the law of y.
 #[test]
 fn noising_and_denoising_leaves_the_law_invariant() {
     let dims = [2, 3, 2];

@@ -151,7 +151,8 @@ fn jump_process() {
     assert_law(&counts(&start, chain.dims()), &law(c, |_, _| 1.0), &law(0.5, |_, _| 1.0));
 }
 
-/// The law after a few Metropolis attempts is a row of a power of the transition matrix; long runs reach `q^k/Z`.
+/// The law after a few Metropolis attempts is a row of a power of the transition matrix; long runs reach
+/// `q^k/Z`.
 #[test]
 fn metropolis() {
     let (c, attempts, runs) = (0.65, 6, 100_000);
@@ -180,8 +181,8 @@ fn metropolis() {
     assert_law(&n, &dyck(law(c, |_, _| 1.0)), &dyck(law(0.5, |_, _| 1.0)));
 }
 
-/// Mean area of 10⁴ draws at N = 400 within 5 σ of the exact value (false-alarm rate 6e-7), where a neighbouring c is
-/// not.
+/// Mean area of 10⁴ draws at N = 400 within 5 σ of the exact value (false-alarm rate 6e-7), where a
+/// neighbouring c is not.
 #[test]
 fn mean_area_of_long_chains() {
     for c in [0.3, 0.5, 0.7] {
@@ -223,7 +224,8 @@ fn plain_start(model: &FredkinModel) -> Array2<u8> {
     start.broadcast((70, start.len())).unwrap().to_owned()
 }
 
-/// The exact model is never rejected: 10⁴ disconnected and 10⁴ connected updates at N = 400. A model of a neighbouring c is.
+/// The exact model is never rejected: 10⁴ disconnected and 10⁴ connected updates at N = 400. A model of a
+/// neighbouring c is.
 #[test]
 fn the_exact_model_is_never_rejected() {
     let noise = Noise::new(Rates::binary_flip(400, 1.0, 0.6).unwrap(), Schedule::default());

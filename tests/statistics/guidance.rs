@@ -11,7 +11,8 @@ use crate::common::guidance::push;
 use crate::common::random::random_rates;
 use crate::common::{all_configs, assert_law, counts, law};
 
-/// A million draws at fixed magnetisation: not one beside it, and the law within the sector is the conditional one, not the uniform one.
+/// A million draws at fixed magnetisation: not one beside it, and the law within the sector is the
+/// conditional one, not the uniform one.
 #[test]
 fn constrained_draws_never_violate() {
     let ring = PositiveMps::ising(0.4, &[1.0; 10], &[0.0; 10], Boundary::Ring).unwrap();
@@ -53,7 +54,8 @@ fn infilling_draws_the_conditional_law() {
     assert_law(&counts(&free, &[2; 4]), &exact, &plain);
 }
 
-/// The guided sampler follows its step laws, applied one after the other to the law of the start; twin: those of another strength.
+/// The guided sampler follows its step laws, applied one after the other to the law of the start; twin: those
+/// of another strength.
 #[test]
 fn guided_draws_follow_their_step_laws() {
     let dims = [2, 3, 2, 2];

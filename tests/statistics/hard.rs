@@ -40,7 +40,8 @@ fn project(p: &[f64], dims: &[usize], sites: usize) -> Vec<f64> {
     p.chunks(dims[sites..].iter().product()).map(|c| c.iter().sum()).collect()
 }
 
-/// Counts of the states of the first `sites` sites after one update of `dynamics`, from exact draws or from one configuration.
+/// Counts of the states of the first `sites` sites after one update of `dynamics`, from exact draws or from
+/// one configuration.
 fn after(target: &dyn Target, dynamics: &dyn Move, exact: Option<&[f64]>, sites: usize) -> Vec<u64> {
     let all = all_configs(target.dims());
     let x = match exact {
@@ -155,7 +156,8 @@ fn without_ratio(
     }
 }
 
-/// Glasses on 4 × 4 sites with truncated windows (χ = 1), from exact starts: the law stays; without the ratio of the proposals it does not.
+/// Glasses on 4 × 4 sites with truncated windows (χ = 1), from exact starts: the law stays; without the ratio
+/// of the proposals it does not.
 #[test]
 fn windows_keep_the_law() {
     for (geometry, rows, cols) in [
@@ -182,7 +184,8 @@ fn windows_keep_the_law() {
     }
 }
 
-/// From one configuration to the law, on tori: Ising with the global flip (at 4 × 4 with a row and a column clamped), Potts, hard squares.
+/// From one configuration to the law, on tori: Ising with the global flip (at 4 × 4 with a row and a column
+/// clamped), Potts, hard squares.
 #[test]
 fn windows_reach_the_law() {
     let torus = Square::new(3, 3, Geometry::Torus).unwrap();
@@ -212,8 +215,8 @@ fn windows_reach_the_law() {
     several(&hard(1.5), 10, false, 9, &hard(1.2));
 }
 
-/// Three colours and hard squares, windows truncated to χ = 1: from exact starts the law stays, but not without the ratio of the proposals; from one
-/// configuration it is reached.
+/// Three colours and hard squares, windows truncated to χ = 1: from exact starts the law stays, but not
+/// without the ratio of the proposals; from one configuration it is reached.
 #[test]
 fn windows_of_constrained_models() {
     let lattice = |rows, cols, geometry| Square::new(rows, cols, geometry).unwrap();
@@ -248,7 +251,8 @@ fn windows_of_constrained_models() {
     assert_law(&found, &part(&law(&colourings), &colourings, 7), &part(&law(&wrong.unwrap()), &colourings, 7));
 }
 
-/// Energies of the reference tori up to 16 × 16 by windows that clamp a row and a column, with the global flip, within five standard errors.
+/// Energies of the reference tori up to 16 × 16 by windows that clamp a row and a column, with the global
+/// flip, within five standard errors.
 #[test]
 fn windows_on_the_reference_tori() {
     for (ising, exact) in tori(16) {
@@ -311,8 +315,8 @@ impl Move for Wrong<'_> {
     }
 }
 
-/// Boundary states of χ = 1 in the fields of asymmetric noise, one or several draws for each noisy configuration: from exact starts the law stays; without a
-/// factor of the rule it does not.
+/// Boundary states of χ = 1 in the fields of asymmetric noise, one or several draws for each noisy
+/// configuration: from exact starts the law stays; without a factor of the rule it does not.
 #[test]
 fn connected_moves_in_the_plane_keep_the_law() {
     let kernel = |dims: &[usize]| {
@@ -351,7 +355,8 @@ fn connected_moves_in_the_plane_keep_the_law() {
     assert_law(&after(&hard(2.0), &several, Some(&exact), 9), &part(&exact), &part(&wrong));
 }
 
-/// Acceptance of the literature at 32 × 32 and β_c with χ = 2 and flips at rate one, three standard errors on the safe side: .99, .96, .81.
+/// Acceptance of the literature at 32 × 32 and β_c with χ = 2 and flips at rate one, three standard errors on
+/// the safe side: .99, .96, .81.
 #[test]
 fn connected_moves_at_the_critical_point() {
     let couplings = Couplings::uniform(Square::new(32, 32, Geometry::Open).unwrap(), 1.0).unwrap();
@@ -371,7 +376,8 @@ fn connected_moves_at_the_critical_point() {
     }
 }
 
-/// All levels of a ladder on a 4 × 4 glass with poor moves at the cold end (none at all): exchanges alone carry the law there.
+/// All levels of a ladder on a 4 × 4 glass with poor moves at the cold end (none at all): exchanges alone
+/// carry the law there.
 #[test]
 fn tempering_reaches_the_law_at_every_level() {
     let c = couplings(Square::new(4, 4, Geometry::Torus).unwrap(), false, 0.0);
@@ -466,8 +472,9 @@ impl Dynamics for Carried {
     }
 }
 
-/// Packed states that levels exchange keep the law, where they are configurations and nothing more (the sweeps of the tests above), or
-/// refuse another level; those that bring the temperature of the level they come from do not.
+/// Packed states that levels exchange keep the law, where they are configurations and nothing more (the
+/// sweeps of the tests above), or refuse another level; those that bring the temperature of the level they
+/// come from do not.
 #[test]
 fn packed_states_reach_the_law() {
     let c = couplings(Square::new(3, 3, Geometry::Open).unwrap(), false, 0.0);
@@ -479,7 +486,8 @@ fn packed_states_reach_the_law() {
         };
         let tempering = Tempering::new([0.3, 1.5].map(level).into()).unwrap().proportional().unwrap();
         let mut replicas = tempering.start(CHAINS / 2, 9).unwrap();
-        // The last of an even number of updates has no exchange, which would put most of what is wrong back into its place.
+        // The last of an even number of updates has no exchange, which would put most of what is wrong back
+        // into its place.
         tempering.advance(&mut replicas, 60).unwrap();
         counts(&replicas.level(1).unwrap().to_owned(), &[2; 9])
     };

@@ -1,6 +1,7 @@
 //! Models learned from a log-weight alone: normaliser, averages and chains against enumeration.
 //!
-//! Normalisers are compared at 4.9 standard errors, a false-alarm rate of 1e-6; chains by χ² at the same rate.
+//! Normalisers are compared at 4.9 standard errors, a false-alarm rate of 1e-6; chains by χ² at the same
+//! rate.
 
 use std::ops::ControlFlow;
 

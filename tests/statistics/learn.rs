@@ -1,8 +1,9 @@
 //! Learning from draws of a known law: the validation NLL reaches that of the law within its standard error.
 //!
-//! With `k` parameters and `n` samples the excess of the maximum-likelihood law is about `k/2n` nats; sample sizes are chosen to make this
-//! a tenth of the standard error of the NLL. The paired difference on fresh draws has a standard error of its own, `√(2 KL/n)`, twenty times
-//! smaller still, so that the false-alarm rate is far below 1e-6.
+//! With `k` parameters and `n` samples the excess of the maximum-likelihood law is about `k/2n` nats; sample
+//! sizes are chosen to make this a tenth of the standard error of the NLL. The paired difference on fresh
+//! draws has a standard error of its own, `√(2 KL/n)`, twenty times smaller still, so that the false-alarm
+//! rate is far below 1e-6.
 
 use tensorjump::learn::{self, BornMethod, BornOptions, Data, PositiveOptions, Start, Training};
 use tensorjump::model::{Boundary, PositiveMps};
@@ -50,10 +51,12 @@ fn a_known_law_is_learned() {
     assert!(more > 10.0 * error, "the test cannot tell a chain from coins");
 }
 
-/// Bonds grow with what the data can tell: samples of coins give a product, whatever the noise of the samples; those of a chain do not.
+/// Bonds grow with what the data can tell: samples of coins give a product, whatever the noise of the
+/// samples; those of a chain do not.
 ///
-/// At a bond of dimension 1 the second singular value is one Gaussian number: four noise levels are 32 variances, a false-alarm rate of
-/// 1.5e-8 a step, 2e-6 for all steps of all rounds if they were independent, but every round sees the same samples: below 1e-6.
+/// At a bond of dimension 1 the second singular value is one Gaussian number: four noise levels are 32
+/// variances, a false-alarm rate of 1.5e-8 a step, 2e-6 for all steps of all rounds if they were independent,
+/// but every round sees the same samples: below 1e-6.
 #[test]
 fn bonds_do_not_grow_with_noise() {
     let coins = PositiveMps::product(&vec![vec![0.3, 0.7]; 16]).unwrap();
@@ -73,10 +76,11 @@ fn bonds_do_not_grow_with_noise() {
     assert!(bonds(&coins, 0.0) > 8, "without the threshold noise is learned");
 }
 
-/// The laws on the plane of the Gray-code example: their densities integrate to one, and their draws follow them.
+/// The laws on the plane of the Gray-code example: their densities integrate to one, and their draws follow
+/// them.
 ///
-/// Cells of width ½ on [−6, 6]², densities by 8 × 8 midpoints a cell (spacing 1/16 against a noise of 0.1 at least). The wrong twin is the
-/// law moved by ¼.
+/// Cells of width ½ on [−6, 6]², densities by 8 × 8 midpoints a cell (spacing 1/16 against a noise of 0.1 at
+/// least). The wrong twin is the law moved by ¼.
 #[test]
 fn draws_on_the_plane_follow_their_densities() {
     const CELLS: usize = 24;
@@ -103,7 +107,8 @@ fn draws_on_the_plane_follow_their_densities() {
             let inside = v.iter().all(|v| (0.0..CELLS as f64).contains(v));
             counts[if inside { v[0] as usize * CELLS + v[1] as usize } else { CELLS * CELLS }] += 1;
         }
-        // A hit outside the box is no contradiction: what is left of the law there is below the error of the integral.
+        // A hit outside the box is no contradiction: what is left of the law there is below the error of the
+        // integral.
         let outside = counts.pop().unwrap();
         assert!(outside < 100, "{name}: {outside} draws outside");
         let (law, wrong) = (table(0.0), table(0.25));

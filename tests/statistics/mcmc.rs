@@ -1,4 +1,5 @@
-//! Monte Carlo: stationary laws by χ² over many independent chains, error bars, diagnostics of series of known law.
+//! Monte Carlo: stationary laws by χ² over many independent chains, error bars, diagnostics of series of
+//! known law.
 
 #[path = "../common/toy.rs"]
 mod toy;
@@ -21,8 +22,9 @@ const MODEL: [f64; 12] = [1.0, 2.0, 1.5, 1.0, 0.3, 0.6, 2.0, 1.1, 0.4, 3.0, 0.9,
 /// Support missing at 1, 2, 3, 8 and 9.
 const TRUNCATED: [f64; 12] = [1.0, 0.0, 0.0, 0.0, 0.3, 0.6, 2.0, 1.1, 0.0, 0.0, 0.9, 1.3];
 const CHAINS: usize = 3000;
-/// Second eigenvalues of the moves below, from their dense matrices: at most 0.916, the exchange move 0.949. After 130 updates the
-/// probabilities are off by less than 1e-5, those of the exchange move by 6e-4: χ² of 3000 chains is shifted by less than 0.2.
+/// Second eigenvalues of the moves below, from their dense matrices: at most 0.916, the exchange move 0.949.
+/// After 130 updates the probabilities are off by less than 1e-5, those of the exchange move by 6e-4: χ² of
+/// 3000 chains is shifted by less than 0.2.
 const UPDATES: usize = 130;
 
 fn target() -> Toy {
@@ -81,8 +83,8 @@ fn disconnected_and_connected_moves_reach_the_target() {
     }
 }
 
-/// A truncated model by itself samples the target within its support; from outside it never moves, and says so; mixed with a local
-/// move it samples the whole target.
+/// A truncated model by itself samples the target within its support; from outside it never moves, and says
+/// so; mixed with a local move it samples the whole target.
 #[test]
 fn truncated_models_are_exact_within_their_support_or_in_a_mixture() {
     let target = target();
@@ -267,8 +269,8 @@ fn autocorrelation_time_of_an_autoregressive_series() {
         let exact = 0.5 * (1.0 + phi) / (1.0 - phi);
         let series = autoregressive(20_000, 8, phi, seed);
         let found = autocorrelation(series.view()).unwrap();
-        // Statistical error √(2(2W+1)/n) τ (Sokal 1997, eq. 3.19), in which ½ stands for the zero lag of a white series; and the
-        // cut at W leaves out φ^{W+1}/(1−φ).
+        // Statistical error √(2(2W+1)/n) τ (Sokal 1997, eq. 3.19), in which ½ stands for the zero lag of a
+        // white series; and the cut at W leaves out φ^{W+1}/(1−φ).
         let n = series.len() as f64;
         let sigma = exact.max(0.5) * (2.0 * (2 * found.window + 1) as f64 / n).sqrt();
         let cut = phi.abs().powi(found.window as i32 + 1) / (1.0 - phi);
@@ -282,7 +284,8 @@ fn autocorrelation_time_of_an_autoregressive_series() {
             assert!((found.tau - 0.5).abs() > 5.0 * sigma + cut);
         }
     }
-    // 100 records are fewer than 50 τ = 225: flagged if τ is found above 2, ten standard deviations (0.24) below its value.
+    // 100 records are fewer than 50 τ = 225: flagged if τ is found above 2, ten standard deviations (0.24)
+    // below its value.
     assert!(autocorrelation(autoregressive(100, 400, 0.8, 4).view()).unwrap().lower_bound);
     // Eight chains about eight places: a long time, though each chain by itself is white.
     let mut apart = autoregressive(1000, 8, 0.0, 5);

@@ -1,7 +1,9 @@
-//! Laws of plain and tilted draws of matrix-product models, weighted and unweighted observables, independence of streams.
+//! Laws of plain and tilted draws of matrix-product models, weighted and unweighted observables, independence
+//! of streams.
 //!
-//! The models are skewed on purpose: at every second site one symbol has a conditional near one and the others some percent or
-//! per mille, so that draws settled by the first symbol tried and draws that need the others are both counted.
+//! The models are skewed on purpose: at every second site one symbol has a conditional near one and the
+//! others some percent or per mille, so that draws settled by the first symbol tried and draws that need the
+//! others are both counted.
 
 use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
@@ -19,10 +21,12 @@ use crate::laws::{every_form, stream, table, tilted_law};
 
 /// Draws of a batch: hundreds of blocks (of 512 plain and 256 tilted rows).
 const DRAWS: usize = 60_000;
-/// Rows with different weights. Coprime to the sizes of blocks, so that weights read from the start of a block would be another row's.
+/// Rows with different weights. Coprime to the sizes of blocks, so that weights read from the start of a
+/// block would be another row's.
 const PERIOD: usize = 5;
 
-/// Entries between 10⁻² and 1, those of all but one state a hundredth of that at even sites, with random signs where asked.
+/// Entries between 10⁻² and 1, those of all but one state a hundredth of that at even sites, with random
+/// signs where asked.
 fn skewed(dims: &[usize], bond: usize, signed: bool, rng: &mut Stream) -> Mps {
     let shapes = Mps::random_positive(dims, bond, rng).unwrap();
     let tensor = |(j, a): (usize, &Array3<f64>)| {
@@ -38,8 +42,8 @@ fn skewed(dims: &[usize], bond: usize, signed: bool, rng: &mut Stream) -> Mps {
     Mps::new(shapes.tensors().iter().enumerate().map(tensor).collect(), 0.0).unwrap()
 }
 
-/// A linear law in both precisions and a Born law, each with its normalised table. Single precision moves probabilities by 1e-5 of
-/// themselves at most: χ² by `n (1e-5)² = 1e-5`.
+/// A linear law in both precisions and a Born law, each with its normalised table. Single precision moves
+/// probabilities by 1e-5 of themselves at most: χ² by `n (1e-5)² = 1e-5`.
 fn models(dims: &[usize], bond: usize, name: &str) -> Vec<(Box<dyn Model>, Vec<f64>)> {
     let normalised = |p: Vec<f64>| {
         let sum: f64 = p.iter().sum();
@@ -97,7 +101,8 @@ fn draws_under_every_form_of_weights() {
     }
 }
 
-/// The test above does see rare symbols: many cells have an expectation of a few counts, and conditionals near one occur.
+/// The test above does see rare symbols: many cells have an expectation of a few counts, and conditionals
+/// near one occur.
 #[test]
 fn the_models_are_skewed() {
     for (k, (dims, bond)) in systems().into_iter().enumerate() {
@@ -144,7 +149,8 @@ fn within(found: f64, exact: f64, error: f64) -> bool {
     (found - exact).abs() < 5.0 * error
 }
 
-/// Observables with and without importance weights, and `E_q[π/q] = 1`: the check that no log-probability makes.
+/// Observables with and without importance weights, and `E_q[π/q] = 1`: the check that no log-probability
+/// makes.
 #[test]
 fn weighted_and_unweighted_observables() {
     for (k, (dims, bond)) in systems().into_iter().enumerate() {
@@ -201,8 +207,8 @@ fn product(p: &[f64], q: &[f64]) -> Vec<f64> {
     p.iter().flat_map(|p| q.iter().map(move |q| p * q)).collect()
 }
 
-/// Clean configuration, noise and denoised configuration from one family of streams: the pair (x_0, x_0') has its law. The twin
-/// draws x_0' from the step of x_0, uniform for uniform.
+/// Clean configuration, noise and denoised configuration from one family of streams: the pair (x_0, x_0') has
+/// its law. The twin draws x_0' from the step of x_0, uniform for uniform.
 #[test]
 fn noise_and_denoiser_share_no_draws() {
     let dims = [2, 3, 2];

@@ -40,7 +40,8 @@ fn noise_draws() {
     assert_law(&counts(&y, &dims), &law(&noise), &law(&transposed(&rates, &schedule)));
 }
 
-/// Masks: states of probability zero are never drawn (a hit fails the test); the twin has the noise time of another schedule.
+/// Masks: states of probability zero are never drawn (a hit fails the test); the twin has the noise time of
+/// another schedule.
 #[test]
 fn mask_draws() {
     let (dims, x) = ([2, 3, 2], [1u8, 0, 1]);
@@ -78,8 +79,8 @@ fn ends_of_paths() {
     }
 }
 
-/// Where the paths are in between, through their jump times: the state at time 0.5 of paths to 0.9. The twin reads jump times without the
-/// schedule, as if the homogeneous time ran uniformly.
+/// Where the paths are in between, through their jump times: the state at time 0.5 of paths to 0.9. The twin
+/// reads jump times without the schedule, as if the homogeneous time ran uniformly.
 #[test]
 fn paths_at_intermediate_times() {
     let (dims, x) = ([2, 3], [1u8, 0]);

@@ -1,4 +1,5 @@
-//! Laws of the reverse samplers by χ²: one step against its law, exact samplers against the noised law, event counts.
+//! Laws of the reverse samplers by χ²: one step against its law, exact samplers against the noised law, event
+//! counts.
 
 use ndarray::{Array1, Array2, Array3, ArrayView1};
 use tensorjump::dense::DenseLaw;
@@ -16,7 +17,8 @@ use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts, index_
 
 const DRAWS: usize = 12_000;
 
-/// A law with structure (weights from 1 to 30), as enumeration and as network, and noise with asymmetric rates.
+/// A law with structure (weights from 1 to 30), as enumeration and as network, and noise with asymmetric
+/// rates.
 fn system(dims: &[usize], seed: u64) -> (DenseLaw, PositiveMps, Noise) {
     let flat = random_law(dims, seed);
     let truth = DenseLaw::new(dims, &flat.p().iter().map(|p| p.powi(3)).collect::<Vec<_>>()).unwrap();
@@ -42,7 +44,8 @@ fn product(marginals: &Array3<f64>, dims: &[usize]) -> Vec<f64> {
     x.outer_iter().map(|x| x.iter().enumerate().map(|(j, &b)| marginals[[0, j, b.into()]]).product()).collect()
 }
 
-/// Draws of one step follow its law; the twins are the laws of the other steps. Rejections are as many as the law says.
+/// Draws of one step follow its law; the twins are the laws of the other steps. Rejections are as many as the
+/// law says.
 #[test]
 fn draws_of_one_step() {
     for (dims, y, seed) in [(vec![3, 3, 2], [2, 0, 1], 71), (vec![2, 3, 2], [0, 2, 1], 72)] {
@@ -67,8 +70,8 @@ fn draws_of_one_step() {
     }
 }
 
-/// A run of several steps with correctors follows the law by enumeration; the twins are the law without correctors and that of the
-/// exact process.
+/// A run of several steps with correctors follows the law by enumeration; the twins are the law without
+/// correctors and that of the exact process.
 #[test]
 fn runs_follow_their_enumerated_law() {
     let (dims, y) = ([3, 2, 2], [2, 0, 1]);
@@ -112,8 +115,8 @@ fn jump_by_jump_is_exact_for_two_states() {
     check_exact(&[2, 2, 2, 2], &[0, 1, 1, 0], 74);
 }
 
-/// Uniformization and thinning: exact at δ, from a fixed configuration and from the exact start, and clean after the last draw. The twin
-/// is the same sampler with the rates of the denoiser in place of the cavity.
+/// Uniformization and thinning: exact at δ, from a fixed configuration and from the exact start, and clean
+/// after the last draw. The twin is the same sampler with the rates of the denoiser in place of the cavity.
 fn check_exact(dims: &[usize], y: &[u8], seed: u64) {
     let (truth, model, noise) = system(dims, seed);
     let (delta, t) = (0.25, 0.8);
@@ -213,7 +216,8 @@ fn paths_are_exact() {
     }
 }
 
-/// Uniform noise: as many jumps back as forth, `Nγ(d − 1)/d·Δτ` in the mean, by every exact sampler from the exact start.
+/// Uniform noise: as many jumps back as forth, `Nγ(d − 1)/d·Δτ` in the mean, by every exact sampler from the
+/// exact start.
 #[test]
 fn as_many_jumps_back_as_forth() {
     let (dims, gamma) = ([3, 3, 3, 3], 0.9);

@@ -1,4 +1,5 @@
-//! Estimated bounds, Glauber draws, and what learners make of samples. False-alarm rate 1e-6 each: 4.9σ, or χ² with [`ALPHA`].
+//! Estimated bounds, Glauber draws, and what learners make of samples. False-alarm rate 1e-6 each: 4.9σ, or
+//! χ² with [`ALPHA`].
 //!
 //! [`ALPHA`]: crate::common::ALPHA
 
@@ -20,7 +21,8 @@ use tensorjump::{Configs, Model, Result, Streams, Target};
 use crate::common::random::{random_law, random_rates};
 use crate::common::{all_configs, assert_law, counts};
 
-/// The estimated bound is −log P_0(x_0) within 4.9σ for each x_0; with the denoiser in place of the cavity its mean is above by as much.
+/// The estimated bound is −log P_0(x_0) within 4.9σ for each x_0; with the denoiser in place of the cavity
+/// its mean is above by as much.
 #[test]
 fn estimated_bounds() {
     let dims = [2, 3];
@@ -46,7 +48,8 @@ fn estimated_bounds() {
     assert!(gap > 4.9 * error, "the trap costs {gap} ± {error}");
 }
 
-/// Conditionals of `X_{k+1}` in place of those of `X_k`: what must fail. (Those of `X_0` would not: they are Gibbs sampling of the data law.)
+/// Conditionals of `X_{k+1}` in place of those of `X_k`: what must fail. (Those of `X_0` would not: they are
+/// Gibbs sampling of the data law.)
 struct Late<'a>(&'a DenseLaw, &'a TokenNoise);
 
 impl SiteConditionals for Late<'_> {
@@ -111,8 +114,8 @@ fn kl_per_site(model: &PositiveMps, noise: &Noise, learned: &dyn Denoiser) -> f6
     (0..times).map(at).sum::<f64>() / (times * model.dims().len()) as f64
 }
 
-/// Every learner reaches 0.02 nats a site from 10⁴ samples; nobody who learns from independent sites does. No chance is involved beyond
-/// the fixed samples.
+/// Every learner reaches 0.02 nats a site from 10⁴ samples; nobody who learns from independent sites does. No
+/// chance is involved beyond the fixed samples.
 #[test]
 fn learned_scores_are_close() {
     let (model, noise, data) = ring(10_000);
@@ -144,8 +147,9 @@ fn learned_scores_are_close() {
     assert!(kl > 0.02, "independent sites pass too: {kl} nats a site");
 }
 
-/// Damped data moments against moments of simulated noise, the case of METHODS §3: the summed variance of the coefficients over 100 repeats. The
-/// ratio depends on the law: 9.1 to 14.1 for these six, drawn uniformly from the simplex, 12.0 in the mean.
+/// Damped data moments against moments of simulated noise, the case of METHODS §3: the summed variance of the
+/// coefficients over 100 repeats. The ratio depends on the law: 9.1 to 14.1 for these six, drawn uniformly
+/// from the simplex, 12.0 in the mean.
 #[test]
 fn damped_moments_have_a_smaller_variance() {
     let (t, repeats) = (0.35, 100);
@@ -197,8 +201,8 @@ fn a_residual_improves_its_baseline() {
     assert!(after < before, "baseline {before}, with residual {after}");
 }
 
-/// Classifiers of tokens from samples: the loss on fresh tokens is closer to that of the exact classifier than 1e-2 nats, that of a classifier of
-/// independent sites is not as close.
+/// Classifiers of tokens from samples: the loss on fresh tokens is closer to that of the exact classifier
+/// than 1e-2 nats, that of a classifier of independent sites is not as close.
 #[test]
 fn learned_token_classifiers() {
     let (model, _, data) = ring(5_000);

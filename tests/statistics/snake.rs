@@ -39,8 +39,8 @@ fn draws(model: &dyn Model, n: usize) -> Samples {
     model.draw(n, &Streams::new(23)).unwrap()
 }
 
-/// The exact law at full bond dimension, the truncated one at a smaller; false alarms 10⁻⁶ each. Wrong twins: the snake read row by
-/// row, and for the truncated law the exact one.
+/// The exact law at full bond dimension, the truncated one at a smaller; false alarms 10⁻⁶ each. Wrong twins:
+/// the snake read row by row, and for the truncated law the exact one.
 #[test]
 fn draws_follow_the_law() {
     let ising = glass(0.6);
@@ -53,8 +53,8 @@ fn draws_follow_the_law() {
     assert_law(&counts(&draws(&small, DRAWS).x, &[2; 16]), &probabilities(&small), &exact);
 }
 
-/// The reference table less 0.01, five standard errors on the safe side; the sum of squared weights is dominated by rare draws, hence
-/// the bound on the error. Wrong twin: half the bond dimension must fail.
+/// The reference table less 0.01, five standard errors on the safe side; the sum of squared weights is
+/// dominated by rare draws, hence the bound on the error. Wrong twin: half the bond dimension must fail.
 #[test]
 fn acceptance_of_the_reference_table() {
     let ising = ferromagnet(8, 8, critical());
@@ -81,8 +81,9 @@ fn observables(ising: &Ising, samples: &Samples) -> [Array1<f64>; 2] {
     [ising.energy(samples.x.view()).unwrap() / samples.x.ncols() as f64, &m * &m]
 }
 
-/// Weighted averages at 4 × 4 (χ = 6) and 8 × 8 (χ = 32) at every temperature of the file. Wrong twin: weights of a model
-/// 3 % warmer, whose energy must be off in every case (it shifts by 0.03 C/β, here at least 13 of its standard errors √(C/Nn)/β).
+/// Weighted averages at 4 × 4 (χ = 6) and 8 × 8 (χ = 32) at every temperature of the file. Wrong twin:
+/// weights of a model 3 % warmer, whose energy must be off in every case (it shifts by 0.03 C/β, here at
+/// least 13 of its standard errors √(C/Nn)/β).
 #[test]
 fn energies_and_magnetisations_of_the_reference_cases() {
     let file: Value = serde_json::from_str(include_str!("../reference/ising.json")).unwrap();

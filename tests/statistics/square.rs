@@ -1,4 +1,5 @@
-//! Metropolis, heat bath and Wolff on square lattices: laws of many independent chains, energies of long ones.
+//! Metropolis, heat bath and Wolff on square lattices: laws of many independent chains, energies of long
+//! ones.
 
 use ndarray::Axis;
 use rand::RngExt;
@@ -61,7 +62,8 @@ fn sweeps_reach_the_law() {
     }
 }
 
-/// Nine sites of the 4 × 4 torus, in checkerboard order, from exact starts: invariance only, the test above shows convergence.
+/// Nine sites of the 4 × 4 torus, in checkerboard order, from exact starts: invariance only, the test above
+/// shows convergence.
 #[test]
 fn checkerboard_sweeps_keep_the_law_of_a_torus() {
     let model = ising(4, 4, Geometry::Torus, false);

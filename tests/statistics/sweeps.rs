@@ -1,4 +1,5 @@
-//! One checkerboard sweep, site by site: every visit flips with the probability that its neighbours at that moment give it.
+//! One checkerboard sweep, site by site: every visit flips with the probability that its neighbours at that
+//! moment give it.
 
 use tensorjump::Streams;
 use tensorjump::lattice::square::{Bond, SpinSweep, Spins, fast_rng};
@@ -46,8 +47,8 @@ impl<'a> Excess<'a> {
         self.variance[j] += p * (1.0 - p);
     }
 
-    /// χ² of the sums in units of their variance (independent given the past, so that they are uncorrelated); sites of small variance are
-    /// pooled.
+    /// χ² of the sums in units of their variance (independent given the past, so that they are uncorrelated);
+    /// sites of small variance are pooled.
     fn p_value(&self) -> f64 {
         let (mut chi2, mut cells, mut pool) = (0.0, 0, (0.0, 0.0));
         for (e, v) in self.sum.iter().zip(&self.variance) {

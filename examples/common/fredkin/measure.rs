@@ -93,7 +93,8 @@ pub fn all(
     exact: &Equilibrium,
     bar: &ProgressBar,
 ) -> Result<Vec<Measured>> {
-    // Chains start in equilibrium and need no warm-up: in that of the model, hence inside its support, where it proposes.
+    // Chains start in equilibrium and need no warm-up: in that of the model, hence inside its support, where
+    // it proposes.
     let draw =
         |law: &FredkinModel| law.draw(plan.chains, &Streams::new(plan.seed).domain("start")).map(|draws| draws.x);
     let (in_model, in_law) = (draw(model)?, draw(law)?);

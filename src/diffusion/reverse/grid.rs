@@ -15,7 +15,8 @@ impl TimeGrid {
     /// Any descending times.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for fewer than two times, or one that is negative or NaN; [`Error::TimeOrder`] where they do not descend.
+    /// [`Error::Parameter`] for fewer than two times, or one that is negative or NaN; [`Error::TimeOrder`]
+    /// where they do not descend.
     pub fn new(times: Vec<f64>) -> Result<Self> {
         if times.len() < 2 {
             return Err(Error::parameter("number of times", times.len(), "at least two"));

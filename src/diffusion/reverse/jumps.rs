@@ -1,11 +1,13 @@
 //! Jump by jump: uniformization and thinning of the reverse process, exact for exact rates.
 //!
-//! In the time `τ = ∫β` a Poisson process of rate `Λ ≥ Σ_{j,b} R_j(b)` proposes events; each is the jump `(j, b)` with probability
-//! `R_j(b)/Λ`, else nothing. Waiting times of a Poisson process are exponential, so that events are drawn one after the other: the same law
-//! as a Poisson number of sorted uniform times in each interval. All rows of a batch go to their next event, then one call of the denoiser
-//! evaluates them, each at its own time.
+//! In the time `τ = ∫β` a Poisson process of rate `Λ ≥ Σ_{j,b} R_j(b)` proposes events; each is the jump
+//! `(j, b)` with probability `R_j(b)/Λ`, else nothing. Waiting times of a Poisson process are exponential, so
+//! that events are drawn one after the other: the same law as a Poisson number of sorted uniform times in
+//! each interval. All rows of a batch go to their next event, then one call of the denoiser evaluates them,
+//! each at its own time.
 //!
-//! Cost: `∫Λ` evaluations a sample. Uniformization takes `Λ_k` over all configurations, thinning over the present one.
+//! Cost: `∫Λ` evaluations a sample. Uniformization takes `Λ_k` over all configurations, thinning over the
+//! present one.
 
 use ndarray::{Array2, ArrayView1, Axis};
 use rand::RngExt;

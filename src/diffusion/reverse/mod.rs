@@ -1,4 +1,5 @@
-//! The reverse process as a jump process, from `T` down to `δ ≥ 0`, with any [`Denoiser`](crate::diffusion::Denoiser).
+//! The reverse process as a jump process, from `T` down to `δ ≥ 0`, with any
+//! [`Denoiser`](crate::diffusion::Denoiser).
 //!
 //! Noise with rates `β(t) Q_j` runs backwards at the rates (arXiv 2211.16750)
 //!
@@ -8,13 +9,14 @@
 //!
 //! | sampler | error with exact scores | evaluations of the denoiser |
 //! |---|---|---|
-//! | [`Step`] (Euler, τ-leaping, analytical), with or without [`Corrector`] | first order in the step | one a step |
+//! | [`Step`] (Euler, τ-leaping, analytical), [`Corrector`] | first order in the step | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
-//! | [`exact_paths`]; [`denoise`](crate::diffusion::Denoise::denoise) for `x_0` alone | none | one joint draw |
+//! | [`exact_paths`]; [`Denoise`](crate::diffusion::Denoise) for `x_0` alone | none | one joint draw |
 //!
-//! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given configurations: those of
-//! [`exact_start`] follow `P_T`, those of [`prior_start`] are biased at finite `T`. [`leap_law`](crate::dense::leap_law) gives the law of the first three by
-//! enumeration. Masks: their rates grow as `1/t`, so steps by rates end at `δ > 0` with a last draw; the analytical step goes down to 0.
+//! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given
+//! configurations: those of [`exact_start`] follow `P_T`, those of [`prior_start`] are biased at finite `T`.
+//! [`leap_law`](crate::dense::leap_law) gives the law of the first three by enumeration. Masks: their rates
+//! grow as `1/t`, so steps by rates end at `δ > 0` with a last draw; the analytical step goes down to 0.
 
 mod grid;
 mod jumps;

@@ -15,15 +15,18 @@ pub struct Outcome {
     pub jumps: Array1<u64>,
     /// Events proposed by uniformization and thinning, jumps or not; of leaps the same as the jumps.
     pub events: Array1<u64>,
-    /// Sites, summed over the steps, where τ-leaping rejected more than one jump or where Euler's probabilities exceeded one.
+    /// Sites, summed over the steps, where τ-leaping rejected more than one jump or where Euler's
+    /// probabilities exceeded one.
     pub excesses: Array1<u64>,
     /// Evaluations of the denoiser, the last draw left out.
     pub evaluations: Array1<u64>,
     /// Calls of the denoiser that these made for the whole batch.
     pub calls: usize,
-    /// `∫Λ` along each path (uniformization: the same for all; thinning: the bound at its configurations), dimensionless; zero for leaps.
+    /// `∫Λ` along each path (uniformization: the same for all; thinning: the bound at its configurations),
+    /// dimensionless; zero for leaps.
     pub bound: Array1<f64>,
-    /// Rows that came into a configuration of probability zero, where rates have no meaning: they stay there, and are not finished.
+    /// Rows that came into a configuration of probability zero, where rates have no meaning: they stay there,
+    /// and are not finished.
     pub lost: Vec<usize>,
 }
 
@@ -53,6 +56,7 @@ pub enum Finish {
     Grid,
     /// One exact joint draw `P(x_0 | x_δ)`.
     Joint,
-    /// One draw from the product of the denoiser's marginals, since it has no law to draw from: an analytical step from δ to 0.
+    /// One draw from the product of the denoiser's marginals, since it has no law to draw from: an analytical
+    /// step from δ to 0.
     Product,
 }

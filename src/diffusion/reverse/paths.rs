@@ -1,8 +1,10 @@
-//! Exact paths of the reverse process: `x_0 ~ P(· | x_T = y)`, then each site's jumps between `x_0` and `y`, independently.
+//! Exact paths of the reverse process: `x_0 ~ P(· | x_T = y)`, then each site's jumps between `x_0` and `y`,
+//! independently.
 //!
-//! With `λ` the largest exit rate of a site and `U = I + Q/λ`, the number of events of the site between `a` and `b` has the law
-//! `P(n) ∝ Pois(n; λτ) U^n(a, b)`, their times are uniform in `τ`, and state `k` of `n` follows `U(x, ·) U^{n−k}(·, b)` (uniformised bridge,
-//! Hobolth and Stone 2009); events that change nothing are dropped. Cost `O(N λτ d)` a path and `O(d³ λτ)` once a rate matrix.
+//! With `λ` the largest exit rate of a site and `U = I + Q/λ`, the number of events of the site between `a`
+//! and `b` has the law `P(n) ∝ Pois(n; λτ) U^n(a, b)`, their times are uniform in `τ`, and state `k` of `n`
+//! follows `U(x, ·) U^{n−k}(·, b)` (uniformised bridge, Hobolth and Stone 2009); events that change nothing
+//! are dropped. Cost `O(N λτ d)` a path and `O(d³ λτ)` once a rate matrix.
 
 use std::collections::HashMap;
 
@@ -21,14 +23,15 @@ use crate::rng::{Stream, Streams};
 /// Entries of all powers of one jump matrix that are kept at most: 512 MiB.
 const MAX_ENTRIES: usize = 1 << 26;
 
-/// Draws a path of the reverse process from each row of `y` at time `t` to 0: jumps in descending time, each with the state *after* it in
-/// the direction of the reverse process, and the clean configuration at the end.
+/// Draws a path of the reverse process from each row of `y` at time `t` to 0: jumps in descending time, each
+/// with the state *after* it in the direction of the reverse process, and the clean configuration at the end.
 ///
-/// Row `i` uses stream `i` (domains `"denoise"` and `"reverse paths"`). Beside [`super::start::exact_start`], this draws from the reverse process
-/// without any error.
+/// Row `i` uses stream `i` (domains `"denoise"` and `"reverse paths"`). Beside [`super::start::exact_start`],
+/// this draws from the reverse process without any error.
 ///
 /// # Errors
-/// As [`Denoise::denoise`]; [`Error::Parameter`] for an infinite noise; [`Error::TooLarge`] for more events than can be stored.
+/// As [`Denoise::denoise`]; [`Error::Parameter`] for an infinite noise; [`Error::TooLarge`] for more events
+/// than can be stored.
 pub fn exact_paths<M: Model + ?Sized>(
     model: &M,
     noise: &Noise,
@@ -119,8 +122,8 @@ impl SiteBridge {
         Ok(SiteBridge { poisson, powers })
     }
 
-    /// Jumps between the ends in the time of the reverse process: share of the elapsed noise and the state before it in forward time;
-    /// `None` where the ends exclude one another.
+    /// Jumps between the ends in the time of the reverse process: share of the elapsed noise and the state
+    /// before it in forward time; `None` where the ends exclude one another.
     fn draw(&self, (a, b): (usize, usize), rng: &mut Stream) -> Option<Vec<(f64, u8)>> {
         let law: Vec<f64> = self.poisson.iter().zip(&self.powers).map(|(p, power)| p * power[[a, b]]).collect();
         let n = draw_index(&law, rng)?;

@@ -1,15 +1,16 @@
 //! Bounds on the rate of the reverse process, in the time `τ`, for any law of the data.
 //!
-//! With the cavity `c` the rate out of state `y` of a site is a quotient of two means over `c`, hence at most the largest quotient of a
-//! clean state `a`:
+//! With the cavity `c` the rate out of state `y` of a site is a quotient of two means over `c`, hence at most
+//! the largest quotient of a clean state `a`:
 //!
 //! ```text
 //! Σ_{b≠y} Q(b → y) p(b) / p(y),  p = cK     ≤     g(y) = max_a Σ_{b≠y} K(a → b) Q(b → y) / K(a → y)
 //! ```
 //!
-//! Uniform noise: `(γ/d)(d − 1 + α)/(1 − α)`, the tight bound of arXiv 2402.08095; masks: `γα/(1 − α)` at masked sites. There, and for two
-//! states with any rates, `g` falls with `τ`, and its value at the small end bounds an interval. For other rates pieces `[u, u + h]` are
-//! bounded by `K_τ(a → b) ≤ K_{u+h}(a → b) e^{q_b h}` and `K_τ(a → y) ≥ K_u(a → y) e^{−q_y h}`, `q` the exit rates.
+//! Uniform noise: `(γ/d)(d − 1 + α)/(1 − α)`, the tight bound of arXiv 2402.08095; masks: `γα/(1 − α)` at
+//! masked sites. There, and for two states with any rates, `g` falls with `τ`, and its value at the small end
+//! bounds an interval. For other rates pieces `[u, u + h]` are bounded by
+//! `K_τ(a → b) ≤ K_{u+h}(a → b) e^{q_b h}` and `K_τ(a → y) ≥ K_u(a → y) e^{−q_y h}`, `q` the exit rates.
 
 use ndarray::{Array2, ArrayView2};
 
@@ -17,10 +18,12 @@ use super::grid::TimeGrid;
 use crate::error::{Error, Result};
 use crate::noise::{Kernel, Noise, Schedule};
 
-/// The bound `Λ_k` on the total reverse rate over each interval of the grid, in units of `β(t)`: a bound on rate/β.
+/// The bound `Λ_k` on the total reverse rate over each interval of the grid, in units of `β(t)`: a bound on
+/// rate/β.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Bound {
-    /// From the noise, for any data law: holds for every denoiser whose conditionals are those of some law, exact ones among them.
+    /// From the noise, for any data law: holds for every denoiser whose conditionals are those of some law,
+    /// exact ones among them.
     Noise,
     /// Given by the user, one for each step of the grid. A rate found above it is [`Error::RateBound`].
     Given(Vec<f64>),
@@ -29,7 +32,8 @@ pub enum Bound {
 /// Pieces of an interval where the bound of general rates is looked for: it is loose by some `e^{2qh}`.
 const PIECES: usize = 32;
 
-/// Bounds `g_j(y)` over each interval of the grid, shape `(sites, d_out_max)`; zero for states that no clean state leads to.
+/// Bounds `g_j(y)` over each interval of the grid, shape `(sites, d_out_max)`; zero for states that no clean
+/// state leads to.
 pub(super) fn site_bounds(noise: &Noise, grid: &TimeGrid) -> Result<Vec<Array2<f64>>> {
     grid.pairs()
         .map(|(s, t)| {
@@ -71,7 +75,8 @@ fn over_interval(noise: &Noise, low: f64, high: f64) -> Result<Array2<f64>> {
     Ok(bounds)
 }
 
-/// Whether `g` falls with `τ`: two states, equal rates between all states, or one absorbing state that the others reach at one rate.
+/// Whether `g` falls with `τ`: two states, equal rates between all states, or one absorbing state that the
+/// others reach at one rate.
 fn falls(q: &Array2<f64>) -> bool {
     let d = q.nrows();
     let off_diagonal: Vec<f64> = q.indexed_iter().filter(|((a, b), _)| a != b).map(|(_, &rate)| rate).collect();
@@ -82,7 +87,8 @@ fn falls(q: &Array2<f64>) -> bool {
         || masks && q[[d - 1, d - 1]] == 0.0 && equal(&(0..d - 1).map(|a| q[[a, d - 1]]).collect::<Vec<_>>())
 }
 
-/// Raises `bounds[y]` to the largest quotient of a clean state over a piece of length `h` from the kernel `before` to `after`.
+/// Raises `bounds[y]` to the largest quotient of a clean state over a piece of length `h` from the kernel
+/// `before` to `after`.
 fn quotients(
     q: ArrayView2<'_, f64>,
     before: ArrayView2<'_, f64>,

@@ -1,4 +1,5 @@
-//! Reverse processes from given configurations: leaps along a grid, or jump by jump; what was done is counted and returned.
+//! Reverse processes from given configurations: leaps along a grid, or jump by jump; what was done is counted
+//! and returned.
 
 use ndarray::Axis;
 
@@ -22,10 +23,11 @@ pub enum Method {
         /// Corrector steps after each (predictor–corrector).
         corrector: Option<Corrector>,
     },
-    /// Events of a Poisson process of rate `Λ_k` in each interval of the grid; each a jump with probability rate/Λ_k, else nothing: exact
-    /// for exact rates (arXiv 2402.08095).
+    /// Events of a Poisson process of rate `Λ_k` in each interval of the grid; each a jump with probability
+    /// rate/Λ_k, else nothing: exact for exact rates (arXiv 2402.08095).
     Uniformization(Bound),
-    /// The same with the bound that holds at the present configuration, renewed at every jump: fewer events, exact as well.
+    /// The same with the bound that holds at the present configuration, renewed at every jump: fewer events,
+    /// exact as well.
     Thinning,
 }
 
@@ -35,17 +37,20 @@ impl From<Step> for Method {
     }
 }
 
-/// Runs the reverse process from `y`, configurations at the first time of the grid, to its last time δ; for `δ > 0` and `finish`, one
-/// draw of clean configurations follows: joint where the denoiser has a law, else from the product of its marginals
-/// ([`Outcome::finish`] says which).
+/// Runs the reverse process from `y`, configurations at the first time of the grid, to its last time δ; for
+/// `δ > 0` and `finish`, one draw of clean configurations follows: joint where the denoiser has a law, else
+/// from the product of its marginals ([`Outcome::finish`] says which).
 ///
-/// Row `i` uses stream `i`: results depend neither on the batch nor on threads. One call of the denoiser a step for leaps; uniformization
-/// and thinning advance all rows to their next events and evaluate them together, at a time of its own for each.
+/// Row `i` uses stream `i`: results depend neither on the batch nor on threads. One call of the denoiser a
+/// step for leaps; uniformization and thinning advance all rows to their next events and evaluate them
+/// together, at a time of its own for each.
 ///
 /// # Errors
-/// Configurations of the wrong shape or out of range; [`Error::Parameter`] for a first time of infinite noise with anything but the
-/// analytical step, for a last time 0 where rates must be bounded, or where sites can be masked and the step is not the analytical one;
-/// [`Error::RateBound`] for a rate above its bound; [`Error::TooLarge`] beyond 10⁸ expected events of a sample; [`Error::ZeroEvidence`] for an impossible row of `y`; errors of the denoiser.
+/// Configurations of the wrong shape or out of range; [`Error::Parameter`] for a first time of infinite noise
+/// with anything but the analytical step, for a last time 0 where rates must be bounded, or where sites can
+/// be masked and the step is not the analytical one; [`Error::RateBound`] for a rate above its bound;
+/// [`Error::TooLarge`] beyond 10⁸ expected events of a sample; [`Error::ZeroEvidence`] for an impossible row
+/// of `y`; errors of the denoiser.
 ///
 /// # Examples
 /// ```
@@ -57,7 +62,8 @@ impl From<Step> for Method {
 /// let noise = Noise::new(Rates::binary_flip(2, 1.0, 0.5)?, Schedule::default());
 /// let denoiser = ExactDenoiser::new(&model, &noise)?;
 /// let y = exact_start(&model, &noise, 1.0, 100, &Streams::new(1))?;
-/// let out = reverse(&denoiser, y.view(), &TimeGrid::uniform(1.0, 0.0, 16)?, &Step::Analytical.into(), true, &Streams::new(1))?;
+/// let (grid, method) = (TimeGrid::uniform(1.0, 0.0, 16)?, Step::Analytical.into());
+/// let out = reverse(&denoiser, y.view(), &grid, &method, true, &Streams::new(1))?;
 /// assert_eq!((out.x.dim(), out.calls), ((100, 2), 16));
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
@@ -164,7 +170,8 @@ struct Leaps<'a, D: ?Sized> {
 }
 
 impl<D: Denoiser + ?Sized> Leaps<'_, D> {
-    /// One step of all rows by `law`, evaluated at time `t`. Impossible rows are lost, but an error at the `start`.
+    /// One step of all rows by `law`, evaluated at time `t`. Impossible rows are lost, but an error at the
+    /// `start`.
     fn step(&mut self, step: Step, t: f64, start: bool, law: impl Fn(Configs<'_>) -> Result<StepLaw>) -> Result<()> {
         let streams = self.streams.step(self.moves);
         self.moves += 1;

@@ -7,11 +7,12 @@ use crate::model::Model;
 use crate::noise::{Kernel, Noise, Schedule};
 use crate::rng::Streams;
 
-/// Rows of `K_∞` that differ by more than this are the mark of rates without a unique stationary law: equilibrated rows agree to some
-/// 1e-13.
+/// Rows of `K_∞` that differ by more than this are the mark of rates without a unique stationary law:
+/// equilibrated rows agree to some 1e-13.
 const SAME: f64 = 1e-9;
 
-/// Draws from the exact `P_T`: plain draws of the model, noised. Row `i` uses stream `i` of the domain `"start"`.
+/// Draws from the exact `P_T`: plain draws of the model, noised. Row `i` uses stream `i` of the domain
+/// `"start"`.
 ///
 /// # Errors
 /// A kernel that does not fit the model; times as [`Noise::kernel`]; errors of [`Model::sample`].
@@ -27,11 +28,12 @@ pub fn exact_start<M: Model + ?Sized>(
     kernel.sample(model.draw(samples, &streams)?.x.view(), &streams)
 }
 
-/// The stationary law of each site's rates, shape `(sites, d_out_max)`, padding zero: the product law to which every data law tends. At
-/// finite `T` a start from it is biased.
+/// The stationary law of each site's rates, shape `(sites, d_out_max)`, padding zero: the product law to
+/// which every data law tends. At finite `T` a start from it is biased.
 ///
 /// # Errors
-/// [`Error::NotInvertible`] naming a site whose rates have no unique stationary law, such as a site without noise.
+/// [`Error::NotInvertible`] naming a site whose rates have no unique stationary law, such as a site without
+/// noise.
 pub fn prior_law(noise: &Noise) -> Result<Array2<f64>> {
     Ok(stationary(noise)?.tables().slice(s![.., 0, ..]).to_owned())
 }

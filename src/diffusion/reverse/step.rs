@@ -3,12 +3,13 @@
 //! ```text
 //! λ_j(b)      = Δτ Q_j(b → y_j) p_j(b) / p_j(y_j)               rates at t times the step
 //! Euler         P(b) = λ(b),          stays with 1 − Σλ         (LBJF of arXiv 2205.14987)
-//! τ-leaping     P(b) = λ(b) e^{−Σλ},  stays with the rest       (Poisson counts; more than one jump is rejected)
+//! τ-leaping     P(b) = λ(b) e^{−Σλ},  stays with the rest       (Poisson; two jumps are rejected)
 //! analytical    P(b) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → y_j)         (arXiv 2211.16750)
 //! corrector     Euler or τ-leaping at s with λ(b) = h [Q_j(y_j → b) + Q_j(b → y_j) p_j(b) / p_j(y_j)]
 //! ```
 //!
-//! With exact scores all are of first order. One evaluation of the denoiser a step for all rows; `O(N d²)` a row besides.
+//! With exact scores all are of first order. One evaluation of the denoiser a step for all rows; `O(N d²)` a
+//! row besides.
 
 use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension};
 use rand::RngExt;
@@ -25,15 +26,18 @@ use crate::rng::Streams;
 /// How a reverse process leaps from `t` to `s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Step {
-    /// Rates times the step as probabilities; where they exceed one they are scaled down, and that is counted.
+    /// Rates times the step as probabilities; where they exceed one they are scaled down, and that is
+    /// counted.
     Euler,
     /// Poisson counts a target; more than one jump at a site is rejected, and counted.
     TauLeaping,
-    /// Every site from its exact law given the others at `t`. The only one that works from `T = ∞` and, under masks, down to `s = 0`.
+    /// Every site from its exact law given the others at `t`. The only one that works from `T = ∞` and, under
+    /// masks, down to `s = 0`.
     Analytical,
 }
 
-/// Steps of the process with rates forward + reverse, which leaves `P_s` invariant, after each step down to `s > 0`.
+/// Steps of the process with rates forward + reverse, which leaves `P_s` invariant, after each step down to
+/// `s > 0`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Corrector {
     /// Number of corrector steps after each predictor step.
@@ -47,8 +51,9 @@ pub struct Corrector {
 pub struct StepLaw {
     /// `P(x_s^j = b | x_t = y)`, shape `(samples, sites, d_out_max)`, padding zero.
     pub marginals: Array3<f64>,
-    /// What the method could not do, shape `(samples, sites)`: for τ-leaping the probability of a rejection (part of the probability to
-    /// stay), for Euler by how much the probability of a jump exceeded one, zero for the analytical step.
+    /// What the method could not do, shape `(samples, sites)`: for τ-leaping the probability of a rejection
+    /// (part of the probability to stay), for Euler by how much the probability of a jump exceeded one, zero
+    /// for the analytical step.
     pub excess: Array2<f64>,
 }
 
@@ -56,9 +61,9 @@ impl Step {
     /// The law of the step from each row of `y` at `t` to `s < t`.
     ///
     /// # Errors
-    /// [`Error::TimeOrder`]; [`Error::Parameter`] for an infinite step of Euler or τ-leaping; [`Error::ZeroEvidence`] for an impossible
-    /// row; [`Error::NotInvertible`] for an analytical step where cavities have to be solved for under a singular kernel; errors of the
-    /// denoiser.
+    /// [`Error::TimeOrder`]; [`Error::Parameter`] for an infinite step of Euler or τ-leaping;
+    /// [`Error::ZeroEvidence`] for an impossible row; [`Error::NotInvertible`] for an analytical step where
+    /// cavities have to be solved for under a singular kernel; errors of the denoiser.
     pub fn law<D: Denoiser + ?Sized>(self, denoiser: &D, (s, t): (f64, f64), y: Configs<'_>) -> Result<StepLaw> {
         let elapsed = denoiser.noise().schedule().elapsed(s, t)?;
         if self == Step::Analytical {
@@ -71,7 +76,8 @@ impl Step {
         Ok(self.of_rates(rates, elapsed, y))
     }
 
-    /// The law of one corrector step at time `s` of length `size` in `τ`; the analytical step is corrected by Euler's.
+    /// The law of one corrector step at time `s` of length `size` in `τ`; the analytical step is corrected by
+    /// Euler's.
     ///
     /// # Errors
     /// As [`Step::law`]; [`Error::Parameter`] for a size that is negative or not finite.

@@ -1,8 +1,8 @@
-//! The heights kept at each bond: an interval `lo_j, lo_j+2, …, hi_j`, `j = 0..=N`, and the layout of tables over
-//! (bond, height).
+//! The heights kept at each bond: an interval `lo_j, lo_j+2, …, hi_j`, `j = 0..=N`, and the layout of tables
+//! over (bond, height).
 //!
-//! Invariant: every kept height lies on a path from `h_0 = 0` to `h_N = 0` through kept heights. Such *bands* are
-//! closed under conditioning on single sites (transfer.rs relies on intervals without holes).
+//! Invariant: every kept height lies on a path from `h_0 = 0` to `h_N = 0` through kept heights. Such *bands*
+//! are closed under conditioning on single sites (transfer.rs relies on intervals without holes).
 
 use crate::error::{Error, Result};
 
@@ -38,8 +38,8 @@ impl Band {
         Band { lo, hi, offset }
     }
 
-    /// The band of the `chi` likeliest heights of each bond under a law over this band (a table of marginals, unimodal
-    /// at each bond), without heights that lie on no path through kept heights.
+    /// The band of the `chi` likeliest heights of each bond under a law over this band (a table of marginals,
+    /// unimodal at each bond), without heights that lie on no path through kept heights.
     pub fn likeliest(&self, marginals: &[f64], chi: usize) -> Result<Self> {
         if chi == 0 {
             return Err(Error::parameter("chi", chi, "at least 1"));

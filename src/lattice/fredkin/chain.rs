@@ -33,7 +33,8 @@ impl Fredkin {
     /// A chain of `sites` sites (even, at least two) with `0 < c < 1`; `c > 1/2` favours large area.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for zero or an odd number of sites, or `c` outside the open interval (NaN included).
+    /// [`Error::Parameter`] for zero or an odd number of sites, or `c` outside the open interval (NaN
+    /// included).
     pub fn new(sites: usize, c: f64) -> Result<Self> {
         if sites == 0 || !sites.is_multiple_of(2) {
             return Err(Error::parameter("sites", sites, "an even number, at least 2"));

@@ -1,7 +1,7 @@
 //! Configurations of the Fredkin chain: heights, area, sectors, enumeration.
 //!
-//! Deleting matched pairs `10` until none is left reduces every configuration to a word `0^a 1^b`; `(a, b)` names the
-//! connected component (sector) of the dynamics, `(0, 0)` that of the Dyck paths.
+//! Deleting matched pairs `10` until none is left reduces every configuration to a word `0^a 1^b`; `(a, b)`
+//! names the connected component (sector) of the dynamics, `(0, 0)` that of the Dyck paths.
 
 use ndarray::{Array1, Array2, ArrayView1};
 
@@ -58,7 +58,8 @@ impl Fredkin {
         Ok(x.outer_iter().map(area).collect())
     }
 
-    /// The sector `(a, b)` of each configuration: what is left after deleting matched pairs `10` is the word `0^a 1^b`.
+    /// The sector `(a, b)` of each configuration: what is left after deleting matched pairs `10` is the word
+    /// `0^a 1^b`.
     ///
     /// # Errors
     /// Configurations of the wrong shape or out of range.
@@ -74,12 +75,12 @@ impl Fredkin {
         Ok(x.outer_iter().map(reduce).collect())
     }
 
-    /// All configurations of the sector `(a, b)`, in lexicographic order, shape `(states, sites)`; the Dyck sector
-    /// `(0, 0)` has Catalan(N/2) states.
+    /// All configurations of the sector `(a, b)`, in lexicographic order, shape `(states, sites)`; the Dyck
+    /// sector `(0, 0)` has Catalan(N/2) states.
     ///
     /// # Errors
-    /// [`Error::Parameter`] where no configuration has this sector (`a + b` odd or above `N`); [`Error::TooLarge`]
-    /// above 2²⁸ entries.
+    /// [`Error::Parameter`] where no configuration has this sector (`a + b` odd or above `N`);
+    /// [`Error::TooLarge`] above 2²⁸ entries.
     pub fn enumerate_sector(&self, a: usize, b: usize) -> Result<Array2<u8>> {
         let sites = self.sites();
         let unmatched = a.saturating_add(b);

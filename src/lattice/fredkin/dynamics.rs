@@ -1,9 +1,10 @@
 //! Local dynamics of the Fredkin chain: generator, rejection-free trajectories, Metropolis moves.
 //!
-//! `01 → 10` on the sites `(j, j+1)` with rate `c f`, `10 → 01` with rate `(1−c) f`, `f = n_{j−1} + (1 − n_{j+2})`
-//! (0, 1 or 2), sites beyond the ends contributing nothing. A swap does not change its own `f` and moves the area by two, so
-//! the rates obey detailed balance with `q^{Σh/2}`; `f` forbids just the swaps that would change the sector
-//! (configs.rs). A swap at bond `j` changes the rates of the bonds `j−2..=j+2` only.
+//! `01 → 10` on the sites `(j, j+1)` with rate `c f`, `10 → 01` with rate `(1−c) f`,
+//! `f = n_{j−1} + (1 − n_{j+2})` (0, 1 or 2), sites beyond the ends contributing nothing. A swap does not
+//! change its own `f` and moves the area by two, so the rates obey detailed balance with `q^{Σh/2}`; `f`
+//! forbids just the swaps that would change the sector (configs.rs). A swap at bond `j` changes the rates of
+//! the bonds `j−2..=j+2` only.
 
 use ndarray::Array2;
 use rand::{Rng, RngExt};
@@ -30,8 +31,8 @@ fn check(chain: &Fredkin, x: &[u8]) -> Result<()> {
 }
 
 impl Fredkin {
-    /// The generator as a sum of local terms, one a bond: the two sites of the bond and its neighbours where they
-    /// exist. Element `[x, y]` is the rate x → y (inverse time), diagonals make rows sum to zero.
+    /// The generator as a sum of local terms, one a bond: the two sites of the bond and its neighbours where
+    /// they exist. Element `[x, y]` is the rate x → y (inverse time), diagonals make rows sum to zero.
     pub fn local_terms(&self) -> Vec<LocalTerm> {
         let sites = self.sites();
         let term = |j: usize| {
@@ -56,8 +57,8 @@ impl Fredkin {
         (0..sites - 1).map(term).collect()
     }
 
-    /// The generator `W` as a matrix-product operator, `dp/dt = p W`: element `(x, y)` is the rate x → y, rows sum to
-    /// zero.
+    /// The generator `W` as a matrix-product operator, `dp/dt = p W`: element `(x, y)` is the rate x → y,
+    /// rows sum to zero.
     ///
     /// # Errors
     /// None in practice: the terms fit the chain.
@@ -65,9 +66,9 @@ impl Fredkin {
         Mpo::from_local_terms(&self.dims, &self.local_terms())
     }
 
-    /// Local Metropolis moves, in place: each attempt picks a bond at random and swaps its sites with probability
-    /// `min(1, q^{Δk})` where the constraint allows. Reversible for the equilibrium law of the configuration's sector.
-    /// Returns the number of accepted swaps; O(1) an attempt.
+    /// Local Metropolis moves, in place: each attempt picks a bond at random and swaps its sites with
+    /// probability `min(1, q^{Δk})` where the constraint allows. Reversible for the equilibrium law of the
+    /// configuration's sector. Returns the number of accepted swaps; O(1) an attempt.
     ///
     /// # Errors
     /// [`Error::SiteCount`] or [`Error::StateOutOfRange`].
@@ -90,8 +91,8 @@ impl Fredkin {
         Ok(accepted)
     }
 
-    /// Runs the jump process for `time` (inverse rates), in place, and returns the number of events. O(N) to start,
-    /// then O(1) an event.
+    /// Runs the jump process for `time` (inverse rates), in place, and returns the number of events. O(N) to
+    /// start, then O(1) an event.
     ///
     /// # Errors
     /// As [`FredkinProcess::new`] and [`FredkinProcess::advance`].
@@ -105,8 +106,8 @@ impl Fredkin {
 
 /// A rejection-free trajectory (Bortz, Kalos, Lebowitz 1975; Gillespie 1977) of the Fredkin dynamics.
 ///
-/// Movable bonds are kept in four lists by their rate, `(1−c)`, `2(1−c)`, `c`, `2c`: an event draws a waiting time, a
-/// list, a bond, and refreshes five bonds. O(1) an event.
+/// Movable bonds are kept in four lists by their rate, `(1−c)`, `2(1−c)`, `c`, `2c`: an event draws a waiting
+/// time, a list, a bond, and refreshes five bonds. O(1) an event.
 #[derive(Debug, Clone)]
 pub struct FredkinProcess {
     x: Vec<u8>,
@@ -169,7 +170,8 @@ impl FredkinProcess {
             if total == 0.0 {
                 break;
             }
-            // 1 − u lies in (0, 1]: the waiting time is finite. The memoryless law allows a fresh one at each call.
+            // 1 − u lies in (0, 1]: the waiting time is finite. The memoryless law allows a fresh one at each
+            // call.
             self.time -= (1.0 - rng.random::<f64>()).ln() / total;
             if self.time > end {
                 break;

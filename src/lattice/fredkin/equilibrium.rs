@@ -1,16 +1,16 @@
 //! Exact averages of the Fredkin chain at equilibrium.
 //!
-//! The law is a Markov chain in the height: `P(n_{j+1} = 1 | h_j)` has odds `ρ_{j+1}(h_j)` (transfer.rs). One forward
-//! pass gives the marginals `P(h_j)`; the other averages are sums of terms of one sign:
+//! The law is a Markov chain in the height: `P(n_{j+1} = 1 | h_j)` has odds `ρ_{j+1}(h_j)` (transfer.rs). One
+//! forward pass gives the marginals `P(h_j)`; the other averages are sums of terms of one sign:
 //!
 //! ```text
 //! log Z = −Σ ln P(step) along 1010…10, where k = 0        S = Σ P(h_j) H₂(p_j(h_j))
 //! Var k = Σ P(h_j) p_j (1−p_j) (E[k|up] − E[k|down])²      E[k|up] − E[k|down] = d ln ρ / d ln q,
 //! ```
 //!
-//! so that means, variances and entropies keep their relative accuracy from the flat to the tent-shaped phase and for
-//! `N ≥ 10⁴`. Connected correlations run on differences `E[n_j | h+1] − E[n_j | h−1]`, which obey a recursion with
-//! positive coefficients. Cost: O(N²) time, two tables of N²/8 numbers.
+//! so that means, variances and entropies keep their relative accuracy from the flat to the tent-shaped phase
+//! and for `N ≥ 10⁴`. Connected correlations run on differences `E[n_j | h+1] − E[n_j | h−1]`, which obey a
+//! recursion with positive coefficients. Cost: O(N²) time, two tables of N²/8 numbers.
 
 use std::ops::ControlFlow;
 
@@ -223,9 +223,9 @@ impl Equilibrium {
 
     /// Visits `i = j−1, …, 0` with `⟨n_i n_j⟩` and its connected part.
     ///
-    /// With `f(h) = E[n_j | h]` after site `i`: `⟨n_i n_j⟩ = Σ P p f(h+1)` over the heights before site `i`, and the
-    /// connected part is `Σ P p(1−p) [f(h+1) − f(h−1)] + Cov(p, E[n_j | h])`, the covariance by Hoeffding's formula on
-    /// the differences of both functions.
+    /// With `f(h) = E[n_j | h]` after site `i`: `⟨n_i n_j⟩ = Σ P p f(h+1)` over the heights before site `i`,
+    /// and the connected part is `Σ P p(1−p) [f(h+1) − f(h−1)] + Cov(p, E[n_j | h])`, the covariance by
+    /// Hoeffding's formula on the differences of both functions.
     fn pairs_down_from(&self, j: usize, mut visit: impl FnMut(usize, f64, f64) -> ControlFlow<()>) {
         let band = &self.band;
         let odds = |bond, h| self.transfer.log_odds(band, bond, h);
@@ -265,8 +265,8 @@ impl Equilibrium {
     }
 }
 
-/// Covariance of two functions on an ordered set, given their successive differences: `Σ_{r,s} F(min) (1 − F(max))
-/// Δf(r) Δg(s)`.
+/// Covariance of two functions on an ordered set, given their successive differences:
+/// `Σ_{r,s} F(min) (1 − F(max)) Δf(r) Δg(s)`.
 fn covariance(law: &[f64], df: &[f64], dg: &[f64]) -> f64 {
     let mut tail = vec![0.0; df.len()];
     law.iter().skip(1).rev().zip(tail.iter_mut().rev()).fold(0.0, |sum, (p, tail)| {

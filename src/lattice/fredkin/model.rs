@@ -1,13 +1,15 @@
 //! The Fredkin law as a model: exact draws in O(N), exact or restricted to the likeliest heights.
 //!
-//! In the Markov gauge the law is a matrix-product state whose bond index is the height, `A_j^x[h, h′] = P(x | h_j =
-//! h)` for `h′ = h + 2x − 1`: non-negative, sparse, with right vectors of ones. Its dimension `⌊min(j, N−j)/2⌋ + 1`, at
-//! most `χ = ⌊N/4⌋ + 1`, is minimal. A plain draw is a walk through a table of thresholds; its log-probability is `k ln
-//! q − log Z` in closed form. Conditioning on site weights: tilt.rs.
+//! In the Markov gauge the law is a matrix-product state whose bond index is the height,
+//! `A_j^x[h, h′] = P(x | h_j = h)` for `h′ = h + 2x − 1`: non-negative, sparse, with right vectors of ones.
+//! Its dimension `⌊min(j, N−j)/2⌋ + 1`, at most `χ = ⌊N/4⌋ + 1`, is minimal. A plain draw is a walk through a
+//! table of thresholds; its log-probability is `k ln q − log Z` in closed form. Conditioning on site weights:
+//! tilt.rs.
 //!
-//! Truncating this state to bond dimension `χ` keeps the χ likeliest heights at each bond. [`FredkinModel::truncated`]
-//! is that law: P restricted to the paths through kept heights, and renormalised. It gives every kept path its exact
-//! relative weight, so Monte Carlo never rejects its draws — and never sees the missing mass.
+//! Truncating this state to bond dimension `χ` keeps the χ likeliest heights at each bond.
+//! [`FredkinModel::truncated`] is that law: P restricted to the paths through kept heights, and renormalised.
+//! It gives every kept path its exact relative weight, so Monte Carlo never rejects its draws — and never
+//! sees the missing mass.
 
 use std::sync::Arc;
 
@@ -34,8 +36,8 @@ const TWO_53: f64 = 9_007_199_254_740_992.0;
 
 /// The equilibrium law of a [`Fredkin`] chain, exact or restricted to the likeliest heights of each bond.
 ///
-/// Log-probabilities of plain draws are `k ln q − log Z`; of tilted draws the product of the conditionals that were
-/// drawn from.
+/// Log-probabilities of plain draws are `k ln q − log Z`; of tilted draws the product of the conditionals
+/// that were drawn from.
 ///
 /// ```
 /// use tensorjump::{Model, SiteWeights, Streams, lattice::{Fredkin, FredkinModel}};
@@ -58,8 +60,8 @@ pub struct FredkinModel {
     missing_mass: f64,
 }
 
-/// Thresholds of plain draws: after `s` up steps in `j` sites, the next step goes up if a 53-bit uniform is below
-/// `threshold[start[j] + s]`.
+/// Thresholds of plain draws: after `s` up steps in `j` sites, the next step goes up if a 53-bit uniform is
+/// below `threshold[start[j] + s]`.
 #[derive(Debug)]
 struct Walk {
     threshold: Vec<u64>,
@@ -119,8 +121,8 @@ impl FredkinModel {
         Ok(Self::on_band(chain, band, prior, log_z, 0.0))
     }
 
-    /// The law restricted to paths through the `chi` likeliest heights at each bond, renormalised: bond dimension at
-    /// most `chi`.
+    /// The law restricted to paths through the `chi` likeliest heights at each bond, renormalised: bond
+    /// dimension at most `chi`.
     ///
     /// # Errors
     /// [`crate::error::Error::Parameter`] for `chi = 0`; as [`FredkinModel::new`].
@@ -169,8 +171,8 @@ impl FredkinModel {
         (1..self.band.sites()).map(|j| self.band.width(j)).collect()
     }
 
-    /// Mean height after each site under this law, shape `(sites,)`: the exact profile for the exact model. Cost:
-    /// O(N²).
+    /// Mean height after each site under this law, shape `(sites,)`: the exact profile for the exact model.
+    /// Cost: O(N²).
     pub fn height_profile(&self) -> Array1<f64> {
         let marginals = marginals(&self.band, &self.prior);
         let mean = |j| self.band.heights(j).map(|h| f64::from(h) * marginals[self.band.index(j, h)]).sum();

@@ -1,12 +1,12 @@
 //! The Fredkin law tilted by site weights: draws, scores, evidence, cavities in O(Nχ) a row.
 //!
-//! The ratios ρ of transfer.rs, solved for a row's weights, are all that a draw needs: the next step goes up with odds
-//! `ρ_{j+1}(h) w(1)/w(0)`. The log-probability is the sum of the logarithms of these conditionals, in draw and score
-//! alike.
+//! The ratios ρ of transfer.rs, solved for a row's weights, are all that a draw needs: the next step goes up
+//! with odds `ρ_{j+1}(h) w(1)/w(0)`. The log-probability is the sum of the logarithms of these conditionals,
+//! in draw and score alike.
 //!
-//! Cavity marginals sum `L_j(h) q^{h′/2} Z_{j+1}(h′)` over the edges `h → h′` of a step, `L` being the left partition
-//! sum. Ordered by `h + h′`, neighbouring edges share one end, so each term is the one before it times a ratio of `L`
-//! or of `Z`; `L` is the right partition sum of the mirrored path.
+//! Cavity marginals sum `L_j(h) q^{h′/2} Z_{j+1}(h′)` over the edges `h → h′` of a step, `L` being the left
+//! partition sum. Ordered by `h + h′`, neighbouring edges share one end, so each term is the one before it
+//! times a ratio of `L` or of `Z`; `L` is the right partition sum of the mirrored path.
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayViewMut2, Axis};
 use rand::RngExt;

@@ -1,32 +1,35 @@
-//! Partition sums of path ends by ratios of neighbouring heights: the one recursion behind sums, draws and evidence.
+//! Partition sums of path ends by ratios of neighbouring heights: the one recursion behind sums, draws and
+//! evidence.
 //!
-//! Let `Z_j(h) = Σ ∏_{i>j} q^{h_i/2} w_i(n_i)` run over the continuations of a path that stands at height `h` after
-//! site `j`, and
+//! Let `Z_j(h) = Σ ∏_{i>j} q^{h_i/2} w_i(n_i)` run over the continuations of a path that stands at height `h`
+//! after site `j`, and
 //!
 //! ```text
 //! ρ_j(h) = q Z_j(h+1) / Z_j(h−1).
 //! ```
 //!
-//! At height `h` after site `j`, the next step goes up with odds `ρ_{j+1}(h) w_{j+1}(1) / w_{j+1}(0)`. Both sums on the
-//! right contain the path through `(j+1, h)`; dividing by its share,
+//! At height `h` after site `j`, the next step goes up with odds `ρ_{j+1}(h) w_{j+1}(1) / w_{j+1}(0)`. Both
+//! sums on the right contain the path through `(j+1, h)`; dividing by its share,
 //!
 //! ```text
 //! ρ_j(h) = q [w(0) + w(1) ρ_{j+1}(h+1)] / [w(1) + w(0)/ρ_{j+1}(h−1)],    w = w_{j+1},
 //! ```
 //!
-//! where a term to a forbidden height is left out. All terms are positive: no cancellation, and the relative errors of
-//! the two ρ enter with weights below one. On a band (intervals of heights) the heights with `Z_j > 0` form an interval
-//! at each bond too, also where weights vanish, so the centre `(j+1, h)` is allowed whenever `(j, h±1)` both are.
+//! where a term to a forbidden height is left out. All terms are positive: no cancellation, and the relative
+//! errors of the two ρ enter with weights below one. On a band (intervals of heights) the heights with
+//! `Z_j > 0` form an interval at each bond too, also where weights vanish, so the centre `(j+1, h)` is
+//! allowed whenever `(j, h±1)` both are.
 //!
-//! ρ stays moderate unless `q^N` or the weights are extreme; rows where a weight or a ratio leaves `[1e−140, 1e140]`
-//! are solved in logarithms, which never fail. Cost: N²/8 ratios for all heights, one division each (a logarithm and an
-//! exponential twice in logarithms).
+//! ρ stays moderate unless `q^N` or the weights are extreme; rows where a weight or a ratio leaves
+//! `[1e−140, 1e140]` are solved in logarithms, which never fail. Cost: N²/8 ratios for all heights, one
+//! division each (a logarithm and an exponential twice in logarithms).
 
 use super::band::Band;
 use super::magnitude::Magnitude;
 use crate::model::SiteWeights;
 
-/// Ratios and non-zero weights within these bounds keep every product of the linear recursion finite and non-zero.
+/// Ratios and non-zero weights within these bounds keep every product of the linear recursion finite and
+/// non-zero.
 const SAFE: std::ops::RangeInclusive<f64> = 1e-140..=1e140;
 
 /// `ln(e^a + e^b)`; −∞ allowed.
@@ -88,8 +91,8 @@ impl Transfer {
         self.solve(band, log_q)
     }
 
-    /// Solves for the same weights on the paths read backwards (`band` is the mirrored band): its `Z` is the left
-    /// partition sum of `forward`.
+    /// Solves for the same weights on the paths read backwards (`band` is the mirrored band): its `Z` is the
+    /// left partition sum of `forward`.
     pub fn tilt_mirrored(&mut self, band: &Band, log_q: f64, forward: &Transfer) -> bool {
         for (slot, &[down, up]) in self.weights.iter_mut().zip(forward.weights.iter().rev()) {
             *slot = [up, down];

@@ -1,8 +1,10 @@
 //! Couplings and fields, given, random, or from a file.
 //!
-//! File format (JSON): `{"rows": 2, "cols": 3, "horizontal": [[..], [..]], "vertical": [[..]], "field": [[..], [..]]}`. The lengths of the
-//! lists tell the geometry: `horizontal[r]` has `cols` entries where the columns wrap around, else `cols − 1`; `vertical` has `rows` rows
-//! where the rows wrap around, else `rows − 1`. `field` may be left out.
+//! File format (JSON):
+//! `{"rows": 2, "cols": 3, "horizontal": [[..], [..]], "vertical": [[..]], "field": [[..], [..]]}`. The
+//! lengths of the lists tell the geometry: `horizontal[r]` has `cols` entries where the columns wrap around,
+//! else `cols − 1`; `vertical` has `rows` rows where the rows wrap around, else `rows − 1`. `field` may be
+//! left out.
 
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -14,13 +16,14 @@ use crate::rng::Streams;
 
 /// Couplings `J` of all bonds and fields `h` of all sites of a lattice, all finite.
 ///
-/// Deserialised from the file format of the [`square`](super) module's coupling files, with any serde format; mistakes name their place.
+/// Deserialised from the file format of the [`square`](super) module's coupling files, with any serde format;
+/// mistakes name their place.
 ///
 /// ```
 /// use tensorjump::lattice::Couplings;
 ///
-/// let couplings: Couplings =
-///     serde_json::from_str(r#"{"rows": 2, "cols": 3, "horizontal": [[1, -1], [0.5, 1]], "vertical": [[1, 1, -2]]}"#)?;
+/// let file = r#"{"rows": 2, "cols": 3, "horizontal": [[1, -1], [0.5, 1]], "vertical": [[1, 1, -2]]}"#;
+/// let couplings: Couplings = serde_json::from_str(file)?;
 /// assert_eq!(couplings.horizontal(), [1.0, -1.0, 0.5, 1.0]);
 /// let mistake = r#"{"rows": 2, "cols": 3, "horizontal": [[1, -1], [0.5]], "vertical": [[1, 1, -2]]}"#;
 /// let error = serde_json::from_str::<Couplings>(mistake).unwrap_err();
@@ -49,7 +52,8 @@ struct File {
 }
 
 impl Couplings {
-    /// Couplings in the order of the bonds, `horizontal[r·horizontal_cols + c]` and `vertical[r·cols + c]`, fields in that of the sites.
+    /// Couplings in the order of the bonds, `horizontal[r·horizontal_cols + c]` and `vertical[r·cols + c]`,
+    /// fields in that of the sites.
     ///
     /// # Errors
     /// [`Error::Entries`] for a wrong length, [`Error::Entry`] for a number that is not finite.

@@ -32,7 +32,8 @@ pub struct Neighbour {
     pub site: usize,
     /// The bond between the two.
     pub bond: Bond,
-    /// Whether the site whose neighbour this is comes first in the bond (the neighbour is to the right or below).
+    /// Whether the site whose neighbour this is comes first in the bond (the neighbour is to the right or
+    /// below).
     pub first: bool,
 }
 
@@ -48,7 +49,8 @@ impl Square {
     /// A lattice; a direction that wraps needs at least three sites (see the [module](super)).
     ///
     /// # Errors
-    /// [`Error::Parameter`] for no rows or columns, fewer than three in a direction that wraps, or 2³¹ sites and more.
+    /// [`Error::Parameter`] for no rows or columns, fewer than three in a direction that wraps, or 2³¹ sites
+    /// and more.
     pub fn new(rows: usize, cols: usize, geometry: Geometry) -> Result<Self> {
         for (name, length, wraps) in
             [("rows", rows, geometry == Geometry::Torus), ("cols", cols, geometry != Geometry::Open)]

@@ -41,7 +41,8 @@ impl Ising {
     /// The model at inverse temperature `beta` (any sign).
     ///
     /// # Errors
-    /// [`Error::Parameter`] for `beta` not finite; [`Error::Entry`] where its product with a coupling or field is not.
+    /// [`Error::Parameter`] for `beta` not finite; [`Error::Entry`] where its product with a coupling or
+    /// field is not.
     pub fn new(couplings: Couplings, beta: f64) -> Result<Self> {
         if !beta.is_finite() {
             return Err(Error::parameter("beta", beta, "finite"));
@@ -105,7 +106,8 @@ impl Ising {
         self.each(x, |x| -self.field_sum(x))
     }
 
-    /// Magnetisation per site `m = Σ s / N` of each configuration, shape `(samples,)`; its square is the `m²` of the reference data.
+    /// Magnetisation per site `m = Σ s / N` of each configuration, shape `(samples,)`; its square is the `m²`
+    /// of the reference data.
     ///
     /// # Errors
     /// Configurations that do not fit.
@@ -143,8 +145,8 @@ impl Ising {
         (spin(a) - spin(x[j])) * self.local_field(x, j)
     }
 
-    /// `Σ J s s`, bonds in the order of their indices: rows of the lattice beside rows, without divisions, and without branches, which
-    /// would be guessed wrong half the time.
+    /// `Σ J s s`, bonds in the order of their indices: rows of the lattice beside rows, without divisions,
+    /// and without branches, which would be guessed wrong half the time.
     fn bond_sum(&self, x: ArrayView1<'_, u8>) -> f64 {
         let x = x.to_slice().map_or_else(|| Cow::from(x.to_vec()), Cow::from);
         let lattice = self.lattice();

@@ -15,8 +15,8 @@ use crate::rng::Stream;
 /// Raster fillings tried for a start before the checkerboard patterns.
 const FILLINGS: usize = 16;
 
-/// A law `∏_j v_j(x_j) ∏_bonds W_b(x_i, x_j)` on the square lattice, weights stored as logarithms, −∞ for what is forbidden.
-/// Clones share the tables.
+/// A law `∏_j v_j(x_j) ∏_bonds W_b(x_i, x_j)` on the square lattice, weights stored as logarithms, −∞ for
+/// what is forbidden. Clones share the tables.
 ///
 /// ```
 /// use ndarray::array;
@@ -39,13 +39,15 @@ pub struct PairModel {
 }
 
 impl PairModel {
-    /// Site log-weights `sites[j][a]` (their lengths are the numbers of states) and bond log-weights `table[[a, b]]`, `a` the state of the
-    /// left or upper site, in the order of the bonds (see [`Bond`]). −∞ forbids.
+    /// Site log-weights `sites[j][a]` (their lengths are the numbers of states) and bond log-weights
+    /// `table[[a, b]]`, `a` the state of the left or upper site, in the order of the bonds (see [`Bond`]). −∞
+    /// forbids.
     ///
     /// # Errors
-    /// [`Error::Entries`] for a wrong number of tables, [`Error::Shape`] for one of the wrong shape, [`Error::Entry`] for NaN or +∞,
-    /// [`Error::Parameter`] for no states or more than 256, [`Error::NoConfiguration`] where excluding states without a partner on some
-    /// bond (arc consistency) leaves a site without states.
+    /// [`Error::Entries`] for a wrong number of tables, [`Error::Shape`] for one of the wrong shape,
+    /// [`Error::Entry`] for NaN or +∞, [`Error::Parameter`] for no states or more than 256,
+    /// [`Error::NoConfiguration`] where excluding states without a partner on some bond (arc consistency)
+    /// leaves a site without states.
     pub fn new(
         lattice: Square,
         sites: Vec<Vec<f64>>,
@@ -72,7 +74,8 @@ impl PairModel {
     /// Potts model of `q` states: weight `exp β(Σ J δ(x_i, x_j) + Σ h_j δ(x_j, 0))`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for `q` outside 1..=256; [`Error::Entry`] where `β` times a coupling is not finite.
+    /// [`Error::Parameter`] for `q` outside 1..=256; [`Error::Entry`] where `β` times a coupling is not
+    /// finite.
     pub fn potts(couplings: &Couplings, q: usize, beta: f64) -> Result<Self> {
         PairModel::rotor(couplings, q, beta, |k| f64::from(u8::from(k == 0)))
     }
@@ -100,7 +103,8 @@ impl PairModel {
     /// Colourings with `q` colours, equally likely, neighbours of different colour.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for `q` outside 1..=256; [`Error::NoConfiguration`] for one colour on a lattice with bonds.
+    /// [`Error::Parameter`] for `q` outside 1..=256; [`Error::NoConfiguration`] for one colour on a lattice
+    /// with bonds.
     pub fn colourings(lattice: Square, q: usize) -> Result<Self> {
         check_states(q)?;
         let bond = Array2::from_shape_fn((q, q), |(a, b)| if a == b { f64::NEG_INFINITY } else { 0.0 });
@@ -157,7 +161,8 @@ impl PairModel {
         self.sites.iter().flatten().chain(tables.flatten()).any(|&w| w == f64::NEG_INFINITY)
     }
 
-    /// Log-weight of state `a` at site `j` given the states of its neighbours: the terms in which site `j` occurs. O(1).
+    /// Log-weight of state `a` at site `j` given the states of its neighbours: the terms in which site `j`
+    /// occurs. O(1).
     ///
     /// # Panics
     /// If `x` does not fit the lattice, or a state is out of range.
@@ -166,7 +171,8 @@ impl PairModel {
         self.sites[j][usize::from(a)] + pairs.map(|n| self.pair_log_weight(n, a, x[n.site])).sum::<f64>()
     }
 
-    /// Change of the log-weight when site `j` of `x` is set to `a`: −∞ if that is forbidden, NaN or +∞ only if `x` itself is. O(1).
+    /// Change of the log-weight when site `j` of `x` is set to `a`: −∞ if that is forbidden, NaN or +∞ only
+    /// if `x` itself is. O(1).
     ///
     /// # Panics
     /// As [`PairModel::conditional_log_weight`].
@@ -307,7 +313,8 @@ impl Target for PairModel {
         Ok(x.outer_iter().map(|x| self.weigh(x)).collect())
     }
 
-    /// States drawn uniformly, site after site, from what the sites before allow; after some failures a checkerboard of two states.
+    /// States drawn uniformly, site after site, from what the sites before allow; after some failures a
+    /// checkerboard of two states.
     fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
         let d = self.dims.iter().copied().max().unwrap_or(0);
         (0..FILLINGS)

@@ -13,7 +13,8 @@ use crate::model::Target;
 /// A model with weights on the sites and the nearest-neighbour bonds of a square lattice.
 ///
 /// ```
-/// use tensorjump::lattice::square::{BoundaryMps, ContractOptions, Couplings, Geometry, Ising, PairModel, Square, contract};
+/// use tensorjump::lattice::square::{BoundaryMps, ContractOptions, contract};
+/// use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 ///
 /// let couplings = Couplings::uniform(Square::new(4, 4, Geometry::Cylinder)?, 1.0)?;
 /// let (ising, potts) = (Ising::new(couplings.clone(), 0.4)?, PairModel::potts(&couplings, 3, 1.0)?);

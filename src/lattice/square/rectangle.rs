@@ -1,6 +1,7 @@
 //! The model in a rectangle, everything around frozen.
 //!
-//! With `x = (inner, outer)`: `log w(inner, outer) = log w_window(inner) + c(outer)`. The bonds to frozen neighbours become site weights.
+//! With `x = (inner, outer)`: `log w(inner, outer) = log w_window(inner) + c(outer)`. The bonds to frozen
+//! neighbours become site weights.
 
 use super::couplings::Couplings;
 use super::geometry::{Bond, Geometry, Neighbour, Square};
@@ -9,7 +10,8 @@ use super::pair::PairModel;
 use crate::error::{Error, Result};
 use crate::model::{Target, check_configs};
 
-/// A rectangle of sites: `rows × cols` from its upper left corner `(row, col)`. It may run across an edge that wraps around.
+/// A rectangle of sites: `rows × cols` from its upper left corner `(row, col)`. It may run across an edge
+/// that wraps around.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rectangle {
     /// First row.
@@ -35,7 +37,8 @@ struct Window {
 }
 
 impl Rectangle {
-    /// The sites of the full lattice inside the rectangle, row after row: the order of the sites of the window.
+    /// The sites of the full lattice inside the rectangle, row after row: the order of the sites of the
+    /// window.
     ///
     /// # Errors
     /// [`Error::Parameter`] naming the bound that is exceeded.
@@ -96,12 +99,14 @@ fn check_config(x: &[u8], dims: &[usize]) -> Result<()> {
 }
 
 impl PairModel {
-    /// The same model restricted to `rectangle`, the other sites frozen as in the configuration `x`: their bonds become site weights.
-    /// Sites in the order of [`Rectangle::sites`]; the window wraps around where it covers a direction that does.
+    /// The same model restricted to `rectangle`, the other sites frozen as in the configuration `x`: their
+    /// bonds become site weights. Sites in the order of [`Rectangle::sites`]; the window wraps around where
+    /// it covers a direction that does.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a rectangle outside the lattice, or all rows but not all columns of a torus; configurations that do
-    /// not fit; [`Error::NoConfiguration`] where the frozen sites exclude every state of some site.
+    /// [`Error::Parameter`] for a rectangle outside the lattice, or all rows but not all columns of a torus;
+    /// configurations that do not fit; [`Error::NoConfiguration`] where the frozen sites exclude every state
+    /// of some site.
     pub fn window(&self, rectangle: Rectangle, x: &[u8]) -> Result<PairModel> {
         check_config(x, self.dims())?;
         let window = rectangle.lay(self.lattice())?;

@@ -1,8 +1,9 @@
 //! Sums over narrow lattices, site after site, of positive terms only.
 //!
-//! A table over the sites whose neighbours have not all come yet: a site brings its weight and its bonds, and is summed over when it has met all
-//! its neighbours. Entries are logarithms, so that no weight is too large and each entry is accurate relative to itself. Cost
-//! `O(sites d · table)`, the table `d^{cols+1}` or `d^{rows+1}` entries (`d^{2 rows}` around a ring).
+//! A table over the sites whose neighbours have not all come yet: a site brings its weight and its bonds, and
+//! is summed over when it has met all its neighbours. Entries are logarithms, so that no weight is too large
+//! and each entry is accurate relative to itself. Cost `O(sites d · table)`, the table `d^{cols+1}` or
+//! `d^{rows+1}` entries (`d^{2 rows}` around a ring).
 
 use super::geometry::{Neighbour, Square};
 use crate::log_space::log_sum_exp;
@@ -63,7 +64,8 @@ impl Entry for Moments {
     }
 }
 
-/// A model on a lattice: states, terms of a site and of a bond (state here, neighbour, state there), each a logarithm and a value.
+/// A model on a lattice: states, terms of a site and of a bond (state here, neighbour, state there), each a
+/// logarithm and a value.
 pub(super) struct Strip<'a, S, B> {
     pub lattice: Square,
     pub dims: &'a [usize],

@@ -5,9 +5,9 @@
 //! L_{j+1} = L_j M_j,  R_j = M_j R_{j+1}
 //! ```
 //!
-//! is `P_t(y_j | y_{−j})` for each site of a noised row `y`: one left and one right pass for all sites. The gradient of `Σ_j f_j(log p_j)` goes back
-//! through both passes; vectors are rescaled at will, for every `p_j` is free of the scale of `L` and `R`. Cost: some `9 N χ²`
-//! multiply-adds a row.
+//! is `P_t(y_j | y_{−j})` for each site of a noised row `y`: one left and one right pass for all sites. The
+//! gradient of `Σ_j f_j(log p_j)` goes back through both passes; vectors are rescaled at will, for every
+//! `p_j` is free of the scale of `L` and `R`. Cost: some `9 N χ²` multiply-adds a row.
 
 use ndarray::{Array3, Axis};
 use rayon::prelude::*;
@@ -109,7 +109,8 @@ impl Passes {
         self.left_bar.iter_mut().chain(&mut self.right_bar).for_each(|v| v.fill(0.0));
     }
 
-    /// One row: adds to the adjoint of each matrix, returns the value; a row of probability zero has the value of `f` at −∞ and no gradient.
+    /// One row: adds to the adjoint of each matrix, returns the value; a row of probability zero has the
+    /// value of `f` at −∞ and no gradient.
     fn row(
         &mut self,
         sites: &[Site],
@@ -162,8 +163,9 @@ impl Passes {
     }
 }
 
-/// `Σ_rows Σ_j f(row, j, log p_j)` for the noised rows `y` and its gradient with respect to the tensors (non-negative, in any gauge). `f` returns the
-/// value with its slope in `log p_j`, or `None` for a site that does not count.
+/// `Σ_rows Σ_j f(row, j, log p_j)` for the noised rows `y` and its gradient with respect to the tensors
+/// (non-negative, in any gauge). `f` returns the value with its slope in `log p_j`, or `None` for a site that
+/// does not count.
 pub(crate) fn conditional_gradient(
     tensors: &[Array3<f64>],
     kernel: &Kernel,
@@ -219,8 +221,9 @@ pub(crate) struct Descent {
     pub(crate) seed: u64,
 }
 
-/// Minimises by Adam on logits, its step length falling to zero as a cosine. `loss` gives value and gradient (with respect to the tensors) of the mean
-/// over some rows of the data, with streams of its own. Returns the law and the mean loss of each pass through the data.
+/// Minimises by Adam on logits, its step length falling to zero as a cosine. `loss` gives value and gradient
+/// (with respect to the tensors) of the mean over some rows of the data, with streams of its own. Returns the
+/// law and the mean loss of each pass through the data.
 pub(crate) fn descend(
     start: &[Array3<f64>],
     data: &Data,

@@ -72,7 +72,8 @@ impl Design {
     }
 }
 
-/// Softmax laws over `states` states for rows of given contexts, with the weight of each state and log-offsets where there are any.
+/// Softmax laws over `states` states for rows of given contexts, with the weight of each state and
+/// log-offsets where there are any.
 pub(crate) struct Rows<'a> {
     pub(crate) design: &'a Design,
     pub(crate) states: usize,
@@ -99,7 +100,8 @@ impl<'a> Rows<'a> {
         Rows { design, states: joint.nrows(), contexts, counts, offsets: vec![] }
     }
 
-    /// Minimises `Σ_rows f(counts, log p) + ridge/2 |θ|²`; `f` writes its slopes `∂f/∂log p_b`, shape of θ: `(features, states)`.
+    /// Minimises `Σ_rows f(counts, log p) + ridge/2 |θ|²`; `f` writes its slopes `∂f/∂log p_b`, shape of θ:
+    /// `(features, states)`.
     pub(crate) fn fit(
         &self,
         ridge: f64,

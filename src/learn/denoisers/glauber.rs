@@ -5,8 +5,9 @@
 //! loss = −E[log q_θ(X_{k+1}^j) if Z_k ≠ keep, else log(1 − q_θ(X_{k+1}^j))],
 //! ```
 //!
-//! so that the classifier is parametrised by a normalised law, and its minimum is `p_θ = P(X_k^j = a | X_k^{−j})`. [`GlauberWindow`]: a softmax law
-//! of a neighbourhood for each step, the mean over noise and tokens taken exactly. [`glauber_matching`]: one matrix-product law for all steps, by
+//! so that the classifier is parametrised by a normalised law, and its minimum is
+//! `p_θ = P(X_k^j = a | X_k^{−j})`. [`GlauberWindow`]: a softmax law of a neighbourhood for each step, the
+//! mean over noise and tokens taken exactly. [`glauber_matching`]: one matrix-product law for all steps, by
 //! simulated tokens.
 
 use ndarray::{Array2, Array3};
@@ -34,13 +35,14 @@ pub struct GlauberWindow {
 }
 
 impl GlauberWindow {
-    /// Learns the classifier of every step. `neighbours` lists other sites for each site ([`super::tables::windows`]); the penalty is `ridge/(2n) |θ|²`.
+    /// Learns the classifier of every step. `neighbours` lists other sites for each site
+    /// ([`super::tables::windows`]); the penalty is `ridge/(2n) |θ|²`.
     ///
     /// Cost: some 30 passes over the contexts of a neighbourhood a step.
     ///
     /// # Errors
-    /// Tokens or neighbourhoods that do not fit the data; [`Error::Parameter`] for a ridge that is negative or not finite; [`Error::TooLarge`] beyond
-    /// 2²⁰ contexts.
+    /// Tokens or neighbourhoods that do not fit the data; [`Error::Parameter`] for a ridge that is negative
+    /// or not finite; [`Error::TooLarge`] beyond 2²⁰ contexts.
     ///
     /// # Examples
     /// ```
@@ -48,7 +50,8 @@ impl GlauberWindow {
     /// # use tensorjump::learn::{Data, Features, GlauberWindow, windows};
     /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
     /// let tokens = TokenNoise::uniform(&[2; 3], 4, 0.5)?;
-    /// let learned = GlauberWindow::new(&data, &tokens, &windows(3, 1, Boundary::Open), Features::Saturated, 1.0)?;
+    /// let pairs = windows(3, 1, Boundary::Open);
+    /// let learned = GlauberWindow::new(&data, &tokens, &pairs, Features::Saturated, 1.0)?;
     /// assert_eq!(learned.conditionals(5, data.x())?.dim(), (4, 2));
     /// # Ok::<(), tensorjump::Error>(())
     /// ```
@@ -77,8 +80,8 @@ impl GlauberWindow {
     }
 }
 
-/// The classifier of one step from the law `joint[[a, context]]` of `X_k`: tokens are given with `Π(a)` in every context, and kept states occur
-/// with `Π(keep) joint`.
+/// The classifier of one step from the law `joint[[a, context]]` of `X_k`: tokens are given with `Π(a)` in
+/// every context, and kept states occur with `Π(keep) joint`.
 fn classify(joint: &Array2<f64>, (given, keep): (&[f64], f64), design: &Design, ridge: f64) -> Result<Vec<f64>> {
     Rows::of_table(design, joint).fit(ridge, 300, |counts, log_p, slopes| {
         let (total, mut loss) = (counts.iter().sum::<f64>(), 0.0);
@@ -125,7 +128,8 @@ pub struct GlauberMatched {
     tokens: TokenNoise,
 }
 
-/// Learns a non-negative matrix-product law by classifying tokens; each batch takes a step of the chain. `options.times` is not used.
+/// Learns a non-negative matrix-product law by classifying tokens; each batch takes a step of the chain.
+/// `options.times` is not used.
 ///
 /// # Errors
 /// As [`super::ratio_matching`].

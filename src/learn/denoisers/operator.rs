@@ -1,21 +1,24 @@
-//! Operator-informed score matching: ratios from damped data moments, in closed form and without simulated noise (arXiv 2406.09084).
+//! Operator-informed score matching: ratios from damped data moments, in closed form and without simulated
+//! noise (arXiv 2406.09084).
 //!
 //! ```text
 //! f_{j,s}(x) = Σ_n a_n φ_n(x) ≈ P_t(x^{j→x_j+s}) / P_t(x),        minimise  E_t[f²] − 2 E_t[f(x^{j→x_j−s})],
 //! (E_t[φφᵀ] + ridge) a = E_t[φ(x^{j→x_j−s})],                     states counted modulo d, s = 1..d−1,
 //! ```
 //!
-//! with `φ_n` products of site functions on at most `degree` sites around `j`. The site functions are orthonormal under the uniform law, the first one
-//! constant: Walsh functions for two states. Their span is closed under any single-site noise, so every moment at time `t` is a linear image of data
-//! frequencies on at most twice as many sites, for uniform noise the damping `e^{λ_S t}`. Those frequencies are counted once; an evaluation solves
-//! one system of normal equations a neighbourhood.
+//! with `φ_n` products of site functions on at most `degree` sites around `j`. The site functions are
+//! orthonormal under the uniform law, the first one constant: Walsh functions for two states. Their span is
+//! closed under any single-site noise, so every moment at time `t` is a linear image of data frequencies on
+//! at most twice as many sites, for uniform noise the damping `e^{λ_S t}`. Those frequencies are counted
+//! once; an evaluation solves one system of normal equations a neighbourhood.
 //!
-//! A conditional law must not read its own site, but `f` does: each own state `a` gives a law `p^{(a)}(b) ∝ f(x^{j→a})`; they are averaged with
-//! weights `∝ p(a)^{−3}` (their precision, for errors of `f` that are large where `P` is small), within the bounds
-//! `min_a K(a→b) ≤ p(b) ≤ max_a K(a→b)` of any noised law.
+//! A conditional law must not read its own site, but `f` does: each own state `a` gives a law
+//! `p^{(a)}(b) ∝ f(x^{j→a})`; they are averaged with weights `∝ p(a)^{−3}` (their precision, for errors of
+//! `f` that are large where `P` is small), within the bounds `min_a K(a→b) ≤ p(b) ≤ max_a K(a→b)` of any
+//! noised law.
 //!
-//! Cost: `n` times the number of site sets for counting; of an evaluation `F²d^{2·degree} + F³` a neighbourhood of `F` functions, then `F d` a row and
-//! site.
+//! Cost: `n` times the number of site sets for counting; of an evaluation `F²d^{2·degree} + F³` a
+//! neighbourhood of `F` functions, then `F d` a row and site.
 
 use std::collections::BTreeMap;
 
@@ -136,20 +139,22 @@ fn contract<'a>(table: &[f64], functions: impl DoubleEndedIterator<Item = Vec<f6
 }
 
 impl OperatorScores {
-    /// Counts the data frequencies. `neighbours` lists other sites for each site ([`super::tables::windows`]): ratios at `j` are functions of these and
-    /// of `j` itself.
+    /// Counts the data frequencies. `neighbours` lists other sites for each site
+    /// ([`super::tables::windows`]): ratios at `j` are functions of these and of `j` itself.
     ///
     /// # Errors
-    /// Noise or neighbourhoods that do not fit the data; [`Error::Parameter`] for a ridge that is negative or not finite; [`Error::TooLarge`]
-    /// beyond 2²⁶ frequencies, or 2¹² functions of a neighbourhood.
+    /// Noise or neighbourhoods that do not fit the data; [`Error::Parameter`] for a ridge that is negative or
+    /// not finite; [`Error::TooLarge`] beyond 2²⁶ frequencies, or 2¹² functions of a neighbourhood.
     ///
     /// # Examples
     /// ```
-    /// # use tensorjump::{diffusion::Denoiser, learn::{Data, OperatorOptions, OperatorScores, windows}, model::Boundary};
+    /// # use tensorjump::{diffusion::Denoiser, model::Boundary};
+    /// # use tensorjump::learn::{Data, OperatorOptions, OperatorScores, windows};
     /// # use tensorjump::noise::{Noise, Rates, Schedule};
     /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
     /// let noise = Noise::new(Rates::uniform(&[2; 3], 1.0)?, Schedule::default());
-    /// let learned = OperatorScores::new(&data, &noise, &windows(3, 2, Boundary::Open), &OperatorOptions::default())?;
+    /// let all = windows(3, 2, Boundary::Open);
+    /// let learned = OperatorScores::new(&data, &noise, &all, &OperatorOptions::default())?;
     /// assert_eq!(learned.coefficients(0.5)?[0].dim(), (7, 1));
     /// assert_eq!(learned.conditional_marginals(0.5, data.x())?.dim(), (4, 3, 2));
     /// # Ok::<(), tensorjump::Error>(())
@@ -203,11 +208,13 @@ impl OperatorScores {
         Ok(OperatorScores { noise: noise.clone(), ridge, functions, group, tables, bases })
     }
 
-    /// Coefficients of each site at time `t ≥ 0`, shape `(functions, d_j − 1)`: column `s − 1` belongs to the shift `s`. The functions of a site are
-    /// the constant, then products of one site function, of two, and so on, sites ascending.
+    /// Coefficients of each site at time `t ≥ 0`, shape `(functions, d_j − 1)`: column `s − 1` belongs to the
+    /// shift `s`. The functions of a site are the constant, then products of one site function, of two, and
+    /// so on, sites ascending.
     ///
     /// # Errors
-    /// A time out of range; [`Error::NotInvertible`] where moments do not determine the coefficients (ridge zero, few data).
+    /// A time out of range; [`Error::NotInvertible`] where moments do not determine the coefficients (ridge
+    /// zero, few data).
     pub fn coefficients(&self, t: f64) -> Result<Vec<Array2<f64>>> {
         let kernel = self.noise.kernel(0.0, t)?;
         let noised: BTreeMap<&[usize], Vec<f64>> =
@@ -263,7 +270,8 @@ impl OperatorScores {
         contract(&noised[set.as_slice()], f.iter().map(function))
     }
 
-    /// `f_{j,s}` for each own state `a` of site `j` and each target `b = a + s`, `[[a, b]]`, 1 on the diagonal.
+    /// `f_{j,s}` for each own state `a` of site `j` and each target `b = a + s`, `[[a, b]]`, 1 on the
+    /// diagonal.
     fn ratios_at(
         &self,
         j: usize,
@@ -289,7 +297,8 @@ impl OperatorScores {
         Array2::from_shape_fn((d, d), |(a, b)| if a == b { 1.0 } else { values[[a, (b + d - a) % d - 1]] })
     }
 
-    /// The ratios `P_t(y^{j→b}) / P_t(y)` as fitted, shape `(samples, sites, d_out_max)`, 1 at `y_j`; they may be negative.
+    /// The ratios `P_t(y^{j→b}) / P_t(y)` as fitted, shape `(samples, sites, d_out_max)`, 1 at `y_j`; they
+    /// may be negative.
     ///
     /// # Errors
     /// As [`OperatorScores::coefficients`]; configurations of the wrong shape or out of range.
@@ -339,7 +348,8 @@ fn noise_table(table: &[f64], set: &[usize], kernel: &Kernel) -> Vec<f64> {
     table
 }
 
-/// One law from the ratios `[[a, b]] ≈ p(b)/p(a)` of every own state, between bounds `(low, high)` of each probability.
+/// One law from the ratios `[[a, b]] ≈ p(b)/p(a)` of every own state, between bounds `(low, high)` of each
+/// probability.
 fn combine(ratios: &Array2<f64>, bounds: &[(f64, f64)], p: &mut [f64]) {
     const FLOOR: f64 = 1e-9;
     let clamp = |p: f64, (low, high): (f64, f64)| p.clamp(low.max(FLOOR), high.max(FLOOR));

@@ -4,8 +4,9 @@
 //! E_{t,y}[−Σ_j log p_θ(y_j | y_{−j}, t)],       p_θ(·, t) = P_θ K_t,
 //! ```
 //!
-//! with `t` from a list and `y` a noised sample (arXiv 2211.16750). One law of the clean data gives the conditionals of every time, and is the data
-//! law at the minimum. Cost of a pass through `n` samples: `9 n N χ²` multiply-adds.
+//! with `t` from a list and `y` a noised sample (arXiv 2211.16750). One law of the clean data gives the
+//! conditionals of every time, and is the data law at the minimum. Cost of a pass through `n` samples:
+//! `9 n N χ²` multiply-adds.
 
 use ndarray::Array3;
 use rand::RngExt;
@@ -30,7 +31,8 @@ use crate::tn::Mps;
 pub struct RatioMatchingOptions {
     /// Where to start.
     pub start: Start<PositiveMps>,
-    /// Times from which each batch takes one, ascending; empty: 13 of them, evenly in `logit α` from .97 to .03.
+    /// Times from which each batch takes one, ascending; empty: 13 of them, evenly in `logit α` from .97 to
+    /// .03.
     pub times: Vec<f64>,
     /// Passes through the data.
     pub epochs: usize,
@@ -62,8 +64,9 @@ pub struct RatioMatched {
 /// Learns a non-negative matrix-product law by ratio matching under `noise`.
 ///
 /// # Errors
-/// [`crate::error::Error::IdenticalSamples`]; noise or a start that does not fit the data; times as for [`super::softmax::SoftmaxDenoiser`];
-/// [`crate::error::Error::Parameter`] for no epochs, an empty batch, a rate that is not positive and finite.
+/// [`crate::error::Error::IdenticalSamples`]; noise or a start that does not fit the data; times as for
+/// [`super::softmax::SoftmaxDenoiser`]; [`crate::error::Error::Parameter`] for no epochs, an empty batch, a
+/// rate that is not positive and finite.
 ///
 /// # Examples
 /// ```
@@ -110,8 +113,8 @@ pub(crate) fn start_tensors(data: &Data, start: &Start<PositiveMps>, seed: u64) 
     }
 }
 
-/// `Σ_i w_i Σ_j log p(y_{ij} | y_{i,−j})` for the noised law `P K` of non-negative tensors (in any gauge), and its gradient with respect to them:
-/// minus the ratio-matching loss.
+/// `Σ_i w_i Σ_j log p(y_{ij} | y_{i,−j})` for the noised law `P K` of non-negative tensors (in any gauge),
+/// and its gradient with respect to them: minus the ratio-matching loss.
 ///
 /// `y` has shape `(samples, sites)`, `weights` `(samples,)` with any signs. Cost `9 n N χ²`.
 ///

@@ -5,12 +5,14 @@
 //! E[loss] + ridge/(2n) |θ|² least,
 //! ```
 //!
-//! `φ` indicators of the neighbours' states (and of pairs of them, or of all of them together), `B` a baseline, 1 if none is given: with the
-//! closed form of [`super::operator::OperatorScores`] as baseline only the residual is learned. The loss is that of ratio matching or the likelihood bound
-//! ([`Objective`]); both are convex in θ. Without a baseline the mean is over the noised table of the
-//! neighbourhood, exactly; with one over `copies` noised copies of each sample. Coefficients are learned at given times by L-BFGS and
-//! interpolated linearly in `logit α` between them, constant beyond. Cost of learning: some 30 passes over contexts (or rows) times active
-//! features, a site and time; of an evaluation: active features times `d`, a row and site.
+//! `φ` indicators of the neighbours' states (and of pairs of them, or of all of them together), `B` a
+//! baseline, 1 if none is given: with the closed form of [`super::operator::OperatorScores`] as baseline only
+//! the residual is learned. The loss is that of ratio matching or the likelihood bound ([`Objective`]); both
+//! are convex in θ. Without a baseline the mean is over the noised table of the neighbourhood, exactly; with
+//! one over `copies` noised copies of each sample. Coefficients are learned at given times by L-BFGS and
+//! interpolated linearly in `logit α` between them, constant beyond. Cost of learning: some 30 passes over
+//! contexts (or rows) times active features, a site and time; of an evaluation: active features times `d`, a
+//! row and site.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -30,18 +32,20 @@ use crate::model::{Configs, check_configs};
 use crate::noise::Noise;
 use crate::rng::Streams;
 
-/// What the conditional laws minimise; both are least at the exact ones, and differ where the features cannot express these.
+/// What the conditional laws minimise; both are least at the exact ones, and differ where the features cannot
+/// express these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Objective {
     /// `E[−log p_j(y_j)]`.
     RatioMatching,
-    /// The integrand of the likelihood bound, [`crate::diffusion::bound_integrand`], without what does not depend on the model:
-    /// `Σ_b Q_j(b→y_j) (r_b − r̂_b log r_b)`.
+    /// The integrand of the likelihood bound, [`crate::diffusion::bound_integrand`], without what does not
+    /// depend on the model: `Σ_b Q_j(b→y_j) (r_b − r̂_b log r_b)`.
     LikelihoodBound,
 }
 
 impl Objective {
-    /// Value and slopes for one context in which states occur with weights `counts`, at a site with rates `q`.
+    /// Value and slopes for one context in which states occur with weights `counts`, at a site with rates
+    /// `q`.
     fn value(self, q: &Array2<f64>, counts: &[f64], log_p: &[f64], slopes: &mut [f64]) -> f64 {
         slopes.fill(0.0);
         let mut value = 0.0;
@@ -77,7 +81,8 @@ pub struct SoftmaxOptions {
     pub ridge: f64,
     /// Steps of L-BFGS at most, a site and time.
     pub rounds: usize,
-    /// Times at which coefficients are learned, ascending; empty: 13 of them, evenly in `logit α` from .97 to .03.
+    /// Times at which coefficients are learned, ascending; empty: 13 of them, evenly in `logit α` from .97 to
+    /// .03.
     pub times: Vec<f64>,
     /// Noised copies of each sample and time, where there is a baseline.
     pub copies: usize,
@@ -126,13 +131,14 @@ impl SoftmaxDenoiser {
     /// Learns the coefficients. `neighbours` lists other sites for each site ([`super::tables::windows`]).
     ///
     /// # Errors
-    /// Noise, neighbourhoods or a baseline that do not fit the data; [`Error::TimeOrder`] for times that do not ascend; [`Error::Parameter`]
-    /// for a time of zero or infinity, a ridge that is negative or not finite, no rounds or copies; [`Error::TooLarge`] beyond 2²⁰ contexts;
-    /// errors of the baseline.
+    /// Noise, neighbourhoods or a baseline that do not fit the data; [`Error::TimeOrder`] for times that do
+    /// not ascend; [`Error::Parameter`] for a time of zero or infinity, a ridge that is negative or not
+    /// finite, no rounds or copies; [`Error::TooLarge`] beyond 2²⁰ contexts; errors of the baseline.
     ///
     /// # Examples
     /// ```
-    /// # use tensorjump::{diffusion::Denoiser, learn::{Data, SoftmaxDenoiser, SoftmaxOptions, windows}, model::Boundary};
+    /// # use tensorjump::{diffusion::Denoiser, model::Boundary};
+    /// # use tensorjump::learn::{Data, SoftmaxDenoiser, SoftmaxOptions, windows};
     /// # use tensorjump::noise::{Noise, Rates, Schedule};
     /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
     /// let noise = Noise::new(Rates::uniform(&[2; 3], 1.0)?, Schedule::default());
@@ -215,7 +221,8 @@ impl SoftmaxDenoiser {
                     counts: vec![],
                     offsets: vec![],
                 };
-                // Rows of one context and one offset are one row: few, where the baseline looks at the same neighbours.
+                // Rows of one context and one offset are one row: few, where the baseline looks at the same
+                // neighbours.
                 let mut known = HashMap::new();
                 for (row, y) in y.outer_iter().enumerate() {
                     let c = context(&self.neighbours[j], dims, y) as u32;
@@ -291,8 +298,8 @@ pub(crate) fn learning_times(noise: &Noise, times: &[f64]) -> Result<Vec<f64>> {
     }
 }
 
-/// Cavities of learned conditionals: these need not lie in the image of the kernel, so that the solution of `c K = p` may be negative; the
-/// negative part is taken out, and the rest normalised.
+/// Cavities of learned conditionals: these need not lie in the image of the kernel, so that the solution of
+/// `c K = p` may be negative; the negative part is taken out, and the rest normalised.
 pub(crate) fn projected_cavities(noise: &Noise, t: f64, y: Configs<'_>, p: &Array3<f64>) -> Result<Array3<f64>> {
     let mut cavities = cavities_from_conditionals(&noise.kernel(0.0, t)?, y, p.view())?;
     for mut law in cavities.lanes_mut(Axis(2)) {

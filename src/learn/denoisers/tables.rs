@@ -4,12 +4,14 @@
 //! p_j(b | y_{∂j}, t) ∝ Σ_{a, x_{∂j}} P̂(x_j = a, x_{∂j}) K_j(a→b) ∏_{i∈∂j} K_i(x_i→y_i),
 //! ```
 //!
-//! with `P̂` the frequencies of the samples. A loss that is separate for each time has, over all functions of `y_{∂j}`, this minimiser for
-//! *infinitely many* noised copies of each sample: the noise acts on the table exactly, nothing is simulated. `∂j` all other sites is the
-//! tabular learner, a window of ±r sites the local one (arXiv 2211.16750 trains networks for the same loss).
+//! with `P̂` the frequencies of the samples. A loss that is separate for each time has, over all functions of
+//! `y_{∂j}`, this minimiser for *infinitely many* noised copies of each sample: the noise acts on the table
+//! exactly, nothing is simulated. `∂j` all other sites is the tabular learner, a window of ±r sites the local
+//! one (arXiv 2211.16750 trains networks for the same loss).
 //!
-//! Frequencies are smoothed towards independent sites, `(n P̂ + κ ∏ p̂)/(n + κ)`, κ given or chosen by leave-one-out likelihood of
-//! `x_j | x_{∂j}`. Cost of an evaluation: `O(|∂j| d^{|∂j|+2})` a site and time, then `O(d)` a row and site.
+//! Frequencies are smoothed towards independent sites, `(n P̂ + κ ∏ p̂)/(n + κ)`, κ given or chosen by
+//! leave-one-out likelihood of `x_j | x_{∂j}`. Cost of an evaluation: `O(|∂j| d^{|∂j|+2})` a site and time,
+//! then `O(d)` a row and site.
 
 use ndarray::{Array2, Array3, ArrayView2, Axis, s};
 
@@ -25,7 +27,8 @@ use crate::noise::{Kernel, Noise};
 /// Largest number of entries of one table.
 const MAX_ENTRIES: usize = 1 << 20;
 
-/// The sites within `radius` of each site of a chain or ring, themselves left out; every other site for a large radius.
+/// The sites within `radius` of each site of a chain or ring, themselves left out; every other site for a
+/// large radius.
 ///
 /// ```
 /// # use tensorjump::{learn::windows, model::Boundary};
@@ -40,7 +43,8 @@ pub fn windows(sites: usize, radius: usize, boundary: Boundary) -> Vec<Vec<usize
     (0..sites).map(|j| (0..sites).filter(|&i| i != j && near(i, j)).collect()).collect()
 }
 
-/// Frequencies of a site and its neighbours: `weights[[x_j, context]]`, contexts row-major with the first neighbour most significant.
+/// Frequencies of a site and its neighbours: `weights[[x_j, context]]`, contexts row-major with the first
+/// neighbour most significant.
 #[derive(Debug, Clone)]
 pub(crate) struct SiteTable {
     pub(crate) neighbours: Vec<usize>,
@@ -97,7 +101,8 @@ impl SiteTable {
         SiteTable { neighbours: neighbours.to_vec(), weights }
     }
 
-    /// The table after noise on the neighbours, not on the site itself: columns are cavities times the probability of their context.
+    /// The table after noise on the neighbours, not on the site itself: columns are cavities times the
+    /// probability of their context.
     pub(crate) fn noised(&self, kernel: &Kernel) -> Array2<f64> {
         let rows = self.weights.nrows();
         let mut table: Vec<f64> = self.weights.iter().copied().collect();
@@ -114,7 +119,8 @@ impl SiteTable {
         kernel.table(site).t().dot(&self.noised(kernel))
     }
 
-    /// Adds `κ` samples of independent sites to the `n` of the table; without a given κ the one with the best leave-one-out likelihood.
+    /// Adds `κ` samples of independent sites to the `n` of the table; without a given κ the one with the best
+    /// leave-one-out likelihood.
     fn smooth(&mut self, site: usize, p: &[Vec<f64>], n: f64, kappa: Option<f64>) {
         let mut base = Array2::zeros(self.weights.raw_dim());
         let dims: Vec<usize> = self.neighbours.iter().map(|&i| p[i].len()).collect();
@@ -155,11 +161,12 @@ pub struct ConditionalTables {
 }
 
 impl ConditionalTables {
-    /// Tables over the given neighbourhoods, one list of other sites for each site: see [`windows`]. `smoothing` is κ; `None` chooses it.
+    /// Tables over the given neighbourhoods, one list of other sites for each site: see [`windows`].
+    /// `smoothing` is κ; `None` chooses it.
     ///
     /// # Errors
-    /// Noise or neighbourhoods that do not fit the data; a site that is its own neighbour; [`Error::TooLarge`] for tables beyond 2²⁰
-    /// entries; [`Error::Parameter`] for κ negative or not finite.
+    /// Noise or neighbourhoods that do not fit the data; a site that is its own neighbour;
+    /// [`Error::TooLarge`] for tables beyond 2²⁰ entries; [`Error::Parameter`] for κ negative or not finite.
     ///
     /// # Examples
     /// ```

@@ -18,9 +18,11 @@ pub struct Stage<'a> {
     pub max_bond: usize,
     /// Rounds by two-site sweeps at most, in which bonds grow.
     pub rounds: usize,
-    /// Rounds after these by steps of all sites ([`super::tangent::born_tangent`]), at half the cost, whose rates are measured.
+    /// Rounds after these by steps of all sites ([`super::tangent::born_tangent`]), at half the cost, whose
+    /// rates are measured.
     pub polish: usize,
-    /// Rate of the first round, see [`TowardsStep`]; later ones have `rate/(1 + round/slowing)`, which averages over the rounds.
+    /// Rate of the first round, see [`TowardsStep`]; later ones have `rate/(1 + round/slowing)`, which
+    /// averages over the rounds.
     pub rate: f64,
     /// The stage ends when acceptance and effective fraction of the draws reach both these numbers.
     pub enough: (f64, f64),
@@ -41,7 +43,8 @@ pub struct LoopOptions {
     pub draws: usize,
     /// Chains of the target.
     pub chains: usize,
-    /// Updates of each chain a round, all of them learned from: each a proposal of the model and a local move.
+    /// Updates of each chain a round, all of them learned from: each a proposal of the model and a local
+    /// move.
     pub updates: usize,
     /// Updates by the local move alone before the first model.
     pub warm_up: usize,
@@ -51,23 +54,25 @@ pub struct LoopOptions {
     pub toward: Toward,
     /// Rounds of a stage after which the rate has halved.
     pub slowing: f64,
-    /// Share of draws and visited configurations that is learned from, in (0, 1]: those kept are chosen by how far the model is off there.
-    /// Draws are several times cheaper than sweeps over them.
+    /// Share of draws and visited configurations that is learned from, in (0, 1]: those kept are chosen by
+    /// how far the model is off there. Draws are several times cheaper than sweeps over them.
     pub keep: f64,
     /// Squared weight that an SVD may discard.
     pub cutoff: f64,
-    /// Squares of singular values below this many times the noise of the samples are discarded: bonds grow with what samples can tell.
+    /// Squares of singular values below this many times the noise of the samples are discarded: bonds grow
+    /// with what samples can tell.
     pub significance: f64,
-    /// Symmetries of every target: each is applied with probability ½, in this order, to each configuration that a chain visited. Those
-    /// that keep or reverse the order of the chain, and their products of two, the model gets for itself.
+    /// Symmetries of every target: each is applied with probability ½, in this order, to each configuration
+    /// that a chain visited. Those that keep or reverse the order of the chain, and their products of two,
+    /// the model gets for itself.
     pub symmetries: Vec<Symmetry>,
     /// Seed.
     pub seed: u64,
 }
 
 impl Default for LoopOptions {
-    /// 16384 draws, 2048 chains of 4 updates, warm-up of 100 local updates, first model of bond 8 by 8 rounds, overlap steps whose rate
-    /// halves after 8 rounds.
+    /// 16384 draws, 2048 chains of 4 updates, warm-up of 100 local updates, first model of bond 8 by 8
+    /// rounds, overlap steps whose rate halves after 8 rounds.
     fn default() -> Self {
         LoopOptions {
             order: None,
@@ -96,7 +101,8 @@ pub struct LoopRound {
     pub round: usize,
     /// The model at the start of the round, by its own draws.
     pub model: Assessment,
-    /// `KL(π‖P_θ)` in nats by the chains, with `log Z` of the bridge; +∞ where the model excludes what they visited.
+    /// `KL(π‖P_θ)` in nats by the chains, with `log Z` of the bridge; +∞ where the model excludes what they
+    /// visited.
     pub kl_chains: f64,
     /// `log Z` by the bridge.
     pub log_z: f64,

@@ -1,13 +1,15 @@
 //! Monte Carlo in the loop: a model learned from a log-weight alone.
 //!
-//! Each round draws from the model `P_θ`, runs chains of the target whose updates are a disconnected move (proposal `P_θ`) and a local move
-//! (so that support is never lost), and makes a step towards the target ([`super::towards`], [`super::tangent::born_tangent`]) on the draws and on
-//! what the chains visited: together they are samples of `m = (n P_θ + k π)/(n + k)`, with `log Z` by the bridge between both. The local
-//! moves show the model where it has too little weight; the draws show it where it has too much. Samples may be thinned to those that tell
-//! most. Symmetries that the chain of tensors can have by itself are imposed on the model: each halves the noise. Stages change the target
-//! (annealing of β, or of c), with model and chains carried along; each begins with two-site sweeps, in which bonds grow, and ends with steps
-//! of all sites. Cost of a round: `n + 3k` draws or scores, and for the fraction of samples kept `6 N χ²` multiply-adds a sample in sweeps,
-//! `3 N χ²` in steps of all sites. Reference: arXiv 2407.11133.
+//! Each round draws from the model `P_θ`, runs chains of the target whose updates are a disconnected move
+//! (proposal `P_θ`) and a local move (so that support is never lost), and makes a step towards the target
+//! ([`super::towards`], [`super::tangent::born_tangent`]) on the draws and on what the chains visited:
+//! together they are samples of `m = (n P_θ + k π)/(n + k)`, with `log Z` by the bridge between both. The
+//! local moves show the model where it has too little weight; the draws show it where it has too much.
+//! Samples may be thinned to those that tell most. Symmetries that the chain of tensors can have by itself
+//! are imposed on the model: each halves the noise. Stages change the target (annealing of β, or of c), with
+//! model and chains carried along; each begins with two-site sweeps, in which bonds grow, and ends with steps
+//! of all sites. Cost of a round: `n + 3k` draws or scores, and for the fraction of samples kept `6 N χ²`
+//! multiply-adds a sample in sweeps, `3 N χ²` in steps of all sites. Reference: arXiv 2407.11133.
 
 use std::ops::ControlFlow;
 
@@ -37,7 +39,8 @@ pub enum LoopStop {
 /// What the loop gave.
 #[derive(Debug, Clone)]
 pub struct Learned {
-    /// The model, in the order of the target. Of the models of the last stage the one of the best measured acceptance.
+    /// The model, in the order of the target. Of the models of the last stage the one of the best measured
+    /// acceptance.
     pub model: Permuted<BornMps>,
     /// The chains, at the last target.
     pub chains: Chains,
@@ -49,12 +52,13 @@ pub struct Learned {
 
 /// Learns a Born law towards the last of the targets, from their log-weights alone.
 ///
-/// Chains start at [`Target::initial`] of the first stage, where the local move must mix within the warm-up: a high temperature, or a
-/// narrow law. `progress` is told after each round and may end the loop.
+/// Chains start at [`Target::initial`] of the first stage, where the local move must mix within the warm-up:
+/// a high temperature, or a narrow law. `progress` is told after each round and may end the loop.
 ///
 /// # Errors
-/// No stages, stages on different lattices, options out of range; a target without allowed configuration; errors of targets, moves and
-/// sweeps; [`Error::IdenticalSamples`] where the warm-up left all chains at one configuration.
+/// No stages, stages on different lattices, options out of range; a target without allowed configuration;
+/// errors of targets, moves and sweeps; [`Error::IdenticalSamples`] where the warm-up left all chains at one
+/// configuration.
 ///
 /// # Examples
 /// ```
@@ -64,8 +68,10 @@ pub struct Learned {
 /// let square = Square::new(3, 4, Geometry::Cylinder)?;
 /// let ising = Ising::new(Couplings::uniform(square, 1.0)?, 0.3)?;
 /// let sweep = SpinSweep::heat_bath(&ising)?;
-/// let stage = Stage { target: &ising, local: &sweep, max_bond: 8, rounds: 10, polish: 0, rate: 0.3, enough: (0.9, 0.9) };
-/// let options = LoopOptions { order: Some(square.snake()), draws: 2048, chains: 256, ..LoopOptions::default() };
+/// let (max_bond, rounds, enough) = (8, 10, (0.9, 0.9));
+/// let stage = Stage { target: &ising, local: &sweep, max_bond, rounds, polish: 0, rate: 0.3, enough };
+/// let order = Some(square.snake());
+/// let options = LoopOptions { order, draws: 2048, chains: 256, ..LoopOptions::default() };
 /// let learned = in_the_loop(&[stage], &options, |round| {
 ///     assert!(round.model.acceptance.mean <= 1.0);
 ///     ControlFlow::Continue(())

@@ -1,18 +1,21 @@
 //! One step of all sites towards a known law, along the tangent space of the matrix products of fixed bonds.
 //!
-//! With `ψ` in mixed gauges `A^L ⋯ C ⋯ A^R` the vectors tangent to the matrix products of its bonds are, `B_j` orthogonal to `A^L_j`,
+//! With `ψ` in mixed gauges `A^L ⋯ C ⋯ A^R` the vectors tangent to the matrix products of its bonds are,
+//! `B_j` orthogonal to `A^L_j`,
 //!
 //! ```text
 //! Φ(B) = Σ_j A^L_1 ⋯ A^L_{j−1} B_j A^R_{j+1} ⋯ A^R_N,      ‖Φ‖² = Σ_j ‖B_j‖²,
 //! B_j  = (1 − A^L A^Lᵗ) Σ_i c_i L_iᵗ R_iᵗ
 //! ```
 //!
-//! is the projection of `√π − ψ` for samples of a density `m` with `c_i = (√π − ψ)/(n m)` ([`super::towards`]): the natural gradient of the
-//! overlap, whose unit step is a Newton step. `ψ + ρ Φ` is a matrix product of twice the bond, truncated by SVD. The rate `ρ` is measured:
-//! samples fall into two halves, which agree on the signal and not on the noise, and
-//! `ρ = 4⟨B′, B″⟩/‖B′ + B″‖²` is the least-squares factor between the estimate and what it estimates. Far from the optimum it is near
-//! `1/(1 + p/n)` for `p` numbers that matter, near the optimum it falls by itself, as `1/t` over rounds of equal size: all samples of all
-//! rounds count then. Cost: `3 N n χ²` multiply-adds, half of a sweep, and an SVD of `dχ × 2χ` a site.
+//! is the projection of `√π − ψ` for samples of a density `m` with `c_i = (√π − ψ)/(n m)`
+//! ([`super::towards`]): the natural gradient of the overlap, whose unit step is a Newton step. `ψ + ρ Φ` is
+//! a matrix product of twice the bond, truncated by SVD. The rate `ρ` is measured: samples fall into two
+//! halves, which agree on the signal and not on the noise, and `ρ = 4⟨B′, B″⟩/‖B′ + B″‖²` is the
+//! least-squares factor between the estimate and what it estimates. Far from the optimum it is near
+//! `1/(1 + p/n)` for `p` numbers that matter, near the optimum it falls by itself, as `1/t` over rounds of
+//! equal size: all samples of all rounds count then. Cost: `3 N n χ²` multiply-adds, half of a sweep, and an
+//! SVD of `dχ × 2χ` a site.
 //!
 //! Tangent spaces of matrix products: Lubich, Oseledets, Vandereycken, arXiv 1407.2042.
 
@@ -63,11 +66,13 @@ pub struct TangentReport {
     pub discarded: f64,
 }
 
-/// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed) by one step of all sites.
+/// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed) by one step of all
+/// sites.
 ///
-/// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`, `(samples,)`, normalised as `log_target`;
-/// rows of even and of odd number should be independent. `symmetries` are those of the target that `ψ` has too and that keep or reverse the
-/// order of the sites: the estimate is averaged with its images, which halves its noise for each. Cost `3 N n χ² + O(N d χ³)` multiply-adds.
+/// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`, `(samples,)`,
+/// normalised as `log_target`; rows of even and of odd number should be independent. `symmetries` are those
+/// of the target that `ψ` has too and that keep or reverse the order of the sites: the estimate is averaged
+/// with its images, which halves its noise for each. Cost `3 N n χ² + O(N d χ³)` multiply-adds.
 ///
 /// # Errors
 /// As [`super::towards::born_towards`]; fewer than two samples; a symmetry that moves sites otherwise.
@@ -139,7 +144,8 @@ impl TangentStep {
     }
 }
 
-/// Adds `Σ_i c_i L_iᵗ R_iᵗ` of a batch at every site; the weights of the batch are `√(π/m)/√n`, its amplitudes scaled alike.
+/// Adds `Σ_i c_i L_iᵗ R_iᵗ` of a batch at every site; the weights of the batch are `√(π/m)/√n`, its
+/// amplitudes scaled alike.
 fn gather(batch: &mut Batch, left: &[Array3<f64>], right: &[Array3<f64>], damping: f64, sums: &mut [Vec<f64>]) {
     batch.fill_right(right, 1);
     batch.focus(0, &[right[0].dim().1]);

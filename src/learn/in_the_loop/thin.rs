@@ -1,17 +1,18 @@
 //! Which samples a step should see.
 //!
-//! A step towards `√π` from samples of a density `m` sums `(√π − ψ)/m φ`. Near the optimum most samples have a small residual `√π − ψ`: they
-//! cost what the others cost, and tell nothing. Sample `i` is therefore kept with a probability `k_i` proportional to its residual, which is
-//! known before any environment is contracted, and those kept are samples of `m k`: the sum keeps its expectation, and at a fixed number
-//! of samples its noise is least for `k ∝ |√π − ψ|/√m`, up to the length of `φ/√m` (importance sampling).
+//! A step towards `√π` from samples of a density `m` sums `(√π − ψ)/m φ`. Near the optimum most samples have
+//! a small residual `√π − ψ`: they cost what the others cost, and tell nothing. Sample `i` is therefore kept
+//! with a probability `k_i` proportional to its residual, which is known before any environment is
+//! contracted, and those kept are samples of `m k`: the sum keeps its expectation, and at a fixed number of
+//! samples its noise is least for `k ∝ |√π − ψ|/√m`, up to the length of `φ/√m` (importance sampling).
 
 use ndarray::{Array1, Zip};
 use rand::RngExt;
 
 use crate::rng::Stream;
 
-/// Least probability of a sample to be kept, relative to that of a sample of mean residual: `|ψ|` is known, its sign is not, and during a
-/// sweep residuals change.
+/// Least probability of a sample to be kept, relative to that of a sample of mean residual: `|ψ|` is known,
+/// its sign is not, and during a sweep residuals change.
 const LEAST: f64 = 0.2;
 
 /// Samples that were kept.
@@ -22,7 +23,8 @@ pub(crate) struct Thinned {
 }
 
 impl Thinned {
-    /// Keeps about the fraction `keep` of samples of a density `m`, by log-probabilities under target, model and `m`.
+    /// Keeps about the fraction `keep` of samples of a density `m`, by log-probabilities under target, model
+    /// and `m`.
     pub(crate) fn new(
         log_target: &Array1<f64>,
         log_model: &Array1<f64>,
@@ -64,8 +66,8 @@ mod tests {
     use super::*;
     use crate::Streams;
 
-    /// Sums over the samples kept have the expectation of sums over all, at 4.9 standard errors (false-alarm rate 1e-6); without the
-    /// factors `k` they do not.
+    /// Sums over the samples kept have the expectation of sums over all, at 4.9 standard errors (false-alarm
+    /// rate 1e-6); without the factors `k` they do not.
     #[test]
     fn thinned_sums_are_unbiased() {
         let mut rng = Streams::new(1).domain("thin").stream(0);

@@ -1,20 +1,24 @@
 //! Learning towards a known log-weight, from draws of any known density.
 //!
-//! For samples `x_i` of a density `m` (the model, or model and chains of the target mixed) the sums over all configurations
+//! For samples `x_i` of a density `m` (the model, or model and chains of the target mixed) the sums over all
+//! configurations
 //!
 //! ```text
 //! ½∇KL(π‖ψ²) = −Σ_x (π − ψ²) ∂log|ψ|     = −E_m[(π − ψ²)/(m ψ) φ],
 //! ½∇‖√π − ψ‖² = −Σ_x (√π − ψ) ∂ψ          = −E_m[(√π − ψ)/m φ],         φ = ∂ψ/∂M,
 //! ```
 //!
-//! have estimates whose noise vanishes where the model is right. For `m = P_θ` the first is `−E_P[(w̄ − 1)∇log P]`, of heavy tails where `ψ`
-//! is small. The second is the way to the largest overlap `⟨ψ|√π⟩`, that of an optimal truncation; in the orthonormal basis of a canonical
-//! centre `Σ_x φ φᵗ = 1`, so a full step is the exact projection of `√π`, and with a share `s` of target samples in `m` an entry of the
-//! estimate has at most the variance `1/(s n)`, however bad the model. Single samples of large `|φ|²/(m n) = e²` (few, where `m` is small) would
-//! overshoot: each counts with the factor `1/(1 + e²)`. Cost of a sweep: `6 N n χ²` multiply-adds and `2N` SVDs of `dχ × dχ`.
+//! have estimates whose noise vanishes where the model is right. For `m = P_θ` the first is
+//! `−E_P[(w̄ − 1)∇log P]`, of heavy tails where `ψ` is small. The second is the way to the largest overlap
+//! `⟨ψ|√π⟩`, that of an optimal truncation; in the orthonormal basis of a canonical centre `Σ_x φ φᵗ = 1`, so
+//! a full step is the exact projection of `√π`, and with a share `s` of target samples in `m` an entry of the
+//! estimate has at most the variance `1/(s n)`, however bad the model. Single samples of large
+//! `|φ|²/(m n) = e²` (few, where `m` is small) would overshoot: each counts with the factor `1/(1 + e²)`.
+//! Cost of a sweep: `6 N n χ²` multiply-adds and `2N` SVDs of `dχ × dχ`.
 //!
-//! `log Z` of the target comes from the same samples, by the bridge between both laws (Bennett 1976): the root of `E_m[π/m] = 1`.
-//! References: METHODS of arXiv 2407.11133; overlap steps are those of variational compression.
+//! `log Z` of the target comes from the same samples, by the bridge between both laws (Bennett 1976): the
+//! root of `E_m[π/m] = 1`. References: METHODS of arXiv 2407.11133; overlap steps are those of variational
+//! compression.
 
 use ndarray::{Array1, ArrayView1};
 
@@ -33,14 +37,15 @@ use crate::tn::{Mps, Truncation};
 pub struct TowardsStep {
     /// What is made small.
     pub toward: Toward,
-    /// Fraction of the way to the optimum that the samples see, at each place, in (0, 1]; with fewer samples `n` than `p` numbers in the
-    /// tensors `n/p` of that, or noise would feed on itself.
+    /// Fraction of the way to the optimum that the samples see, at each place, in (0, 1]; with fewer samples
+    /// `n` than `p` numbers in the tensors `n/p` of that, or noise would feed on itself.
     pub rate: f64,
     /// Largest norm of the change at each place, relative to the norm of the amplitude.
     pub limit: f64,
     /// What each SVD may discard, and the largest bond.
     pub truncation: Truncation,
-    /// Squares of singular values below this many times the noise of the samples are discarded too; 0 keeps them.
+    /// Squares of singular values below this many times the noise of the samples are discarded too; 0 keeps
+    /// them.
     pub significance: f64,
     /// Two sites a step, bonds adapt; or one site, bonds stay, `d` times cheaper.
     pub two_site: bool,
@@ -65,14 +70,15 @@ impl TowardsStep {
     }
 }
 
-/// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed), one sweep to the right and back; returns the
-/// model and the squared weight that truncation discarded.
+/// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed), one sweep to the
+/// right and back; returns the model and the squared weight that truncation discarded.
 ///
-/// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`, `(samples,)`, normalised as `log_target`.
+/// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`, `(samples,)`,
+/// normalised as `log_target`.
 ///
 /// # Errors
-/// Configurations that do not fit; the wrong number of log-probabilities, NaN or +∞ among them, a density of zero; a step out of range;
-/// [`Error::NoConvergence`] of an SVD.
+/// Configurations that do not fit; the wrong number of log-probabilities, NaN or +∞ among them, a density of
+/// zero; a step out of range; [`Error::NoConvergence`] of an SVD.
 pub fn born_towards(
     model: &BornMps,
     x: Configs<'_>,
@@ -96,7 +102,8 @@ pub fn born_towards(
     Ok((BornMps::from_right_canonical(amplitude.tensors().to_vec())?, report.discarded))
 }
 
-/// `√(π/m)/√n` and `−½ log(n m)` of checked samples: target amplitudes, and logarithms by which those of the model are scaled alike.
+/// `√(π/m)/√n` and `−½ log(n m)` of checked samples: target amplitudes, and logarithms by which those of the
+/// model are scaled alike.
 pub(crate) fn checked(
     model: &BornMps,
     x: Configs<'_>,
@@ -131,9 +138,9 @@ fn relative(log_target: ArrayView1<'_, f64>, log_density: ArrayView1<'_, f64>) -
     Ok(out)
 }
 
-/// `∇KL(π‖P_θ) ≈ −(1/n) Σ_i (w̄_i − 1) ∇log P_θ(x_i)` with respect to the tensors of `ψ`, from draws `x_i` of `P_θ = ψ²/Z` and their
-/// log-weights `log π̃ − log P_θ` (any constant; −∞ allowed), `w̄ = w/mean w`. Its value is `Σ (w̄ − 1) log P/n`, of which it is minus the
-/// gradient at fixed samples.
+/// `∇KL(π‖P_θ) ≈ −(1/n) Σ_i (w̄_i − 1) ∇log P_θ(x_i)` with respect to the tensors of `ψ`, from draws `x_i` of
+/// `P_θ = ψ²/Z` and their log-weights `log π̃ − log P_θ` (any constant; −∞ allowed), `w̄ = w/mean w`. Its
+/// value is `Σ (w̄ − 1) log P/n`, of which it is minus the gradient at fixed samples.
 ///
 /// # Errors
 /// As [`born_gradient`]; fewer than two draws, log-weights NaN or +∞, or all zero.

@@ -35,9 +35,11 @@ pub enum Start<M> {
 pub struct SweepStep {
     /// Steps of conjugate gradients for the Newton direction; 1 is the natural gradient.
     pub iterations: usize,
-    /// Fraction of the way to the minimum along this direction, in (0, 1]. Smaller steps average over more samples.
+    /// Fraction of the way to the minimum along this direction, in (0, 1]. Smaller steps average over more
+    /// samples.
     pub rate: f64,
-    /// Rounds after which the rate has halved, as `1/(1 + round/slowing)`: needed where every round sees new samples.
+    /// Rounds after which the rate has halved, as `1/(1 + round/slowing)`: needed where every round sees new
+    /// samples.
     pub slowing: f64,
 }
 
@@ -54,13 +56,15 @@ pub enum BornMethod {
     TwoSite {
         /// What each SVD may discard, and the largest bond.
         truncation: Truncation,
-        /// Singular values that are not this many times above the noise of the samples are discarded too: bonds grow with what the data
-        /// can tell. The noise is `(√p + √q)²/4n` for the square of a singular value of a `p × q` matrix and `n` samples, times the rate
-        /// where every round draws a batch of its own. 0 keeps all.
+        /// Singular values that are not this many times above the noise of the samples are discarded too:
+        /// bonds grow with what the data can tell. The noise is `(√p + √q)²/4n` for the square of a singular
+        /// value of a `p × q` matrix and `n` samples, times the rate where every round draws a batch of its
+        /// own. 0 keeps all.
         significance: f64,
-        /// Rounds at the start without `significance`: information that only pays off many sites further on would otherwise be cut away at
-        /// once, because it is worth nothing where it passes. These rounds overfit and the later ones prune: for batches from far more samples
-        /// than parameters; with few samples better none.
+        /// Rounds at the start without `significance`: information that only pays off many sites further on
+        /// would otherwise be cut away at once, because it is worth nothing where it passes. These rounds
+        /// overfit and the later ones prune: for batches from far more samples than parameters; with few
+        /// samples better none.
         explore: usize,
         /// The step.
         step: SweepStep,
@@ -107,12 +111,14 @@ impl Default for BornOptions {
 
 /// Learns a Born law `P = ψ²/Z` from samples by maximum likelihood.
 ///
-/// `progress` is told after each round. The model of the best round is returned, whichever round was the last. A sweep costs
-/// `(4k + 4) N n χ²` multiply-adds for `n` samples and `k` [`SweepStep::iterations`], and `2N` SVDs of `dχ × dχ`.
+/// `progress` is told after each round. The model of the best round is returned, whichever round was the
+/// last. A sweep costs `(4k + 4) N n χ²` multiply-adds for `n` samples and `k` [`SweepStep::iterations`], and
+/// `2N` SVDs of `dχ × dχ`.
 ///
 /// # Errors
-/// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states; [`Error::File`] and [`Error::Format`] of the
-/// checkpoint. Numbers that break down on the way are no error but [`Stop::Failed`](super::Stop::Failed).
+/// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states; [`Error::File`] and
+/// [`Error::Format`] of the checkpoint. Numbers that break down on the way are no error but
+/// [`Stop::Failed`](super::Stop::Failed).
 ///
 /// # Examples
 /// ```
@@ -133,8 +139,8 @@ pub fn born(data: &Data, options: &BornOptions) -> Result<Fit<BornMps>> {
     born_with_progress(data, options, |_| ControlFlow::Continue(()))
 }
 
-/// As [`born`]; `progress` is told after each round, and stops the fit by `Break`: it then ends with its best model and
-/// [`Stop::Asked`](super::fit::Stop::Asked).
+/// As [`born`]; `progress` is told after each round, and stops the fit by `Break`: it then ends with its best
+/// model and [`Stop::Asked`](super::fit::Stop::Asked).
 ///
 /// # Errors
 /// As [`born`].
@@ -149,8 +155,8 @@ pub fn born_with_progress(
     fit(data, &options.training, &description, start, progress)
 }
 
-/// A two-site sweep along the natural gradient of `Σ_i w_i log P(x_i)` with weights of any sign: ascent, and the step for
-/// `∇KL(π‖P) = −E_P[(π/P − 1) ∇log P]`.
+/// A two-site sweep along the natural gradient of `Σ_i w_i log P(x_i)` with weights of any sign: ascent, and
+/// the step for `∇KL(π‖P) = −E_P[(π/P − 1) ∇log P]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct SignedStep {
     /// Length of each step, in units of the natural gradient (Fisher information 4 in the basis of a step).
@@ -163,12 +169,12 @@ pub struct SignedStep {
 
 /// Moves a Born law along the natural gradient of `Σ_i w_i log P(x_i)`, one sweep to the right and back.
 ///
-/// `x` has shape `(samples, sites)`, `weights` `(samples,)`, any signs, used as they are (not normalised). Cost `8 N n χ²` multiply-adds and
-/// `2N` SVDs of `dχ × dχ`.
+/// `x` has shape `(samples, sites)`, `weights` `(samples,)`, any signs, used as they are (not normalised).
+/// Cost `8 N n χ²` multiply-adds and `2N` SVDs of `dχ × dχ`.
 ///
 /// # Errors
-/// Configurations of the wrong shape or out of range; the wrong number of weights, or weights not finite; numbers of the step out of range;
-/// [`Error::NoConvergence`] of an SVD.
+/// Configurations of the wrong shape or out of range; the wrong number of weights, or weights not finite;
+/// numbers of the step out of range; [`Error::NoConvergence`] of an SVD.
 pub fn born_sweep(model: &BornMps, x: Configs<'_>, weights: ArrayView1<'_, f64>, step: &SignedStep) -> Result<BornMps> {
     check_weights(x, model.dims(), weights)?;
     step.truncation.check()?;

@@ -86,7 +86,8 @@ impl Descent {
         Descent { flat, optimiser: Optimiser::Lbfgs { memory, lbfgs: Lbfgs::default() } }
     }
 
-    /// A pass of Adam, or a step of L-BFGS; `evaluate` gives the NLL of a list of numbers on data, and its gradient.
+    /// A pass of Adam, or a step of L-BFGS; `evaluate` gives the NLL of a list of numbers on data, and its
+    /// gradient.
     pub(crate) fn round(
         &mut self,
         (train, batch, streams): (&Data, usize, &Streams),

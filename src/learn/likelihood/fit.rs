@@ -29,7 +29,8 @@ pub enum Validation {
 /// Where learning state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// The file. If it exists, the run continues where it stands, bit for bit; data, method and seed must be those of its run.
+    /// The file. If it exists, the run continues where it stands, bit for bit; data, method and seed must be
+    /// those of its run.
     pub path: PathBuf,
     /// Rounds from one writing to the next; the last round is always written.
     pub every: usize,
@@ -38,15 +39,18 @@ pub struct Checkpoint {
 /// How long to learn, and what decides.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Training {
-    /// Largest number of rounds: sweeps to the right and back, passes through the data (Adam), steps (L-BFGS, EM).
+    /// Largest number of rounds: sweeps to the right and back, passes through the data (Adam), steps (L-BFGS,
+    /// EM).
     pub rounds: usize,
     /// What the model is judged by.
     pub validation: Validation,
     /// Rounds without a better model after which learning stops.
     pub patience: usize,
-    /// Samples a batch; sweeps with fewer than all samples draw new ones each round, Adam passes through all of them in batches.
+    /// Samples a batch; sweeps with fewer than all samples draw new ones each round, Adam passes through all
+    /// of them in batches.
     pub batch: usize,
-    /// Symmetries of the law: the images of the training samples are learned from too (never those of the validation samples).
+    /// Symmetries of the law: the images of the training samples are learned from too (never those of the
+    /// validation samples).
     pub symmetries: Vec<Symmetry>,
     /// Seed of the split, the start and the batches.
     pub seed: u64,
@@ -55,7 +59,8 @@ pub struct Training {
 }
 
 impl Default for Training {
-    /// 100 rounds, a tenth of the samples for validation, patience of 10 rounds, batches of 8192, no symmetries, seed 0, no checkpoint.
+    /// 100 rounds, a tenth of the samples for validation, patience of 10 rounds, batches of 8192, no
+    /// symmetries, seed 0, no checkpoint.
     fn default() -> Self {
         Training {
             rounds: 100,
@@ -186,7 +191,8 @@ pub(crate) trait Trainer {
 
 const KIND: &str = "tensorjump learning state";
 
-/// Runs a trainer. `start` is called with the training data and the streams of the start; `method` describes it, for checkpoints.
+/// Runs a trainer. `start` is called with the training data and the streams of the start; `method` describes
+/// it, for checkpoints.
 pub(crate) fn fit<T: Trainer>(
     data: &Data,
     training: &Training,
@@ -359,7 +365,8 @@ pub(crate) fn marginals(data: &Data) -> Vec<Vec<f64>> {
     p
 }
 
-/// The rows that a batch learns from: all where they fit, else as many as asked for, drawn without replacement.
+/// The rows that a batch learns from: all where they fit, else as many as asked for, drawn without
+/// replacement.
 pub(crate) fn draw_batch(train: &Data, batch: usize, streams: &Streams) -> Result<Option<Data>> {
     if train.len() <= batch {
         return Ok(None);

@@ -1,13 +1,14 @@
 //! Maximum likelihood for non-negative laws: expectation–maximisation, Adam, L-BFGS.
 //!
-//! In the gauge `Σ_{a,k} A_j[i,a,k] = 1` the law is a hidden-Markov chain, `A_j[i,a,k]` the probability to go from bond state `i` to `k`
-//! and show `a`. EM (Baum, Welch) replaces `A` by the normalised expected counts
+//! In the gauge `Σ_{a,k} A_j[i,a,k] = 1` the law is a hidden-Markov chain, `A_j[i,a,k]` the probability to go
+//! from bond state `i` to `k` and show `a`. EM (Baum, Welch) replaces `A` by the normalised expected counts
 //!
 //! ```text
 //! C_j[i,a,k] = Σ_n w_n [x_n = a] L_{n,i} A_j[i,a,k] R_{n,k} / P(x_n),
 //! ```
 //!
-//! and the NLL never rises. Adam and L-BFGS work on logits, `A = softmax(θ)`. Cost of a round: `3 N n χ²` multiply-adds.
+//! and the NLL never rises. Adam and L-BFGS work on logits, `A = softmax(θ)`. Cost of a round: `3 N n χ²`
+//! multiply-adds.
 
 use std::ops::ControlFlow;
 
@@ -50,7 +51,8 @@ pub enum PositiveMethod {
 pub struct PositiveOptions {
     /// How to learn.
     pub method: PositiveMethod,
-    /// Where to start; bonds stay as they are. Entries that are zero stay zero under EM, and become 10⁻³⁰⁰ for the other methods.
+    /// Where to start; bonds stay as they are. Entries that are zero stay zero under EM, and become 10⁻³⁰⁰
+    /// for the other methods.
     pub start: Start<PositiveMps>,
     /// How long, and what decides.
     pub training: Training,
@@ -91,8 +93,8 @@ pub fn positive(data: &Data, options: &PositiveOptions) -> Result<Fit<PositiveMp
     positive_with_progress(data, options, |_| ControlFlow::Continue(()))
 }
 
-/// As [`positive`]; `progress` is told after each round, and stops the fit by `Break`: it then ends with its best model and
-/// [`Stop::Asked`](super::fit::Stop::Asked).
+/// As [`positive`]; `progress` is told after each round, and stops the fit by `Break`: it then ends with its
+/// best model and [`Stop::Asked`](super::fit::Stop::Asked).
 ///
 /// # Errors
 /// As [`positive`].

@@ -1,15 +1,18 @@
-//! Samples on a chain of tensors: environments, amplitudes, and the sums of outer products that make gradients.
+//! Samples on a chain of tensors: environments, amplitudes, and the sums of outer products that make
+//! gradients.
 //!
-//! For a vector `v(x) = A_1[x_1] ⋯ A_N[x_N]` sample `i` has at bond `j` the left environment `L = A_1 ⋯ A_j` and the right one
-//! `R = A_{j+1} ⋯ A_N`. With the tensors of one or two neighbouring sites merged into matrices `M[s]`,
+//! For a vector `v(x) = A_1[x_1] ⋯ A_N[x_N]` sample `i` has at bond `j` the left environment `L = A_1 ⋯ A_j`
+//! and the right one `R = A_{j+1} ⋯ A_N`. With the tensors of one or two neighbouring sites merged into
+//! matrices `M[s]`,
 //!
 //! ```text
 //! v_i = L_i M[s_i] R_i,        Σ_i c_i ∂v_i/∂M[s] = Σ_{i: s_i = s} c_i L_iᵗ R_iᵗ.
 //! ```
 //!
-//! Both are matrix products over the samples of one symbol `s`: `n χ²` multiply-adds each. Environments are kept with norm one and a
-//! logarithm, so 10⁴ sites neither over- nor underflow; an environment that vanishes stays zero, with logarithm −∞.
-//! Samples are worked through in blocks of fixed size whose parts are summed in order: results do not depend on threads.
+//! Both are matrix products over the samples of one symbol `s`: `n χ²` multiply-adds each. Environments are
+//! kept with norm one and a logarithm, so 10⁴ sites neither over- nor underflow; an environment that vanishes
+//! stays zero, with logarithm −∞. Samples are worked through in blocks of fixed size whose parts are summed
+//! in order: results do not depend on threads.
 
 use ndarray::{Array3, ArrayView2, ArrayViewMut2, Axis};
 use rayon::prelude::*;
@@ -33,8 +36,8 @@ pub(crate) enum Side {
 
 /// Weighted samples with their environments.
 ///
-/// Slot `j` belongs to the bond left of site `j` and holds the left *or* the right environment of that bond: a sweep needs left ones up
-/// to its centre and right ones behind it.
+/// Slot `j` belongs to the bond left of site `j` and holds the left *or* the right environment of that bond:
+/// a sweep needs left ones up to its centre and right ones behind it.
 pub(crate) struct Batch {
     blocks: Vec<Block>,
     total: f64,
@@ -133,7 +136,8 @@ impl Batch {
         self.each(|block| block.extend(j, tensor, side));
     }
 
-    /// Gathers the samples around `dims.len()` sites from `first` on; `dims` are the local dimensions of these sites.
+    /// Gathers the samples around `dims.len()` sites from `first` on; `dims` are the local dimensions of
+    /// these sites.
     pub(crate) fn focus(&mut self, first: usize, dims: &[usize]) {
         self.each(|block| block.gather(first, dims));
     }
@@ -181,8 +185,8 @@ impl Batch {
         self.total = weights.iter().sum();
     }
 
-    /// `Σ_i w_i log|v_i|` with the environments of the focus; a sample of weight zero does not count, one with `v_i = 0` makes it −∞ (or
-    /// +∞ with a negative weight).
+    /// `Σ_i w_i log|v_i|` with the environments of the focus; a sample of weight zero does not count, one
+    /// with `v_i = 0` makes it −∞ (or +∞ with a negative weight).
     pub(crate) fn log_sum(&self, amplitudes: &[Vec<f64>]) -> f64 {
         let terms = self.map(amplitudes, |w, v, log| if w == 0.0 { 0.0 } else { w * (v.abs().ln() + log) });
         terms.iter().flatten().sum()

@@ -5,9 +5,9 @@
 //! ```
 //!
 //! with the environments `L`, `R` of the samples and `λ`, `ρ` of the norm, `Z = Σ_x ψ(x)²`. A Born law has
-//! `log P = 2 log|ψ| − log Z`; a non-negative law in the hidden-Markov gauge needs no normaliser, and its tensors are softmax functions of
-//! logits. Weights may have any sign: `∇KL(π‖P) = −E_P[(π/P − 1) ∇log P]` needs that. Cost: `3 N n χ²` for `n` samples and `6 N d χ³` for
-//! the norm. Reference: arXiv 1709.01662.
+//! `log P = 2 log|ψ| − log Z`; a non-negative law in the hidden-Markov gauge needs no normaliser, and its
+//! tensors are softmax functions of logits. Weights may have any sign: `∇KL(π‖P) = −E_P[(π/P − 1) ∇log P]`
+//! needs that. Cost: `3 N n χ²` for `n` samples and `6 N d χ³` for the norm. Reference: arXiv 1709.01662.
 
 use ndarray::{Array2, Array3, ArrayView1, Zip};
 
@@ -93,14 +93,16 @@ pub(crate) fn born_batch(tensors: &[Array3<f64>], batch: &mut Batch) -> Result<G
     Ok(Gradient { value: 2.0 * gradient.value - total * norm.value, ..gradient })
 }
 
-/// `Σ_i w_i log P(x_i)` for the Born law `P = ψ²/Z` and its gradient with respect to the tensors of `ψ`, in whatever gauge they are.
+/// `Σ_i w_i log P(x_i)` for the Born law `P = ψ²/Z` and its gradient with respect to the tensors of `ψ`, in
+/// whatever gauge they are.
 ///
-/// `x` has shape `(samples, sites)`, `weights` `(samples,)` with any signs and sum. The log-scale of `ψ` has no influence.
-/// Cost `O(N n χ² + N d χ³)`.
+/// `x` has shape `(samples, sites)`, `weights` `(samples,)` with any signs and sum. The log-scale of `ψ` has
+/// no influence. Cost `O(N n χ² + N d χ³)`.
 ///
 /// # Errors
-/// Configurations of the wrong shape or out of range; the wrong number of weights, or weights not finite; [`Error::ZeroEvidence`] for
-/// a sample of probability zero (and non-zero weight); [`Error::ZeroWeight`] for `ψ = 0`.
+/// Configurations of the wrong shape or out of range; the wrong number of weights, or weights not finite;
+/// [`Error::ZeroEvidence`] for a sample of probability zero (and non-zero weight); [`Error::ZeroWeight`] for
+/// `ψ = 0`.
 pub fn born_gradient(psi: &Mps, x: Configs<'_>, weights: ArrayView1<'_, f64>) -> Result<Gradient> {
     check_weights(x, psi.dims(), weights)?;
     let log = psi.evaluate(x)?.log_abs;
@@ -143,8 +145,8 @@ pub(crate) fn positive_batch(logits: &[Array3<f64>], batch: &mut Batch) -> Gradi
     gradient
 }
 
-/// `Σ_i w_i log P(x_i)` for the non-negative law of `logits` (tensors `(χ_l, d, χ_r)`, softmax over the last two indices) and its gradient
-/// with respect to the logits.
+/// `Σ_i w_i log P(x_i)` for the non-negative law of `logits` (tensors `(χ_l, d, χ_r)`, softmax over the last
+/// two indices) and its gradient with respect to the logits.
 ///
 /// `x` has shape `(samples, sites)`, `weights` `(samples,)` with any signs. Cost `O(N n χ²)`.
 ///

@@ -1,4 +1,5 @@
-//! How a chain's derivatives and local steps are made: environments, gradients, two-site sweeps, steps at a site.
+//! How a chain's derivatives and local steps are made: environments, gradients, two-site sweeps, steps at a
+//! site.
 
 pub(super) mod environments;
 pub(super) mod gradient;

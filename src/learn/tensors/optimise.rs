@@ -1,7 +1,8 @@
 //! First-order optimisers on a list of numbers: Adam and L-BFGS, both minimising.
 //!
-//! Adam (Kingma, Ba, arXiv 1412.6980): `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `θ ← θ − η m̂/(√v̂ + ε)`, β = (0.9, 0.999), ε = 10⁻⁸.
-//! L-BFGS (Liu, Nocedal 1989): the two-loop recursion on the last pairs of steps and gradient changes, with a backtracking search.
+//! Adam (Kingma, Ba, arXiv 1412.6980): `m ← β₁m + (1−β₁)g`, `v ← β₂v + (1−β₂)g²`, `θ ← θ − η m̂/(√v̂ + ε)`, β
+//! = (0.9, 0.999), ε = 10⁻⁸. L-BFGS (Liu, Nocedal 1989): the two-loop recursion on the last pairs of steps
+//! and gradient changes, with a backtracking search.
 
 use std::collections::VecDeque;
 
@@ -63,8 +64,8 @@ pub(crate) struct Lbfgs {
 }
 
 impl Lbfgs {
-    /// One step; `evaluate` gives value and gradient (a value that is not finite is a point to back away from). Returns the value after the
-    /// step, the same as before where no descent was found.
+    /// One step; `evaluate` gives value and gradient (a value that is not finite is a point to back away
+    /// from). Returns the value after the step, the same as before where no descent was found.
     pub(crate) fn step(
         &mut self,
         theta: &mut Vec<f64>,

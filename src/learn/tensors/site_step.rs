@@ -1,17 +1,18 @@
 //! The problem of one step: the best merged tensor with everything else fixed.
 //!
-//! In canonical form `Z = ‖M‖²` and `ψ_i = ⟨φ_i, M⟩` with `φ_i = L_i ⊗ R_i`, so the weighted negative log-likelihood (weights `w`, sum one)
-//! is, up to the scale of `M`,
+//! In canonical form `Z = ‖M‖²` and `ψ_i = ⟨φ_i, M⟩` with `φ_i = L_i ⊗ R_i`, so the weighted negative
+//! log-likelihood (weights `w`, sum one) is, up to the scale of `M`,
 //!
 //! ```text
 //! f(M) = ‖M‖² − 2 Σ_i w_i log|ψ_i|,
 //! ½∇f  = M − G,    G = Σ_i w_i φ_i/ψ_i,      ½∇²f = 1 + Σ_i (w_i/ψ_i²) φ_i φ_iᵗ.
 //! ```
 //!
-//! `f` is convex as long as no `ψ_i` changes sign, and its minimum has `‖M‖ = 1`. The Fisher information of `M` is 4 times the
-//! identity (the basis is orthonormal), so the natural gradient step is towards `G` itself: `M ← (M + G)/2`. Samples of small `ψ_i` make `G`
-//! large; the Newton direction, by a few steps of conjugate gradients, does not mind them. The length of the step is searched for, in `O(n)`
-//! a trial. Cost: `(2 k + 1) n χ²` multiply-adds for `k` steps of conjugate gradients.
+//! `f` is convex as long as no `ψ_i` changes sign, and its minimum has `‖M‖ = 1`. The Fisher information of
+//! `M` is 4 times the identity (the basis is orthonormal), so the natural gradient step is towards `G`
+//! itself: `M ← (M + G)/2`. Samples of small `ψ_i` make `G` large; the Newton direction, by a few steps of
+//! conjugate gradients, does not mind them. The length of the step is searched for, in `O(n)` a trial. Cost:
+//! `(2 k + 1) n χ²` multiply-adds for `k` steps of conjugate gradients.
 //!
 //! Two-site learning: Han, Wang, Fan, Wang, Zhang, arXiv 1709.01662.
 
@@ -22,22 +23,25 @@ use crate::linalg::dot;
 /// How a merged tensor is changed.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) enum Step {
-    /// Towards the maximum of the likelihood: Newton direction by `iterations` steps of conjugate gradients (1: the natural gradient), exact
-    /// line search, and of this step the fraction `rate`. Weights must be non-negative.
+    /// Towards the maximum of the likelihood: Newton direction by `iterations` steps of conjugate gradients
+    /// (1: the natural gradient), exact line search, and of this step the fraction `rate`. Weights must be
+    /// non-negative.
     Likelihood { iterations: usize, rate: f64 },
-    /// The natural gradient of `Σ_i w_i log P(x_i)` with weights of any sign, times `rate`, at most of norm `limit`.
+    /// The natural gradient of `Σ_i w_i log P(x_i)` with weights of any sign, times `rate`, at most of norm
+    /// `limit`.
     Signed { rate: f64, limit: f64 },
-    /// Towards amplitudes that are known ([`crate::learn::in_the_loop::towards`]): the weights of the batch are these, its amplitudes scaled alike.
-    /// Squares of singular values below `significance` times the edge of the noise of the samples are discarded.
+    /// Towards amplitudes that are known ([`crate::learn::in_the_loop::towards`]): the weights of the batch
+    /// are these, its amplitudes scaled alike. Squares of singular values below `significance` times the edge
+    /// of the noise of the samples are discarded.
     Towards { toward: Toward, rate: f64, limit: f64, significance: f64 },
 }
 
-/// Amplitudes count as at least this fraction of the largest value that they could have (environments and `M` have norm one): the gradient
-/// of a sample with `ψ = 0` is finite and points away from zero.
+/// Amplitudes count as at least this fraction of the largest value that they could have (environments and `M`
+/// have norm one): the gradient of a sample with `ψ = 0` is finite and points away from zero.
 const FLOOR: f64 = 1e-8;
 
-/// Changes `m` (norm one, shape `[s][χ_l][χ_r]`) in the focus of the batch; the result has norm one. Returns the variance of an entry that
-/// counts as noise of this step.
+/// Changes `m` (norm one, shape `[s][χ_l][χ_r]`) in the focus of the batch; the result has norm one. Returns
+/// the variance of an entry that counts as noise of this step.
 pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<f64> {
     let raw = batch.amplitudes(m);
     if let Step::Towards { toward, rate, limit, significance } = *step {
@@ -74,8 +78,8 @@ pub(crate) fn improve(batch: &mut Batch, m: &mut [f64], step: &Step) -> Result<f
     Ok(0.0)
 }
 
-/// A step towards known amplitudes. Environments have norm one, so the noise of `d = Σ c_i φ_i` has the mean square `Σ c_i²`. Returns the
-/// variance of an entry that many such steps leave.
+/// A step towards known amplitudes. Environments have norm one, so the noise of `d = Σ c_i φ_i` has the mean
+/// square `Σ c_i²`. Returns the variance of an entry that many such steps leave.
 fn towards(batch: &mut Batch, m: &mut [f64], raw: &PerSample, (toward, rate, limit): (Toward, f64, f64)) -> f64 {
     let c = batch.map(raw, |t, v, log| toward.coefficient(t, v, log));
     let direction = batch.accumulate(&c, m.len());
@@ -102,7 +106,8 @@ pub(crate) fn normalise(m: &mut [f64]) -> Result<()> {
     Ok(())
 }
 
-/// Conjugate gradients for `(1 + Σ w/ψ² φφᵗ) Δ = residual`; returns `Δ` and the changes of the amplitudes that it makes.
+/// Conjugate gradients for `(1 + Σ w/ψ² φφᵗ) Δ = residual`; returns `Δ` and the changes of the amplitudes
+/// that it makes.
 fn newton(batch: &mut Batch, psi: &PerSample, mut residual: Vec<f64>, iterations: usize) -> (Vec<f64>, PerSample) {
     let size = residual.len();
     let curvature = batch.map(psi, |w, v, _| w / (v * v));
@@ -142,7 +147,8 @@ fn product(a: &PerSample, b: &PerSample) -> PerSample {
 }
 
 /// A length `t` along the direction that lowers
-/// `f(M + t Δ) − f(M) = 2 t ⟨M, Δ⟩ + t² ‖Δ‖² − 2 Σ w log|1 + t δ/ψ|`: the best of 1, 2, 4, … or of 1, ½, ¼, …, zero if none is below `f(M)`.
+/// `f(M + t Δ) − f(M) = 2 t ⟨M, Δ⟩ + t² ‖Δ‖² − 2 Σ w log|1 + t δ/ψ|`: the best of 1, 2, 4, … or of 1, ½, ¼,
+/// …, zero if none is below `f(M)`.
 ///
 /// Amplitudes may pass zero on the way: a few samples on the wrong side of it must not hold up all others.
 fn line_search(batch: &Batch, psi: &PerSample, change: &PerSample, overlap: f64, square: f64) -> f64 {
@@ -168,7 +174,8 @@ fn line_search(batch: &Batch, psi: &PerSample, change: &PerSample, overlap: f64,
 pub enum Toward {
     /// `‖√π − ψ‖²`: the largest overlap of the amplitudes. Bounded noise.
     Overlap,
-    /// `KL(π‖ψ²)`, the gradient of one sample bounded where the amplitude is below a quarter of what it should be.
+    /// `KL(π‖ψ²)`, the gradient of one sample bounded where the amplitude is below a quarter of what it
+    /// should be.
     Divergence,
 }
 
@@ -177,7 +184,8 @@ impl Toward {
     pub(crate) fn coefficient(self, t: f64, v: f64, log: f64) -> f64 {
         let e = log.exp();
         let a = v * e;
-        // A full step along φ of this sample alone changes its amplitude by e² (t − a): beyond one it would overshoot.
+        // A full step along φ of this sample alone changes its amplitude by e² (t − a): beyond one it would
+        // overshoot.
         let e = e / (1.0 + e * e);
         match self {
             Toward::Overlap => e * (t - a),

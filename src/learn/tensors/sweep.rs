@@ -1,9 +1,11 @@
 //! Sweeps over the sites of a Born amplitude in canonical form.
 //!
-//! A two-site step merges the tensors around the canonical centre, improves the merged tensor ([`super::site_step`]), and splits it by an SVD
-//! whose truncation sets the bond: bonds grow where samples ask for it. A one-site step keeps the bonds. All tensors left of the centre are
-//! left isometries, all right of it right isometries, so `Z = ‖M‖² = 1` throughout. Cost of a sweep to the right and back: `4k + 4` times
-//! `N n χ²` multiply-adds for `n` samples and `k` steps of conjugate gradients, and `2N` SVDs of size `dχ`. Reference: arXiv 1709.01662.
+//! A two-site step merges the tensors around the canonical centre, improves the merged tensor
+//! ([`super::site_step`]), and splits it by an SVD whose truncation sets the bond: bonds grow where samples
+//! ask for it. A one-site step keeps the bonds. All tensors left of the centre are left isometries, all right
+//! of it right isometries, so `Z = ‖M‖² = 1` throughout. Cost of a sweep to the right and back: `4k + 4`
+//! times `N n χ²` multiply-adds for `n` samples and `k` steps of conjugate gradients, and `2N` SVDs of size
+//! `dχ`. Reference: arXiv 1709.01662.
 
 use ndarray::{Array2, Array3, ArrayView2, s};
 use rand::RngExt;
@@ -38,10 +40,10 @@ pub(crate) struct SweepReport {
 
 /// What an SVD may discard.
 ///
-/// Under the law itself the components of `G` in the orthonormal basis of `M` scatter with variance `1/n` around those of `M`, which moves the
-/// fixed point `M = G` by half of that (its Hessian is twice the identity): variance `1/4n`. A
-/// `p × q` matrix of independent entries of variance `v` has no singular value much above `√v (√p + √q)`: squares below
-/// `noise (√p + √q)²` say nothing about the law.
+/// Under the law itself the components of `G` in the orthonormal basis of `M` scatter with variance `1/n`
+/// around those of `M`, which moves the fixed point `M = G` by half of that (its Hessian is twice the
+/// identity): variance `1/4n`. A `p × q` matrix of independent entries of variance `v` has no singular value
+/// much above `√v (√p + √q)`: squares below `noise (√p + √q)²` say nothing about the law.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cut {
     pub truncation: Truncation,
@@ -71,9 +73,10 @@ impl Amplitude {
         Amplitude { tensors }
     }
 
-    /// Near the product of the marginal laws `p[site][state]`: their roots on the diagonal of the bonds, and everywhere positive noise, which
-    /// breaks the symmetry between bond states. A positive start puts all samples on one side of the zeros of `ψ`, where the likelihood of a
-    /// step is convex: with signs at random learning takes tens of sweeps more.
+    /// Near the product of the marginal laws `p[site][state]`: their roots on the diagonal of the bonds, and
+    /// everywhere positive noise, which breaks the symmetry between bond states. A positive start puts all
+    /// samples on one side of the zeros of `ψ`, where the likelihood of a step is convex: with signs at
+    /// random learning takes tens of sweeps more.
     pub(crate) fn near_product(p: &[Vec<f64>], bond: usize, stream: &mut Stream) -> Result<Self> {
         let dims: Vec<usize> = p.iter().map(Vec::len).collect();
         let mut tensors = Mps::random_real(&dims, bond, stream)?.into_parts().0;
@@ -92,7 +95,8 @@ impl Amplitude {
         &self.tensors
     }
 
-    /// A sweep to the right and back. The environments of the batch are computed anew, so a sweep depends on tensors and batch only.
+    /// A sweep to the right and back. The environments of the batch are computed anew, so a sweep depends on
+    /// tensors and batch only.
     ///
     /// # Errors
     /// [`Error::NoConvergence`] of an SVD; numbers that are not finite.
@@ -170,8 +174,8 @@ impl Amplitude {
         Ok(())
     }
 
-    /// Improves the merged tensor of sites `j` and `j + 1` and splits it; returns the squared weight discarded. `Left` leaves the centre at
-    /// `j + 1`.
+    /// Improves the merged tensor of sites `j` and `j + 1` and splits it; returns the squared weight
+    /// discarded. `Left` leaves the centre at `j + 1`.
     fn two_site(&mut self, batch: &mut Batch, j: usize, step: &Step, cut: &Cut, side: Side) -> Result<f64> {
         let ((l, d, m), (_, e, r)) = (self.tensors[j].dim(), self.tensors[j + 1].dim());
         batch.focus(j, &[d, e]);
@@ -199,8 +203,8 @@ impl Amplitude {
     }
 }
 
-/// Splits a matrix of norm one into an isometry and the rest: `M ≈ U (UᵗM)` for `Left`, `(M V) Vᵗ` for `Right`; returns isometry, rest and
-/// squared weight discarded.
+/// Splits a matrix of norm one into an isometry and the rest: `M ≈ U (UᵗM)` for `Left`, `(M V) Vᵗ` for
+/// `Right`; returns isometry, rest and squared weight discarded.
 fn split(m: ArrayView2<'_, f64>, cut: &Cut, side: Side) -> Result<(Array2<f64>, Array2<f64>, f64)> {
     let parts = svd(m)?;
     let edge = ((m.nrows() as f64).sqrt() + (m.ncols() as f64).sqrt()).powi(2);

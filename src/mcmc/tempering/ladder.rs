@@ -1,7 +1,8 @@
 //! Ladders: equal swap rates from measured ones.
 //!
-//! Where the log-weights of neighbours are Gaussian the swap rate is `erfc(ℓ)`, `ℓ` proportional to the distance of the parameters.
-//! [`respaced`] adds up the lengths `ℓ` of measured rates and cuts the sum into equal parts no longer than that of the rate wanted.
+//! Where the log-weights of neighbours are Gaussian the swap rate is `erfc(ℓ)`, `ℓ` proportional to the
+//! distance of the parameters. [`respaced`] adds up the lengths `ℓ` of measured rates and cuts the sum into
+//! equal parts no longer than that of the rate wanted.
 
 use crate::error::{Error, Result};
 
@@ -27,13 +28,14 @@ pub(super) fn check_ladder(ladder: &[f64]) -> Result<()> {
 /// Rates are taken to lie between these: what a short run can tell.
 const RATES: (f64, f64) = (1e-4, 1.0 - 1e-4);
 
-/// A ladder with the same ends and equal swap rates not below `rate`, judged from the rates measured on this one; see the module.
+/// A ladder with the same ends and equal swap rates not below `rate`, judged from the rates measured on this
+/// one; see the module.
 ///
 /// Rates near 0 and 1 are poorly known: repeat with what the new ladder gives ([`tune_ladder`]).
 ///
 /// # Errors
-/// A ladder that is not one, [`Error::Entries`] for a wrong number of rates, [`Error::Parameter`] for a rate outside `0..=1` or a target outside
-/// `(0, 1)`.
+/// A ladder that is not one, [`Error::Entries`] for a wrong number of rates, [`Error::Parameter`] for a rate
+/// outside `0..=1` or a target outside `(0, 1)`.
 pub fn respaced(ladder: &[f64], swap_rates: &[f64], rate: f64) -> Result<Vec<f64>> {
     check_ladder(ladder)?;
     if swap_rates.len() != ladder.len() - 1 {
@@ -77,8 +79,9 @@ pub struct TunedLadder {
     pub reached: bool,
 }
 
-/// Measures and re-spaces a ladder until every swap rate is at least `rate`, or `rounds` ladders have been measured. Each round aims a tenth
-/// of the way from its aim to 1 higher than the one before, to leave room for rates that were measured badly.
+/// Measures and re-spaces a ladder until every swap rate is at least `rate`, or `rounds` ladders have been
+/// measured. Each round aims a tenth of the way from its aim to 1 higher than the one before, to leave room
+/// for rates that were measured badly.
 ///
 /// `measure` gives the swap rates of a ladder, from a run of its own.
 ///

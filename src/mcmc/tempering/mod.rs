@@ -1,25 +1,31 @@
-//! Parallel tempering: replicas at the levels of a ladder, which exchange configurations (Hukushima, Nemoto, J. Phys. Soc. Jpn. 65, 1604).
+//! Parallel tempering: replicas at the levels of a ladder, which exchange configurations (Hukushima, Nemoto,
+//! J. Phys. Soc. Jpn. 65, 1604).
 //!
-//! Levels `k` with laws `π_k`, one configuration each; after the moves of all levels the pairs `(k, k+1)` of one parity exchange theirs with
+//! Levels `k` with laws `π_k`, one configuration each; after the moves of all levels the pairs `(k, k+1)` of
+//! one parity exchange theirs with
 //!
 //! ```text
 //! min(1, π_k(x_{k+1}) π_{k+1}(x_k) / (π_k(x_k) π_{k+1}(x_{k+1}))),
 //! ```
 //!
-//! the parity alternating from update to update (Okabe et al.; Syed et al., arXiv 1905.02939: better than a random one). The laws may be any
-//! targets on the same lattice, and the move of each level any move that leaves its law invariant.
+//! the parity alternating from update to update (Okabe et al.; Syed et al., arXiv 1905.02939: better than a
+//! random one). The laws may be any targets on the same lattice, and the move of each level any move that
+//! leaves its law invariant.
 //!
-//! **Diagnostics.** Swap rates are means of the acceptance probability. A *walker* is a configuration followed through the exchanges; it makes a round
-//! trip when it has gone from the first level to the last and back.
+//! **Diagnostics.** Swap rates are means of the acceptance probability. A *walker* is a configuration
+//! followed through the exchanges; it makes a round trip when it has gone from the first level to the last
+//! and back.
 //!
 //! **Ladder.** [`tune_ladder`] re-spaces the parameters until neighbours exchange often enough.
 //!
-//! **Packed states.** Where the move of a level is a [`Dynamics`](crate::mcmc::Dynamics) its states stay packed between updates, and levels of
-//! one type exchange them as they are.
+//! **Packed states.** Where the move of a level is a [`Dynamics`](crate::mcmc::Dynamics) its states stay
+//! packed between updates, and levels of one type exchange them as they are.
 //!
-//! **Restart.** [`Replicas::snapshot`] is plain data (serde); [`Tempering::resume`] continues exactly as if never interrupted.
+//! **Restart.** [`Replicas::snapshot`] is plain data (serde); [`Tempering::resume`] continues exactly as if
+//! never interrupted.
 //!
-//! Cost of an update: the moves, and two log-weights a pair and copy (none where [`Tempering::proportional`] applies).
+//! Cost of an update: the moves, and two log-weights a pair and copy (none where [`Tempering::proportional`]
+//! applies).
 
 mod ladder;
 mod walkers;
@@ -40,8 +46,8 @@ use ladder::check_ladder;
 pub use ladder::{TunedLadder, respaced, tune_ladder};
 pub use walkers::Walkers;
 
-/// One level of a ladder, which owns its parts or borrows them: values, references, boxes and `Arc`s will do. Where levels have parts of
-/// different types, `&dyn Target` and `&dyn Move` (or boxes) hold them all.
+/// One level of a ladder, which owns its parts or borrows them: values, references, boxes and `Arc`s will do.
+/// Where levels have parts of different types, `&dyn Target` and `&dyn Move` (or boxes) hold them all.
 #[derive(Debug, Clone, Copy)]
 pub struct Level<T, M> {
     /// The parameter that orders the levels, for example β.
@@ -107,8 +113,8 @@ impl<T: Target, M: Move> Tempering<T, M> {
     /// A ladder in the order of its parameters, rising or falling.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for fewer than two levels or parameters out of order, [`Error::NotFinite`] for one that is not finite; targets on
-    /// different lattices.
+    /// [`Error::Parameter`] for fewer than two levels or parameters out of order, [`Error::NotFinite`] for
+    /// one that is not finite; targets on different lattices.
     pub fn new(levels: Vec<Level<T, M>>) -> Result<Self> {
         check_ladder(&levels.iter().map(|level| level.parameter).collect::<Vec<_>>())?;
         let dims = levels[0].target.dims();
@@ -116,8 +122,9 @@ impl<T: Target, M: Move> Tempering<T, M> {
         Ok(Tempering { levels, proportional: false })
     }
 
-    /// Says that the log-weights are proportional to the parameters, `log w_k(x) = parameter_k·s(x)`, as for β without constraints: exchanges
-    /// then need no log-weights anew. [`Tempering::start`] and [`Tempering::resume`] check it on the configurations they begin with.
+    /// Says that the log-weights are proportional to the parameters, `log w_k(x) = parameter_k·s(x)`, as for
+    /// β without constraints: exchanges then need no log-weights anew. [`Tempering::start`] and
+    /// [`Tempering::resume`] check it on the configurations they begin with.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a parameter of zero, at which `s` is unknown.
@@ -156,7 +163,8 @@ impl<T: Target, M: Move> Tempering<T, M> {
     /// Goes on from a snapshot; reports of the moves start anew.
     ///
     /// # Errors
-    /// [`Error::Entries`] for other numbers of levels or copies; configurations that do not fit or have weight zero.
+    /// [`Error::Entries`] for other numbers of levels or copies; configurations that do not fit or have
+    /// weight zero.
     pub fn resume(&self, snapshot: ReplicasSnapshot) -> Result<Replicas> {
         let ReplicasSnapshot { seed, updates, x, walkers } = snapshot;
         let count = |place: &str, expected: usize, got: usize| {
@@ -246,7 +254,8 @@ impl<T: Target, M: Move> Tempering<T, M> {
         for k in 1..self.levels.len() {
             let said = self.weights_at(k - 1, k, &replicas.chains[k])?;
             let found = self.levels[k - 1].target.log_weight(replicas.chains[k].x())?;
-            // Sums of N terms in another order: some N·ε of the largest possible sum; 1e-9 is far from both that and a wrong claim.
+            // Sums of N terms in another order: some N·ε of the largest possible sum; 1e-9 is far from both
+            // that and a wrong claim.
             let off = |(a, b): (&f64, &f64)| (a - b).abs() > 1e-9 * (1.0 + b.abs());
             if said.iter().zip(&found).any(off) {
                 let parameter = self.levels[k].parameter;

@@ -5,7 +5,8 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::mcmc::moves::acceptance_probability;
 
-/// Which walker stands at which level of one ladder, and counts: for drivers that keep configurations in a form of their own.
+/// Which walker stands at which level of one ladder, and counts: for drivers that keep configurations in a
+/// form of their own.
 ///
 /// Invariant: `at` is a permutation of the walkers; counts have one entry a pair of neighbours.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -58,8 +59,8 @@ impl Walkers {
         Ok(walkers)
     }
 
-    /// Decides whether the levels `pair` and `pair + 1` exchange, `log_ratio` the logarithm in the rule of the module and `u` uniform in
-    /// `[0, 1)`, and books it.
+    /// Decides whether the levels `pair` and `pair + 1` exchange, `log_ratio` the logarithm in the rule of
+    /// the module and `u` uniform in `[0, 1)`, and books it.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a pair that does not exist or a ratio that is NaN.

@@ -1,4 +1,5 @@
-//! From batches to blocks: plain and tilted draws, scores and redraws of a packed linear law, parallel over blocks of rows.
+//! From batches to blocks: plain and tilted draws, scores and redraws of a packed linear law, parallel over
+//! blocks of rows.
 
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
@@ -37,8 +38,8 @@ fn block_size(n: usize, limit: usize) -> usize {
     n.div_ceil(rayon::current_num_threads()).next_multiple_of(6).clamp(limit.min(36), limit)
 }
 
-/// Runs `work(buffers, first, rows)` on every block in parallel and returns the parts in order, or the error of the first row that
-/// fails. Blocks of one thread share their buffers.
+/// Runs `work(buffers, first, rows)` on every block in parallel and returns the parts in order, or the error
+/// of the first row that fails. Blocks of one thread share their buffers.
 pub(crate) fn over_blocks<B: Default, R: Send>(
     n: usize,
     limit: usize,
@@ -87,7 +88,8 @@ pub(crate) fn run<T: Real>(
 }
 
 impl Request<'_> {
-    /// Answers block by block: `environments(buffers, first, rows)` once, then `pass` for the draws and for the scores.
+    /// Answers block by block: `environments(buffers, first, rows)` once, then `pass` for the draws and for
+    /// the scores.
     pub(crate) fn run<E: Default>(
         self,
         dims: &[usize],
@@ -110,7 +112,8 @@ impl Request<'_> {
                 Some(old) => walk(Source::Given(old.slice(s![first..first + rows, ..])))?,
                 None => Vec::new(),
             };
-            // A law never draws what it says is impossible: here the evidence of the row is too small for the scalar.
+            // A law never draws what it says is impossible: here the evidence of the row is too small for the
+            // scalar.
             if let Some(row) = drawn.iter().position(|&log| !log.is_finite()) {
                 return Err(Error::ZeroEvidence { row: first + row });
             }

@@ -1,11 +1,12 @@
-//! Cavities of a block under its right vectors: one left pass, all symbols of a site in one sweep over the rows,
+//! Cavities of a block under its right vectors: one left pass, all symbols of a site in one sweep over the
+//! rows,
 //!
 //! ```text
 //! c_j(a) ∝ (v A_j[a])·r_{j+1},     v ← Σ_a w_j(a) v A_j[a].
 //! ```
 //!
-//! Cost `d χ²` multiply-adds a site, beside the `χ²` of the right pass. Every element is one chain of fused multiply-adds: a row's result
-//! does not depend on its neighbours.
+//! Cost `d χ²` multiply-adds a site, beside the `χ²` of the right pass. Every element is one chain of fused
+//! multiply-adds: a row's result does not depend on its neighbours.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -33,7 +34,8 @@ impl<T: Real> Linear<T> {
         }
     }
 
-    /// Writes the cavities of a block, zeros at first, `(rows, sites, d_max)`, normalised; the weights of the site itself are left out.
+    /// Writes the cavities of a block, zeros at first, `(rows, sites, d_max)`, normalised; the weights of the
+    /// site itself are left out.
     pub(crate) fn cavities(
         &self,
         tilt: &Tilt<'_, T>,

@@ -1,7 +1,8 @@
 //! Batches of rows on their way along a chain: the arithmetic under the matrix-product models.
 //!
-//! [`blocks`] cuts a batch; [`packed_law`] holds the tensors in the order of the machine, [`row_products`] multiplies by them;
-//! [`symbols`] draws or scores; [`tilt`], [`passes`] and [`cavities`] are the passes under site weights.
+//! [`blocks`] cuts a batch; [`packed_law`] holds the tensors in the order of the machine, [`row_products`]
+//! multiplies by them; [`symbols`] draws or scores; [`tilt`], [`passes`] and [`cavities`] are the passes
+//! under site weights.
 
 pub(super) mod blocks;
 pub(super) mod cavities;

@@ -1,8 +1,8 @@
 //! Batched sampling of a non-negative matrix-product law in the hidden-Markov gauge.
 //!
-//! In that gauge `Σ_a A_j[a]·1 = 1`, so a plain draw keeps a probability vector `v` over the bond and needs only
-//! `p_a = v·(A_j[a]·1)`, then `v ← v A_j[x]/p_x`: χ² multiply-adds a site.
-//! Under site weights: tilted.rs.
+//! In that gauge `Σ_a A_j[a]·1 = 1`, so a plain draw keeps a probability vector `v` over the bond and needs
+//! only `p_a = v·(A_j[a]·1)`, then `v ← v A_j[x]/p_x`: χ² multiply-adds a site. Under site weights:
+//! tilted.rs.
 
 use ndarray::{Array3, Axis};
 
@@ -10,7 +10,8 @@ use super::row_products::{Probe, RowProduct, pack};
 use super::scalar::{Aligned, Real, padded};
 use super::symbols::{Groups, Walk};
 
-/// Rows of a block of tilted draws: enough to read the matrices seldom, few enough that right vectors stay in the cache.
+/// Rows of a block of tilted draws: enough to read the matrices seldom, few enough that right vectors stay in
+/// the cache.
 const TILTED_BLOCK: usize = 256;
 
 /// Matrices of one site, packed for [`RowProduct`].

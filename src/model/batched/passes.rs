@@ -1,8 +1,8 @@
 //! Draws, scores and evidence of a packed linear law under site weights: a right pass, then a left pass.
 //!
-//! Cavities: cavity.rs. `r_j = Σ_a w_j(a) A_j[a] r_{j+1}` costs χ² a site when the weights are those of an observed symbol, whose matrix is contracted once.
-//! Then `q(a) = w_j(a) (v A_j[a])·r_{j+1} / (v·r_j)`: the likeliest symbol is tried first, the others only when it fails,
-//! `(1 + P(fail))χ²` for two states.
+//! Cavities: cavity.rs. `r_j = Σ_a w_j(a) A_j[a] r_{j+1}` costs χ² a site when the weights are those of an
+//! observed symbol, whose matrix is contracted once. Then `q(a) = w_j(a) (v A_j[a])·r_{j+1} / (v·r_j)`: the
+//! likeliest symbol is tried first, the others only when it fails, `(1 + P(fail))χ²` for two states.
 
 use super::packed_law::Linear;
 use super::row_products::{Probe, RowProduct};
@@ -284,7 +284,8 @@ impl<T: Real> TiltedPass<'_, '_, '_, T> {
         let q = &self.conditionals[row * self.law.d_max..][..self.law.dims[j]];
         let others: f64 = q.iter().enumerate().filter(|&(a, _)| a != guess).map(|(_, &q)| q).sum();
         if T::NEAR_CERTAIN > 1.0 {
-            // Full precision: the conditionals sum to one to rounding; the guess holds the interval [0, q_guess).
+            // Full precision: the conditionals sum to one to rounding; the guess holds the interval
+            // [0, q_guess).
             let x = if !self.walk.draws() {
                 self.walk.symbol(row, j)
             } else if others <= 0.0 {

@@ -1,9 +1,10 @@
 //! Products of gathered rows with a site matrix: the arithmetic of every batched sampler.
 //!
-//! A batch of vectors is stored row by row with leading dimension `ld`. A site sends each row through the matrix of its own
-//! symbol, so the kernel reads `v[row]` and writes `out[row]` for the rows of an index list: nothing is permuted. Each output
-//! element is one chain of fused multiply-adds over the contracted index, whatever else is in the batch, so a row's result never
-//! depends on its neighbours. Cost: `rows × k × n` multiply-adds.
+//! A batch of vectors is stored row by row with leading dimension `ld`. A site sends each row through the
+//! matrix of its own symbol, so the kernel reads `v[row]` and writes `out[row]` for the rows of an index
+//! list: nothing is permuted. Each output element is one chain of fused multiply-adds over the contracted
+//! index, whatever else is in the batch, so a row's result never depends on its neighbours. Cost:
+//! `rows × k × n` multiply-adds.
 
 use ndarray::ArrayView2;
 use pulp::{Arch, Simd, WithSimd};
@@ -207,8 +208,8 @@ struct Columns<'a, V> {
     out: usize,
 }
 
-/// A matrix as [`RowProduct`] wants it: columns padded with zeros to whole cache lines and cut into panels of four lines, each panel
-/// row-major.
+/// A matrix as [`RowProduct`] wants it: columns padded with zeros to whole cache lines and cut into panels of
+/// four lines, each panel row-major.
 pub(crate) fn pack<T: Real>(matrix: ArrayView2<'_, f64>) -> Aligned<T> {
     let (k, n) = (matrix.nrows(), padded::<T>(matrix.ncols()));
     let mut packed = Aligned::zeros(k * n);

@@ -19,8 +19,8 @@ pub trait Real:
     const LANES: usize = LINE / size_of::<Self>();
     /// One.
     const ONE: Self;
-    /// Above this conditional probability of the guessed symbol the others are weighed one by one, because one minus it has
-    /// too few digits left.
+    /// Above this conditional probability of the guessed symbol the others are weighed one by one, because
+    /// one minus it has too few digits left.
     const NEAR_CERTAIN: f64;
 
     fn from_f64(x: f64) -> Self;
@@ -85,8 +85,8 @@ pub(crate) fn padded<T: Real>(n: usize) -> usize {
     n.next_multiple_of(T::LANES)
 }
 
-/// `1/x`, and zero where that overflows the scalar: a configuration of no measurable probability stays at zero weight instead of
-/// turning into NaN.
+/// `1/x`, and zero where that overflows the scalar: a configuration of no measurable probability stays at
+/// zero weight instead of turning into NaN.
 #[inline(always)]
 pub(crate) fn inverse<T: Real>(x: f64) -> T {
     let inverse = T::from_f64(1.0 / x);

@@ -1,4 +1,5 @@
-//! One block of rows on its way along the chain: uniforms in, symbols in or out, log-probabilities accumulated.
+//! One block of rows on its way along the chain: uniforms in, symbols in or out, log-probabilities
+//! accumulated.
 
 use ndarray::{ArrayView2, ArrayViewMut2, s};
 use pulp::Arch;
@@ -115,8 +116,8 @@ impl<'a> Walk<'a> {
         self.prob[row].push(q);
     }
 
-    /// Plain symbols of `site` from the weights of its `d` states, `(rows, d)`: drawn or given, recorded, and grouped; `scale`
-    /// becomes the inverse weight of each row's symbol.
+    /// Plain symbols of `site` from the weights of its `d` states, `(rows, d)`: drawn or given, recorded, and
+    /// grouped; `scale` becomes the inverse weight of each row's symbol.
     pub(crate) fn choose<T: Real>(
         &mut self,
         site: usize,

@@ -29,7 +29,8 @@ enum Form<'a> {
 }
 
 impl<'a, T: Real> Tilt<'a, T> {
-    /// Prepares checked weights. `prior[j][a]` is any positive guess of the marginal law, used to order the symbols.
+    /// Prepares checked weights. `prior[j][a]` is any positive guess of the marginal law, used to order the
+    /// symbols.
     pub(crate) fn new(law: &Linear<T>, w: &SiteWeights<'a>, prior: &[Vec<f64>]) -> Self {
         let dims = law.dims();
         let d_max = dims.iter().copied().max().unwrap_or(1);
@@ -138,8 +139,8 @@ impl<'a, T: Real> Tilt<'a, T> {
         self.guess[self.index(row, site)].into()
     }
 
-    /// The products that make the right vectors of a site: `(class, None, M[class])`, or `(0, Some(a), A[a]ᵀ)` to be weighed
-    /// row by row and added up.
+    /// The products that make the right vectors of a site: `(class, None, M[class])`, or
+    /// `(0, Some(a), A[a]ᵀ)` to be weighed row by row and added up.
     pub(crate) fn matrices<'t>(
         &'t self,
         law: &'t Linear<T>,

@@ -1,4 +1,5 @@
-//! Configurations packed for additive scores: neighbouring sites in groups of at most 256 joint states, one look-up a group.
+//! Configurations packed for additive scores: neighbouring sites in groups of at most 256 joint states, one
+//! look-up a group.
 
 use std::ops::Range;
 
@@ -11,7 +12,8 @@ use crate::model::Configs;
 pub(crate) struct Codes {
     dims: Vec<usize>,
     groups: Vec<Range<usize>>,
-    /// `codes[g · n + i]`: the joint state of the sites of group `g` in configuration `i`, first site most significant.
+    /// `codes[g · n + i]`: the joint state of the sites of group `g` in configuration `i`, first site most
+    /// significant.
     codes: Vec<u8>,
     n: usize,
 }

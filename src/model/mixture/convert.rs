@@ -19,17 +19,19 @@ const LEAF: usize = 32;
 pub struct Compressed {
     /// The matrix product.
     pub mps: Mps,
-    /// `‖P − v‖/‖P‖` in the 2-norm, measured: exact inner products of the two, so errors below 10⁻⁸ are rounding.
+    /// `‖P − v‖/‖P‖` in the 2-norm, measured: exact inner products of the two, so errors below 10⁻⁸ are
+    /// rounding.
     pub distance: f64,
     /// `log Σ_x v(x)` in nats: zero for the law itself.
     pub log_sum: f64,
 }
 
 impl KernelMixture {
-    /// The law as a non-negative matrix product with one bond state a component: exact, and drawn from in `O(N n²)` a sample, so a matter
-    /// of few components. Cost `O(N d n²)`.
+    /// The law as a non-negative matrix product with one bond state a component: exact, and drawn from in
+    /// `O(N n²)` a sample, so a matter of few components. Cost `O(N d n²)`.
     ///
-    /// For many, learn a small one from draws of the mixture: non-negative at any bond dimension, which a truncation is not.
+    /// For many, learn a small one from draws of the mixture: non-negative at any bond dimension, which a
+    /// truncation is not.
     ///
     /// # Errors
     /// [`Error::TooLarge`] beyond 2²⁷ numbers.
@@ -75,10 +77,12 @@ impl KernelMixture {
         Mps::new((0..n).map(tensor).collect(), 0.0)
     }
 
-    /// The law with its bonds truncated: sums of a few components, compressed, added in pairs and compressed again.
+    /// The law with its bonds truncated: sums of a few components, compressed, added in pairs and compressed
+    /// again.
     ///
-    /// The result is linear in the probabilities and may be slightly negative where they are small: evaluate it, do not draw from it
-    /// (see [`KernelMixture::to_positive`]). Cost `O(N d² χ³ n/32)` and `O(N n²/8)` for the measured distance.
+    /// The result is linear in the probabilities and may be slightly negative where they are small: evaluate
+    /// it, do not draw from it (see [`KernelMixture::to_positive`]). Cost `O(N d² χ³ n/32)` and `O(N n²/8)`
+    /// for the measured distance.
     ///
     /// # Errors
     /// A truncation out of its domain; [`Error::NoConvergence`] of an SVD.

@@ -37,13 +37,14 @@ struct Posterior {
 }
 
 impl KernelMixture {
-    /// The law of the rows of `centres` with weights (equal ones for `None`; they need not sum to one) through the tables
-    /// `K_j(a → b)`, one a site, whose rows are normalised here.
+    /// The law of the rows of `centres` with weights (equal ones for `None`; they need not sum to one)
+    /// through the tables `K_j(a → b)`, one a site, whose rows are normalised here.
     ///
     /// # Errors
-    /// [`Error::TooFewSamples`] for no rows; [`Error::SampleCount`] for weights of another length; [`Error::SiteCount`] for no sites or
-    /// another number of tables; configurations out of range; [`Error::Negative`], [`Error::NotFinite`] for weights and tables;
-    /// [`Error::ZeroWeight`] where all weights or a row of a table vanish; [`Error::Parameter`] for dimensions outside 1..=256.
+    /// [`Error::TooFewSamples`] for no rows; [`Error::SampleCount`] for weights of another length;
+    /// [`Error::SiteCount`] for no sites or another number of tables; configurations out of range;
+    /// [`Error::Negative`], [`Error::NotFinite`] for weights and tables; [`Error::ZeroWeight`] where all
+    /// weights or a row of a table vanish; [`Error::Parameter`] for dimensions outside 1..=256.
     ///
     /// # Examples
     /// ```
@@ -246,7 +247,8 @@ fn stochastic(site: usize, table: &Array2<f64>) -> Result<Array2<f64>> {
     }
     let mut table = table.clone();
     for mut row in table.outer_iter_mut() {
-        // In units of the largest where the sum overflows; elsewhere rows that sum to one stay as they are, bit by bit.
+        // In units of the largest where the sum overflows; elsewhere rows that sum to one stay as they are,
+        // bit by bit.
         if row.sum() == f64::INFINITY {
             row /= row.fold(0.0f64, |m, &v| m.max(v));
         }

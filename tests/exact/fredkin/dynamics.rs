@@ -72,7 +72,8 @@ fn local_terms_conserve_probability() {
     }
 }
 
-/// Components of the transition graph are the sectors, and `q^{Σh/2}` is stationary in each, in detailed balance.
+/// Components of the transition graph are the sectors, and `q^{Σh/2}` is stationary in each, in detailed
+/// balance.
 #[test]
 fn stationary_law_of_every_sector() {
     let (sites, c) = (8, 0.35);
@@ -138,7 +139,8 @@ fn spectral_gaps_of_the_dyck_sector() {
     }
 }
 
-/// The escape rate from the lists of movable bonds is the diagonal of the generator, at every step of a trajectory.
+/// The escape rate from the lists of movable bonds is the diagonal of the generator, at every step of a
+/// trajectory.
 #[test]
 fn lists_of_movable_bonds_stay_right() {
     let (sites, c) = (8, 0.3);

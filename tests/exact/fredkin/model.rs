@@ -19,8 +19,8 @@ fn models() -> Vec<FredkinModel> {
     models
 }
 
-/// The law by its definition: `q^k` on Dyck paths, restricted to paths through the `chi` likeliest heights of each
-/// bond.
+/// The law by its definition: `q^k` on Dyck paths, restricted to paths through the `chi` likeliest heights of
+/// each bond.
 fn law(model: &FredkinModel, chi: usize) -> Array1<f64> {
     let chain = model.chain();
     let x = all_configs(chain.dims());
@@ -60,7 +60,8 @@ fn assert_probabilities(log_p: &Array1<f64>, expected: &Array1<f64>) {
     }
 }
 
-/// Random weights per row with zeros here and there, and three rows that are spread over 600 orders of magnitude.
+/// Random weights per row with zeros here and there, and three rows that are spread over 600 orders of
+/// magnitude.
 fn random_weights(rows: usize, sites: usize) -> Array3<f64> {
     let mut rng = Streams::new(41).domain("weights").stream(sites);
     let mut w = Array3::from_shape_fn((rows, sites, 2), |_| rng.random::<f64>());
@@ -229,8 +230,8 @@ fn draws_score_what_they_say() {
     }
 }
 
-/// A common factor in the weights of a site changes the evidence by its logarithm and nothing else, also where it sends
-/// the row to logarithms.
+/// A common factor in the weights of a site changes the evidence by its logarithm and nothing else, also
+/// where it sends the row to logarithms.
 #[test]
 fn linear_and_logarithmic_recursions_agree() {
     for c in [0.1, 0.5, 0.9] {
@@ -262,8 +263,8 @@ fn linear_and_logarithmic_recursions_agree() {
 #[test]
 fn evidence_beyond_floating_point() {
     let sites = 400;
-    // log P of the tent and of the flat path, in 80-digit arithmetic. (The score `k ln q − log Z` cancels: for the tent at
-    // c = 0.99 it is good to 5e-11 only, three units in the last place of log Z = 9e4.)
+    // log P of the tent and of the flat path, in 80-digit arithmetic. (The score `k ln q − log Z` cancels:
+    // for the tent at c = 0.99 it is good to 5e-11 only, three units in the last place of log Z = 9e4.)
     let reference = [
         (0.99, [-1.025_544_820_164_796_8e-2, -9.144_289_527_312_652e4]),
         (0.01, [-9.144_488_523_453_318e4, -2.000_216_854_849_776_7]),
@@ -320,8 +321,8 @@ fn matrix_product_state_in_the_markov_gauge() {
     }
 }
 
-/// Missing mass of the reference README, to its digits; and `log Z` of the kept paths is that of all less `ln(1 −
-/// missing)`.
+/// Missing mass of the reference README, to its digits; and `log Z` of the kept paths is that of all less
+/// `ln(1 − missing)`.
 #[test]
 fn truncation_reports_its_missing_mass() {
     let chain = Fredkin::new(400, 0.5).unwrap();

@@ -31,7 +31,8 @@ fn relative_error(got: &Gradient, expected: &[Array3<f64>]) -> f64 {
     pairs.fold(0.0f64, |m, (g, e)| m.max((g - e).abs())) / scale
 }
 
-/// Central differences of fourth order: with h = 1e-3 the truncation error is `h⁴ f⁽⁵⁾/30 ≈ 1e-12`, rounding `1e-16/h ≈ 1e-13`.
+/// Central differences of fourth order: with h = 1e-3 the truncation error is `h⁴ f⁽⁵⁾/30 ≈ 1e-12`, rounding
+/// `1e-16/h ≈ 1e-13`.
 fn differences(tensors: &[Array3<f64>], f: impl Fn(&[Array3<f64>]) -> f64) -> Vec<Array3<f64>> {
     let h = 1e-3;
     let mut out: Vec<Array3<f64>> = tensors.iter().map(|a| Array3::zeros(a.dim())).collect();
@@ -128,7 +129,8 @@ fn positive_gradients_are_those_of_finite_differences() {
 
 #[test]
 fn gradients_do_not_depend_on_gauge_or_scale_or_length() {
-    // 3000 sites: amplitudes of e^{−2000}. The gradient along the tensor itself is zero, because P does not depend on its scale.
+    // 3000 sites: amplitudes of e^{−2000}. The gradient along the tensor itself is zero, because P does not
+    // depend on its scale.
     let psi = Mps::random_real(&[2; 3000], 4, &mut stream("long")).unwrap();
     let model = BornMps::new(&psi).unwrap();
     let draws = model.draw(20, &tensorjump::Streams::new(3)).unwrap();
@@ -163,7 +165,8 @@ fn a_signed_step_is_the_natural_gradient() {
     let short = born_sweep(&model, x.view(), w.view(), &step(1e-6)).unwrap();
     let overlap = short.amplitude().inner(model.amplitude()).unwrap();
     assert!(overlap.log_abs > -1e-12 && overlap.log_abs <= 1e-15 * 100.0);
-    // To first order the sum rises by rate · ‖G − WM‖²; the second order is rate · w/ψ² times that, with ψ² down to 1e-6.
+    // To first order the sum rises by rate · ‖G − WM‖²; the second order is rate · w/ψ² times that, with ψ²
+    // down to 1e-6.
     let small = SignedStep { rate: 1e-10, ..step(1e9) };
     let risen = born_sweep(&model, x.view(), w.view(), &small).unwrap();
     let sum = |m: &BornMps| m.log_prob(x.view()).unwrap().dot(&w);

@@ -1,6 +1,7 @@
 //! A learning run that is killed at random moments continues bit for bit.
 //!
-//! The test starts itself as a child process, kills it, and starts it again; `TENSORJUMP_KILLS` sets the number of kills.
+//! The test starts itself as a child process, kills it, and starts it again; `TENSORJUMP_KILLS` sets the
+//! number of kills.
 
 use std::process::{Command, Stdio};
 use std::thread::sleep;
@@ -26,7 +27,8 @@ fn data() -> Data {
     Data::new(some_samples(400, 16), &[2; 16]).unwrap()
 }
 
-/// The child: learns with a checkpoint each round and writes the model when it is done. Does nothing when run as a test of its own.
+/// The child: learns with a checkpoint each round and writes the model when it is done. Does nothing when run
+/// as a test of its own.
 #[test]
 fn child() {
     let Ok(folder) = std::env::var(CHILD) else { return };

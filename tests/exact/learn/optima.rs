@@ -1,4 +1,5 @@
-//! Optima that are known: a table of weights is learned to its entropy; EM never rises; hard starts are survived.
+//! Optima that are known: a table of weights is learned to its entropy; EM never rises; hard starts are
+//! survived.
 
 use std::ops::ControlFlow;
 
@@ -22,7 +23,8 @@ const ONE_SITE: BornMethod =
 fn every_method_finds_the_law_of_a_table() {
     let dims = [2, 3, 2, 2];
     let (data, p, entropy) = weighted_table(&dims, 5);
-    // Sweeps converge like Newton's method; first-order methods and EM get as many rounds as they need for what is asked.
+    // Sweeps converge like Newton's method; first-order methods and EM get as many rounds as they need for
+    // what is asked.
     let methods = [
         (untruncated(8, 1.0), 40, 1e-10),
         (ONE_SITE, 60, 1e-8),
@@ -54,7 +56,8 @@ fn positive_options(method: PositiveMethod, bond: usize, rounds: usize) -> Posit
 #[test]
 fn positive_methods_find_the_law_of_a_table() {
     let (data, _, entropy) = weighted_table(&[2, 3, 2, 2], 5);
-    // EM converges linearly, with a rate that the data set: 1e-3 nats after 2000 rounds is what it can do from a random start.
+    // EM converges linearly, with a rate that the data set: 1e-3 nats after 2000 rounds is what it can do
+    // from a random start.
     let methods = [
         (PositiveMethod::Em, 2000, 1e-3),
         (PositiveMethod::Lbfgs { memory: 10 }, 400, 1e-4),

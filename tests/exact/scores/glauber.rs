@@ -27,7 +27,8 @@ pub fn tokens(dims: &[usize]) -> TokenNoise {
     TokenNoise::new(dims, (0..2 * dims.len()).map(|k| law(dims[k % dims.len()])).collect()).unwrap()
 }
 
-/// One heat bath of the site of step `k` with the given conditionals, applied to a law over all configurations.
+/// One heat bath of the site of step `k` with the given conditionals, applied to a law over all
+/// configurations.
 fn heat_bath<C: SiteConditionals + ?Sized>(conditionals: &C, k: usize, p: &[f64]) -> Vec<f64> {
     let (dims, site) = (conditionals.tokens().dims(), conditionals.tokens().site(k));
     let x = all_configs(dims);

@@ -1,14 +1,15 @@
 //! The partition function by contraction.
 //!
-//! With the states `E_r` from below and `Q_r` from above, both truncated, `W` the exact transfer across a row,
+//! With the states `E_r` from below and `Q_r` from above, both truncated, `W` the exact transfer across a
+//! row,
 //!
 //! ```text
 //! log Z ≈ Σ_{r=0}^{R−1} log⟨Q_{r−1}| W_r |E_r⟩ − Σ_{r=0}^{R−2} log⟨Q_r|E_r⟩,
 //! ```
 //!
-//! where errors of first order in the truncation cancel: each `E_r` and each `Q_r` occurs once above and once below, next to a state that is
-//! exact to zeroth order. The contraction from one side alone has them: cylinder of
-//! 64 × 64 sites at the critical point, χ = 48, error 1.5e-3 against 5e-7.
+//! where errors of first order in the truncation cancel: each `E_r` and each `Q_r` occurs once above and once
+//! below, next to a state that is exact to zeroth order. The contraction from one side alone has them:
+//! cylinder of 64 × 64 sites at the critical point, χ = 48, error 1.5e-3 against 5e-7.
 
 use super::small_bonds;
 use super::tables;
@@ -48,23 +49,28 @@ pub struct Contraction {
     pub chi: usize,
     /// Difference to the value before; zero where nothing was truncated.
     pub change: f64,
-    /// Largest difference between the values of `log Z` that the states from above and from below give at the rows, in nats: the error of
-    /// first order, which the formula cancels. Large where nothing is truncated, it shows that double precision does not hold the weights.
+    /// Largest difference between the values of `log Z` that the states from above and from below give at the
+    /// rows, in nats: the error of first order, which the formula cancels. Large where nothing is truncated,
+    /// it shows that double precision does not hold the weights.
     pub spread: f64,
-    /// Whether two successive values agreed to the tolerance, or nothing was truncated; and the spread is below 1e-3 (or the root of a
-    /// larger tolerance), without truncation below rounding.
+    /// Whether two successive values agreed to the tolerance, or nothing was truncated; and the spread is
+    /// below 1e-3 (or the root of a larger tolerance), without truncation below rounding.
     pub converged: bool,
     /// Sum of the relative squared weights dropped in the last contraction.
     pub discarded_weight: f64,
 }
 
-/// `log Z` of a model on an open lattice or a cylinder, by boundary states whose bond dimension grows until two successive values agree.
+/// `log Z` of a model on an open lattice or a cylinder, by boundary states whose bond dimension grows until
+/// two successive values agree.
 ///
-/// Agreement of successive values is the customary sign of convergence, not a bound: the truncation error of a contraction has no sign.
-/// Without convergence by `chi_max` the last value is returned with `converged = false`. Strips of up to eleven spins, along the rows or the
-/// columns (on a ring five rows), are summed exactly site by site, in logarithms: `chi` is then not used, and no weight is too large. Frustrated couplings of `β|J|` above about 5 are beyond
-/// double precision: row states are accurate relative to their norm, and the configurations that decide may be below that. Cost: `O(sites d⁴χ³)` for the last χ, twice that on a
-/// cylinder; memory that of `2√rows` boundary states, a quarter of it for models invariant under the flip of all spins.
+/// Agreement of successive values is the customary sign of convergence, not a bound: the truncation error of
+/// a contraction has no sign. Without convergence by `chi_max` the last value is returned with
+/// `converged = false`. Strips of up to eleven spins, along the rows or the columns (on a ring five rows),
+/// are summed exactly site by site, in logarithms: `chi` is then not used, and no weight is too large.
+/// Frustrated couplings of `β|J|` above about 5 are beyond double precision: row states are accurate relative
+/// to their norm, and the configurations that decide may be below that. Cost: `O(sites d⁴χ³)` for the last χ,
+/// twice that on a cylinder; memory that of `2√rows` boundary states, a quarter of it for models invariant
+/// under the flip of all spins.
 ///
 /// ```
 /// use tensorjump::lattice::square::{ContractOptions, contract};
@@ -78,9 +84,9 @@ pub struct Contraction {
 /// ```
 ///
 /// # Errors
-/// [`Error::Parameter`] for a torus, a bond dimension of zero, `chi > chi_max`, or a tolerance that is negative or NaN;
-/// [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`] where the value is not positive even at `chi_max`;
-/// [`Error::NotFinite`] for weights beyond `f64`.
+/// [`Error::Parameter`] for a torus, a bond dimension of zero, `chi > chi_max`, or a tolerance that is
+/// negative or NaN; [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`] where
+/// the value is not positive even at `chi_max`; [`Error::NotFinite`] for weights beyond `f64`.
 pub fn contract<M: Pairwise + ?Sized>(model: &M, options: &ContractOptions) -> Result<Contraction> {
     let model: &PairModel = &*model.tables()?;
     let ContractOptions { tolerance, chi, chi_max } = *options;
@@ -103,7 +109,8 @@ pub fn contract<M: Pairwise + ?Sized>(model: &M, options: &ContractOptions) -> R
     loop {
         let (Sweep { log_z, discarded_weight, truncated }, spread) = both_ways(&weights, model, chi)?;
         let change = if truncated { (log_z - before).abs() } else { 0.0 };
-        // Errors of second order are of the size of the spread squared; without truncation only rounding is left.
+        // Errors of second order are of the size of the spread squared; without truncation only rounding is
+        // left.
         let allowed = if truncated { tolerance.sqrt().max(SPREAD) } else { ROUNDING * log_z.abs().max(1.0) };
         let converged = log_z.is_finite() && change <= tolerance && spread <= allowed;
         if converged || chi == chi_max && log_z.is_finite() {
@@ -117,11 +124,13 @@ pub fn contract<M: Pairwise + ?Sized>(model: &M, options: &ContractOptions) -> R
     }
 }
 
-/// Spread of a contraction whose truncation errors are negligible, and of one without truncation relative to `log Z`.
+/// Spread of a contraction whose truncation errors are negligible, and of one without truncation relative to
+/// `log Z`.
 const SPREAD: f64 = 1e-3;
 pub(super) const ROUNDING: f64 = 1e-7;
 
-/// Strong frustrated couplings: configurations that matter are below the rounding of those that matter row by row.
+/// Strong frustrated couplings: configurations that matter are below the rounding of those that matter row by
+/// row.
 pub(super) const LOST: Error = Error::NoConvergence { what: "the boundary contraction in double precision" };
 
 /// `log Z` by states from above only.
@@ -154,8 +163,8 @@ pub(super) fn both_ways(weights: &Weights, model: &PairModel, chi: usize) -> Res
     Ok((Sweep { log_z: weights.log_z((if positive { 1.0 } else { -1.0 }, sum)), ..one_way }, most - least))
 }
 
-/// The states `Q_r` from above, asked for from the last to the first: one in `√rows` is kept, those between are made again, so that memory is
-/// that of `2√rows` states.
+/// The states `Q_r` from above, asked for from the last to the first: one in `√rows` is kept, those between
+/// are made again, so that memory is that of `2√rows` states.
 struct Above<'a> {
     weights: &'a Weights,
     chi: usize,
@@ -207,8 +216,9 @@ pub(super) struct Sweep {
     pub truncated: bool,
 }
 
-/// Contracts from below with bonds of at most `chi`; `each(r, E_r)` sees the state below every row, from the last. `model` is asked whether anything
-/// is allowed, where that may be in doubt; without it everything is, and `log_z` is not wanted (NaN).
+/// Contracts from below with bonds of at most `chi`; `each(r, E_r)` sees the state below every row, from the
+/// last. `model` is asked whether anything is allowed, where that may be in doubt; without it everything is,
+/// and `log_z` is not wanted (NaN).
 pub(super) fn sweep(
     weights: &Weights,
     model: Option<&PairModel>,
@@ -233,7 +243,8 @@ pub(super) fn sweep(
     Ok(Sweep { log_z, discarded_weight, truncated })
 }
 
-/// A lower bound of `log Z` if any configuration is allowed, with a margin for rounding: the product of the least positive weights.
+/// A lower bound of `log Z` if any configuration is allowed, with a margin for rounding: the product of the
+/// least positive weights.
 fn least_log_z(model: &PairModel) -> f64 {
     let least = |log: &mut dyn Iterator<Item = &f64>| {
         log.filter(|w| **w > f64::NEG_INFINITY).copied().fold(f64::INFINITY, f64::min).min(f64::MAX)
@@ -258,8 +269,9 @@ pub(super) fn check_geometry(model: &PairModel) -> Result<()> {
     Ok(())
 }
 
-/// `E_{r−1}` of `E_r`, compressed to bonds of at most `chi`; and the relative squared weight that was dropped. On a ring the closing
-/// bond is applied after the others have been compressed: two steps with bonds `dχ` cost an eighth of one with `d²χ`.
+/// `E_{r−1}` of `E_r`, compressed to bonds of at most `chi`; and the relative squared weight that was
+/// dropped. On a ring the closing bond is applied after the others have been compressed: two steps with bonds
+/// `dχ` cost an eighth of one with `d²χ`.
 fn next_row(below: &RowState, w: &Weights, r: usize, chi: usize) -> Result<(RowState, f64)> {
     if small_bonds::applies(below, w, r) {
         Ok(small_bonds::next_row(below, w, r, chi))

@@ -6,9 +6,10 @@
 //! log w = log π̃ − log q = log Z + Σ_{r≥1} [log N_r(s_{r−1}) − log E_{r−1}(s_{r−1})],
 //! ```
 //!
-//! `N_r` the normalisation found in row `r`, `E_{r−1}` what the row above was told of it. Where the states have lost the rows that decide, the two
-//! differ by the energy that is missing, and yet all weights may agree with each other: an effective sample size of one with a wrong evidence.
-//! So some draws are weighed when a law is made.
+//! `N_r` the normalisation found in row `r`, `E_{r−1}` what the row above was told of it. Where the states
+//! have lost the rows that decide, the two differ by the energy that is missing, and yet all weights may
+//! agree with each other: an effective sample size of one with a wrong evidence. So some draws are weighed
+//! when a law is made.
 
 use super::draws::block::{Answer, Work};
 use crate::error::Result;
@@ -19,7 +20,8 @@ use crate::rng::Streams;
 
 /// Configurations drawn for the comparison.
 const DRAWS: usize = 128;
-/// Largest difference of the log-weight of a draw from `log Z`, in nats, for a law that single precision holds: a hundred roundings.
+/// Largest difference of the log-weight of a draw from `log Z`, in nats, for a law that single precision
+/// holds: a hundred roundings.
 const EXACT: f64 = 1e-5;
 /// Difference of the evidence from `log Z` that is never an objection, in nats.
 const CLOSE: f64 = 0.01;
@@ -31,7 +33,8 @@ pub(super) struct Evidence {
     log_w: Vec<f64>,
     /// Logarithm of the mean weight.
     mean: f64,
-    /// What it may differ from `log Z`: five standard errors, and what the law may lack that shows in its weights.
+    /// What it may differ from `log Z`: five standard errors, and what the law may lack that shows in its
+    /// weights.
     allowed: f64,
     /// Effective fraction.
     fraction: f64,
@@ -63,8 +66,9 @@ impl Evidence {
         self.log_w.iter().all(|w| (w - log_z).abs() <= EXACT)
     }
 
-    /// Whether the draws lack nothing of `log_z` that does not show in their weights. A law that misses configurations has less evidence than the
-    /// model; more evidence than a truncated contraction is an error of the contraction, and so far from an objection.
+    /// Whether the draws lack nothing of `log_z` that does not show in their weights. A law that misses
+    /// configurations has less evidence than the model; more evidence than a truncated contraction is an
+    /// error of the contraction, and so far from an objection.
     pub(super) fn reaches(&self, log_z: f64) -> bool {
         self.mean >= log_z - self.allowed
     }

@@ -1,35 +1,40 @@
 //! Equilibrium sampling on open square lattices and cylinders by boundary matrix-product states.
 //!
 //! ```text
-//! q(s) = ∏_r q(s_r | s_{r−1}),      q(s_r | s_{r−1}) ∝ ∏_c V(s_{r−1,c}, s_{r,c}) v(s_{r,c}) ∏_c H(s_{r,c}, s_{r,c+1}) · Ẽ_r(s_r),
+//! q(s) = ∏_r q(s_r | s_{r−1}),
+//! q(s_r | s_{r−1}) ∝ ∏_c V(s_{r−1,c}, s_{r,c}) v(s_{r,c}) ∏_c H(s_{r,c}, s_{r,c+1}) · Ẽ_r(s_r),
 //! ```
 //!
-//! rows drawn from the top, `Ẽ_r` the sum over all rows below row `r` as a matrix-product state with bonds of at most χ (QR and truncated
-//! SVD, row after row from below, in double precision). Within a row the sites are drawn from left to right. Where nothing is truncated and
-//! double precision holds the weights (frustrated couplings of `β|J|` below about 5), `q` is the law of the model to single precision; else it
-//! is a law close to it, *normalised exactly* and with known log-probability: a
-//! proposal for [`mcmc`](crate::mcmc), or independent draws with importance weights. At the critical point of the Ising model χ = 8 has
-//! an acceptance of .99 at 64 × 64.
+//! rows drawn from the top, `Ẽ_r` the sum over all rows below row `r` as a matrix-product state with bonds of
+//! at most χ (QR and truncated SVD, row after row from below, in double precision). Within a row the sites
+//! are drawn from left to right. Where nothing is truncated and double precision holds the weights
+//! (frustrated couplings of `β|J|` below about 5), `q` is the law of the model to single precision; else it
+//! is a law close to it, *normalised exactly* and with known log-probability: a proposal for
+//! [`mcmc`](crate::mcmc), or independent draws with importance weights. At the critical point of the Ising
+//! model χ = 8 has an acceptance of .99 at 64 × 64.
 //!
-//! **Precision.** A state is accurate relative to its largest entry, and at low temperature the rows that decide may lie far below it. Some
-//! draws are therefore weighed when a law is made. Where single precision has lost something and rows are so short that nothing would be truncated
-//! (`d^{cols/2} ≤ χ`), the law is drawn from exact tables of logarithms instead, right at any temperature. Where rows are longer, a law whose
-//! draws agree with each other and weigh less than the contraction says is refused with [`Error::NoConvergence`]; a law that is poor by its
-//! weights (an effective fraction below one half) is not. Tilted laws are not weighed: they are drawn from tables wherever these fit, and are
-//! proposals elsewhere.
+//! **Precision.** A state is accurate relative to its largest entry, and at low temperature the rows that
+//! decide may lie far below it. Some draws are therefore weighed when a law is made. Where single precision
+//! has lost something and rows are so short that nothing would be truncated (`d^{cols/2} ≤ χ`), the law is
+//! drawn from exact tables of logarithms instead, right at any temperature. Where rows are longer, a law
+//! whose draws agree with each other and weigh less than the contraction says is refused with
+//! [`Error::NoConvergence`]; a law that is poor by its weights (an effective fraction below one half) is not.
+//! Tilted laws are not weighed: they are drawn from tables wherever these fit, and are proposals elsewhere.
 //!
-//! **Floor.** Truncation can make a conditional slightly negative. Conditionals are rounded to multiples of 2⁻³², and every
-//! symbol that the row above and the site to the left allow has at least 5·2⁻³² > 1e-9; draw and score use the same integers. How often
-//! the floor decided is returned ([`Draws::floored`]). A dead end (no symbol allowed) is left by a uniform draw; the configuration then
-//! has weight zero in the model.
+//! **Floor.** Truncation can make a conditional slightly negative. Conditionals are rounded to multiples of
+//! 2⁻³², and every symbol that the row above and the site to the left allow has at least 5·2⁻³² > 1e-9; draw
+//! and score use the same integers. How often the floor decided is returned ([`Draws::floored`]). A dead end
+//! (no symbol allowed) is left by a uniform draw; the configuration then has weight zero in the model.
 //!
-//! **Lanes.** 32 configurations are worked through side by side, in single precision, each with its own xoshiro128++ generator seeded from its
-//! stream. Cost a configuration: `sites · (d+1)χ²` multiply-adds for models invariant under the flip of all spins, `2dχ² sites` for others;
-//! on a cylinder the right-hand vectors are needed for each state of the first site of a row. Memory: `4dχ²` bytes a site for the model, and
-//! `128 dχ cols` bytes a thread, on a ring `d` times that.
+//! **Lanes.** 32 configurations are worked through side by side, in single precision, each with its own
+//! xoshiro128++ generator seeded from its stream. Cost a configuration: `sites · (d+1)χ²` multiply-adds for
+//! models invariant under the flip of all spins, `2dχ² sites` for others; on a cylinder the right-hand
+//! vectors are needed for each state of the first site of a row. Memory: `4dχ²` bytes a site for the model,
+//! and `128 dχ cols` bytes a thread, on a ring `d` times that.
 //!
-//! References: boundary states of classical lattices, Verstraete, Murg, Cirac, Adv. Phys. 57, 143; sampling from them with acceptance test,
-//! Frías-Pérez, Mariën, Pérez-García, Bañuls, Iblisdir, SciPost Phys. 14, 123.
+//! References: boundary states of classical lattices, Verstraete, Murg, Cirac, Adv. Phys. 57, 143; sampling
+//! from them with acceptance test, Frías-Pérez, Mariën, Pérez-García, Bañuls, Iblisdir, SciPost Phys. 14,
+//! 123.
 
 mod contraction;
 mod draws;
@@ -66,7 +71,8 @@ pub struct Draws {
     pub floored: u64,
 }
 
-/// A law on an open lattice or a cylinder, drawn row by row against boundary states of bond dimension χ: see the [module](self).
+/// A law on an open lattice or a cylinder, drawn row by row against boundary states of bond dimension χ: see
+/// the [module](self).
 ///
 /// ```
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
@@ -105,14 +111,15 @@ enum Law {
 }
 
 impl BoundaryMps {
-    /// Contracts the lattice from below, with bonds of at most `chi`, and once from above for comparison, and weighs 128 draws. Cost as one round
-    /// of [`contract`].
+    /// Contracts the lattice from below, with bonds of at most `chi`, and once from above for comparison, and
+    /// weighs 128 draws. Cost as one round of [`contract`].
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a torus or `chi = 0`; [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`] where
-    /// double precision does not hold the weights (long rows with frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the
-    /// values from below and from above differ; or the weights of some draws agree with each other and fall short of the contraction;
-    /// [`Error::NotFinite`] for weights beyond `f64`.
+    /// [`Error::Parameter`] for a torus or `chi = 0`; [`Error::ZeroWeight`] where no configuration is
+    /// allowed; [`Error::NoConvergence`] where double precision does not hold the weights (long rows with
+    /// frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below and
+    /// from above differ; or the weights of some draws agree with each other and fall short of the
+    /// contraction; [`Error::NotFinite`] for weights beyond `f64`.
     pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
         let model: &PairModel = &*model.tables()?;
         let mut new = match BoundaryMps::unchecked(model.clone(), chi) {
@@ -134,7 +141,8 @@ impl BoundaryMps {
         let above = log_z_from_above(&weights, chi)?;
         new.log_z_gap = (new.log_z - above).abs();
         let truncated = matches!(&new.law, Law::States(packed) if packed.rows.iter().any(|row| row.bond() >= chi));
-        // A truncated law is what it is: a proposal, judged by its weights. Without truncation the two values must agree.
+        // A truncated law is what it is: a proposal, judged by its weights. Without truncation the two values
+        // must agree.
         let agree = new.log_z_gap <= ROUNDING * new.log_z.abs().max(1.0) && new.log_z.is_finite();
         if !truncated && !agree {
             return Err(LOST);
@@ -171,8 +179,9 @@ impl BoundaryMps {
         Evidence::of(&self.model, |work| self.law.answer(work))
     }
 
-    /// A law for proposals, which an acceptance test corrects and judges: neither compared with a contraction from above nor weighed, at half the
-    /// cost, its [`BoundaryMps::log_z_gap`] NaN. Weighted averages over its draws may be wrong without a sign.
+    /// A law for proposals, which an acceptance test corrects and judges: neither compared with a contraction
+    /// from above nor weighed, at half the cost, its [`BoundaryMps::log_z_gap`] NaN. Weighted averages over
+    /// its draws may be wrong without a sign.
     ///
     /// # Errors
     /// As [`BoundaryMps::new`], but for those of the comparisons.
@@ -199,15 +208,17 @@ impl BoundaryMps {
         self.chi
     }
 
-    /// Difference between `log Z` contracted from below and from above with bonds of the same size, in nats: the size of the truncation errors of
-    /// first order; not finite where one of them is not positive. Compare it, and [`BoundaryMps::log_z`], with the value by importance sampling: a law that misses part of the model's shows there
-    /// and not in acceptance or effective sample size.
+    /// Difference between `log Z` contracted from below and from above with bonds of the same size, in nats:
+    /// the size of the truncation errors of first order; not finite where one of them is not positive.
+    /// Compare it, and [`BoundaryMps::log_z`], with the value by importance sampling: a law that misses part
+    /// of the model's shows there and not in acceptance or effective sample size.
     pub fn log_z_gap(&self) -> f64 {
         self.log_z_gap
     }
 
-    /// `log Z` of the model by this contraction, in nats; −∞ if the truncated contraction is not positive. See [`contract`] for a
-    /// controlled value, and [`log_mean_weight`](crate::mcmc::log_mean_weight) for an unbiased one.
+    /// `log Z` of the model by this contraction, in nats; −∞ if the truncated contraction is not positive.
+    /// See [`contract`] for a controlled value, and [`log_mean_weight`](crate::mcmc::log_mean_weight) for an
+    /// unbiased one.
     pub fn log_z(&self) -> f64 {
         self.log_z
     }
@@ -226,8 +237,8 @@ impl BoundaryMps {
         Ok(Draws { samples: Samples { x, log_prob }, floored })
     }
 
-    /// The same approximation of the law tilted by the weights of `row`; `weights` are those of the model. By tables wherever they fit: they are
-    /// made faster than states.
+    /// The same approximation of the law tilted by the weights of `row`; `weights` are those of the model. By
+    /// tables wherever they fit: they are made faster than states.
     fn tilted(&self, weights: &Weights, w: &SiteWeights<'_>, row: usize) -> Result<Law> {
         let zero = |e: Error| match e {
             Error::NoConfiguration { .. } | Error::ZeroWeight { .. } => Error::ZeroEvidence { row },
@@ -376,8 +387,8 @@ impl Target for BoundaryMps {
 }
 
 impl Model for BoundaryMps {
-    /// Weights with rows need a contraction for each row, but for rows side by side that are alike: 2 ms at 32 × 32 and χ = 2, in
-    /// parallel over the rows.
+    /// Weights with rows need a contraction for each row, but for rows side by side that are alike: 2 ms at
+    /// 32 × 32 and χ = 2, in parallel over the rows.
     fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples> {
         Ok(self.answer(w, Some((n, streams)), None)?.samples)
     }

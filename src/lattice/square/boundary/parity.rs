@@ -64,8 +64,8 @@ pub(super) fn orthogonal(m: &Array2<f64>, rows: &[u8], columns: &[u8]) -> Result
     Ok(join(m.dim(), &parts))
 }
 
-/// Singular value decomposition, block by block, of which the `chi` largest values are kept, `left` with the values; and the relative
-/// squared weight of the others.
+/// Singular value decomposition, block by block, of which the `chi` largest values are kept, `left` with the
+/// values; and the relative squared weight of the others.
 pub(super) fn truncated(m: &Array2<f64>, rows: &[u8], columns: &[u8], chi: usize) -> Result<(Split, f64)> {
     let mut found = Vec::new();
     for (parity, rows, columns) in sectors(rows, columns) {

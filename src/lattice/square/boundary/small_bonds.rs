@@ -1,9 +1,9 @@
-//! Rows with short bonds, as they occur by the thousand in the fields of noisy configurations: what [`transfer`](super::transfer) does, without
-//! parity and rings, by loops over one flat buffer.
+//! Rows with short bonds, as they occur by the thousand in the fields of noisy configurations: what
+//! [`transfer`](super::transfer) does, without parity and rings, by loops over one flat buffer.
 //!
-//! QR by Gram-Schmidt with a second pass; singular values by one-sided Jacobi rotations of the rows, which are accurate relative to
-//! each row. For bonds of some eight numbers the general routines spend their time on allocations: 7.4 ms a contraction of 32 × 32 sites in a
-//! field at χ = 2, here 1.
+//! QR by Gram-Schmidt with a second pass; singular values by one-sided Jacobi rotations of the rows, which
+//! are accurate relative to each row. For bonds of some eight numbers the general routines spend their time
+//! on allocations: 7.4 ms a contraction of 32 × 32 sites in a field at χ = 2, here 1.
 
 use std::f64::consts::LN_2;
 
@@ -15,9 +15,11 @@ use crate::linalg::exponent;
 
 /// Longest bond before compression.
 const LONGEST: usize = 8;
-/// Part of a column that its predecessors do not span, below which it counts as spanned; and singular values relative to the largest.
+/// Part of a column that its predecessors do not span, below which it counts as spanned; and singular values
+/// relative to the largest.
 const NOISE: f64 = 1e-13;
-/// Cosine of two rows below which the sweep that turns them is the last (convergence is quadratic), and sweeps at most.
+/// Cosine of two rows below which the sweep that turns them is the last (convergence is quadratic), and
+/// sweeps at most.
 const NEARLY: f64 = 1e-8;
 const SWEEPS: usize = 30;
 
@@ -56,7 +58,8 @@ struct Row {
     work: Vec<f64>,
 }
 
-/// `E_{r−1}` of `E_r` for an open row `r > 0`, compressed to bonds of at most `chi`; and the relative squared weight that was dropped.
+/// `E_{r−1}` of `E_r` for an open row `r > 0`, compressed to bonds of at most `chi`; and the relative squared
+/// weight that was dropped.
 pub(super) fn next_row(below: &RowState, w: &Weights, r: usize, chi: usize) -> (RowState, f64) {
     Row::orthogonal(below, w, r).compressed(chi)
 }
@@ -131,8 +134,8 @@ impl Row {
     }
 }
 
-/// The tensor of column `c` of a row applied to the tensor below it: `v(a) V(u, a) H(i, a) below[a, l, r]`, left index `(i, l)`, right index
-/// `(a, r)`; summed over `a` in the last column.
+/// The tensor of column `c` of a row applied to the tensor below it: `v(a) V(u, a) H(i, a) below[a, l, r]`,
+/// left index `(i, l)`, right index `(a, r)`; summed over `a` in the last column.
 fn site(below: &RowState, w: &Weights, j: usize, c: usize, out: &mut [f64]) -> Shape {
     let t = &below.tensors[c];
     let (states, l, r) = t.dim();
@@ -198,8 +201,8 @@ fn orthogonal(t: &mut [f64], shape: &mut Shape, carry: &mut [f64; SQUARE], colum
     rank
 }
 
-/// Replaces the rows of `m`, of shape `[rows, n]`, by its largest right singular vectors, `factor[row][k]` the left vectors times the values; returns how many, and
-/// the relative squared weight of the others.
+/// Replaces the rows of `m`, of shape `[rows, n]`, by its largest right singular vectors, `factor[row][k]`
+/// the left vectors times the values; returns how many, and the relative squared weight of the others.
 fn singular(
     m: &mut [f64],
     [rows, n]: [usize; 2],
@@ -278,7 +281,8 @@ mod tests {
     use crate::lattice::square::ising::Ising;
     use crate::lattice::square::pair::PairModel;
 
-    /// The same state as by the general routines, up to its gauge, and the same weight dropped; in a field, with three states, with zeros.
+    /// The same state as by the general routines, up to its gauge, and the same weight dropped; in a field,
+    /// with three states, with zeros.
     #[test]
     fn rows_are_those_of_the_general_routines() {
         let lattice = Square::new(5, 6, Geometry::Open).unwrap();

@@ -1,12 +1,15 @@
-//! Exact boundary states as tables of logarithms, where rows are short: no digit is lost, however far weights lie apart.
+//! Exact boundary states as tables of logarithms, where rows are short: no digit is lost, however far weights
+//! lie apart.
 //!
 //! ```text
-//! A_r(s) = log [∏_c v_c(s_c) ∏_c H_c(s_c, s_{c+1}) E_r(s)],      log E_{r−1}(u) = log Σ_s e^{A_r(s)} ∏_c V_c(u_c, s_c),
+//! A_r(s) = log [∏_c v_c(s_c) ∏_c H_c(s_c, s_{c+1}) E_r(s)],
+//! log E_{r−1}(u) = log Σ_s e^{A_r(s)} ∏_c V_c(u_c, s_c),
 //! ```
 //!
-//! one number for each configuration `s` of a row, the first site most significant. All terms are positive, so that every entry is accurate
-//! relative to *itself*; a matrix-product state is accurate relative to its largest entry only, and the rows that decide at low temperature may
-//! lie far below that. Cost of a row: `O(cols d^{cols+1})` logarithms, of a draw `2 rows d^cols` exponentials; memory `8 rows d^cols` bytes.
+//! one number for each configuration `s` of a row, the first site most significant. All terms are positive,
+//! so that every entry is accurate relative to *itself*; a matrix-product state is accurate relative to its
+//! largest entry only, and the rows that decide at low temperature may lie far below that. Cost of a row:
+//! `O(cols d^{cols+1})` logarithms, of a draw `2 rows d^cols` exponentials; memory `8 rows d^cols` bytes.
 
 use ndarray::{Array1, Array2, Axis};
 use rand::Rng;
@@ -21,7 +24,8 @@ use crate::log_space::log_sum_exp;
 use crate::model::Target;
 use crate::rng::Stream;
 
-/// Conditionals are multiples of 2⁻⁵³, and those of allowed states at least this many of them, `2⁻⁴⁰ < 1e-12`.
+/// Conditionals are multiples of 2⁻⁵³, and those of allowed states at least this many of them,
+/// `2⁻⁴⁰ < 1e-12`.
 const FLOOR: u64 = 1 << 13;
 const UNIT: u64 = 1 << 53;
 
@@ -42,7 +46,8 @@ pub(super) struct RowTables {
 }
 
 impl RowTables {
-    /// Whether states with bonds of `chi` hold every function of a row, so that the tables are about as large as they.
+    /// Whether states with bonds of `chi` hold every function of a row, so that the tables are about as large
+    /// as they.
     pub(super) fn fit(model: &PairModel, chi: usize) -> bool {
         let (rows, cols) = (model.lattice().rows(), model.lattice().cols());
         let product = |part: &[usize]| part.iter().fold(1usize, |n, &d| n.saturating_mul(d));
@@ -156,8 +161,8 @@ impl RowTables {
     }
 }
 
-/// The state that 53 random bits choose (or `given`, without bits), its probability in units of 2⁻⁵³, and whether an allowed state was raised to
-/// the floor. The likeliest state has what the others leave.
+/// The state that 53 random bits choose (or `given`, without bits), its probability in units of 2⁻⁵³, and
+/// whether an allowed state was raised to the floor. The likeliest state has what the others leave.
 fn choose(odds: &[f64], bits: Option<u64>, given: u8) -> (u8, u64, bool) {
     let total: f64 = odds.iter().sum();
     let likely = (1..odds.len()).fold(0, |best, s| if odds[s] > odds[best] { s } else { best });
@@ -214,7 +219,8 @@ fn along(model: &PairModel, r: usize) -> Vec<f64> {
 /// `log Σ_s e^{A(s)} ∏_c V_c(u_c, s_c)`, site after site.
 fn raised(mut table: Vec<f64>, bonds: &[Array2<f64>]) -> Vec<f64> {
     let mut terms = Vec::new();
-    // The first site is the slowest index: taken off the front, it comes back at the end, so that after all sites the order is the old one.
+    // The first site is the slowest index: taken off the front, it comes back at the end, so that after all
+    // sites the order is the old one.
     for v in bonds {
         let (up, down) = v.dim();
         let rest = table.len() / down;
@@ -229,7 +235,8 @@ fn raised(mut table: Vec<f64>, bonds: &[Array2<f64>]) -> Vec<f64> {
     table
 }
 
-/// `log Z` in nats, exact to rounding, where a strip along the rows or the columns is narrow enough; −∞ where nothing is allowed.
+/// `log Z` in nats, exact to rounding, where a strip along the rows or the columns is narrow enough; −∞ where
+/// nothing is allowed.
 pub(super) fn log_z(model: &PairModel) -> Option<f64> {
     let site = |j: usize, a: usize| (model.site_log_weights(j)[a], 0.0);
     let bond = |a: usize, n: Neighbour, b: usize| (model.pair_log_weight(n, a as u8, b as u8), 0.0);

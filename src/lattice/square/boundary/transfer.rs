@@ -4,11 +4,12 @@
 //! E_{r−1}(u) = Σ_s ∏_c V_c(u_c, s_c) v_c(s_c) ∏_c H_c(s_c, s_{c+1}) · E_r(s),      E_{rows−1} = 1,
 //! ```
 //!
-//! `H` the horizontal bonds of row `r` (the last one closes the ring on a cylinder), `v` its site weights, `V` the vertical bonds between
-//! rows `r−1` and `r`. Each horizontal table is written `H(a, b) = Σ_k L_k(a) R_k(b)`. Where the model is invariant under the exchange of
-//! two states the factors are the even and the odd function of the state: every index of the state then carries a parity, its
-//! tensors are block-sparse, and a decomposition is one of each block. Cost of a row: `O(cols d (dχ)³)`, twice that for a ring, a quarter
-//! of it with parity.
+//! `H` the horizontal bonds of row `r` (the last one closes the ring on a cylinder), `v` its site weights,
+//! `V` the vertical bonds between rows `r−1` and `r`. Each horizontal table is written
+//! `H(a, b) = Σ_k L_k(a) R_k(b)`. Where the model is invariant under the exchange of two states the factors
+//! are the even and the odd function of the state: every index of the state then carries a parity, its
+//! tensors are block-sparse, and a decomposition is one of each block. Cost of a row: `O(cols d (dχ)³)`,
+//! twice that for a ring, a quarter of it with parity.
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
@@ -70,7 +71,8 @@ impl RowState {
         Ok((state, first + second))
     }
 
-    /// From above: `Q_r(s) = w_r(s) Σ_u V(u, s) Q_{r−1}(u)`, `w_r` the site weights and bonds of row `r`, compressed; `Q_0 = w_0`.
+    /// From above: `Q_r(s) = w_r(s) Σ_u V(u, s) Q_{r−1}(u)`, `w_r` the site weights and bonds of row `r`,
+    /// compressed; `Q_0 = w_0`.
     pub(super) fn from_above(before: Option<&RowState>, w: &Weights, r: usize, chi: usize) -> Result<RowState> {
         let first = r * w.cols;
         let mut state = before.cloned().unwrap_or_else(|| RowState::constant(&w.dims[..w.cols]));
@@ -117,7 +119,8 @@ impl RowState {
         self.exact_row(w, 0).log_value()
     }
 
-    /// Some factors of row `r` applied to the state, not compressed; for `r = 0` "up" is the sum over the states of each site.
+    /// Some factors of row `r` applied to the state, not compressed; for `r = 0` "up" is the sum over the
+    /// states of each site.
     fn apply(&self, w: &Weights, r: usize, part: Part) -> RowState {
         let cols = w.cols;
         let first = r * cols;
@@ -148,8 +151,9 @@ impl RowState {
         out
     }
 
-    /// Best approximation with bonds of at most `chi`, by a QR sweep to the right and truncated SVDs to the left; returns the sum of the
-    /// relative squared weights that were dropped. The result is right-canonical, its norm in `log_scale`.
+    /// Best approximation with bonds of at most `chi`, by a QR sweep to the right and truncated SVDs to the
+    /// left; returns the sum of the relative squared weights that were dropped. The result is
+    /// right-canonical, its norm in `log_scale`.
     fn compress(&mut self, chi: usize, parity: bool) -> Result<f64> {
         if parity {
             self.tensors.iter_mut().for_each(rotate);
@@ -207,7 +211,8 @@ fn combine(a: &[u8], b: &[u8], c: &[u8]) -> Vec<u8> {
     pairs.flat_map(|x| c.iter().map(move |y| x ^ y)).collect()
 }
 
-/// How the index of the closing bond runs through a column: from the first site, its right end, to the last, its left end.
+/// How the index of the closing bond runs through a column: from the first site, its right end, to the last,
+/// its left end.
 enum Closing<'a> {
     Absent,
     Starts(&'a Factors),

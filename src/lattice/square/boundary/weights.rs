@@ -1,4 +1,5 @@
-//! The weights of a lattice model as tables with their scales apart, and the two factors of a horizontal bond.
+//! The weights of a lattice model as tables with their scales apart, and the two factors of a horizontal
+//! bond.
 
 use std::sync::Arc;
 
@@ -13,7 +14,8 @@ const LEAST: f64 = -700.0;
 /// Digits, in nats, to which `log Z` is to be free of what the tables do not hold.
 const MARGIN: f64 = 37.0;
 
-/// The weights of a model (its tables shared by those that differ in site weights), each table scaled to largest entry one, with the logarithms of the scales added up.
+/// The weights of a model (its tables shared by those that differ in site weights), each table scaled to
+/// largest entry one, with the logarithms of the scales added up.
 pub(super) struct Weights {
     pub rows: usize,
     pub cols: usize,
@@ -75,8 +77,9 @@ impl Weights {
         Ok(Weights { rows, cols, dims, ring, parity, even_bonds, sites, horizontal, vertical, log_scale, raised })
     }
 
-    /// `log Z` from a sign and a logarithm without `log_scale`; −∞ where it is not positive, or where what the tables could not hold may
-    /// have entered: every configuration with such a weight counts for at most `e^LEAST` of the scale.
+    /// `log Z` from a sign and a logarithm without `log_scale`; −∞ where it is not positive, or where what
+    /// the tables could not hold may have entered: every configuration with such a weight counts for at most
+    /// `e^LEAST` of the scale.
     pub(super) fn log_z(&self, (sign, log): (f64, f64)) -> f64 {
         let states: f64 = self.dims.iter().map(|&d| (d as f64).ln()).sum();
         if sign > 0.0 && !(self.raised && log < LEAST + states + MARGIN) {

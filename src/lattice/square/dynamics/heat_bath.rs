@@ -4,8 +4,8 @@
 //! P(x_j = a | rest) ∝ v_j(a) ∏_{neighbours} W(a, x_i)
 //! ```
 //!
-//! Every visit leaves the law invariant. Whether all configurations are reached depends on the constraints: colourings with few colours
-//! freeze, hard squares do not.
+//! Every visit leaves the law invariant. Whether all configurations are reached depends on the constraints:
+//! colourings with few colours freeze, hard squares do not.
 
 use std::collections::HashMap;
 
@@ -19,20 +19,20 @@ use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, leave_bytes};
 use crate::model::{Target, check_configs};
 use crate::rng::{Stream, Streams};
 
-/// Products of weights smaller than this are formed anew from logarithms: the largest of five factors is one, so that nothing that counts
-/// has been lost above it.
+/// Products of weights smaller than this are formed anew from logarithms: the largest of five factors is one,
+/// so that nothing that counts has been lost above it.
 const SMALLEST: f64 = 1e-250;
 
-/// Heat-bath sweeps over a [`PairModel`], one in each update: a [`Move`] (whose target must be that model), a [`Dynamics`] and a driver
-/// on states. The model may be borrowed or owned, see [`Held`].
+/// Heat-bath sweeps over a [`PairModel`], one in each update: a [`Move`] (whose target must be that model), a
+/// [`Dynamics`] and a driver on states. The model may be borrowed or owned, see [`Held`].
 ///
 /// Memory: each different table of weights once for either direction.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SiteHeatBath {
     model: PairModel,
     sites: Vec<Site>,
-    /// Weights, not logarithms: of a site by state, of a bond by the neighbour's state and the site's. The largest of each run over the states
-    /// of the site is one, which changes no conditional law.
+    /// Weights, not logarithms: of a site by state, of a bond by the neighbour's state and the site's. The
+    /// largest of each run over the states of the site is one, which changes no conditional law.
     weights: Vec<f64>,
 }
 
@@ -95,11 +95,12 @@ impl SiteHeatBath {
         Ok(SiteHeatBath { model, sites, weights: tables.weights })
     }
 
-    /// Draws each site anew given its neighbours. Cost: 4d multiplications a site, some 15 to 20 ns for d = 2, 3.
+    /// Draws each site anew given its neighbours. Cost: 4d multiplications a site, some 15 to 20 ns for d =
+    /// 2, 3.
     ///
     /// # Errors
-    /// A configuration that does not fit; [`Error::NoConfiguration`] where the neighbours of a site exclude all its states, which
-    /// happens only if `x` is forbidden.
+    /// A configuration that does not fit; [`Error::NoConfiguration`] where the neighbours of a site exclude
+    /// all its states, which happens only if `x` is forbidden.
     pub fn sweep(&self, x: &mut [u8], rng: &mut impl Rng) -> Result<()> {
         check_configs(ndarray::ArrayView1::from(&*x).insert_axis(ndarray::Axis(0)), self.model.dims())?;
         let mut room = [0.0; 256];
@@ -135,7 +136,8 @@ impl SiteHeatBath {
     }
 }
 
-/// The state in whose share of the sum `u` falls; the last possible one if rounding leaves a gap. A state of weight zero has no share.
+/// The state in whose share of the sum `u` falls; the last possible one if rounding leaves a gap. A state of
+/// weight zero has no share.
 fn choose(weights: &[f64], mut u: f64) -> u8 {
     let mut chosen = 0;
     for (a, &w) in weights.iter().enumerate() {

@@ -10,15 +10,16 @@ use crate::rng::Stream;
 /// What lies beyond a free edge: no spin, and vanishes from sums of shifted bits masked with 15.
 const OUTSIDE: u8 = 16;
 
-/// A small fast generator (xoshiro256++) seeded from a stream: a sweep needs some million numbers, not cryptographic ones.
+/// A small fast generator (xoshiro256++) seeded from a stream: a sweep needs some million numbers, not
+/// cryptographic ones.
 pub fn fast_rng(stream: &mut Stream) -> Xoshiro256PlusPlus {
     let mut seed = [0u8; 32];
     stream.fill_bytes(&mut seed);
     Xoshiro256PlusPlus::from_seed(seed)
 }
 
-/// A spin configuration in one byte a site, with a frame one site wide that repeats the other side where a direction wraps around.
-/// Memory: 5 to 6 bytes a site, the stack of the cluster moves included.
+/// A spin configuration in one byte a site, with a frame one site wide that repeats the other side where a
+/// direction wraps around. Memory: 5 to 6 bytes a site, the stack of the cluster moves included.
 #[derive(Debug, Clone)]
 pub struct Spins {
     lattice: Square,
@@ -121,7 +122,8 @@ pub(crate) fn check_lattice(expected: Square, got: Square) -> Result<()> {
     Err(Error::parameter("lattice of the spins", value, "the lattice of the dynamics"))
 }
 
-/// An event of given probability, decided by comparing 64 random bits with `2⁶⁴ p`: 16 of them first, the others only on a tie.
+/// An event of given probability, decided by comparing 64 random bits with `2⁶⁴ p`: 16 of them first, the
+/// others only on a tie.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Chance(u64);
 

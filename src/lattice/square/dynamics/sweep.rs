@@ -13,16 +13,18 @@
 //! sweeps that never raise the energy end in a minimum, and in checkerboard order one sweep leads from any
 //! minimum to any other. (In the other order small lattices were enumerated.)
 //!
-//! Sites are visited in checkerboard order, first `r + c` even, then odd, where every direction that wraps around has even length, and row
-//! after row else: with an odd length two sites of the same colour would be neighbours.
+//! Sites are visited in checkerboard order, first `r + c` even, then odd, where every direction that wraps
+//! around has even length, and row after row else: with an odd length two sites of the same colour would be
+//! neighbours.
 //!
 //! Two ways to do it, chosen by the model:
 //!
-//! * bonds of one strength (or absent), no field, checkerboard order: 64 sites at a time, one bit a site: 0.45 ns a site in many sweeps, 0.9 ns in
-//!   single ones, which pack and unpack;
-//! * anything else: sites whose bonds and field have the same values share a table of 32 probabilities (own spin, four neighbours), 64
-//!   bytes each, at worst one a site for Gaussian couplings. A visit is a look-up and a comparison, without branches and without
-//!   exponentials (but for one visit in 65536, which needs more than 16 random bits): 2.4 ns a site.
+//! * bonds of one strength (or absent), no field, checkerboard order: 64 sites at a time, one bit a site:
+//!   0.45 ns a site in many sweeps, 0.9 ns in single ones, which pack and unpack;
+//! * anything else: sites whose bonds and field have the same values share a table of 32 probabilities (own
+//!   spin, four neighbours), 64 bytes each, at worst one a site for Gaussian couplings. A visit is a look-up
+//!   and a comparison, without branches and without exponentials (but for one visit in 65536, which needs
+//!   more than 16 random bits): 2.4 ns a site.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -45,8 +47,8 @@ const SOFT: f64 = 0.1;
 /// Own spin and four neighbours.
 const ENTRIES: usize = 32;
 
-/// Sweeps of Metropolis or heat bath over an [`Ising`] model: a [`Move`] (whose target must be that model), a [`Dynamics`] and a
-/// driver on packed [`Spins`] without allocation.
+/// Sweeps of Metropolis or heat bath over an [`Ising`] model: a [`Move`] (whose target must be that model), a
+/// [`Dynamics`] and a driver on packed [`Spins`] without allocation.
 ///
 /// ```
 /// use tensorjump::Streams;
@@ -92,7 +94,8 @@ struct Tables {
     rule: Rule,
     /// Table of each site.
     class: Vec<u32>,
-    /// The first 16 bits of the flip probabilities, `ENTRIES` a class: `16·spin + left + 2·right + 4·above + 8·below`.
+    /// The first 16 bits of the flip probabilities, `ENTRIES` a class:
+    /// `16·spin + left + 2·right + 4·above + 8·below`.
     flip: Vec<[u16; ENTRIES]>,
     /// The couplings of each class (left, right, above, below) and its field, for the other bits.
     terms: Vec<[f64; 5]>,
@@ -295,7 +298,8 @@ impl Tables {
     }
 }
 
-/// `s f` for entry `i` of a table, `terms` the left, right, upper, lower reduced couplings and the reduced field.
+/// `s f` for entry `i` of a table, `terms` the left, right, upper, lower reduced couplings and the reduced
+/// field.
 fn aligned_field(terms: &[f64; 5], i: usize) -> f64 {
     let sign = |bit: usize| if i >> bit & 1 == 1 { 1.0 } else { -1.0 };
     let field = terms[4] + (0..4).map(|k| terms[k] * sign(k)).sum::<f64>();

@@ -9,8 +9,8 @@
 //! states | bonds:   each cluster C takes one state a with probability ∝ ∏_{j∈C} v_j(a).
 //! ```
 //!
-//! Site weights `v` (fields) are thus exact too, though clusters in strong fields rarely change. For Ising models `w_≠/w_= = e^{−2βJ}`.
-//! Cost: some 20 ns a site; memory 4 bytes a site, with fields `8q` more.
+//! Site weights `v` (fields) are thus exact too, though clusters in strong fields rarely change. For Ising
+//! models `w_≠/w_= = e^{−2βJ}`. Cost: some 20 ns a site; memory 4 bytes a site, with fields `8q` more.
 
 use rand::{Rng, RngExt};
 
@@ -89,8 +89,8 @@ impl SwendsenWang {
     /// Of an Ising model, or of pair weights whose bonds are of Potts form; one sweep in each update.
     ///
     /// # Errors
-    /// [`Error::LocalDimension`] for sites with different numbers of states; [`Error::Entry`] naming the first entry of a bond that is not
-    /// of the form of the module, or an antiferromagnetic bond.
+    /// [`Error::LocalDimension`] for sites with different numbers of states; [`Error::Entry`] naming the
+    /// first entry of a bond that is not of the form of the module, or an antiferromagnetic bond.
     pub fn new<M: Pairwise + ?Sized>(model: &M) -> Result<Self> {
         if let Some(ising) = model.as_ising() {
             return SwendsenWang::of_ising(ising);
@@ -148,7 +148,8 @@ impl SwendsenWang {
         Ok(SwendsenWang { sweeps, ..self })
     }
 
-    /// Joins bonds and gives each cluster a new state; returns the number of clusters. `x` must be allowed by the model.
+    /// Joins bonds and gives each cluster a new state; returns the number of clusters. `x` must be allowed by
+    /// the model.
     ///
     /// # Errors
     /// [`Error::SiteCount`], [`Error::StateOutOfRange`].

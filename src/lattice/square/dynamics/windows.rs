@@ -5,15 +5,18 @@
 //! accept with min(1, π(inner'|outer) q(inner|outer) / (π(inner|outer) q(inner'|outer))),
 //! ```
 //!
-//! `q` the boundary matrix-product state of [`PairModel::window`], old and new scored under the same environments: exact at every size and
-//! every χ. Noise that masks a region is the connected move of arXiv 2407.11133 with that kernel.
+//! `q` the boundary matrix-product state of [`PairModel::window`], old and new scored under the same
+//! environments: exact at every size and every χ. Noise that masks a region is the connected move of arXiv
+//! 2407.11133 with that kernel.
 //!
-//! A sweep cuts the lattice into windows from a random corner on and redraws each once, those that do not touch in parallel. On a torus the
-//! window of `(rows − 1) × (cols − 1)` sites clamps one row and one column at random places. Where the cut and the order do not depend on the
-//! configuration, each step leaves the law invariant, and so does the sweep.
+//! A sweep cuts the lattice into windows from a random corner on and redraws each once, those that do not
+//! touch in parallel. On a torus the window of `(rows − 1) × (cols − 1)` sites clamps one row and one column
+//! at random places. Where the cut and the order do not depend on the configuration, each step leaves the law
+//! invariant, and so does the sweep.
 //!
-//! Cost of a window: one contraction from below (as [`BoundaryMps::new`]), `O(sites d⁴χ³)`, and some 32 draws' time to draw and score. Memory: that of the windows in work, one a
-//! thread, beside the configuration.
+//! Cost of a window: one contraction from below (as [`BoundaryMps::new`]), `O(sites d⁴χ³)`, and some 32
+//! draws' time to draw and score. Memory: that of the windows in work, one a thread, beside the
+//! configuration.
 
 use ndarray::{ArrayView1, Axis};
 use rand::{Rng, RngExt};
@@ -28,8 +31,8 @@ use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, acceptance_prob
 use crate::model::{Model, SiteWeights, Target};
 use crate::rng::{Stream, Streams};
 
-/// Windows redrawn by boundary states: a [`Dynamics`] and a [`Move`] whose target must be the model it was built from, borrowed or owned
-///.
+/// Windows redrawn by boundary states: a [`Dynamics`] and a [`Move`] whose target must be the model it was
+/// built from, borrowed or owned .
 ///
 /// ```
 /// use tensorjump::Streams;
@@ -67,12 +70,12 @@ pub enum Redrawn {
 }
 
 impl<M: Pairwise> Windows<M> {
-    /// Windows of `rows × cols` sites of a model, with bonds of at most `chi`; a sweep in each update, windows at the edges of the cut
-    /// being smaller.
+    /// Windows of `rows × cols` sites of a model, with bonds of at most `chi`; a sweep in each update,
+    /// windows at the edges of the cut being smaller.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a window without sites or larger than the lattice, for all rows of a torus, or `chi = 0`. All columns of a
-    /// torus or cylinder are allowed: the window is then a cylinder.
+    /// [`Error::Parameter`] for a window without sites or larger than the lattice, for all rows of a torus,
+    /// or `chi = 0`. All columns of a torus or cylinder are allowed: the window is then a cylinder.
     pub fn new(model: M, rows: usize, cols: usize, chi: usize) -> Result<Self> {
         let lattice = model.lattice();
         for (name, length, n) in
@@ -102,10 +105,12 @@ impl<M: Pairwise> Windows<M> {
         Ok(Windows { count: Some(count), ..self })
     }
 
-    /// Exchanges the two states of all sites with probability 1/2 after each update, which a model invariant under it allows.
+    /// Exchanges the two states of all sites with probability 1/2 after each update, which a model invariant
+    /// under it allows.
     ///
     /// # Errors
-    /// [`Error::Entry`] naming the first site or bond that is not invariant; [`Error::LocalDimension`] for other than two states.
+    /// [`Error::Entry`] naming the first site or bond that is not invariant; [`Error::LocalDimension`] for
+    /// other than two states.
     pub fn with_flip(self) -> Result<Self> {
         check_flip(&self.model)?;
         Ok(Windows { flip: true, ..self })
@@ -114,7 +119,8 @@ impl<M: Pairwise> Windows<M> {
     /// Erases and redraws one rectangle of `x`; the draw uses row 0 of `streams`.
     ///
     /// # Errors
-    /// A rectangle outside the lattice, or with all rows of a torus; a configuration that does not fit or is not allowed.
+    /// A rectangle outside the lattice, or with all rows of a torus; a configuration that does not fit or is
+    /// not allowed.
     pub fn redraw(&self, rectangle: Rectangle, x: &mut [u8], streams: &Streams) -> Result<Redrawn> {
         let (inner, redrawn) = self.propose(rectangle, x, streams)?;
         for (j, a) in inner {

@@ -1,6 +1,7 @@
 //! Wolff's cluster algorithm for ferromagnets without field (Phys. Rev. Lett. 62, 361).
 //!
-//! From a site chosen uniformly the cluster grows over bonds between equal spins, each with probability `1 − e^{−2βJ}`, and is flipped.
+//! From a site chosen uniformly the cluster grows over bonds between equal spins, each with probability
+//! `1 − e^{−2βJ}`, and is flipped.
 
 use rand::{Rng, RngExt};
 
@@ -12,13 +13,14 @@ use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport};
 use crate::model::Target;
 use crate::rng::{Stream, Streams};
 
-/// Wolff clusters of an [`Ising`] model with `βJ ≥ 0` on every bond and no field: a [`Move`] (whose target must be that model), a
-/// [`Dynamics`] and a driver on packed [`Spins`] without allocation.
+/// Wolff clusters of an [`Ising`] model with `βJ ≥ 0` on every bond and no field: a [`Move`] (whose target
+/// must be that model), a [`Dynamics`] and a driver on packed [`Spins`] without allocation.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Wolff {
     lattice: Square,
     bonds: Bonds,
-    /// Padded positions of the four neighbours by padded position; `None` where they are one step away (open lattices).
+    /// Padded positions of the four neighbours by padded position; `None` where they are one step away (open
+    /// lattices).
     neighbours: Option<Vec<[u32; 4]>>,
     clusters: usize,
 }

@@ -1,11 +1,13 @@
 //! Checkerboard sweeps over spins in words, 64 sites at a time (multi-spin coding).
 //!
-//! Where all bonds have the same strength `K = β|J|` and there is no field, the flip probability of a site depends on one small number,
-//! `h = satisfied − violated bonds`. The sites of one colour fill the bits of words, row after row: site `(r, c)` is bit `r·half + ⌊c/2⌋` of
-//! its colour, and its neighbours have the other colour at the same place, one place beside (left for even `c`, right for odd), and `half`
-//! places before and after. A carry-save adder counts the satisfied bonds of 64 sites at once; a random number `u` is compared with the
-//! threshold of each site bit by bit, the most significant first, until every site has decided: about `log₂ 64 + 2` random words for
-//! 64 sites, and exact to 2⁻⁶⁴ (Jacobs, Rebbi, J. Comput. Phys. 41, 203, 1981, for the coding).
+//! Where all bonds have the same strength `K = β|J|` and there is no field, the flip probability of a site
+//! depends on one small number, `h = satisfied − violated bonds`. The sites of one colour fill the bits of
+//! words, row after row: site `(r, c)` is bit `r·half + ⌊c/2⌋` of its colour, and its neighbours have the
+//! other colour at the same place, one place beside (left for even `c`, right for odd), and `half` places
+//! before and after. A carry-save adder counts the satisfied bonds of 64 sites at once; a random number `u`
+//! is compared with the threshold of each site bit by bit, the most significant first, until every site has
+//! decided: about `log₂ 64 + 2` random words for 64 sites, and exact to 2⁻⁶⁴ (Jacobs, Rebbi, J. Comput. Phys.
+//! 41, 203, 1981, for the coding).
 //!
 //! Cost: some 0.4 ns a site, and as much for packing and unpacking.
 
@@ -64,7 +66,8 @@ struct Shifted<'a> {
 }
 
 impl<'a> Shifted<'a> {
-    /// The bits `distance` places after those of word `w`, for each `w` up to `count`; the string has `margin` words in front.
+    /// The bits `distance` places after those of word `w`, for each `w` up to `count`; the string has
+    /// `margin` words in front.
     fn new(string: &'a [u64], margin: usize, count: usize, distance: isize) -> Self {
         let first = margin.wrapping_add_signed(distance.div_euclid(BITS as isize));
         Shifted { words: &string[first..=first + count], bits: distance.rem_euclid(BITS as isize) as u32 }

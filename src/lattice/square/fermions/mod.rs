@@ -4,26 +4,30 @@
 //! Z = 2^L ⟨+| H_M V_{M−1} … V_1 H_1 |+⟩,   H = ∏_c exp(K Z_c Z_{c+1}),   V = ∏_c (e^K + e^{−K} X_c),
 //! ```
 //!
-//! row after row of an open lattice or cylinder with any couplings `K = βJ`. With Majorana operators `X_c = i a_c b_c` and
-//! `Z_c Z_{c+1} = i b_c a_{c+1}` (Jordan and Wigner) each factor is Gaussian, `|+⟩` is too, and all stay real: the state is known from the
-//! orthogonal matrix `B_{kl} = ⟨i a_k b_l⟩`, at first the identity. A gate `e^{κG}`, `G = i a_p b_q`, multiplies the squared norm by
-//! `n = cosh 2κ + sinh 2κ B_pq` and changes `B` by rank one,
+//! row after row of an open lattice or cylinder with any couplings `K = βJ`. With Majorana operators
+//! `X_c = i a_c b_c` and `Z_c Z_{c+1} = i b_c a_{c+1}` (Jordan and Wigner) each factor is Gaussian, `|+⟩` is
+//! too, and all stay real: the state is known from the orthogonal matrix `B_{kl} = ⟨i a_k b_l⟩`, at first the
+//! identity. A gate `e^{κG}`, `G = i a_p b_q`, multiplies the squared norm by `n = cosh 2κ + sinh 2κ B_pq`
+//! and changes `B` by rank one,
 //!
 //! ```text
-//! B_kl → B_kl − (sinh 2κ/n) B_kq B_pl,    B_pl → B_pl/n,    B_kq → B_kq/n,    B_pq → (sinh 2κ + cosh 2κ B_pq)/n    (k ≠ p, l ≠ q).
+//! B_kl → B_kl − (sinh 2κ/n) B_kq B_pl,    B_pl → B_pl/n,    B_kq → B_kq/n,
+//! B_pq → (sinh 2κ + cosh 2κ B_pq)/n    (k ≠ p, l ≠ q).
 //! ```
 //!
-//! The overlap with `⟨+|` is a product of projectors `(1 + X_c)/2`. On a cylinder the parity `∏X_c = 1` of `|+⟩` turns the closing bond into
-//! `i a_0 b_{L−1}`. `Z` is the square root of the accumulated norm. All factors are written with `e^{−2|K|}`, so that neither strong nor
-//! vanishing bonds are special. Derivatives in `β` are carried along as power series, not as differences.
+//! The overlap with `⟨+|` is a product of projectors `(1 + X_c)/2`. On a cylinder the parity `∏X_c = 1` of
+//! `|+⟩` turns the closing bond into `i a_0 b_{L−1}`. `Z` is the square root of the accumulated norm. All
+//! factors are written with `e^{−2|K|}`, so that neither strong nor vanishing bonds are special. Derivatives
+//! in `β` are carried along as power series, not as differences.
 //!
-//! After each row one Newton–Schulz step `B + ½B(1 − BᵗB)` removes the rounding that would take `B` off the orthogonal matrices. What cannot be
-//! removed is cancellation in frustrated bonds, where `n ≈ e^{−2|κ|}` is a difference of numbers of size `e^{2|κ|}`: relative rounding up to
-//! `10⁻¹⁶ e^{4|κ|}` a gate. A state that has visibly left the orthogonal matrices is an error, not a result.
+//! After each row one Newton–Schulz step `B + ½B(1 − BᵗB)` removes the rounding that would take `B` off the
+//! orthogonal matrices. What cannot be removed is cancellation in frustrated bonds, where `n ≈ e^{−2|κ|}` is
+//! a difference of numbers of size `e^{2|κ|}`: relative rounding up to `10⁻¹⁶ e^{4|κ|}` a gate. A state that
+//! has visibly left the orthogonal matrices is an error, not a result.
 //!
-//! Reference: Schultz, Mattis, Lieb, Rev. Mod. Phys. 36, 856 (1964); Bravyi, Quantum Inf. Comput. 5, 216 (2005) for the covariance.
-//! Cost: `2 rows cols³` multiply-adds for log Z (an open lattice is turned so that `cols ≤ rows`), six times that with both
-//! derivatives; 0.1 and 0.4 s at 128 × 128.
+//! Reference: Schultz, Mattis, Lieb, Rev. Mod. Phys. 36, 856 (1964); Bravyi, Quantum Inf. Comput. 5, 216
+//! (2005) for the covariance. Cost: `2 rows cols³` multiply-adds for log Z (an open lattice is turned so that
+//! `cols ≤ rows`), six times that with both derivatives; 0.1 and 0.4 s at 128 × 128.
 
 mod taylor;
 
@@ -38,8 +42,8 @@ use crate::lattice::square::strip::{Moments, Strip};
 use crate::linalg::matmul_into;
 use taylor::Taylor;
 
-/// Largest entry of `1 − BᵗB` after a row, before it is corrected: well-conditioned models stay below 1e-10, and an entry of this size
-/// could have changed log Z by as much.
+/// Largest entry of `1 − BᵗB` after a row, before it is corrected: well-conditioned models stay below 1e-10,
+/// and an entry of this size could have changed log Z by as much.
 const ORTHOGONALITY: f64 = 1e-6;
 
 /// Specific heat per site below which it is compared, and largest relative difference.
@@ -60,12 +64,13 @@ pub struct FreeFermions {
 /// Exact `log Z` in nats of an Ising model without field on an open lattice or cylinder, any couplings. Cost:
 /// `2 rows cols³` multiply-adds, `cols ≤ rows` if open; a tenth of a second at 128 × 128.
 ///
-/// Rounding: some 1e-15 relative for ferromagnets and for `β|J| ≲ 1`; frustrated bonds of strength `β|J|` lose up to `4β|J|/ln 10`
-/// of sixteen digits.
+/// Rounding: some 1e-15 relative for ferromagnets and for `β|J| ≲ 1`; frustrated bonds of strength `β|J|`
+/// lose up to `4β|J|/ln 10` of sixteen digits.
 ///
 /// # Errors
-/// [`Error::Entry`] naming the first site with a field; [`Error::Parameter`] for a torus; [`Error::NoConvergence`] where couplings are so
-/// strong and frustrated that double precision does not hold the state.
+/// [`Error::Entry`] naming the first site with a field; [`Error::Parameter`] for a torus;
+/// [`Error::NoConvergence`] where couplings are so strong and frustrated that double precision does not hold
+/// the state.
 ///
 /// # Examples
 /// ```
@@ -82,11 +87,12 @@ pub fn free_fermion_log_z(ising: &Ising) -> Result<f64> {
 }
 
 impl FreeFermions {
-    /// Log Z with its first two derivatives in `β`: six times the multiply-adds of [`free_fermion_log_z`]. Rounding of the energy is that of log Z,
-    /// relative; of the specific heat some ten times more.
+    /// Log Z with its first two derivatives in `β`: six times the multiply-adds of [`free_fermion_log_z`].
+    /// Rounding of the energy is that of log Z, relative; of the specific heat some ten times more.
     ///
-    /// A specific heat that rounding may have reached (small ones at low temperature, where terms of order one cancel) is summed again over positive
-    /// terms on strips of up to eleven spins; on wider lattices it is compared with that of the lattice turned by half a circle, at twice the cost.
+    /// A specific heat that rounding may have reached (small ones at low temperature, where terms of order
+    /// one cancel) is summed again over positive terms on strips of up to eleven spins; on wider lattices it
+    /// is compared with that of the lattice turned by half a circle, at twice the cost.
     ///
     /// # Errors
     /// As [`free_fermion_log_z`]; [`Error::NoConvergence`] where the two differ by more than 1e-6, relative.
@@ -216,7 +222,8 @@ fn evolve<const N: usize>(ising: &Ising) -> Result<(Taylor<N>, f64)> {
     Ok((state.log_norm2[0].scale(0.5), state.defect))
 }
 
-/// A real fermionic Gaussian state: `B_{kl} = ⟨i a_k b_l⟩` as a series, and the logarithm of the squared norm.
+/// A real fermionic Gaussian state: `B_{kl} = ⟨i a_k b_l⟩` as a series, and the logarithm of the squared
+/// norm.
 struct State<const N: usize> {
     arch: Arch,
     n: usize,
@@ -320,7 +327,8 @@ impl<const N: usize> State<N> {
         self.apply(p, q, &gate, k.scale(2.0), norm)
     }
 
-    /// Applies `e^K + e^{−K} X_c`, `X_c = i a_c b_c`; its expectation value is never negative, since all amplitudes are positive.
+    /// Applies `e^K + e^{−K} X_c`, `X_c = i a_c b_c`; its expectation value is never negative, since all
+    /// amplitudes are positive.
     fn pass(&mut self, c: usize, k: Taylor<N>) -> Result<()> {
         let (k, sign) = split(k);
         let one = Taylor::constant(1.0);

@@ -1,18 +1,22 @@
-//! The snake MPS: `P_χ(x) = ψ_χ(x)²`, `ψ_χ` the truncated matrix product of `ψ = √π` along a snake (arXiv 2407.11133).
+//! The snake MPS: `P_χ(x) = ψ_χ(x)²`, `ψ_χ` the truncated matrix product of `ψ = √π` along a snake (arXiv
+//! 2407.11133).
 //!
-//! Let `|r_τ⟩` be the normalised state of the sites ahead at fixed frontier `τ` (see [`Square::snake`]); for different `τ` they are
-//! orthogonal. So, with the sites behind in an orthonormal basis `α`, the state at a cut is a matrix with one column for each `τ`,
+//! Let `|r_τ⟩` be the normalised state of the sites ahead at fixed frontier `τ` (see [`Square::snake`]); for
+//! different `τ` they are orthogonal. So, with the sites behind in an orthonormal basis `α`, the state at a
+//! cut is a matrix with one column for each `τ`,
 //!
 //! ```text
 //! ψ = Σ_{α,τ} B[α,τ] |α⟩ |r_τ⟩,     B_0[τ] = √(D_0(τ)/Z),
 //! C[(α,x),τ'] = B[α,(x,rest)] √(w(x,τ') D_{k+1}(τ')/D_k(x,rest)),
 //! ```
 //!
-//! and the SVD `C = U S Vᵗ` cut to χ values is one step of the successive SVD truncation of the exact state in canonical form, the
-//! tensor of the site being `U` and the next `B` being `S Vᵗ`. No matrix is larger than `dχ × d^L`, `L` the length of a line (the
-//! circumference). Discarded weights add up: `‖ψ − ψ_χ‖² = Σ_k w_k` before `ψ_χ` is normalised.
+//! and the SVD `C = U S Vᵗ` cut to χ values is one step of the successive SVD truncation of the exact state
+//! in canonical form, the tensor of the site being `U` and the next `B` being `S Vᵗ`. No matrix is larger
+//! than `dχ × d^L`, `L` the length of a line (the circumference). Discarded weights add up:
+//! `‖ψ − ψ_χ‖² = Σ_k w_k` before `ψ_χ` is normalised.
 //!
-//! Cost: `O(N d² χ² d^L)` by QR of `Cᵗ` and an SVD of its triangular factor, memory `O((dχ + rows) d^L + N d χ²)`.
+//! Cost: `O(N d² χ² d^L)` by QR of `Cᵗ` and an SVD of its triangular factor, memory
+//! `O((dχ + rows) d^L + N d χ²)`.
 
 mod transfer;
 
@@ -34,9 +38,11 @@ const FRONTIER_LIMIT: usize = 1 << 12;
 /// Most numbers of a table: 1 GiB.
 const TABLE_LIMIT: usize = 1 << 27;
 
-/// A Born matrix-product law for a model on a cylinder or an open lattice, its sites in the order of the lattice.
+/// A Born matrix-product law for a model on a cylinder or an open lattice, its sites in the order of the
+/// lattice.
 ///
-/// As a proposal for the model it approximates: [`Disconnected`](crate::mcmc::Disconnected), [`Connected`](crate::mcmc::Connected).
+/// As a proposal for the model it approximates: [`Disconnected`](crate::mcmc::Disconnected),
+/// [`Connected`](crate::mcmc::Connected).
 ///
 /// ```
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
@@ -63,9 +69,10 @@ impl SnakeMps {
     /// The law of an Ising model or of any pair weights, with bonds up to `chi`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for `chi = 0` or a torus; [`Error::TooLarge`] for more than 2¹² states of a line (circumference 12 with
-    /// two states, or the shorter side of an open lattice) or tables beyond 1 GiB; [`Error::ZeroWeight`] where no configuration is
-    /// allowed; [`Error::NotFinite`] for weights whose logarithms overflow; [`Error::NoConvergence`] of an SVD.
+    /// [`Error::Parameter`] for `chi = 0` or a torus; [`Error::TooLarge`] for more than 2¹² states of a line
+    /// (circumference 12 with two states, or the shorter side of an open lattice) or tables beyond 1 GiB;
+    /// [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NotFinite`] for weights whose
+    /// logarithms overflow; [`Error::NoConvergence`] of an SVD.
     pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
         let model: &PairModel = &*model.tables()?;
         if chi == 0 {
@@ -116,7 +123,8 @@ impl SnakeMps {
         self.log_z
     }
 
-    /// Total discarded weight `‖√π − ψ_χ‖²` before normalisation: one minus the squared overlap of `√π` with the law's amplitude.
+    /// Total discarded weight `‖√π − ψ_χ‖²` before normalisation: one minus the squared overlap of `√π` with
+    /// the law's amplitude.
     pub fn discarded_weight(&self) -> f64 {
         self.discarded.iter().sum()
     }
@@ -200,11 +208,14 @@ impl Sweep {
     }
 }
 
-/// The `chi` first left singular vectors, fewer where the rank is less, and the fraction of the squared norm that is left out.
+/// The `chi` first left singular vectors, fewer where the rank is less, and the fraction of the squared norm
+/// that is left out.
 fn split(c: &Array2<f64>, chi: usize) -> Result<(Array2<f64>, f64)> {
-    // A wide matrix has the left singular vectors and the singular values of the triangular factor of its transpose.
+    // A wide matrix has the left singular vectors and the singular values of the triangular factor of its
+    // transpose.
     let parts = if c.ncols() > c.nrows() { svd(qr(c.t())?.1.t())? } else { svd(c.view())? };
-    // The entries of `C` are off by some 10⁻¹⁶ of their size: what is below a few of that is noise, a squared weight of 3·10⁻³⁰.
+    // The entries of `C` are off by some 10⁻¹⁶ of their size: what is below a few of that is noise, a squared
+    // weight of 3·10⁻³⁰.
     let noise = 8.0 * f64::EPSILON * parts.s[0];
     let rank = parts.s.iter().take_while(|s| **s > noise).count().clamp(1, chi);
     let weight = |s: ArrayView1<'_, f64>| s.iter().map(|s| s * s).sum::<f64>();

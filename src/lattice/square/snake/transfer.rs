@@ -1,9 +1,10 @@
 //! The snake through the lattice and the exact transfer along it.
 //!
-//! Before step `k` of the snake the sites ahead are seen from behind only through the *frontier*: of each position of a line the next
-//! site that the snake has not visited, in the line at hand or in the one after. A step exchanges one site `x` of the frontier for its
-//! neighbour `y` in the next line. With `τ = (x, rest)`, `τ' = (y, rest)` and `D_k(τ)` the sum of the weights of all sites ahead at
-//! fixed `τ`, bonds among them included,
+//! Before step `k` of the snake the sites ahead are seen from behind only through the *frontier*: of each
+//! position of a line the next site that the snake has not visited, in the line at hand or in the one after.
+//! A step exchanges one site `x` of the frontier for its neighbour `y` in the next line. With
+//! `τ = (x, rest)`, `τ' = (y, rest)` and `D_k(τ)` the sum of the weights of all sites ahead at fixed `τ`,
+//! bonds among them included,
 //!
 //! ```text
 //! D_k(x, rest) = Σ_y w(x, τ') D_{k+1}(τ'),       w(x, τ') = v(x) ∏_{bonds of x to τ'} W,     Σ_τ D_0(τ) = Z.
@@ -18,8 +19,8 @@ use crate::log_space::log_sum_exp;
 impl Square {
     /// The sites along a snake, entry `k` the site at step `k`: line after line, every other one backwards.
     ///
-    /// The lines are the rings of a cylinder (its rows, the columns of texts whose cylinder stands upright), the rows of a torus, and
-    /// the shorter direction of an open lattice.
+    /// The lines are the rings of a cylinder (its rows, the columns of texts whose cylinder stands upright),
+    /// the rows of a torus, and the shorter direction of an open lattice.
     ///
     /// ```
     /// use tensorjump::lattice::{Geometry, Square};
@@ -75,7 +76,8 @@ pub(super) struct Step {
     log_weights: Array2<f64>,
 }
 
-/// A bond of the site at hand to the frontier: its table, entry `[x][b]`, and where in the index of `τ'` the state `b` stands.
+/// A bond of the site at hand to the frontier: its table, entry `[x][b]`, and where in the index of `τ'` the
+/// state `b` stands.
 struct Tie {
     table: Vec<Vec<f64>>,
     stride: usize,
@@ -93,7 +95,8 @@ impl<'a> Transfer<'a> {
     pub(super) fn frontier(&self, k: usize) -> Vec<usize> {
         let lattice = self.model.lattice();
         let mut dims = vec![1; self.width];
-        // The frontier is the next `width` sites of the snake at most, one at each position: take the nearest line.
+        // The frontier is the next `width` sites of the snake at most, one at each position: take the nearest
+        // line.
         let end = (k / self.width + 2) * self.width;
         for &site in self.order[k.min(self.order.len())..end.min(self.order.len())].iter().rev() {
             dims[lattice.snake_place(site).1] = self.model_dims()[site];
@@ -169,8 +172,9 @@ impl Step {
         now
     }
 
-    /// `√(w D_{k+1} / D_k)`, shape `(d_x, frontier states after the step)`: the state of the sites ahead at fixed `(x, rest)` over
-    /// those at fixed `τ'`, both normalised. Squares sum to one over `y`, or to zero where nothing is allowed.
+    /// `√(w D_{k+1} / D_k)`, shape `(d_x, frontier states after the step)`: the state of the sites ahead at
+    /// fixed `(x, rest)` over those at fixed `τ'`, both normalised. Squares sum to one over `y`, or to zero
+    /// where nothing is allowed.
     pub(super) fn amplitudes(&self, next: &[f64]) -> Array2<f64> {
         let mut amplitudes = Array2::zeros(self.log_weights.dim());
         self.each(next, |state, first, logs| {

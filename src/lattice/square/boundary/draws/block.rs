@@ -12,7 +12,8 @@ use super::vectors::{LANES, NONE, Word};
 use crate::model::Configs;
 use crate::rng::Streams;
 
-/// Groups of lanes worked through together, row after row, so that the tensors of a row are read once for all of them.
+/// Groups of lanes worked through together, row after row, so that the tensors of a row are read once for all
+/// of them.
 const GROUPS: usize = 4;
 
 /// A lattice packed for the lanes.

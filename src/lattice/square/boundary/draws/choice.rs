@@ -1,8 +1,9 @@
 //! Random numbers and choices in lanes.
 //!
-//! A conditional law is rounded to multiples of 2⁻³²: every symbol but the likeliest has the integer threshold
-//! `t = max(⌊2³² p⌋, FLOOR)` if it is allowed, zero else, and the likeliest has the rest. The draw compares 32 random bits with the thresholds,
-//! and the score multiplies the same integers, so that `q` is normalised exactly.
+//! A conditional law is rounded to multiples of 2⁻³²: every symbol but the likeliest has the integer
+//! threshold `t = max(⌊2³² p⌋, FLOOR)` if it is allowed, zero else, and the likeliest has the rest. The draw
+//! compares 32 random bits with the thresholds, and the score multiplies the same integers, so that `q` is
+//! normalised exactly.
 
 use pulp::Simd;
 
@@ -129,7 +130,8 @@ pub(crate) struct Walkers {
 }
 
 impl Walkers {
-    /// Draws (or scores `chosen`) one of two states that are both allowed, with weights `n[0]`, `n[1]` of any sign.
+    /// Draws (or scores `chosen`) one of two states that are both allowed, with weights `n[0]`, `n[1]` of any
+    /// sign.
     #[inline(always)]
     pub(crate) fn either<S: Simd>(&mut self, simd: S, n: [&Lane; 2], given: bool, chosen: &mut Word) {
         let bits = if given { NONE } else { self.rng.next(simd) };
@@ -165,8 +167,8 @@ impl Walkers {
         self.product.multiply(&product);
     }
 
-    /// Draws (or scores `chosen`) one of the first `states` states with weights `n(s, lane)`, of those with `allowed(s, lane)`; where
-    /// none is, any of them with equal probability.
+    /// Draws (or scores `chosen`) one of the first `states` states with weights `n(s, lane)`, of those with
+    /// `allowed(s, lane)`; where none is, any of them with equal probability.
     #[inline(always)]
     pub(crate) fn one_of<S: Simd>(
         &mut self,

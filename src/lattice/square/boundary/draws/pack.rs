@@ -11,8 +11,8 @@ pub(crate) const T: usize = 4;
 /// A square block of a site matrix, `tile[left][right]`.
 pub(crate) type Tile = [[f32; T]; T];
 
-/// Least ratio of an allowed weight to the largest of its table: below, the floor of the conditionals decides anyway, and the single
-/// precision of products of such weights would end.
+/// Least ratio of an allowed weight to the largest of its table: below, the floor of the conditionals decides
+/// anyway, and the single precision of products of such weights would end.
 const LEAST: f64 = 1e-15;
 
 /// Natural logarithm of the range that vectors may run through between two rescalings.
@@ -33,14 +33,16 @@ pub(crate) struct PackedRow {
 pub(crate) struct PackedSite {
     /// Number of states of this site.
     pub states: usize,
-    /// Tiles of the site matrices below: `tiles[(s · left + i) · right + j]`; of state 1 only, where there is parity.
+    /// Tiles of the site matrices below: `tiles[(s · left + i) · right + j]`; of state 1 only, where there is
+    /// parity.
     pub tiles: Vec<Tile>,
     /// Tiles along the left and the right bond.
     pub left: usize,
     pub right: usize,
     /// Number of even indices of the left bond (all, without parity).
     pub left_even: usize,
-    /// Site weight times the bond to the row above, `[state above · d + s]`; in the first row the state above is 0.
+    /// Site weight times the bond to the row above, `[state above · d + s]`; in the first row the state above
+    /// is 0.
     pub above: Vec<f32>,
     /// Bond to the left, `[state before · d + s]`; ones where there is none.
     pub before: Vec<f32>,
@@ -85,7 +87,8 @@ impl PackedRow {
     }
 }
 
-/// A table of weights scaled to largest entry one, padded to `d` rows and columns with zeros; and the logarithm of its range.
+/// A table of weights scaled to largest entry one, padded to `d` rows and columns with zeros; and the
+/// logarithm of its range.
 fn table(t: &Array2<f64>, d: usize) -> (Vec<f32>, f64) {
     let max = t.iter().copied().fold(0.0, f64::max).max(f64::MIN_POSITIVE);
     let mut least: f64 = 1.0;

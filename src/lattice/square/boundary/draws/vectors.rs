@@ -1,7 +1,7 @@
 //! Arithmetic on lanes: loops over the SIMD vectors of 32 numbers.
 //!
-//! Written with `pulp` operations throughout: left to itself the compiler interchanges loops over lanes with those around them, into
-//! gathers and scatters (measured: 2.5 times the time of a pass).
+//! Written with `pulp` operations throughout: left to itself the compiler interchanges loops over lanes with
+//! those around them, into gathers and scatters (measured: 2.5 times the time of a pass).
 
 use pulp::Simd;
 
@@ -99,8 +99,9 @@ pub(crate) fn negative<S: Simd>(simd: S, a: &Lane) -> Lane {
     scaled(simd, -1.0, a)
 }
 
-/// Multiplies each lane by the power of two that brings its largest number between one and two; the numbers are the first `len` of
-/// each of `parts` parts that start `stride` apart. Adds the exponents taken out to `exponents`, plus 127 for each call.
+/// Multiplies each lane by the power of two that brings its largest number between one and two; the numbers
+/// are the first `len` of each of `parts` parts that start `stride` apart. Adds the exponents taken out to
+/// `exponents`, plus 127 for each call.
 #[inline(always)]
 pub(crate) fn rescale<S: Simd>(
     simd: S,
