@@ -85,6 +85,16 @@ def head_of(head):
     return head
 
 
+def without_generics(text):
+    """What follows the `<…>` at the start of a text, if there is one."""
+    text, depth = text.replace("->", "").lstrip(), 0
+    for i, c in enumerate(text):
+        depth += (c == "<") - (c == ">")
+        if depth == 0:
+            return text[i + 1:] if text.startswith("<") else text
+    return text
+
+
 def fields(body):
     """What is separated by commas at the top level."""
     depth, part, parts = 0, "", []
@@ -126,7 +136,7 @@ class Module:
             if use := USE.match(head):
                 self.uses += uses(use[1])
             elif impl := re.match(r"impl\b(.*)", head, re.S):
-                generic = re.sub(r"^\s*<(?:[^<>]|<[^<>]*>)*>", "", impl[1])
+                generic = without_generics(impl[1])
                 if not re.search(r"\bfor\b(?! *<)", generic.split(" where ")[0]):
                     owner = re.match(r"\s*(?:\w+::)*(\w+)", generic)[1]
                     heads = [head_of(inner) or "" for inner, _ in blocks(body)]
@@ -190,7 +200,9 @@ def listing():
         if kind is None:
             # Re-exported once more.
             for path, alias in home.uses:
-                if alias == name and (found := resolve(names, home, path)) and found[1]:
+                found = resolve(names, home, path)
+                # A crate that is re-exported resolves to itself.
+                if alias == name and found and found[1] and found != (home.path, name):
                     return tell(where, names[found[0]], found[1], seen)
                 if alias == name:
                     lines.add(f"{'::'.join(where)}: use of {'::'.join(path)}")
