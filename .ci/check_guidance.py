@@ -1,4 +1,4 @@
-"""Reads the JSON of the example guidance on stdin: exact conditioning has no violation."""
+"""Reads the JSON of the study guidance on stdin: exact conditioning has no violation."""
 
 import json
 import sys

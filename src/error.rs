@@ -167,7 +167,9 @@ pub enum Error {
         /// The value.
         value: f64,
     },
-    /// A matrix decomposition did not converge.
+    /// A matrix decomposition, or a contraction compared with itself, did not converge. Of a boundary law:
+    /// try a larger χ, or [`BoundaryMps::proposal`](crate::lattice::square::BoundaryMps::proposal) for moves
+    /// with an acceptance test.
     #[error("{what} did not converge")]
     NoConvergence {
         /// Which decomposition.

@@ -12,6 +12,7 @@
 //! | `kind` | `tensorjump born law`, `tensorjump positive law`, `tensorjump mps` or `tensorjump mpo` |
 //! | `version` | `1` |
 //! | `tensor sites` | number of sites `N`, in decimal |
+//! | `sites of the law` | of a Born law: its first sites, the others being summed over; else all |
 //! | `log scale` | logarithm of a common factor in nats, in decimal; 0 where it is missing |
 //!
 //! | arrays | shape |

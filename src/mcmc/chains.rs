@@ -43,7 +43,7 @@ pub struct Chains {
 struct Packed(Vec<PackedState>);
 
 /// A state of some dynamics.
-pub(super) type PackedState = Option<Box<dyn Any + Send + Sync>>;
+pub(super) type PackedState = Option<(&'static str, Box<dyn Any + Send + Sync>)>;
 
 impl Clone for Packed {
     fn clone(&self) -> Self {

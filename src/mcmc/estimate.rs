@@ -161,6 +161,9 @@ pub fn bridge(draws: ArrayView1<'_, f64>, chains: ArrayView1<'_, f64>) -> Result
     }
     while high - low > 1e-7 {
         let middle = 0.5 * (low + high);
+        if middle <= low || middle >= high {
+            break; // nothing lies between, as where log Z is beyond 1e9
+        }
         if excess(middle) > 0.0 { low = middle } else { high = middle }
     }
     Ok(0.5 * (low + high))

@@ -8,6 +8,8 @@
 
 use std::sync::Arc;
 
+use std::any::type_name;
+
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
 
@@ -29,7 +31,7 @@ use crate::rng::{Stream, Streams};
 /// use rand::RngExt;
 /// use tensorjump::mcmc::{Chains, Dynamics, EachChain, RunOptions, run};
 /// use tensorjump::model::PositiveMps;
-/// use tensorjump::{Result, Stream};
+/// use tensorjump::{Configs, Result, Stream};
 ///
 /// /// Glauber dynamics of independent spins, up with probability 0.8, on the bits of a word.
 /// struct Spins;
@@ -137,14 +139,16 @@ impl<D: Dynamics> Move for EachChain<D> {
 impl<D: Dynamics> EachChain<D> {
     /// One update of one chain; what is packed stands for `old` before and for `new` after, or is dropped.
     fn one(&self, old: &[u8], new: &mut [u8], packed: &mut PackedState, stream: &mut Stream) -> Result<(usize, usize)> {
-        let kept = packed.take().and_then(|state| state.downcast::<D::State>().ok());
+        // States of one type may mean different things to different dynamics.
+        let own = type_name::<D>();
+        let kept = packed.take().filter(|kept| kept.0 == own).and_then(|kept| kept.1.downcast::<D::State>().ok());
         let mut state = match kept.filter(|state| self.0.fits(state)) {
             Some(state) => state,
             None => Box::new(self.0.enter(old)?),
         };
         let counts = self.0.step(&mut state, stream)?;
         self.0.leave(&state, new)?;
-        *packed = Some(state);
+        *packed = Some((own, state));
         Ok(counts)
     }
 }

@@ -111,6 +111,10 @@ pub fn tune_connected<O: Observables>(
                 let seconds = (clock() - start) / (options.updates * chains.len()) as f64;
                 let mut jump = Array1::<f64>::zeros(before.ncols());
                 let mut last = before;
+                if found.series.dim().2 != last.ncols() {
+                    let (expected, got) = (vec![chains.len(), last.ncols()], vec![chains.len(), found.series.dim().2]);
+                    return Err(Error::Shape { field: "observables", expected, got });
+                }
                 for values in found.series.outer_iter() {
                     jump += &(&values - &last).mapv(|v| v * v).sum_axis(Axis(0));
                     pool.add(values);

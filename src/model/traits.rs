@@ -218,7 +218,15 @@ impl<M: Model> DrawAhead<M> {
             return Err(Error::SiteCount { expected: sites, got: x.len() });
         }
         if self.next == self.batch.x.nrows() {
-            self.batch = self.model.draw(self.ahead, &self.streams.rows_from(self.made))?;
+            let batch = self.model.draw(self.ahead, &self.streams.rows_from(self.made))?;
+            if batch.x.dim() != (self.ahead, sites) {
+                let (expected, got) = (vec![self.ahead, sites], batch.x.shape().to_vec());
+                return Err(Error::Shape { field: "draws", expected, got });
+            }
+            if batch.log_prob.len() != self.ahead {
+                return Err(Error::SampleCount { expected: self.ahead, got: batch.log_prob.len() });
+            }
+            self.batch = batch;
             self.made += self.ahead;
             self.next = 0;
         }

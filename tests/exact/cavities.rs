@@ -86,7 +86,7 @@ fn table(rng: &mut Stream) -> (Vec<usize>, Vec<f64>) {
     }
 }
 
-const CASES: usize = 400;
+const CASES: usize = 1000;
 
 #[test]
 fn cavities_of_tables_and_matrix_products() {

@@ -111,14 +111,14 @@ impl Default for BornOptions {
 
 /// Learns a Born law `P = ψ²/Z` from samples by maximum likelihood.
 ///
-/// `progress` is told after each round. The model of the best round is returned, whichever round was the
+/// The model of the best round is returned, whichever round was the
 /// last. A sweep costs `(4k + 4) N n χ²` multiply-adds for `n` samples and `k` [`SweepStep::iterations`], and
 /// `2N` SVDs of `dχ × dχ`.
 ///
 /// # Errors
 /// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states; [`Error::File`] and
 /// [`Error::Format`] of the checkpoint. Numbers that break down on the way are no error but
-/// [`Stop::Failed`](super::Stop::Failed).
+/// [`Stop::Failed`](super::fit::Stop::Failed).
 ///
 /// # Examples
 /// ```

@@ -32,7 +32,8 @@ pub struct Checkpoint {
     /// The file. If it exists, the run continues where it stands, bit for bit; data, method and seed must be
     /// those of its run.
     pub path: PathBuf,
-    /// Rounds from one writing to the next; the last round is always written.
+    /// Rounds from one writing to the next; the last round is always written, but for one that
+    /// failed ([`Stop::Failed`]).
     pub every: usize,
 }
 

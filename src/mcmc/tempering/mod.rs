@@ -215,7 +215,8 @@ impl<T: Target, M: Move> Tempering<T, M> {
             self.exchange(replicas, pair, &streams.domain("exchange").step(pair as u64))?;
         }
         replicas.updates += 1;
-        Ok(())
+        // Starts may hide what is not proportional (all spins down): look again, ever more seldom.
+        if replicas.updates.is_power_of_two() { self.check_proportional(replicas) } else { Ok(()) }
     }
 
     /// Exchanges between the levels `pair` and `pair + 1` of every copy.
@@ -248,8 +249,13 @@ impl<T: Target, M: Move> Tempering<T, M> {
 
     /// Checks what [`Tempering::proportional`] said.
     fn checked(&self, replicas: Replicas) -> Result<Replicas> {
+        self.check_proportional(&replicas)?;
+        Ok(replicas)
+    }
+
+    fn check_proportional(&self, replicas: &Replicas) -> Result<()> {
         if !self.proportional {
-            return Ok(replicas);
+            return Ok(());
         }
         for k in 1..self.levels.len() {
             let said = self.weights_at(k - 1, k, &replicas.chains[k])?;
@@ -266,7 +272,7 @@ impl<T: Target, M: Move> Tempering<T, M> {
                 ));
             }
         }
-        Ok(replicas)
+        Ok(())
     }
 }
 

@@ -12,6 +12,7 @@ use std::collections::HashMap;
 use rand::{Rng, RngExt};
 
 use super::spins::fast_rng;
+use crate::choose::choose;
 use crate::error::{Error, Result};
 use crate::lattice::square::pair::PairModel;
 use crate::lattice::square::pairwise::Pairwise;
@@ -24,7 +25,7 @@ use crate::rng::{Stream, Streams};
 const SMALLEST: f64 = 1e-250;
 
 /// Heat-bath sweeps over a [`PairModel`], one in each update: a [`Move`] (whose target must be that model), a
-/// [`Dynamics`] and a driver on states. The model may be borrowed or owned, see [`Held`].
+/// [`Dynamics`] and a driver on states. It keeps a copy of the model, which shares its tables.
 ///
 /// Memory: each different table of weights once for either direction.
 #[derive(Debug, Clone, PartialEq)]
@@ -115,7 +116,7 @@ impl SiteHeatBath {
             if sum < SMALLEST {
                 sum = self.weigh(x, j, weights)?;
             }
-            x[j] = choose(weights, rng.random::<f64>() * sum);
+            x[j] = choose(weights, sum, rng.random()) as u8;
         }
         Ok(())
     }
@@ -134,22 +135,6 @@ impl SiteHeatBath {
         weights.iter_mut().for_each(|w| *w = (*w - largest).exp());
         Ok(weights.iter().sum())
     }
-}
-
-/// The state in whose share of the sum `u` falls; the last possible one if rounding leaves a gap. A state of
-/// weight zero has no share.
-fn choose(weights: &[f64], mut u: f64) -> u8 {
-    let mut chosen = 0;
-    for (a, &w) in weights.iter().enumerate() {
-        if w > 0.0 {
-            chosen = a as u8;
-            u -= w;
-            if u < 0.0 {
-                break;
-            }
-        }
-    }
-    chosen
 }
 
 impl Dynamics for SiteHeatBath {

@@ -15,6 +15,7 @@
 use rand::{Rng, RngExt};
 
 use super::spins::{Chance, fast_rng};
+use crate::choose::choose;
 use crate::error::{Error, Result};
 use crate::lattice::square::geometry::{Bond, Square};
 use crate::lattice::square::ising::Ising;
@@ -222,7 +223,7 @@ impl SwendsenWang {
             let root = parent[j] as usize;
             if root == j {
                 clusters += 1;
-                x[j] = choose(&mut sums[j * q..][..q], rng);
+                x[j] = choose_by_log(&mut sums[j * q..][..q], rng);
             } else {
                 x[j] = x[root];
             }
@@ -231,14 +232,15 @@ impl SwendsenWang {
     }
 }
 
-/// Entries that differ by so many units of rounding of the largest are equal: `cos(2π/3)` and `cos(4π/3)` are
-/// not, in doubles.
+/// Entries that differ by so many units of rounding of the spread of the table are equal: `cos(2π/3)` and
+/// `cos(4π/3)` are not, in doubles.
 const ROUNDING: f64 = 8.0 * f64::EPSILON;
 
 /// `log w_= − log w_≠` of a bond of Potts form.
 fn potts_excess(model: &PairModel, bond: Bond) -> Result<f64> {
     let table = model.bond_log_weights(bond);
-    let size = table.iter().filter(|w| w.is_finite()).fold(0.0f64, |m, w| m.max(w.abs()));
+    let finite = || table.iter().copied().filter(|w| w.is_finite());
+    let size = finite().fold(f64::NEG_INFINITY, f64::max) - finite().fold(f64::INFINITY, f64::min);
     let equal = |w: f64, v: f64| w == v || (w - v).abs() <= ROUNDING * size;
     let same = table[[0, 0]];
     let other = if table.nrows() > 1 { table[[0, 1]] } else { same };
@@ -270,18 +272,11 @@ fn unite(parent: &mut [u32], j: usize, k: usize) {
     parent[j.max(k)] = j.min(k) as u32;
 }
 
-/// A state with probability `∝ e^{log[a]}`.
-fn choose(log: &mut [f64], rng: &mut impl Rng) -> u8 {
+/// A state with probability `∝ e^{log[a]}`; the logarithms become weights.
+fn choose_by_log(log: &mut [f64], rng: &mut impl Rng) -> u8 {
     let max = log.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let mut sum = 0.0;
-    for w in log.iter_mut() {
-        sum += (*w - max).exp();
-        *w = sum;
-    }
-    let u = rng.random::<f64>() * sum;
-    // `u < sum` but for rounding, where the last state that has a weight is meant.
-    let a = log.iter().position(|&c| u < c).or_else(|| log.iter().position(|&c| c == sum));
-    a.unwrap_or(0) as u8
+    log.iter_mut().for_each(|w| *w = (*w - max).exp());
+    choose(log, log.iter().sum(), rng.random()) as u8
 }
 
 impl Dynamics for SwendsenWang {

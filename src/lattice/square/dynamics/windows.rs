@@ -32,7 +32,7 @@ use crate::model::{Model, SiteWeights, Target};
 use crate::rng::{Stream, Streams};
 
 /// Windows redrawn by boundary states: a [`Dynamics`] and a [`Move`] whose target must be the model it was
-/// built from, borrowed or owned .
+/// built from, borrowed or owned.
 ///
 /// ```
 /// use tensorjump::Streams;
