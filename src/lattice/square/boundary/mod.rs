@@ -256,8 +256,8 @@ impl BoundaryMps {
         Ok(Law::States(pack(&Weights::new(&model)?, Some(&model), self.chi).map_err(zero)?.0))
     }
 
-    /// The law under weights that all rows share, however many: draws from states cost less than from tables, where states
-    /// are exact.
+    /// The law under weights that all rows share, however many: draws from states cost less than from tables,
+    /// where states are exact.
     fn tilted_once(&self, w: &SiteWeights<'_>) -> Result<Law> {
         let law = self.tilted(&Weights::new(&self.model)?, w, 0)?;
         let Law::Tables(tables) = &law else { return Ok(law) };
