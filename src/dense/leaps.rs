@@ -91,7 +91,7 @@ impl LeapLaw {
 ///
 /// # Examples
 /// ```
-/// # use tensorjump::diffusion::reverse::distances;
+/// # use tensorjump::dense::distances;
 /// let (variation, divergence) = distances(&[0.5, 0.5], &[0.25, 0.75])?;
 /// assert!((variation - 0.25).abs() < 1e-15 && (divergence - 0.5 * (4.0f64 / 3.0).ln()).abs() < 1e-15);
 /// # Ok::<(), tensorjump::Error>(())
@@ -115,8 +115,8 @@ pub fn distances(p: &[f64], q: &[f64]) -> Result<(f64, f64)> {
 ///
 /// # Examples
 /// ```
-/// # use tensorjump::diffusion::{ExactGlauber, TokenNoise, glauber_law};
-/// # use tensorjump::dense::DenseLaw;
+/// # use tensorjump::diffusion::{ExactGlauber, TokenNoise};
+/// # use tensorjump::dense::{DenseLaw, glauber_law};
 /// let law = DenseLaw::new(&[2, 2], &[0.4, 0.1, 0.2, 0.3])?;
 /// let tokens = TokenNoise::uniform(&[2, 2], 3, 0.5)?;
 /// let last = law.noised(&tokens.kernel(tokens.steps())?)?;

@@ -31,7 +31,7 @@ use crate::rng::Streams;
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
 /// use tensorjump::mcmc::{Chains, Connected, InnerDraws, Move};
 /// use tensorjump::noise::{Noise, Rates, Schedule};
-/// use tensorjump::Streams;
+/// use tensorjump::{Model, Streams};
 ///
 /// let ising = Ising::new(Couplings::uniform(Square::new(8, 8, Geometry::Open)?, 1.0)?, 0.44)?;
 /// let model = BoundaryMps::new(&ising, 2)?;

@@ -17,12 +17,12 @@ use crate::rng::{Stream, Streams};
 /// use ndarray::array;
 /// use tensorjump::model::{BornMps, Permuted};
 /// use tensorjump::tn::Mps;
-/// use tensorjump::{SiteWeights, Model};
+/// use tensorjump::Model;
 ///
 /// let factors = [vec![1.0, 0.0], vec![0.6, 0.8], vec![0.0, 1.0]]; // 0, then 0 or 1, then 1
 /// let line = BornMps::new(&Mps::product(&factors)?)?;
 /// let law = Permuted::new(line, vec![2, 0, 1])?;
-/// let log_prob = law.log_prob(array![[1, 1, 0]].view(), &SiteWeights::Uniform)?;
+/// let log_prob = law.log_prob(array![[1, 1, 0]].view())?;
 /// assert!((log_prob[0] - 0.64f64.ln()).abs() < 1e-14);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```

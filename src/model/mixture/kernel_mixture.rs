@@ -52,7 +52,7 @@ impl KernelMixture {
     /// # use tensorjump::{SiteWeights, Model};
     /// let flip = ndarray::array![[0.9, 0.1], [0.1, 0.9]];
     /// let law = KernelMixture::new(ndarray::array![[0, 0], [1, 1]].view(), None, &[flip.clone(), flip])?;
-    /// let log_prob = law.log_prob(ndarray::array![[0, 0]].view(), &SiteWeights::Uniform)?;
+    /// let log_prob = law.log_prob(ndarray::array![[0, 0]].view())?;
     /// assert!((log_prob[0] - (0.5 * 0.81 + 0.5 * 0.01f64).ln()).abs() < 1e-15);
     /// # Ok::<(), tensorjump::Error>(())
     /// ```

@@ -77,13 +77,13 @@ pub struct Draws {
 /// ```
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
 /// use tensorjump::mcmc::{log_importance_weights, weight_summary};
-/// use tensorjump::{Streams, Target};
+/// use tensorjump::{Model, Streams};
 ///
 /// let lattice = Square::new(16, 16, Geometry::Open)?;
 /// let ising = Ising::new(Couplings::uniform(lattice, 1.0)?, 0.4407)?;
 /// let model = BoundaryMps::new(&ising, 8)?;
 /// let draws = model.draw(1000, &Streams::new(1))?;
-/// let log_w = log_importance_weights(&ising, &draws.samples)?;
+/// let log_w = log_importance_weights(&ising, &draws)?;
 /// assert!(weight_summary(log_w.view())?.fraction > 0.999);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
