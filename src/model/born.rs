@@ -19,8 +19,8 @@
 //! sites behind it. In right-canonical form these add up to `ρ_{N+1} = 1`: a draw is over after the sites of
 //! the law, and the conditional of a plain draw is `|v A_j[a]|²/|v|²` as before, at the same cost.
 //!
-//! **Limit.** The canonical form rounds each tensor to 10⁻¹⁶ of its norm. Plain scores of configurations that need
-//! amplitudes below some 10⁻⁸ of others at the same site lose digits, and far below that all of them.
+//! **Limit.** The canonical form rounds each tensor to 10⁻¹⁶ of its norm. Plain scores of configurations that
+//! need amplitudes below some 10⁻⁸ of others at the same site lose digits, and far below that all of them.
 
 use std::sync::Arc;
 
