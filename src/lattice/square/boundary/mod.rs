@@ -256,18 +256,6 @@ impl BoundaryMps {
         Ok(Law::States(pack(&Weights::new(&model)?, Some(&model), self.chi).map_err(zero)?.0))
     }
 
-    /// The law under weights that all rows share, however many: draws from states cost less than from tables,
-    /// where states are exact.
-    fn tilted_once(&self, w: &SiteWeights<'_>) -> Result<Law> {
-        let law = self.tilted(&Weights::new(&self.model)?, w, 0)?;
-        let Law::Tables(tables) = &law else { return Ok(law) };
-        let model = self.model.tilted(|j, a| w.get(0, j, a))?;
-        match BoundaryMps::unchecked(model, self.chi) {
-            Ok(states) if states.evidence()?.is_exact(tables.log_z) => Ok(states.law),
-            _ => Ok(law),
-        }
-    }
-
     /// Draws and scores under `w`: one contraction for all rows, or one for each.
     fn answer(
         &self,
@@ -289,7 +277,7 @@ impl BoundaryMps {
         let drawn = streams.as_ref().map(|streams| (n, streams));
         match w {
             SiteWeights::Uniform => Ok(self.law.reply(drawn, score)),
-            SiteWeights::Shared(_) => Ok(self.tilted_once(w)?.reply(drawn, score)),
+            SiteWeights::Shared(_) => Ok(self.tilted(&Weights::new(&self.model)?, w, 0)?.reply(drawn, score)),
             _ => {
                 let weights = Weights::new(&self.model)?;
                 // Rows side by side with the same weights share a contraction.
