@@ -73,10 +73,10 @@ impl Options {
     pub fn plan(&self, method: Method, system: &System) -> Result<Plan, Failure> {
         let name = method.name();
         let samples = check_samples(self.samples.unwrap_or(if method.is_slow() { SLOW_SAMPLES } else { SAMPLES }))?;
-        if let Some(t) = self.noise_time {
-            if !(t.is_finite() && t > 0.0) {
-                return Err(format!("--noise-time {t}: must be positive and finite").into());
-            }
+        if let Some(t) = self.noise_time
+            && !(t.is_finite() && t > 0.0)
+        {
+            return Err(format!("--noise-time {t}: must be positive and finite").into());
         }
         if let Some(chi) = self.chi {
             options::positive("chi", chi)?;
@@ -159,7 +159,7 @@ impl Options {
         if fits_snake(system) && system.lattice().geometry() != Geometry::Torus {
             return Ok(Some(system.clone()));
         }
-        if self.model.from_file() {
+        if self.model.couplings_from_file() {
             return Ok(None);
         }
         let small = Square::new(SNAKE_CYLINDER, SNAKE_CYLINDER, Geometry::Cylinder)?;

@@ -199,7 +199,7 @@ impl<M: Model> DrawAhead<M> {
             return Err(Error::parameter("draws ahead", ahead, "at least one"));
         }
         let batch = Samples { x: Array2::zeros((0, model.dims().len())), log_prob: Array1::zeros(0) };
-        Ok(DrawAhead { model, streams: streams.clone(), ahead, batch, next: 0, made: 0 })
+        Ok(DrawAhead { model, streams: *streams, ahead, batch, next: 0, made: 0 })
     }
 
     /// The model.

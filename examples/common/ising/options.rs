@@ -109,7 +109,7 @@ impl SystemOptions {
     }
 
     /// Whether the couplings come from a file.
-    pub fn from_file(&self) -> bool {
+    pub fn couplings_from_file(&self) -> bool {
         let c = self.couplings.as_str();
         !(c == "ferro" || c.starts_with("pmj:") || c.starts_with("gauss:"))
     }

@@ -132,7 +132,7 @@ pub struct GlauberMatched {
 /// `options.times` is not used.
 ///
 /// # Errors
-/// As [`super::ratio_matching`].
+/// As [`ratio_matching`](crate::learn::ratio_matching()).
 ///
 /// # Examples
 /// ```

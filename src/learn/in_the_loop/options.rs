@@ -21,8 +21,8 @@ pub struct Stage<'a> {
     /// Rounds after these by steps of all sites ([`super::tangent::born_tangent`]), at half the cost, whose
     /// rates are measured.
     pub polish: usize,
-    /// Rate of the first round, see [`TowardsStep`]; later ones have `rate/(1 + round/slowing)`, which
-    /// averages over the rounds.
+    /// Rate of the first round, see [`TowardsStep`](crate::learn::TowardsStep); later ones have
+    /// `rate/(1 + round/slowing)`, which averages over the rounds.
     pub rate: f64,
     /// The stage ends when acceptance and effective fraction of the draws reach both these numbers.
     pub enough: (f64, f64),
@@ -34,7 +34,7 @@ impl fmt::Debug for Stage<'_> {
     }
 }
 
-/// Options of [`in_the_loop`].
+/// Options of [`in_the_loop`](crate::learn::in_the_loop()).
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoopOptions {
     /// Site of the target at each site of the matrix product (a snake); `None`: their own order.

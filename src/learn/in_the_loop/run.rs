@@ -52,8 +52,9 @@ pub struct Learned {
 
 /// Learns a Born law towards the last of the targets, from their log-weights alone.
 ///
-/// Chains start at [`Target::initial`] of the first stage, where the local move must mix within the warm-up:
-/// a high temperature, or a narrow law. `progress` is told after each round and may end the loop.
+/// Chains start at [`initial`](crate::Target::initial) of the first stage, where the local move must mix
+/// within the warm-up: a high temperature, or a narrow law. `progress` is told after each round and may end
+/// the loop.
 ///
 /// # Errors
 /// No stages, stages on different lattices, options out of range; a target without allowed configuration;
