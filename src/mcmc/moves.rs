@@ -4,8 +4,7 @@
 //! decision has a stream of its own (domain `"accept"`), apart from the streams of the proposal (domain
 //! `"proposal"`).
 
-use std::ops::AddAssign;
-use std::sync::Arc;
+use std::ops::{AddAssign, Deref};
 
 use ndarray::Array1;
 use rand::RngExt;
@@ -78,19 +77,8 @@ pub trait Move: Send + Sync {
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport>;
 }
 
-impl<M: Move + ?Sized> Move for &M {
-    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        (**self).update(chains, target, streams)
-    }
-}
-
-impl<M: Move + ?Sized> Move for Box<M> {
-    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        (**self).update(chains, target, streams)
-    }
-}
-
-impl<M: Move + ?Sized> Move for Arc<M> {
+/// Whatever points at a move is that move: `&M`, `Box<M>`, `Arc<M>`.
+impl<P: Deref<Target: Move> + Send + Sync> Move for P {
     fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
         (**self).update(chains, target, streams)
     }

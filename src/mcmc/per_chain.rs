@@ -6,9 +6,8 @@
 //! between updates, so a run packs each chain once: the updates after that write the configuration for the
 //! log-weight and the observables, and parallel tempering exchanges states without packing anew.
 
-use std::sync::Arc;
-
 use std::any::type_name;
+use std::ops::Deref;
 
 use ndarray::{Array2, Axis};
 use rayon::prelude::*;
@@ -204,62 +203,23 @@ pub(crate) fn leave_bytes(state: &[u8], x: &mut [u8]) -> Result<()> {
     Ok(())
 }
 
-impl<D: Dynamics + ?Sized> Dynamics for &D {
-    type State = D::State;
+/// Whatever points at a dynamics is that dynamics: `&D`, `Box<D>`, `Arc<D>`.
+impl<P: Deref<Target: Dynamics> + Send + Sync> Dynamics for P {
+    type State = <P::Target as Dynamics>::State;
 
-    fn enter(&self, x: &[u8]) -> Result<D::State> {
+    fn enter(&self, x: &[u8]) -> Result<Self::State> {
         (**self).enter(x)
     }
 
-    fn step(&self, state: &mut D::State, stream: &mut Stream) -> Result<(usize, usize)> {
+    fn step(&self, state: &mut Self::State, stream: &mut Stream) -> Result<(usize, usize)> {
         (**self).step(state, stream)
     }
 
-    fn leave(&self, state: &D::State, x: &mut [u8]) -> Result<()> {
+    fn leave(&self, state: &Self::State, x: &mut [u8]) -> Result<()> {
         (**self).leave(state, x)
     }
 
-    fn fits(&self, state: &D::State) -> bool {
-        (**self).fits(state)
-    }
-}
-
-impl<D: Dynamics + ?Sized> Dynamics for Box<D> {
-    type State = D::State;
-
-    fn enter(&self, x: &[u8]) -> Result<D::State> {
-        (**self).enter(x)
-    }
-
-    fn step(&self, state: &mut D::State, stream: &mut Stream) -> Result<(usize, usize)> {
-        (**self).step(state, stream)
-    }
-
-    fn leave(&self, state: &D::State, x: &mut [u8]) -> Result<()> {
-        (**self).leave(state, x)
-    }
-
-    fn fits(&self, state: &D::State) -> bool {
-        (**self).fits(state)
-    }
-}
-
-impl<D: Dynamics + ?Sized> Dynamics for Arc<D> {
-    type State = D::State;
-
-    fn enter(&self, x: &[u8]) -> Result<D::State> {
-        (**self).enter(x)
-    }
-
-    fn step(&self, state: &mut D::State, stream: &mut Stream) -> Result<(usize, usize)> {
-        (**self).step(state, stream)
-    }
-
-    fn leave(&self, state: &D::State, x: &mut [u8]) -> Result<()> {
-        (**self).leave(state, x)
-    }
-
-    fn fits(&self, state: &D::State) -> bool {
+    fn fits(&self, state: &Self::State) -> bool {
         (**self).fits(state)
     }
 }
