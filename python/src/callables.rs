@@ -1,0 +1,36 @@
+//! Python callables as targets, observables and denoisers: arrays in, arrays out.
+//!
+//! A callable gets a copy that it may keep. What it raises comes out of the library call as itself.
+
+use ndarray::{Array1, Array2, Array3};
+use numpy::ToPyArray;
+use pyo3::prelude::*;
+use tensorjump::{Configs, Result};
+
+use crate::arrays::Reals;
+use crate::errors::{misshapen, through};
+
+/// `f(x)`, shape `(samples,)`.
+pub fn numbers(what: &'static str, f: &Py<PyAny>, x: Configs<'_>) -> Result<Array1<f64>> {
+    Python::attach(|py| {
+        let values = f.bind(py).call1((x.to_pyarray(py),))?.extract::<Reals>()?.one(what)?;
+        if values.len() == x.nrows() { Ok(values) } else { Err(misshapen(what, &format!("({},)", x.nrows()), &[values.len()])) }
+    })
+    .map_err(|e| through(what, e))
+}
+
+/// `f(x)`, shape `(samples,)` or `(samples, observables)`.
+pub fn columns(what: &'static str, f: &Py<PyAny>, x: Configs<'_>) -> Result<Array2<f64>> {
+    Python::attach(|py| {
+        let values = f.bind(py).call1((x.to_pyarray(py),))?.extract::<Reals>()?;
+        let one = values.0.ndim() == 1;
+        if one { Ok(values.one(what)?.insert_axis(ndarray::Axis(1))) } else { values.two(what) }
+    })
+    .map_err(|e| through(what, e))
+}
+
+/// `f(t, y)`, shape `(samples, sites, states)`.
+pub fn site_tables(what: &'static str, f: &Py<PyAny>, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+    Python::attach(|py| f.bind(py).call1((t, y.to_pyarray(py)))?.extract::<Reals>()?.three(what))
+        .map_err(|e| through(what, e))
+}

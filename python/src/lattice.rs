@@ -1,0 +1,666 @@
+//! Two-dimensional lattices and the Fredkin chain.
+
+use std::sync::Arc;
+
+use ndarray::{Array2, Array3};
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3};
+use pyo3::prelude::*;
+use pyo3::types::PyTuple;
+use tensorjump::lattice::square::{ContractOptions, FreeFermions, contract};
+use tensorjump::lattice::{Couplings, Fredkin, FredkinModel, Geometry, Ising, PairModel, SnakeMps, Square};
+use tensorjump::{ExactModel, Model, Target, lattice::square::BoundaryMps};
+
+use crate::arrays::{Batch, Reals, free, table, vector};
+use crate::errors::{misshapen, raise, refuse};
+use crate::models::PyBornMps;
+use crate::target::{PyModel, PyTarget, exact, plain};
+
+const OPEN: &str = "open, cylinder or torus";
+
+pub fn square(rows: usize, cols: usize, geometry: &str) -> PyResult<Square> {
+    let geometry = match geometry {
+        "open" => Geometry::Open,
+        "cylinder" => Geometry::Cylinder,
+        "torus" => Geometry::Torus,
+        other => return Err(refuse("geometry", other, OPEN)),
+    };
+    Square::new(rows, cols, geometry).map_err(raise)
+}
+
+pub fn geometry(lattice: Square) -> &'static str {
+    match lattice.geometry() {
+        Geometry::Cylinder => "cylinder",
+        Geometry::Torus => "torus",
+        _ => "open",
+    }
+}
+
+fn lattice_text(l: Square) -> String {
+    format!("{}x{} {}", l.rows(), l.cols(), geometry(l))
+}
+
+/// Values of the horizontal or vertical bonds as a table of rows.
+fn bonds_table(values: &[f64], per_row: usize) -> Array2<f64> {
+    let rows = values.len().checked_div(per_row).unwrap_or(0);
+    Array2::from_shape_vec((rows, per_row), values.to_vec()).unwrap_or_default()
+}
+
+fn couplings(py: Python<'_>, lattice: Square, value: Option<Bound<'_, PyAny>>, seed: u64) -> PyResult<Couplings> {
+    let Some(value) = value else { return Couplings::uniform(lattice, 1.0).map_err(raise) };
+    if let Ok(kind) = value.extract::<String>() {
+        return match kind.as_str() {
+            "pm" => Ok(Couplings::plus_minus(lattice, seed)),
+            "gauss" => Ok(Couplings::gaussian(lattice, seed)),
+            other => Err(refuse("couplings", other, "a number, \"pm\", \"gauss\" or a pair of arrays")),
+        };
+    }
+    if let Ok((h, v)) = value.extract::<(Reals, Reals)>() {
+        let tables = [
+            ("horizontal", h, [lattice.rows(), lattice.horizontal_cols()]),
+            ("vertical", v, [lattice.vertical_rows(), lattice.cols()]),
+        ];
+        let mut flat = tables.into_iter().map(|(name, values, shape)| {
+            if values.0.shape() != shape && !(values.0.is_empty() && shape.contains(&0)) {
+                return Err(misshapen(name, &format!("{shape:?}"), values.0.shape()));
+            }
+            Ok(values.0.into_iter().collect::<Vec<f64>>())
+        });
+        let (Some(h), Some(v)) = (flat.next(), flat.next()) else { unreachable!("two tables") };
+        let _ = py;
+        return Couplings::new(lattice, h?, v?, vec![0.0; lattice.sites()]).map_err(raise);
+    }
+    Couplings::uniform(lattice, value.extract()?).map_err(raise)
+}
+
+/// The Ising model on a square lattice: weights `exp(beta (sum J s s' + sum h s))`, `s = 2x - 1`.
+///
+/// Parameters
+/// ----------
+/// rows, cols : int
+///     Site (r, c) is number `r * cols + c`.
+/// beta : float
+///     Inverse temperature; negative ones are allowed.
+/// couplings : float, "pm", "gauss" or (horizontal, vertical), optional
+///     One number for all bonds (1 if not given); random signs or normal numbers drawn from `seed`; or arrays: bond
+///     (r, c) of `horizontal` joins (r, c) and (r, c + 1), of `vertical` (r, c) and (r + 1, c), wrapping bonds last.
+/// geometry : "open", "cylinder" or "torus"
+///     Cylinders wrap the columns.
+/// field : float or array (rows, cols), optional
+/// seed : int
+///     Of random couplings.
+#[pyclass(name = "Ising", extends = PyTarget, frozen, module = "tensorjump")]
+pub struct PyIsing(pub Arc<Ising>);
+
+#[pymethods]
+impl PyIsing {
+    #[new]
+    #[pyo3(signature = (rows, cols, beta, *, couplings = None, geometry = "open", field = None, seed = 0))]
+    #[allow(clippy::too_many_arguments)]
+    fn new(
+        py: Python<'_>,
+        rows: usize,
+        cols: usize,
+        beta: f64,
+        couplings: Option<Bound<'_, PyAny>>,
+        geometry: &str,
+        field: Option<Reals>,
+        seed: u64,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let lattice = square(rows, cols, geometry)?;
+        let mut bonds = self::couplings(py, lattice, couplings, seed)?;
+        if let Some(Reals(h)) = field {
+            let field = match h.ndim() {
+                0 => vec![h.first().copied().unwrap_or_default(); lattice.sites()],
+                _ if h.shape() == [rows, cols] || h.shape() == [rows * cols] => h.into_iter().collect(),
+                _ => return Err(misshapen("field", &format!("(), ({rows}, {cols})"), h.shape())),
+            };
+            bonds = bonds.with_field(field).map_err(raise)?;
+        }
+        let ising = Arc::new(Ising::new(bonds, beta).map_err(raise)?);
+        Ok(PyClassInitializer::from(PyTarget { law: ising.clone() }).add_subclass(PyIsing(ising)))
+    }
+
+    /// Number of rows.
+    #[getter]
+    fn rows(&self) -> usize {
+        self.0.lattice().rows()
+    }
+
+    /// Number of columns.
+    #[getter]
+    fn cols(&self) -> usize {
+        self.0.lattice().cols()
+    }
+
+    /// "open", "cylinder" or "torus".
+    #[getter]
+    fn geometry(&self) -> &'static str {
+        geometry(self.0.lattice())
+    }
+
+    /// Inverse temperature.
+    #[getter]
+    fn beta(&self) -> f64 {
+        self.0.beta()
+    }
+
+    /// Couplings as (horizontal, vertical), each an array of rows.
+    #[getter]
+    #[allow(clippy::type_complexity)]
+    fn couplings<'py>(&self, py: Python<'py>) -> (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>) {
+        let (c, l) = (self.0.couplings(), self.0.lattice());
+        let h = bonds_table(c.horizontal(), l.horizontal_cols());
+        (table(py, h), table(py, bonds_table(c.vertical(), l.cols())))
+    }
+
+    /// Fields, shape (rows, cols).
+    #[getter]
+    fn field<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<f64>> {
+        table(py, bonds_table(self.0.couplings().field(), self.0.lattice().cols()))
+    }
+
+    /// `-sum J s s'` of each row of `x`, shape (samples,), without the field.
+    fn energy<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let x = x.view();
+        Ok(vector(py, free(py, || self.0.energy(x))?))
+    }
+
+    /// `-sum h s` of each row of `x`, shape (samples,).
+    fn field_energy<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let x = x.view();
+        Ok(vector(py, free(py, || self.0.field_energy(x))?))
+    }
+
+    /// Mean spin of each row of `x`, shape (samples,).
+    fn magnetisation<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let x = x.view();
+        Ok(vector(py, free(py, || self.0.magnetisation(x))?))
+    }
+
+    /// `log Z` in nats by contraction until the bond dimension no longer matters, see `contract`.
+    #[pyo3(signature = (*, tolerance = 1e-6))]
+    fn log_z(&self, py: Python<'_>, tolerance: f64) -> PyResult<f64> {
+        let options = ContractOptions { tolerance, ..ContractOptions::default() };
+        Ok(free(py, || contract(&*self.0, &options))?.log_z)
+    }
+
+    /// Exact log Z, energy and specific heat a site without field, by free fermions (Onsager–Kaufman for any
+    /// couplings): a dict. Open lattices and cylinders.
+    fn free_fermions(&self, py: Python<'_>) -> PyResult<std::collections::HashMap<&'static str, f64>> {
+        let exact = free(py, || FreeFermions::new(&self.0))?;
+        let named = [("log_z", exact.log_z), ("energy_per_site", exact.energy_per_site)];
+        Ok(named.into_iter().chain([("specific_heat", exact.specific_heat)]).collect())
+    }
+
+    /// The same law as tables of log-weights.
+    fn pair_model(&self, py: Python<'_>) -> PyResult<Py<PyPairModel>> {
+        Py::new(py, PyPairModel::wrap(self.0.pair_model().map_err(raise)?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Ising({}, beta={})", lattice_text(self.0.lattice()), self.0.beta())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, me) = (slf.py(), slf.get());
+        let args = (me.rows(), me.cols(), me.beta(), me.couplings(py), me.geometry(), me.field(py));
+        Ok((py.import("tensorjump._pickle")?.getattr("ising")?, args.into_pyobject(py)?))
+    }
+}
+
+/// A model of pairs on a square lattice: any number of states, tables of log-weights on sites and bonds.
+///
+/// Parameters
+/// ----------
+/// rows, cols : int
+/// sites : array (states,), or list of one for each site
+///     Log-weights of states, in nats; `-inf` forbids.
+/// horizontal, vertical : array (states, states), or list of one for each bond
+///     Log-weights of pairs: left or upper state first. Bonds in order of rows, wrapping bonds last in their row.
+/// geometry : "open", "cylinder" or "torus"
+#[pyclass(name = "PairModel", extends = PyTarget, frozen, module = "tensorjump")]
+pub struct PyPairModel(pub Arc<PairModel>);
+
+impl PyPairModel {
+    fn wrap(model: PairModel) -> PyClassInitializer<Self> {
+        let model = Arc::new(model);
+        PyClassInitializer::from(PyTarget { law: model.clone() }).add_subclass(PyPairModel(model))
+    }
+
+    fn made(py: Python<'_>, model: tensorjump::Result<PairModel>) -> PyResult<Py<Self>> {
+        Py::new(py, Self::wrap(model.map_err(raise)?))
+    }
+}
+
+/// One table for all of `n` bonds, or one for each.
+fn bond_tables(field: &'static str, given: Bound<'_, PyAny>, n: usize) -> PyResult<Vec<Array2<f64>>> {
+    match given.extract::<Reals>() {
+        Ok(one) if one.0.ndim() == 2 => Ok(vec![one.two(field)?; n]),
+        _ => given.extract::<Vec<Reals>>()?.into_iter().map(|t| t.two(field)).collect(),
+    }
+}
+
+#[pymethods]
+impl PyPairModel {
+    #[new]
+    #[pyo3(signature = (rows, cols, sites, horizontal, vertical, *, geometry = "open"))]
+    fn new(
+        rows: usize,
+        cols: usize,
+        sites: Bound<'_, PyAny>,
+        horizontal: Bound<'_, PyAny>,
+        vertical: Bound<'_, PyAny>,
+        geometry: &str,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let lattice = square(rows, cols, geometry)?;
+        let sites = match sites.extract::<Vec<f64>>() {
+            Ok(one) => vec![one; lattice.sites()],
+            Err(_) => sites.extract::<Vec<Vec<f64>>>()?,
+        };
+        let horizontal = bond_tables("horizontal", horizontal, lattice.horizontal_bonds())?;
+        let vertical = bond_tables("vertical", vertical, lattice.vertical_bonds())?;
+        Ok(Self::wrap(PairModel::new(lattice, sites, horizontal, vertical).map_err(raise)?))
+    }
+
+    /// The Potts model: a bond of equal states weighs `exp(beta J)`.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, q, beta, *, couplings = None, geometry = "open", seed = 0))]
+    #[allow(clippy::too_many_arguments)]
+    fn potts(
+        py: Python<'_>,
+        rows: usize,
+        cols: usize,
+        q: usize,
+        beta: f64,
+        couplings: Option<Bound<'_, PyAny>>,
+        geometry: &str,
+        seed: u64,
+    ) -> PyResult<Py<Self>> {
+        let couplings = self::couplings(py, square(rows, cols, geometry)?, couplings, seed)?;
+        Self::made(py, PairModel::potts(&couplings, q, beta))
+    }
+
+    /// The clock model: a bond weighs `exp(beta J cos(2 pi (a - b) / q))`.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, q, beta, *, couplings = None, geometry = "open", seed = 0))]
+    #[allow(clippy::too_many_arguments)]
+    fn clock(
+        py: Python<'_>,
+        rows: usize,
+        cols: usize,
+        q: usize,
+        beta: f64,
+        couplings: Option<Bound<'_, PyAny>>,
+        geometry: &str,
+        seed: u64,
+    ) -> PyResult<Py<Self>> {
+        let couplings = self::couplings(py, square(rows, cols, geometry)?, couplings, seed)?;
+        Self::made(py, PairModel::clock(&couplings, q, beta))
+    }
+
+    /// Hard squares: no two neighbours occupied, each occupied site weighs `fugacity`.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, fugacity, *, geometry = "open"))]
+    fn hard_squares(py: Python<'_>, rows: usize, cols: usize, fugacity: f64, geometry: &str) -> PyResult<Py<Self>> {
+        Self::made(py, PairModel::hard_squares(square(rows, cols, geometry)?, fugacity))
+    }
+
+    /// Proper colourings with q colours, uniformly.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, q, *, geometry = "open"))]
+    fn colourings(py: Python<'_>, rows: usize, cols: usize, q: usize, geometry: &str) -> PyResult<Py<Self>> {
+        Self::made(py, PairModel::colourings(square(rows, cols, geometry)?, q))
+    }
+
+    /// `log Z` in nats by contraction until the bond dimension no longer matters, see `contract`.
+    #[pyo3(signature = (*, tolerance = 1e-6))]
+    fn log_z(&self, py: Python<'_>, tolerance: f64) -> PyResult<f64> {
+        let options = ContractOptions { tolerance, ..ContractOptions::default() };
+        Ok(free(py, || contract(&*self.0, &options))?.log_z)
+    }
+
+    /// Number of rows.
+    #[getter]
+    fn rows(&self) -> usize {
+        self.0.lattice().rows()
+    }
+
+    /// Number of columns.
+    #[getter]
+    fn cols(&self) -> usize {
+        self.0.lattice().cols()
+    }
+
+    /// "open", "cylinder" or "torus".
+    #[getter]
+    fn geometry(&self) -> &'static str {
+        geometry(self.0.lattice())
+    }
+
+    fn __repr__(&self) -> String {
+        let states = self.0.dims().iter().max().unwrap_or(&0);
+        format!("PairModel({}, up to {states} states)", lattice_text(self.0.lattice()))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        use tensorjump::lattice::square::Bond;
+        let (py, model) = (slf.py(), &slf.get().0);
+        let lattice = model.lattice();
+        let sites: Vec<_> = (0..lattice.sites()).map(|j| model.site_log_weights(j).to_vec()).collect();
+        let bond = |b| model.bond_log_weights(b).clone().into_pyarray(py);
+        let horizontal: Vec<_> = (0..lattice.horizontal_bonds()).map(|i| bond(Bond::Horizontal(i))).collect();
+        let vertical: Vec<_> = (0..lattice.vertical_bonds()).map(|i| bond(Bond::Vertical(i))).collect();
+        let args = (lattice.rows(), lattice.cols(), sites, horizontal, vertical, geometry(lattice));
+        Ok((py.import("tensorjump._pickle")?.getattr("pair_model")?, args.into_pyobject(py)?))
+    }
+}
+
+/// An Ising or pair model of Python.
+pub enum Pair {
+    Ising(Arc<Ising>),
+    Tables(Arc<PairModel>),
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Pair {
+    type Error = PyErr;
+
+    fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        if let Ok(ising) = ob.cast::<PyIsing>() {
+            return Ok(Pair::Ising(ising.get().0.clone()));
+        }
+        match ob.cast::<PyPairModel>() {
+            Ok(model) => Ok(Pair::Tables(model.get().0.clone())),
+            Err(_) => Err(pyo3::exceptions::PyTypeError::new_err(format!(
+                "expected a tensorjump.Ising or PairModel, got {}",
+                ob.get_type().name()?
+            ))),
+        }
+    }
+}
+
+/// Calls `$f` with the interaction behind a [`Pair`].
+#[macro_export]
+macro_rules! with_pair {
+    ($pair:expr, $model:ident => $body:expr) => {
+        match $pair {
+            $crate::lattice::Pair::Ising($model) => $body,
+            $crate::lattice::Pair::Tables($model) => $body,
+        }
+    };
+}
+
+/// `log Z` of a lattice by contraction with growing bond dimension: a dict of `log_z`, `chi`, `change`, `spread`,
+/// `converged`, `discarded_weight`.
+///
+/// Raises
+/// ------
+/// ConvergenceError
+///     Where double precision does not hold the weights.
+#[pyfunction(name = "contract")]
+#[pyo3(signature = (model, *, tolerance = 1e-6, chi = 8, chi_max = 256))]
+pub fn py_contract<'py>(
+    py: Python<'py>,
+    model: Pair,
+    tolerance: f64,
+    chi: usize,
+    chi_max: usize,
+) -> PyResult<Bound<'py, pyo3::types::PyDict>> {
+    let options = ContractOptions { tolerance, chi, chi_max };
+    let found = with_pair!(&model, m => free(py, || contract(&**m, &options)))?;
+    let out = pyo3::types::PyDict::new(py);
+    out.set_item("log_z", found.log_z)?;
+    out.set_item("chi", found.chi)?;
+    out.set_item("change", found.change)?;
+    out.set_item("spread", found.spread)?;
+    out.set_item("converged", found.converged)?;
+    out.set_item("discarded_weight", found.discarded_weight)?;
+    Ok(out)
+}
+
+/// Independent draws of a lattice, row by row against boundary states of bond dimension `chi`.
+///
+/// Draws carry the log-probability under which they were drawn, so that weights and acceptance tests are exact at
+/// any `chi`; `log_z_gap` and `tensorjump.Importance` tell how close the law is. Open lattices and cylinders.
+///
+/// Raises
+/// ------
+/// ConvergenceError
+///     If the law is not the lattice's within what single precision holds: take a larger `chi`, or
+///     `BoundaryMps.proposal` for moves with an acceptance test.
+#[pyclass(name = "BoundaryMps", extends = PyModel, frozen, module = "tensorjump")]
+pub struct PyBoundaryMps {
+    model: Arc<BoundaryMps>,
+    checked: bool,
+}
+
+impl PyBoundaryMps {
+    fn wrap(model: BoundaryMps, checked: bool) -> PyClassInitializer<Self> {
+        let model = Arc::new(model);
+        let law: Arc<dyn Model> = model.clone();
+        plain(law).add_subclass(PyBoundaryMps { model, checked })
+    }
+}
+
+#[pymethods]
+impl PyBoundaryMps {
+    #[new]
+    #[pyo3(signature = (model, *, chi = 8))]
+    fn new(py: Python<'_>, model: Pair, chi: usize) -> PyResult<PyClassInitializer<Self>> {
+        Ok(Self::wrap(with_pair!(&model, m => free(py, || BoundaryMps::new(&**m, chi)))?, true))
+    }
+
+    /// A law that is not compared with the lattice's: for moves with an acceptance test.
+    #[staticmethod]
+    #[pyo3(signature = (model, *, chi = 8))]
+    fn proposal(py: Python<'_>, model: Pair, chi: usize) -> PyResult<Py<Self>> {
+        let made = with_pair!(&model, m => free(py, || BoundaryMps::proposal(&**m, chi)))?;
+        Py::new(py, Self::wrap(made, false))
+    }
+
+    /// `log Z` of the lattice as these boundary states give it, in nats.
+    #[getter]
+    fn log_z(&self) -> f64 {
+        self.model.log_z()
+    }
+
+    /// Difference between `log Z` by contraction and by the states that draws use, in nats.
+    #[getter]
+    fn log_z_gap(&self) -> f64 {
+        self.model.log_z_gap()
+    }
+
+    /// Bond dimension of the boundary states.
+    #[getter]
+    fn chi(&self) -> usize {
+        self.model.chi()
+    }
+
+    /// Sum of the relative squared weights dropped by truncation.
+    #[getter]
+    fn discarded_weight(&self) -> f64 {
+        self.model.discarded_weight()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("BoundaryMps({}, chi={})", lattice_text(self.model.model().lattice()), self.model.chi())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, me) = (slf.py(), slf.get());
+        let model = Py::new(py, PyPairModel::wrap(me.model.model().clone()))?;
+        let args = (model, me.model.chi(), me.checked);
+        Ok((py.import("tensorjump._pickle")?.getattr("boundary")?, args.into_pyobject(py)?))
+    }
+}
+
+/// A lattice of few columns as one matrix-product amplitude along a snake of sites: an exact law where nothing is
+/// truncated (`chi >= 2**cols`). Open lattices and cylinders.
+#[pyclass(name = "SnakeMps", extends = PyModel, frozen, module = "tensorjump")]
+pub struct PySnakeMps(Arc<SnakeMps>);
+
+#[pymethods]
+impl PySnakeMps {
+    #[new]
+    #[pyo3(signature = (model, *, chi = 64))]
+    fn new(py: Python<'_>, model: Pair, chi: usize) -> PyResult<PyClassInitializer<Self>> {
+        let snake = Arc::new(with_pair!(&model, m => free(py, || SnakeMps::new(&**m, chi)))?);
+        let law: Arc<dyn ExactModel> = snake.clone();
+        Ok(exact(law).add_subclass(PySnakeMps(snake)))
+    }
+
+    /// `log Z` in nats.
+    #[getter]
+    fn log_z(&self) -> f64 {
+        self.0.log_z()
+    }
+
+    /// Limit of the bond dimension.
+    #[getter]
+    fn chi(&self) -> usize {
+        self.0.chi()
+    }
+
+    /// Sum of the relative squared weights dropped by truncation; zero for an exact law.
+    #[getter]
+    fn discarded_weight(&self) -> f64 {
+        self.0.discarded_weight()
+    }
+
+    /// The law along the snake: site k of it is site `order[k]` of the lattice.
+    fn born(&self, py: Python<'_>) -> PyResult<Py<PyBornMps>> {
+        Py::new(py, PyBornMps::wrap(self.0.born().clone()))
+    }
+
+    /// Sites of the lattice along the snake.
+    #[getter]
+    fn order(&self) -> Vec<usize> {
+        self.0.order().to_vec()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("SnakeMps({}, chi={})", lattice_text(self.0.lattice()), self.0.chi())
+    }
+}
+
+/// The stochastic Fredkin chain: Dyck paths of `sites` steps, weight `(c / (1 - c)) ** (-area ...)` in equilibrium.
+///
+/// Parameters
+/// ----------
+/// sites : int
+///     Even.
+/// c : float
+///     Bias, 0 < c < 1; one half is unbiased. Up steps are state 1.
+#[pyclass(name = "Fredkin", extends = PyTarget, frozen, module = "tensorjump")]
+pub struct PyFredkin(pub Arc<Fredkin>);
+
+#[pymethods]
+impl PyFredkin {
+    #[new]
+    #[pyo3(signature = (sites, *, c = 0.5))]
+    fn new(sites: usize, c: f64) -> PyResult<PyClassInitializer<Self>> {
+        let chain = Arc::new(Fredkin::new(sites, c).map_err(raise)?);
+        Ok(PyClassInitializer::from(PyTarget { law: chain.clone() }).add_subclass(PyFredkin(chain)))
+    }
+
+    /// Bias.
+    #[getter]
+    fn c(&self) -> f64 {
+        self.0.c()
+    }
+
+    /// Area under each path, shape (samples,).
+    fn area<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let x = x.view();
+        Ok(vector(py, free(py, || self.0.area(x))?))
+    }
+
+    /// Heights of each path, shape (samples, sites + 1).
+    fn heights<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
+        let x = x.view();
+        Ok(table(py, free(py, || self.0.heights(x))?))
+    }
+
+    /// Exact moments in equilibrium: a dict of `log_z`, `area_mean`, `area_var`, `entropy` and `height_profile`.
+    fn equilibrium<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyDict>> {
+        let exact = free(py, || self.0.equilibrium())?;
+        let out = pyo3::types::PyDict::new(py);
+        out.set_item("log_z", exact.log_z())?;
+        out.set_item("area_mean", exact.area_mean())?;
+        out.set_item("area_var", exact.area_var())?;
+        out.set_item("entropy", exact.entropy())?;
+        out.set_item("height_profile", vector(py, exact.height_profile()))?;
+        Ok(out)
+    }
+
+    /// Exact mean area.
+    #[getter]
+    fn area_mean(&self, py: Python<'_>) -> PyResult<f64> {
+        Ok(free(py, || self.0.equilibrium())?.area_mean())
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Fredkin({} sites, c={})", self.0.sites(), self.0.c())
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (usize, f64))> {
+        let chain = &slf.get().0;
+        Ok((slf.py().import("tensorjump._pickle")?.getattr("fredkin")?, (chain.sites(), chain.c())))
+    }
+}
+
+/// The equilibrium law of a Fredkin chain: exact, or truncated to the `chi` likeliest heights at each bond.
+#[pyclass(name = "FredkinModel", extends = PyModel, frozen, module = "tensorjump")]
+pub struct PyFredkinModel {
+    model: Arc<FredkinModel>,
+    chi: Option<usize>,
+}
+
+#[pymethods]
+impl PyFredkinModel {
+    #[new]
+    #[pyo3(signature = (chain, *, chi = None))]
+    fn new(py: Python<'_>, chain: PyRef<'_, PyFredkin>, chi: Option<usize>) -> PyResult<PyClassInitializer<Self>> {
+        let chain = &chain.0;
+        let made = free(py, || match chi {
+            None => FredkinModel::new(chain),
+            Some(chi) => FredkinModel::truncated(chain, chi),
+        })?;
+        let model = Arc::new(made);
+        let law: Arc<dyn ExactModel> = model.clone();
+        Ok(exact(law).add_subclass(PyFredkinModel { model, chi }))
+    }
+
+    /// `log Z` in nats.
+    #[getter]
+    fn log_z(&self) -> f64 {
+        self.model.log_z()
+    }
+
+    /// Probability of the paths that truncation leaves out; zero for an exact law.
+    #[getter]
+    fn missing_mass(&self) -> f64 {
+        self.model.missing_mass()
+    }
+
+    fn __repr__(&self) -> String {
+        let chain = self.model.chain();
+        format!("FredkinModel({} sites, c={}, chi={:?})", chain.sites(), chain.c(), self.chi)
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (py, me) = (slf.py(), slf.get());
+        let args = (me.model.chain().sites(), me.model.chain().c(), me.chi);
+        Ok((py.import("tensorjump._pickle")?.getattr("fredkin_model")?, args.into_pyobject(py)?))
+    }
+}
+
+/// Spins -1, +1 of a batch, as an array (samples, rows, cols) for pictures.
+#[pyfunction]
+pub fn spins<'py>(py: Python<'py>, x: Batch<'py>, rows: usize, cols: usize) -> PyResult<Bound<'py, PyArray3<i8>>> {
+    let x = x.view();
+    if x.ncols() != rows * cols {
+        return Err(misshapen("configurations", &format!("(samples, {})", rows * cols), x.shape()));
+    }
+    let at = |(i, r, c): (usize, usize, usize)| 2 * (x[[i, r * cols + c]] as i8) - 1;
+    Ok(Array3::from_shape_fn((x.nrows(), rows, cols), at).into_pyarray(py))
+}

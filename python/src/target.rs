@@ -1,0 +1,357 @@
+//! Laws on a lattice: what can be weighed, what can be drawn.
+
+use std::sync::Arc;
+
+use ndarray::Array1;
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3};
+use pyo3::prelude::*;
+use tensorjump::dense::DenseLaw;
+use tensorjump::diffusion::{Denoise, ExactDiffusion};
+use tensorjump::model::DrawAhead;
+use tensorjump::{Configs, ExactModel, Model, Result, Stream, Target};
+
+use crate::arrays::{Batch, Reals, Rng, Weights, free, in_parts, samples, short, vector};
+use crate::callables::numbers;
+use crate::errors::{misshapen, raise, refuse};
+use crate::noise::PyKernel;
+
+/// A law that can be drawn, with or without exact evidences.
+#[derive(Clone)]
+pub enum Law {
+    Plain(Arc<dyn Model>),
+    Exact(Arc<dyn ExactModel>),
+}
+
+impl Law {
+    pub fn model(&self) -> Arc<dyn Model> {
+        match self {
+            Law::Plain(m) => m.clone(),
+            Law::Exact(m) => m.clone(),
+        }
+    }
+
+    pub fn exact(&self) -> PyResult<Arc<dyn ExactModel>> {
+        match self {
+            Law::Exact(m) => Ok(m.clone()),
+            Law::Plain(_) => Err(refuse("model", "a law without exact evidences", "an exact one: not a boundary state")),
+        }
+    }
+}
+
+/// A target whose log-weight is a Python callable.
+struct CallableTarget {
+    dims: Vec<usize>,
+    log_weight: Py<PyAny>,
+    initial: Option<Array1<u8>>,
+}
+
+impl Target for CallableTarget {
+    fn dims(&self) -> &[usize] {
+        &self.dims
+    }
+
+    fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
+        numbers("log_weight", &self.log_weight, x)
+    }
+
+    fn initial(&self, _: &mut Stream) -> Option<Array1<u8>> {
+        self.initial.clone()
+    }
+}
+
+/// An unnormalised law on a lattice: one of this package, or `Target(dims, log_weight)` of one's own.
+///
+/// Parameters
+/// ----------
+/// dims : sequence of int
+///     Number of states of each site, 1 to 256.
+/// log_weight : callable
+///     `log_weight(x)` for `x` of shape (samples, sites), uint8, returns shape (samples,): the logarithm of the
+///     weight, in nats; `-inf` forbids. It may be called from several threads, one at a time.
+/// initial : sequence of int, optional
+///     An allowed configuration for chains to start at.
+#[pyclass(name = "Target", subclass, frozen, module = "tensorjump")]
+pub struct PyTarget {
+    pub law: Arc<dyn Target>,
+}
+
+#[pymethods]
+impl PyTarget {
+    #[new]
+    #[pyo3(signature = (dims, log_weight, *, initial = None))]
+    fn new(dims: Vec<usize>, log_weight: Py<PyAny>, initial: Option<Batchlike>) -> PyResult<Self> {
+        if let Some(&dim) = dims.iter().find(|d| !(1..=256).contains(*d)) {
+            return Err(refuse("local dimension", dim, "between 1 and 256"));
+        }
+        let initial = initial.map(|x| x.0);
+        if let Some(x) = &initial
+            && x.len() != dims.len()
+        {
+            return Err(misshapen("initial", &format!("({},)", dims.len()), &[x.len()]));
+        }
+        Ok(PyTarget { law: Arc::new(CallableTarget { dims, log_weight, initial }) })
+    }
+
+    /// Number of states of each site.
+    #[getter]
+    fn dims(&self) -> Vec<usize> {
+        self.law.dims().to_vec()
+    }
+
+    /// Number of sites.
+    #[getter]
+    fn sites(&self) -> usize {
+        self.law.dims().len()
+    }
+
+    /// Log-weight of each row of `x`, in nats, shape (samples,).
+    fn log_weight<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let x = x.view();
+        Ok(vector(py, free(py, || self.law.log_weight(x))?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Target({})", short(self.law.dims()))
+    }
+}
+
+/// One configuration, shape `(sites,)`.
+pub struct Batchlike(pub Array1<u8>);
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Batchlike {
+    type Error = PyErr;
+
+    fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        match Batch::or_single(&ob)? {
+            (batch, true) => Ok(Batchlike(batch.view().row(0).to_owned())),
+            (batch, false) => Err(misshapen("configuration", "(sites,)", &[batch.view().nrows(), batch.view().ncols()])),
+        }
+    }
+}
+
+/// A normalised law on a lattice, drawn site by site with its log-probability.
+#[pyclass(name = "Model", extends = PyTarget, subclass, frozen, module = "tensorjump")]
+pub struct PyModel {
+    pub law: Law,
+}
+
+/// The base classes of an exact law.
+pub fn exact(law: Arc<dyn ExactModel>) -> PyClassInitializer<PyModel> {
+    PyClassInitializer::from(PyTarget { law: law.clone() }).add_subclass(PyModel { law: Law::Exact(law) })
+}
+
+/// The base classes of a law without exact evidences.
+pub fn plain(law: Arc<dyn Model>) -> PyClassInitializer<PyModel> {
+    PyClassInitializer::from(PyTarget { law: law.clone() }).add_subclass(PyModel { law: Law::Plain(law) })
+}
+
+#[pymethods]
+impl PyModel {
+    /// Draws `n` configurations independently.
+    ///
+    /// Parameters
+    /// ----------
+    /// n : int
+    ///     Number of draws.
+    /// rng : int, Streams or numpy.random.Generator
+    ///     The randomness. The same seed draws the same, whatever the number of threads.
+    /// weights : array, optional
+    ///     Site weights (sites, states) for all draws, or (n, sites, states): the law is tilted by their product.
+    ///
+    /// Returns
+    /// -------
+    /// Samples
+    ///     Named tuple of `x` (n, sites) uint8 and `log_prob` (n,), in nats.
+    ///
+    /// Raises
+    /// ------
+    /// ZeroEvidenceError
+    ///     If the weights leave no configuration; `row` tells where.
+    #[pyo3(signature = (n, *, rng, weights = None) -> "Samples")]
+    fn sample<'py>(&self, py: Python<'py>, n: usize, rng: Rng, weights: Option<Reals>) -> PyResult<Bound<'py, PyAny>> {
+        let (law, w) = (self.law.model(), Weights::of(weights)?);
+        w.view().check(law.dims(), Some(n)).map_err(raise)?;
+        let draw = |first, rows, streams: &tensorjump::Streams| law.sample(&w.part(first, rows), rows, streams);
+        samples(py, in_parts(py, n, law.dims().len(), &rng.0, draw)?)
+    }
+
+    /// Log-probability of each row of `x`, in nats, shape (samples,); under `weights` that of the tilted law.
+    #[pyo3(signature = (x, *, weights = None))]
+    fn log_prob<'py>(
+        &self,
+        py: Python<'py>,
+        x: Batch<'py>,
+        weights: Option<Reals>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let (law, x, w) = (self.law.model(), x.view(), Weights::of(weights)?);
+        Ok(vector(py, free(py, || law.log_prob_given(x, &w.view()))?))
+    }
+
+    /// An iterator over single draws `(x, log_prob)` that are made `ahead` at a time: for loops with one
+    /// configuration, at the cost of a batched draw.
+    #[pyo3(signature = (*, rng, ahead = 1024))]
+    fn draws(&self, rng: Rng, ahead: usize) -> PyResult<PyDraws> {
+        let draws = DrawAhead::new(self.law.model(), &rng.0, ahead).map_err(raise)?;
+        Ok(PyDraws { draws })
+    }
+
+    /// Draws `x0 ~ P(x0 | x_t = y)` for each row of `y`: undoes the noise of `kernel`, exactly where the law is
+    /// exact.
+    ///
+    /// Returns
+    /// -------
+    /// Samples
+    ///     `x` (samples, sites) and `log_prob` (samples,) of each given its `y`.
+    #[pyo3(signature = (kernel, y, *, rng) -> "Samples")]
+    fn denoise<'py>(
+        &self,
+        py: Python<'py>,
+        kernel: &PyKernel,
+        y: Batch<'py>,
+        rng: Rng,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (law, y, kernel) = (self.law.model(), y.view(), &kernel.0);
+        samples(py, free(py, || law.denoise(kernel, y, &rng.0))?)
+    }
+
+    /// `log P(x0 | x_t = y)` of each pair of rows, in nats, shape (samples,).
+    fn denoise_log_prob<'py>(
+        &self,
+        py: Python<'py>,
+        kernel: &PyKernel,
+        x0: Batch<'py>,
+        y: Batch<'py>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let (law, x, y, kernel) = (self.law.model(), x0.view(), y.view(), &kernel.0);
+        Ok(vector(py, free(py, || law.denoise_log_prob(kernel, x, y))?))
+    }
+
+    /// `log P_t(y)`, the noised law, of each row of `y`, in nats, shape (samples,). Exact laws only.
+    fn noised_log_prob<'py>(
+        &self,
+        py: Python<'py>,
+        kernel: &PyKernel,
+        y: Batch<'py>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let (law, y, kernel) = (self.law.exact()?, y.view(), &kernel.0);
+        Ok(vector(py, free(py, || law.noised_log_prob(kernel, y))?))
+    }
+
+    /// `log E[prod_j w_j(x_j)]` under the law, in nats: shape (1,) for shared weights, else (samples,).
+    fn log_evidence<'py>(&self, py: Python<'py>, weights: Reals) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let (law, w) = (self.law.exact()?, Weights::of(Some(weights))?);
+        Ok(vector(py, free(py, || law.log_evidence(&w.view()))?))
+    }
+
+    /// Leave-one-out laws `P(x_j = a | weights at all sites but j)`, shape (samples or 1, sites, states).
+    fn cavities<'py>(&self, py: Python<'py>, weights: Reals) -> PyResult<Bound<'py, PyArray3<f64>>> {
+        let (law, w) = (self.law.exact()?, Weights::of(Some(weights))?);
+        Ok(free(py, || law.cavities(&w.view()))?.into_pyarray(py))
+    }
+
+    /// Scores `P_t(y with y_j = b) / P_t(y)`, shape (samples, sites, states). Exact laws only.
+    fn score_ratios<'py>(
+        &self,
+        py: Python<'py>,
+        kernel: &PyKernel,
+        y: Batch<'py>,
+    ) -> PyResult<Bound<'py, PyArray3<f64>>> {
+        let (law, y, kernel) = (self.law.exact()?, y.view(), &kernel.0);
+        Ok(free(py, || law.scores(kernel, y)?.score_ratios())?.into_pyarray(py))
+    }
+
+    /// `P(x0_j = a | x_t = y)` site by site, shape (samples, sites, states). Exact laws only.
+    fn denoiser_marginals<'py>(
+        &self,
+        py: Python<'py>,
+        kernel: &PyKernel,
+        y: Batch<'py>,
+    ) -> PyResult<Bound<'py, PyArray3<f64>>> {
+        let (law, y, kernel) = (self.law.exact()?, y.view(), &kernel.0);
+        Ok(free(py, || law.scores(kernel, y)?.denoiser_marginals())?.into_pyarray(py))
+    }
+}
+
+/// Single draws of a model, made many at a time: an iterator of `(x, log_prob)`.
+#[pyclass(name = "Draws", module = "tensorjump")]
+pub struct PyDraws {
+    draws: DrawAhead<Arc<dyn Model>>,
+}
+
+#[pymethods]
+impl PyDraws {
+    fn __iter__(slf: PyRef<'_, Self>) -> PyRef<'_, Self> {
+        slf
+    }
+
+    fn __next__<'py>(&mut self, py: Python<'py>) -> PyResult<(Bound<'py, PyArray1<u8>>, f64)> {
+        let draws = &mut self.draws;
+        let mut x = Array1::zeros(draws.model().dims().len());
+        let to = x.as_slice_mut().expect("contiguous: just made");
+        let log_prob = free(py, || draws.next_into(to))?;
+        Ok((vector(py, x), log_prob))
+    }
+}
+
+/// A law of a small system as a table of all its configurations.
+///
+/// `DenseLaw(dims, weights)` normalises a table of length `prod(dims)`, first site most significant;
+/// `DenseLaw.of(target)` enumerates a target. At most 2**24 configurations.
+#[pyclass(name = "DenseLaw", extends = PyModel, frozen, module = "tensorjump")]
+pub struct PyDenseLaw(pub Arc<DenseLaw>);
+
+impl PyDenseLaw {
+    pub fn wrap(law: DenseLaw) -> PyClassInitializer<Self> {
+        let law = Arc::new(law);
+        exact(law.clone()).add_subclass(PyDenseLaw(law))
+    }
+}
+
+#[pymethods]
+impl PyDenseLaw {
+    #[new]
+    fn new(dims: Vec<usize>, weights: Reals) -> PyResult<PyClassInitializer<Self>> {
+        let weights = weights.one("weights")?;
+        Ok(Self::wrap(DenseLaw::new(&dims, &weights.to_vec()).map_err(raise)?))
+    }
+
+    /// The law of a target, by enumeration.
+    #[staticmethod]
+    fn of(py: Python<'_>, target: PyRef<'_, PyTarget>) -> PyResult<Py<Self>> {
+        let law = &target.law;
+        let enumerated = free(py, || DenseLaw::of(law))?;
+        Py::new(py, Self::wrap(enumerated))
+    }
+
+    /// Probabilities of all configurations, in the order of `configs`.
+    #[getter]
+    fn p<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        Array1::from(self.0.p().to_vec()).into_pyarray(py)
+    }
+
+    /// All configurations, shape (prod(dims), sites), uint8: the first site is the most significant digit.
+    #[getter]
+    fn configs<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<u8>> {
+        let (count, sites) = (self.0.p().len(), self.0.dims().len());
+        let mut x = ndarray::Array2::zeros((count, sites));
+        for (i, mut row) in x.outer_iter_mut().enumerate() {
+            row.assign(&Array1::from(self.0.config(i)));
+        }
+        x.into_pyarray(py)
+    }
+
+    /// Logarithm of the sum of the weights it was made from.
+    #[getter]
+    fn log_z(&self) -> f64 {
+        self.0.log_z()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("DenseLaw({})", short(self.0.dims()))
+    }
+
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Vec<usize>, Bound<'py, PyArray1<f64>>))> {
+        let (py, law) = (slf.py(), &slf.get().0);
+        Ok((slf.get_type().into_any(), (law.dims().to_vec(), Array1::from(law.p().to_vec()).into_pyarray(py))))
+    }
+}
