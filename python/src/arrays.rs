@@ -1,19 +1,22 @@
 //! The one way in and out: batches of configurations, weights, random streams, and work without the GIL.
 
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewD, Ix1, Ix2, Ix3, IxDyn};
-use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike, PyReadonlyArray2, PyUntypedArrayMethods};
-use pyo3::exceptions::PyTypeError;
+use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike, PyReadonlyArray2};
+use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
 use tensorjump::{Samples, SiteWeights, Streams};
 
+use crate::callables::take_interrupt;
 use crate::errors::{misshapen, raise, refuse};
 
 /// Work without the GIL, on threads that live also in a forked child. Every call into the library goes through
 /// here: targets may be asked from worker threads, which would wait for ever for a GIL that the caller holds.
 pub fn free<T: Send>(py: Python<'_>, work: impl FnOnce() -> tensorjump::Result<T> + Send) -> PyResult<T> {
-    py.detach(|| tensorjump::fork::run(work).and_then(|done| done)).map_err(raise)
+    let done = py.detach(|| tensorjump::fork::run(work).and_then(|done| done)).map_err(raise)?;
+    // Ctrl-C in a callable, where nothing else has looked for it.
+    if take_interrupt() { Err(PyKeyboardInterrupt::new_err(())) } else { Ok(done) }
 }
 
 /// A batch of configurations: a view of the caller's uint8 array, or a checked copy of another integer or bool
@@ -40,7 +43,8 @@ impl<'py> Batch<'py> {
         }
         let np = ob.py().import("numpy")?;
         let a = np.call_method1("asarray", (ob,))?;
-        let (kind, size): (String, usize) = (a.getattr("dtype")?.getattr("kind")?.extract()?, a.getattr("size")?.extract()?);
+        let (kind, size): (String, usize) =
+            (a.getattr("dtype")?.getattr("kind")?.extract()?, a.getattr("size")?.extract()?);
         if !matches!(kind.as_str(), "b" | "i" | "u") && size > 0 {
             let dtype = a.getattr("dtype")?.str()?;
             return Err(PyTypeError::new_err(format!("configurations are integers, got an array of {dtype}")));
@@ -50,7 +54,11 @@ impl<'py> Batch<'py> {
             let (low, high): (i128, i128) = (a.call_method0("min")?.extract()?, a.call_method0("max")?.extract()?);
             if low < 0 || high > 255 {
                 let value = if low < 0 { low } else { high };
-                return Err(refuse("state", value, "states are 0, 1, 2, …; from spins -1, +1 by tensorjump.from_spins"));
+                return Err(refuse(
+                    "state",
+                    value,
+                    "states are 0, 1, 2, …; from spins -1, +1 by tensorjump.from_spins",
+                ));
             }
         }
         let a = a.call_method1("astype", ("uint8",))?;
@@ -142,11 +150,6 @@ impl Weights {
             Some(w) if w.ndim() == 2 => SiteWeights::Shared(w.into_dimensionality().expect(axes)),
             Some(w) => SiteWeights::PerRow(w.into_dimensionality().expect(axes)),
         }
-    }
-
-    /// Rows where the weights say how many, else `n`.
-    pub fn is_uniform(&self) -> bool {
-        self.0.is_none()
     }
 
     /// The weights of rows `first..first + rows`.
@@ -279,10 +282,4 @@ pub fn short(dims: &[usize]) -> String {
         }
         None => "no sites".into(),
     }
-}
-
-/// Shape of an array, for complaints.
-#[allow(dead_code)]
-pub fn shape_of(a: &Bound<'_, numpy::PyUntypedArray>) -> Vec<usize> {
-    a.shape().to_vec()
 }

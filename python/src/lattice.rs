@@ -1,19 +1,18 @@
-//! Two-dimensional lattices and the Fredkin chain.
+//! Square lattices: Ising models and tables of pairs, their contraction.
 
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3};
+use ndarray::Array2;
+use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use tensorjump::Target;
 use tensorjump::lattice::square::{ContractOptions, FreeFermions, contract};
-use tensorjump::lattice::{Couplings, Fredkin, FredkinModel, Geometry, Ising, PairModel, SnakeMps, Square};
-use tensorjump::{ExactModel, Model, Target, lattice::square::BoundaryMps};
+use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 
 use crate::arrays::{Batch, Reals, free, table, vector};
 use crate::errors::{misshapen, raise, refuse};
-use crate::models::PyBornMps;
-use crate::target::{PyModel, PyTarget, exact, plain};
+use crate::target::PyTarget;
 
 const OPEN: &str = "open, cylinder or torus";
 
@@ -35,7 +34,7 @@ pub fn geometry(lattice: Square) -> &'static str {
     }
 }
 
-fn lattice_text(l: Square) -> String {
+pub fn lattice_text(l: Square) -> String {
     format!("{}x{} {}", l.rows(), l.cols(), geometry(l))
 }
 
@@ -45,7 +44,7 @@ fn bonds_table(values: &[f64], per_row: usize) -> Array2<f64> {
     Array2::from_shape_vec((rows, per_row), values.to_vec()).unwrap_or_default()
 }
 
-fn couplings(py: Python<'_>, lattice: Square, value: Option<Bound<'_, PyAny>>, seed: u64) -> PyResult<Couplings> {
+fn couplings(lattice: Square, value: Option<Bound<'_, PyAny>>, seed: u64) -> PyResult<Couplings> {
     let Some(value) = value else { return Couplings::uniform(lattice, 1.0).map_err(raise) };
     if let Ok(kind) = value.extract::<String>() {
         return match kind.as_str() {
@@ -66,7 +65,6 @@ fn couplings(py: Python<'_>, lattice: Square, value: Option<Bound<'_, PyAny>>, s
             Ok(values.0.into_iter().collect::<Vec<f64>>())
         });
         let (Some(h), Some(v)) = (flat.next(), flat.next()) else { unreachable!("two tables") };
-        let _ = py;
         return Couplings::new(lattice, h?, v?, vec![0.0; lattice.sites()]).map_err(raise);
     }
     Couplings::uniform(lattice, value.extract()?).map_err(raise)
@@ -97,7 +95,6 @@ impl PyIsing {
     #[pyo3(signature = (rows, cols, beta, *, couplings = None, geometry = "open", field = None, seed = 0))]
     #[allow(clippy::too_many_arguments)]
     fn new(
-        py: Python<'_>,
         rows: usize,
         cols: usize,
         beta: f64,
@@ -107,7 +104,7 @@ impl PyIsing {
         seed: u64,
     ) -> PyResult<PyClassInitializer<Self>> {
         let lattice = square(rows, cols, geometry)?;
-        let mut bonds = self::couplings(py, lattice, couplings, seed)?;
+        let mut bonds = self::couplings(lattice, couplings, seed)?;
         if let Some(Reals(h)) = field {
             let field = match h.ndim() {
                 0 => vec![h.first().copied().unwrap_or_default(); lattice.sites()],
@@ -222,7 +219,7 @@ impl PyIsing {
 pub struct PyPairModel(pub Arc<PairModel>);
 
 impl PyPairModel {
-    fn wrap(model: PairModel) -> PyClassInitializer<Self> {
+    pub fn wrap(model: PairModel) -> PyClassInitializer<Self> {
         let model = Arc::new(model);
         PyClassInitializer::from(PyTarget { law: model.clone() }).add_subclass(PyPairModel(model))
     }
@@ -276,7 +273,7 @@ impl PyPairModel {
         geometry: &str,
         seed: u64,
     ) -> PyResult<Py<Self>> {
-        let couplings = self::couplings(py, square(rows, cols, geometry)?, couplings, seed)?;
+        let couplings = self::couplings(square(rows, cols, geometry)?, couplings, seed)?;
         Self::made(py, PairModel::potts(&couplings, q, beta))
     }
 
@@ -294,7 +291,7 @@ impl PyPairModel {
         geometry: &str,
         seed: u64,
     ) -> PyResult<Py<Self>> {
-        let couplings = self::couplings(py, square(rows, cols, geometry)?, couplings, seed)?;
+        let couplings = self::couplings(square(rows, cols, geometry)?, couplings, seed)?;
         Self::made(py, PairModel::clock(&couplings, q, beta))
     }
 
@@ -415,252 +412,4 @@ pub fn py_contract<'py>(
     out.set_item("converged", found.converged)?;
     out.set_item("discarded_weight", found.discarded_weight)?;
     Ok(out)
-}
-
-/// Independent draws of a lattice, row by row against boundary states of bond dimension `chi`.
-///
-/// Draws carry the log-probability under which they were drawn, so that weights and acceptance tests are exact at
-/// any `chi`; `log_z_gap` and `tensorjump.Importance` tell how close the law is. Open lattices and cylinders.
-///
-/// Raises
-/// ------
-/// ConvergenceError
-///     If the law is not the lattice's within what single precision holds: take a larger `chi`, or
-///     `BoundaryMps.proposal` for moves with an acceptance test.
-#[pyclass(name = "BoundaryMps", extends = PyModel, frozen, module = "tensorjump")]
-pub struct PyBoundaryMps {
-    model: Arc<BoundaryMps>,
-    checked: bool,
-}
-
-impl PyBoundaryMps {
-    fn wrap(model: BoundaryMps, checked: bool) -> PyClassInitializer<Self> {
-        let model = Arc::new(model);
-        let law: Arc<dyn Model> = model.clone();
-        plain(law).add_subclass(PyBoundaryMps { model, checked })
-    }
-}
-
-#[pymethods]
-impl PyBoundaryMps {
-    #[new]
-    #[pyo3(signature = (model, *, chi = 8))]
-    fn new(py: Python<'_>, model: Pair, chi: usize) -> PyResult<PyClassInitializer<Self>> {
-        Ok(Self::wrap(with_pair!(&model, m => free(py, || BoundaryMps::new(&**m, chi)))?, true))
-    }
-
-    /// A law that is not compared with the lattice's: for moves with an acceptance test.
-    #[staticmethod]
-    #[pyo3(signature = (model, *, chi = 8))]
-    fn proposal(py: Python<'_>, model: Pair, chi: usize) -> PyResult<Py<Self>> {
-        let made = with_pair!(&model, m => free(py, || BoundaryMps::proposal(&**m, chi)))?;
-        Py::new(py, Self::wrap(made, false))
-    }
-
-    /// `log Z` of the lattice as these boundary states give it, in nats.
-    #[getter]
-    fn log_z(&self) -> f64 {
-        self.model.log_z()
-    }
-
-    /// Difference between `log Z` by contraction and by the states that draws use, in nats.
-    #[getter]
-    fn log_z_gap(&self) -> f64 {
-        self.model.log_z_gap()
-    }
-
-    /// Bond dimension of the boundary states.
-    #[getter]
-    fn chi(&self) -> usize {
-        self.model.chi()
-    }
-
-    /// Sum of the relative squared weights dropped by truncation.
-    #[getter]
-    fn discarded_weight(&self) -> f64 {
-        self.model.discarded_weight()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("BoundaryMps({}, chi={})", lattice_text(self.model.model().lattice()), self.model.chi())
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let (py, me) = (slf.py(), slf.get());
-        let model = Py::new(py, PyPairModel::wrap(me.model.model().clone()))?;
-        let args = (model, me.model.chi(), me.checked);
-        Ok((py.import("tensorjump._pickle")?.getattr("boundary")?, args.into_pyobject(py)?))
-    }
-}
-
-/// A lattice of few columns as one matrix-product amplitude along a snake of sites: an exact law where nothing is
-/// truncated (`chi >= 2**cols`). Open lattices and cylinders.
-#[pyclass(name = "SnakeMps", extends = PyModel, frozen, module = "tensorjump")]
-pub struct PySnakeMps(Arc<SnakeMps>);
-
-#[pymethods]
-impl PySnakeMps {
-    #[new]
-    #[pyo3(signature = (model, *, chi = 64))]
-    fn new(py: Python<'_>, model: Pair, chi: usize) -> PyResult<PyClassInitializer<Self>> {
-        let snake = Arc::new(with_pair!(&model, m => free(py, || SnakeMps::new(&**m, chi)))?);
-        let law: Arc<dyn ExactModel> = snake.clone();
-        Ok(exact(law).add_subclass(PySnakeMps(snake)))
-    }
-
-    /// `log Z` in nats.
-    #[getter]
-    fn log_z(&self) -> f64 {
-        self.0.log_z()
-    }
-
-    /// Limit of the bond dimension.
-    #[getter]
-    fn chi(&self) -> usize {
-        self.0.chi()
-    }
-
-    /// Sum of the relative squared weights dropped by truncation; zero for an exact law.
-    #[getter]
-    fn discarded_weight(&self) -> f64 {
-        self.0.discarded_weight()
-    }
-
-    /// The law along the snake: site k of it is site `order[k]` of the lattice.
-    fn born(&self, py: Python<'_>) -> PyResult<Py<PyBornMps>> {
-        Py::new(py, PyBornMps::wrap(self.0.born().clone()))
-    }
-
-    /// Sites of the lattice along the snake.
-    #[getter]
-    fn order(&self) -> Vec<usize> {
-        self.0.order().to_vec()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("SnakeMps({}, chi={})", lattice_text(self.0.lattice()), self.0.chi())
-    }
-}
-
-/// The stochastic Fredkin chain: Dyck paths of `sites` steps, weight `(c / (1 - c)) ** (-area ...)` in equilibrium.
-///
-/// Parameters
-/// ----------
-/// sites : int
-///     Even.
-/// c : float
-///     Bias, 0 < c < 1; one half is unbiased. Up steps are state 1.
-#[pyclass(name = "Fredkin", extends = PyTarget, frozen, module = "tensorjump")]
-pub struct PyFredkin(pub Arc<Fredkin>);
-
-#[pymethods]
-impl PyFredkin {
-    #[new]
-    #[pyo3(signature = (sites, *, c = 0.5))]
-    fn new(sites: usize, c: f64) -> PyResult<PyClassInitializer<Self>> {
-        let chain = Arc::new(Fredkin::new(sites, c).map_err(raise)?);
-        Ok(PyClassInitializer::from(PyTarget { law: chain.clone() }).add_subclass(PyFredkin(chain)))
-    }
-
-    /// Bias.
-    #[getter]
-    fn c(&self) -> f64 {
-        self.0.c()
-    }
-
-    /// Area under each path, shape (samples,).
-    fn area<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray1<i64>>> {
-        let x = x.view();
-        Ok(vector(py, free(py, || self.0.area(x))?))
-    }
-
-    /// Heights of each path, shape (samples, sites + 1).
-    fn heights<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
-        let x = x.view();
-        Ok(table(py, free(py, || self.0.heights(x))?))
-    }
-
-    /// Exact moments in equilibrium: a dict of `log_z`, `area_mean`, `area_var`, `entropy` and `height_profile`.
-    fn equilibrium<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, pyo3::types::PyDict>> {
-        let exact = free(py, || self.0.equilibrium())?;
-        let out = pyo3::types::PyDict::new(py);
-        out.set_item("log_z", exact.log_z())?;
-        out.set_item("area_mean", exact.area_mean())?;
-        out.set_item("area_var", exact.area_var())?;
-        out.set_item("entropy", exact.entropy())?;
-        out.set_item("height_profile", vector(py, exact.height_profile()))?;
-        Ok(out)
-    }
-
-    /// Exact mean area.
-    #[getter]
-    fn area_mean(&self, py: Python<'_>) -> PyResult<f64> {
-        Ok(free(py, || self.0.equilibrium())?.area_mean())
-    }
-
-    fn __repr__(&self) -> String {
-        format!("Fredkin({} sites, c={})", self.0.sites(), self.0.c())
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (usize, f64))> {
-        let chain = &slf.get().0;
-        Ok((slf.py().import("tensorjump._pickle")?.getattr("fredkin")?, (chain.sites(), chain.c())))
-    }
-}
-
-/// The equilibrium law of a Fredkin chain: exact, or truncated to the `chi` likeliest heights at each bond.
-#[pyclass(name = "FredkinModel", extends = PyModel, frozen, module = "tensorjump")]
-pub struct PyFredkinModel {
-    model: Arc<FredkinModel>,
-    chi: Option<usize>,
-}
-
-#[pymethods]
-impl PyFredkinModel {
-    #[new]
-    #[pyo3(signature = (chain, *, chi = None))]
-    fn new(py: Python<'_>, chain: PyRef<'_, PyFredkin>, chi: Option<usize>) -> PyResult<PyClassInitializer<Self>> {
-        let chain = &chain.0;
-        let made = free(py, || match chi {
-            None => FredkinModel::new(chain),
-            Some(chi) => FredkinModel::truncated(chain, chi),
-        })?;
-        let model = Arc::new(made);
-        let law: Arc<dyn ExactModel> = model.clone();
-        Ok(exact(law).add_subclass(PyFredkinModel { model, chi }))
-    }
-
-    /// `log Z` in nats.
-    #[getter]
-    fn log_z(&self) -> f64 {
-        self.model.log_z()
-    }
-
-    /// Probability of the paths that truncation leaves out; zero for an exact law.
-    #[getter]
-    fn missing_mass(&self) -> f64 {
-        self.model.missing_mass()
-    }
-
-    fn __repr__(&self) -> String {
-        let chain = self.model.chain();
-        format!("FredkinModel({} sites, c={}, chi={:?})", chain.sites(), chain.c(), self.chi)
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        let (py, me) = (slf.py(), slf.get());
-        let args = (me.model.chain().sites(), me.model.chain().c(), me.chi);
-        Ok((py.import("tensorjump._pickle")?.getattr("fredkin_model")?, args.into_pyobject(py)?))
-    }
-}
-
-/// Spins -1, +1 of a batch, as an array (samples, rows, cols) for pictures.
-#[pyfunction]
-pub fn spins<'py>(py: Python<'py>, x: Batch<'py>, rows: usize, cols: usize) -> PyResult<Bound<'py, PyArray3<i8>>> {
-    let x = x.view();
-    if x.ncols() != rows * cols {
-        return Err(misshapen("configurations", &format!("(samples, {})", rows * cols), x.shape()));
-    }
-    let at = |(i, r, c): (usize, usize, usize)| 2 * (x[[i, r * cols + c]] as i8) - 1;
-    Ok(Array3::from_shape_fn((x.nrows(), rows, cols), at).into_pyarray(py))
 }

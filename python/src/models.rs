@@ -1,277 +1,18 @@
-//! Matrix-product laws, mixtures, constraints and label legs.
+//! Mixtures, constraints, label legs, other orders of sites.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3};
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
+use ndarray::Array2;
+use numpy::{IntoPyArray, PyArray1, PyArray2, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
-use tensorjump::model::{Automaton, BornMps, Boundary, KernelMixture, LabelLeg, Permuted, PositiveMps, pinned};
-use tensorjump::tn::{Mps, Truncation};
-use tensorjump::{ExactModel, Model, SiteWeights, Target, io};
+use tensorjump::model::{Automaton, KernelMixture, LabelLeg, Permuted, PositiveMps, pinned};
+use tensorjump::{ExactModel, Model, SiteWeights, Target};
 
 use crate::arrays::{Batch, Reals, Rng, Weights, free, in_parts, samples, short, vector};
 use crate::errors::{raise, refuse};
+use crate::mps::{PyPositiveMps, boundary};
 use crate::target::{Law, PyModel, exact};
-
-fn tensors_in(tensors: Vec<Reals>) -> PyResult<Vec<Array3<f64>>> {
-    tensors.into_iter().map(|a| a.three("tensor")).collect()
-}
-
-fn tensors_out<'py>(py: Python<'py>, mps: &Mps) -> Vec<Bound<'py, PyArray3<f64>>> {
-    mps.tensors().iter().map(|a| a.to_pyarray(py)).collect()
-}
-
-fn marginals<'py>(py: Python<'py>, of: &[Vec<f64>]) -> Vec<Bound<'py, PyArray1<f64>>> {
-    of.iter().map(|p| vector(py, p.clone().into())).collect()
-}
-
-fn size(law: &impl Target, mps: &Mps) -> String {
-    format!("{}, chi={}", short(law.dims()), mps.max_bond())
-}
-
-/// `P(x) = A_1[x_1] ... A_N[x_N] / Z` with non-negative tensors.
-///
-/// Parameters
-/// ----------
-/// tensors : list of array
-///     One for each site, axes (left, state, right); the first left and the last right bond are 1.
-#[pyclass(name = "PositiveMps", extends = PyModel, frozen, module = "tensorjump")]
-pub struct PyPositiveMps(pub Arc<PositiveMps>);
-
-impl PyPositiveMps {
-    pub fn wrap(model: PositiveMps) -> PyClassInitializer<Self> {
-        let model = Arc::new(model);
-        exact(model.clone()).add_subclass(PyPositiveMps(model))
-    }
-
-    fn made(py: Python<'_>, model: tensorjump::Result<PositiveMps>) -> PyResult<Py<Self>> {
-        Py::new(py, Self::wrap(model.map_err(raise)?))
-    }
-}
-
-#[pymethods]
-impl PyPositiveMps {
-    #[new]
-    fn new(py: Python<'_>, tensors: Vec<Reals>) -> PyResult<PyClassInitializer<Self>> {
-        let tensors = tensors_in(tensors)?;
-        Ok(Self::wrap(free(py, || PositiveMps::new(&Mps::new(tensors, 0.0)?))?))
-    }
-
-    /// The Ising chain, or ring: weights `exp(beta (sum_j J_j s_j s_{j+1} + sum_j h_j s_j))`, `s = 2x - 1`.
-    ///
-    /// Parameters
-    /// ----------
-    /// beta : float
-    /// couplings : array
-    ///     One for each bond: N - 1 of a chain, N of a ring (the last closes it).
-    /// fields : array
-    ///     One for each of the N sites.
-    /// ring : bool
-    #[staticmethod]
-    #[pyo3(signature = (beta, couplings, fields, *, ring = false))]
-    fn ising(py: Python<'_>, beta: f64, couplings: Reals, fields: Reals, ring: bool) -> PyResult<Py<Self>> {
-        let (couplings, fields) = (couplings.one("couplings")?.to_vec(), fields.one("fields")?.to_vec());
-        Self::made(py, PositiveMps::ising(beta, &couplings, &fields, boundary(ring)))
-    }
-
-    /// Independent sites with the given weights.
-    #[staticmethod]
-    fn product(py: Python<'_>, weights: Vec<Vec<f64>>) -> PyResult<Py<Self>> {
-        Self::made(py, PositiveMps::product(&weights))
-    }
-
-    /// The exact law of a table of length `prod(dims)`, first site most significant.
-    #[staticmethod]
-    fn from_table(py: Python<'_>, dims: Vec<usize>, table: Reals) -> PyResult<Py<Self>> {
-        let table = table.one("table")?.to_vec();
-        let model = free(py, || PositiveMps::from_table(&dims, &table))?;
-        Self::made(py, Ok(model))
-    }
-
-    /// A random law with bonds up to `bond`, for tests and benchmarks.
-    #[staticmethod]
-    #[pyo3(signature = (dims, bond, *, rng))]
-    fn random(py: Python<'_>, dims: Vec<usize>, bond: usize, rng: Rng) -> PyResult<Py<Self>> {
-        Self::made(py, PositiveMps::random(&dims, bond, &mut rng.0.stream(0)))
-    }
-
-    /// The law times `prod_j w_j(x_j)`, normalised: weights of shape (sites, states).
-    fn tilted(&self, py: Python<'_>, weights: Reals) -> PyResult<Py<Self>> {
-        let w = weights.two("weights")?;
-        Self::made(py, self.0.tilted(w.view()))
-    }
-
-    /// The law on the configurations that `constraint` allows, normalised.
-    fn constrained(&self, py: Python<'_>, constraint: &PyAutomaton) -> PyResult<Py<Self>> {
-        let model = free(py, || self.0.constrained(&constraint.0))?;
-        Self::made(py, Ok(model))
-    }
-
-    /// `log Z` of the tensors that the law was made from, in nats.
-    #[getter]
-    fn log_z(&self) -> f64 {
-        self.0.log_z()
-    }
-
-    /// Tensors of the normalised law, axes (left, state, right).
-    #[getter]
-    fn tensors<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyArray3<f64>>> {
-        tensors_out(py, self.0.as_mps())
-    }
-
-    /// Bond dimensions between the sites.
-    #[getter]
-    fn bonds(&self) -> Vec<usize> {
-        self.0.as_mps().bonds()
-    }
-
-    /// `P(x_j = a)`, one array for each site.
-    #[getter]
-    fn site_marginals<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyArray1<f64>>> {
-        marginals(py, self.0.site_marginals())
-    }
-
-    /// Writes a `.safetensors` file, beside its place and then renamed.
-    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        free(py, || io::write_positive(&path, &self.0))
-    }
-
-    /// Reads what `save` wrote, bit for bit.
-    #[staticmethod]
-    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Py<Self>> {
-        let model = free(py, || io::read_positive(&path))?;
-        Self::made(py, Ok(model))
-    }
-
-    fn __repr__(&self) -> String {
-        format!("PositiveMps({})", size(&*self.0, self.0.as_mps()))
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("tensorjump._pickle")?.call_method1("by_file", (slf,))
-    }
-}
-
-pub fn boundary(ring: bool) -> Boundary {
-    if ring { Boundary::Ring } else { Boundary::Open }
-}
-
-/// `P(x) = |psi(x)|^2 / Z` with a matrix-product amplitude, real or complex.
-///
-/// Parameters
-/// ----------
-/// tensors : list of array
-///     One for each site, axes (left, state, right), real or complex, in any gauge; the first left bond is 1. An
-///     open last bond is summed over: `P(x) = sum_k |psi_k(x)|^2 / Z`.
-///
-/// A complex state of bond chi is held as a real one of 2 chi, exactly: a draw costs what complex arithmetic would.
-#[pyclass(name = "BornMps", extends = PyModel, frozen, module = "tensorjump")]
-pub struct PyBornMps(pub Arc<BornMps>);
-
-impl PyBornMps {
-    pub fn wrap(model: BornMps) -> PyClassInitializer<Self> {
-        let model = Arc::new(model);
-        exact(model.clone()).add_subclass(PyBornMps(model))
-    }
-
-    fn made(py: Python<'_>, model: tensorjump::Result<BornMps>) -> PyResult<Py<Self>> {
-        Py::new(py, Self::wrap(model.map_err(raise)?))
-    }
-}
-
-#[pymethods]
-impl PyBornMps {
-    #[new]
-    fn new<'py>(py: Python<'py>, tensors: Vec<Bound<'py, PyAny>>) -> PyResult<PyClassInitializer<Self>> {
-        let np = py.import("numpy")?;
-        let (mut re, mut im, mut complex) = (vec![], vec![], false);
-        for a in tensors {
-            let a = np.call_method1("asarray", (a,))?;
-            let is_complex = a.getattr("dtype")?.getattr("kind")?.extract::<String>()? == "c";
-            complex |= is_complex;
-            let real = if is_complex { a.getattr("real")? } else { a.clone() };
-            let real = real.extract::<Reals>()?.three("tensor")?;
-            im.push(if is_complex { a.getattr("imag")?.extract::<Reals>()?.three("tensor")? } else { Array3::zeros(real.dim()) });
-            re.push(real);
-        }
-        let model = free(py, || if complex { BornMps::complex(&re, &im) } else { BornMps::open(re) })?;
-        Ok(Self::wrap(model))
-    }
-
-    /// The law of the first `sites` sites of a chain, the others summed over. Tensors are real.
-    #[staticmethod]
-    fn marginal(py: Python<'_>, tensors: Vec<Reals>, sites: usize) -> PyResult<Py<Self>> {
-        let tensors = tensors_in(tensors)?;
-        let model = free(py, || BornMps::marginal(&Mps::new(tensors, 0.0)?, sites))?;
-        Self::made(py, Ok(model))
-    }
-
-    /// A random real state with bonds up to `bond`, for tests and benchmarks.
-    #[staticmethod]
-    #[pyo3(signature = (dims, bond, *, rng))]
-    fn random(py: Python<'_>, dims: Vec<usize>, bond: usize, rng: Rng) -> PyResult<Py<Self>> {
-        Self::made(py, BornMps::random(&dims, bond, &mut rng.0.stream(0)))
-    }
-
-    /// The law times `prod_j w_j(x_j)`, normalised: weights of shape (sites, states).
-    fn tilted(&self, py: Python<'_>, weights: Reals) -> PyResult<Py<Self>> {
-        let w = weights.two("weights")?;
-        Self::made(py, self.0.tilted(w.view()))
-    }
-
-    /// The law on the configurations that `constraint` allows, normalised.
-    fn constrained(&self, py: Python<'_>, constraint: &PyAutomaton) -> PyResult<Py<Self>> {
-        let model = free(py, || self.0.constrained(&constraint.0))?;
-        Self::made(py, Ok(model))
-    }
-
-    /// Logarithm of the squared norm of the tensors that the law was made from.
-    #[getter]
-    fn log_z(&self) -> f64 {
-        self.0.log_z()
-    }
-
-    /// Real tensors of the normalised amplitude in right-canonical form, axes (left, state, right); sites beyond
-    /// those of the law (a complex or open last bond) come last.
-    #[getter]
-    fn tensors<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyArray3<f64>>> {
-        tensors_out(py, self.0.amplitude())
-    }
-
-    /// Bond dimensions of the real amplitude.
-    #[getter]
-    fn bonds(&self) -> Vec<usize> {
-        self.0.amplitude().bonds()
-    }
-
-    /// `P(x_j = a)`, one array for each site.
-    #[getter]
-    fn site_marginals<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyArray1<f64>>> {
-        marginals(py, self.0.site_marginals())
-    }
-
-    /// Writes a `.safetensors` file, beside its place and then renamed.
-    fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        free(py, || io::write_born(&path, &self.0))
-    }
-
-    /// Reads what `save` wrote, bit for bit.
-    #[staticmethod]
-    fn load(py: Python<'_>, path: PathBuf) -> PyResult<Py<Self>> {
-        let model = free(py, || io::read_born(&path))?;
-        Self::made(py, Ok(model))
-    }
-
-    fn __repr__(&self) -> String {
-        format!("BornMps({})", size(&*self.0, self.0.amplitude()))
-    }
-
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
-        slf.py().import("tensorjump._pickle")?.call_method1("by_file", (slf,))
-    }
-}
 
 /// A mixture `P(x) = sum_i w_i prod_j K_j(c_i[j], x_j)`: data smoothed site by site.
 ///
@@ -310,7 +51,7 @@ impl PyKernelMixture {
     /// The mixture as a matrix-product law of one bond state for each centre.
     fn to_positive(&self, py: Python<'_>) -> PyResult<Py<PyPositiveMps>> {
         let model = free(py, || self.0.to_positive())?;
-        PyPositiveMps::made(py, Ok(model))
+        Py::new(py, PyPositiveMps::wrap(model))
     }
 
     fn __repr__(&self) -> String {
@@ -367,11 +108,21 @@ impl PyAutomaton {
                     Err(_) => Ok(Some((number(&answer)?, 1.0))),
                 }
             };
-            if failed.borrow().is_some() { None } else { ask().unwrap_or_else(|e| { keep(e); None }) }
+            if failed.borrow().is_some() {
+                None
+            } else {
+                ask().unwrap_or_else(|e| {
+                    keep(e);
+                    None
+                })
+            }
         };
         let end = |&s: &usize| {
             let ask = || accept.call1((values.get_item(s)?,))?.extract::<f64>();
-            ask().unwrap_or_else(|e| { keep(e); 0.0 })
+            ask().unwrap_or_else(|e| {
+                keep(e);
+                0.0
+            })
         };
         let made = Automaton::new(&dims, number(&start)?, next, end);
         match failed.take() {
@@ -392,7 +143,8 @@ impl PyAutomaton {
     fn chain(sites: Vec<Vec<i64>>, pairs: Vec<Vec<Vec<i64>>>, low: i64, high: i64, ring: bool) -> PyResult<Self> {
         let table = |rows: Vec<Vec<i64>>| {
             let (n, m) = (rows.len(), rows.first().map_or(0, Vec::len));
-            Array2::from_shape_vec((n, m), rows.concat()).map_err(|_| refuse("pairs", "rows of several lengths", "one length"))
+            Array2::from_shape_vec((n, m), rows.concat())
+                .map_err(|_| refuse("pairs", "rows of several lengths", "one length"))
         };
         let pairs = pairs.into_iter().map(table).collect::<PyResult<Vec<_>>>()?;
         Ok(PyAutomaton(Automaton::chain(&sites, &pairs, boundary(ring), low..=high).map_err(raise)?))
@@ -472,7 +224,12 @@ impl PyLabelled {
 
     /// Log-probability of each row of `x` in the class `label`, or in all classes together.
     #[pyo3(signature = (x, *, label = None))]
-    fn log_prob<'py>(&self, py: Python<'py>, x: Batch<'py>, label: Option<usize>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    fn log_prob<'py>(
+        &self,
+        py: Python<'py>,
+        x: Batch<'py>,
+        label: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let (law, x) = (self.given(label)?, x.view());
         Ok(vector(py, free(py, || law.log_prob_given(x, &SiteWeights::Uniform))?))
     }
@@ -498,7 +255,7 @@ impl PyLabelled {
     }
 }
 
-/// The law of a model with its sites in another order: site j of this law is site `order[j]` of `model`.
+/// The law of a model with its sites in another order: site k of `model` is site `order[k]` of this law.
 #[pyclass(name = "Permuted", extends = PyModel, frozen, module = "tensorjump")]
 pub struct PyPermuted {
     order: Vec<usize>,
@@ -526,9 +283,4 @@ impl PyPermuted {
     fn order(&self) -> Vec<usize> {
         self.order.clone()
     }
-}
-
-/// Limits of a compression, from the keywords of Python.
-pub fn truncation(max_bond: usize, cutoff: f64) -> Truncation {
-    Truncation { max_bond, cutoff }
 }

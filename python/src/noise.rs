@@ -2,7 +2,7 @@
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
 use pyo3::prelude::*;
-use pyo3::types::PyTuple;
+use pyo3::types::{PyDict, PyTuple};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
 
 use crate::arrays::{Batch, Reals, Rng, free, short, table, vector};
@@ -76,19 +76,37 @@ fn scheduled(schedule: Option<PySchedule>) -> Schedule {
 pub struct PyNoise {
     pub noise: Noise,
     schedule: Option<PySchedule>,
-    /// The rate of masking, where the noise masks: its rates are no square matrices.
-    mask: Option<Vec<f64>>,
+    /// The calls that made it, by name and keywords, for pickling bit for bit.
+    made: Vec<(&'static str, Py<PyDict>)>,
+}
+
+/// Keywords of a call.
+macro_rules! keywords {
+    ($py:expr, $($name:ident),*) => {{
+        let keywords = PyDict::new($py);
+        $(keywords.set_item(stringify!($name), $name)?;)*
+        keywords.unbind()
+    }};
 }
 
 impl PyNoise {
-    fn with(rates: tensorjump::Result<Rates>, schedule: Option<PySchedule>) -> PyResult<Self> {
+    fn with(
+        rates: tensorjump::Result<Rates>,
+        schedule: Option<PySchedule>,
+        made: Vec<(&'static str, Py<PyDict>)>,
+    ) -> PyResult<Self> {
         let noise = Noise::new(rates.map_err(raise)?, scheduled(schedule.clone()));
-        Ok(PyNoise { noise, schedule, mask: None })
+        Ok(PyNoise { noise, schedule, made })
     }
 
-    fn changed(&self, rates: tensorjump::Result<Rates>, factors: &[f64]) -> PyResult<Self> {
-        let mask = self.mask.as_ref().map(|m| m.iter().zip(factors).map(|(a, b)| a * b).collect());
-        Ok(PyNoise { mask, ..Self::with(rates, self.schedule.clone())? })
+    fn changed(
+        &self,
+        py: Python<'_>,
+        rates: tensorjump::Result<Rates>,
+        call: (&'static str, Py<PyDict>),
+    ) -> PyResult<Self> {
+        let made = self.made.iter().map(|(name, keywords)| (*name, keywords.clone_ref(py))).chain([call]).collect();
+        Self::with(rates, self.schedule.clone(), made)
     }
 }
 
@@ -96,42 +114,45 @@ impl PyNoise {
 impl PyNoise {
     #[new]
     #[pyo3(signature = (matrices, *, schedule = None))]
-    fn new(matrices: Vec<Reals>, schedule: Option<PySchedule>) -> PyResult<Self> {
-        let matrices = matrices.into_iter().map(|q| q.two("rates")).collect::<PyResult<Vec<_>>>()?;
-        Self::with(Rates::new(matrices), schedule)
+    fn new(py: Python<'_>, matrices: Vec<Reals>, schedule: Option<PySchedule>) -> PyResult<Self> {
+        let rates = matrices.into_iter().map(|q| q.two("rates")).collect::<PyResult<Vec<_>>>()?;
+        let matrices: Vec<_> = rates.iter().map(|q| q.to_pyarray(py)).collect();
+        Self::with(Rates::new(rates), schedule, vec![("Noise", keywords!(py, matrices))])
     }
 
     /// Flips of two-state sites: 0 to 1 at rate `up`, 1 to 0 at rate `down`.
     #[staticmethod]
     #[pyo3(signature = (sites, *, up = 1.0, down = 1.0, schedule = None))]
-    fn flips(sites: usize, up: f64, down: f64, schedule: Option<PySchedule>) -> PyResult<Self> {
-        Self::with(Rates::binary_flip(sites, up, down), schedule)
+    fn flips(py: Python<'_>, sites: usize, up: f64, down: f64, schedule: Option<PySchedule>) -> PyResult<Self> {
+        Self::with(Rates::binary_flip(sites, up, down), schedule, vec![("flips", keywords!(py, sites, up, down))])
     }
 
     /// Jumps to a uniformly drawn state at rate `rate`.
     #[staticmethod]
     #[pyo3(signature = (dims, *, rate = 1.0, schedule = None))]
-    fn uniform(dims: Vec<usize>, rate: f64, schedule: Option<PySchedule>) -> PyResult<Self> {
-        Self::with(Rates::uniform(&dims, rate), schedule)
+    fn uniform(py: Python<'_>, dims: Vec<usize>, rate: f64, schedule: Option<PySchedule>) -> PyResult<Self> {
+        let rates = Rates::uniform(&dims, rate);
+        Self::with(rates, schedule, vec![("uniform", keywords!(py, dims, rate))])
     }
 
     /// Masks sites at rate `rate`: a masked site has the additional state `dims[j]`, and stays masked.
     #[staticmethod]
     #[pyo3(signature = (dims, *, rate = 1.0, schedule = None))]
-    fn mask(dims: Vec<usize>, rate: f64, schedule: Option<PySchedule>) -> PyResult<Self> {
-        let sites = dims.len();
-        Ok(PyNoise { mask: Some(vec![rate; sites]), ..Self::with(Rates::mask(&dims, rate), schedule)? })
+    fn mask(py: Python<'_>, dims: Vec<usize>, rate: f64, schedule: Option<PySchedule>) -> PyResult<Self> {
+        let rates = Rates::mask(&dims, rate);
+        Self::with(rates, schedule, vec![("mask", keywords!(py, dims, rate))])
     }
 
     /// The same noise on the given sites only; the others stay as they are.
-    fn on_sites(&self, sites: Vec<usize>) -> PyResult<Self> {
-        let factors: Vec<f64> = (0..self.noise.sites()).map(|j| f64::from(u8::from(sites.contains(&j)))).collect();
-        self.changed(self.noise.rates().on_sites(&sites), &factors)
+    fn on_sites(&self, py: Python<'_>, sites: Vec<usize>) -> PyResult<Self> {
+        let rates = self.noise.rates().on_sites(&sites);
+        self.changed(py, rates, ("on_sites", keywords!(py, sites)))
     }
 
     /// The same noise with the rates of site j times `factors[j]`.
-    fn scaled(&self, factors: Vec<f64>) -> PyResult<Self> {
-        self.changed(self.noise.rates().scaled(&factors), &factors)
+    fn scaled(&self, py: Python<'_>, factors: Vec<f64>) -> PyResult<Self> {
+        let rates = self.noise.rates().scaled(&factors);
+        self.changed(py, rates, ("scaled", keywords!(py, factors)))
     }
 
     /// The law of the noise from time `s` to `t`; from a time `s > 0` on, masked states included.
@@ -157,7 +178,7 @@ impl PyNoise {
         Ok(paths.into_iter().map(|p| (jumps(&p), vector(py, p.last))).collect())
     }
 
-    /// Rate matrix of a site at time 0 times its schedule's factor one, shape (states, states).
+    /// Rate matrix of a site where `beta` is one, shape (states, states).
     fn matrix<'py>(&self, py: Python<'py>, site: usize) -> PyResult<Bound<'py, PyArray2<f64>>> {
         if site >= self.noise.sites() {
             return Err(refuse("site", site, "below the number of sites"));
@@ -184,18 +205,14 @@ impl PyNoise {
     }
 
     fn __repr__(&self) -> String {
-        let mask = if self.mask.is_some() { ", masking" } else { "" };
+        let mask = if self.made.first().is_some_and(|(name, _)| *name == "mask") { ", masking" } else { "" };
         format!("Noise({}{mask}, beta {:?})", short(self.noise.dims_in()), self.noise.schedule())
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let (py, noise) = (slf.py(), slf.get());
-        let matrices: Vec<_> = match noise.mask {
-            Some(_) => vec![],
-            None => (0..noise.noise.sites()).map(|j| noise.noise.rates().matrix(j).into_pyarray(py)).collect(),
-        };
-        let args = (matrices, noise.noise.dims_in().to_vec(), noise.mask.clone(), noise.schedule.clone());
-        Ok((py.import("tensorjump._pickle")?.getattr("noise")?, args.into_pyobject(py)?))
+        let made: Vec<_> = noise.made.iter().map(|(name, keywords)| (*name, keywords.bind(py))).collect();
+        Ok((py.import("tensorjump._pickle")?.getattr("noise")?, (made, noise.schedule.clone()).into_pyobject(py)?))
     }
 }
 
@@ -248,9 +265,7 @@ impl PyKernel {
     }
 
     #[allow(clippy::type_complexity)]
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Self>,
-    ) -> PyResult<(Bound<'py, PyAny>, (Vec<Bound<'py, PyArray2<f64>>>,))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Vec<Bound<'py, PyArray2<f64>>>,))> {
         let kernel = &slf.get().0;
         let tables = (0..kernel.sites()).map(|j| kernel.table(j).to_pyarray(slf.py())).collect();
         Ok((slf.get_type().into_any(), (tables,)))

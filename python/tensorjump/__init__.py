@@ -12,6 +12,7 @@ from ._core import (
     Automaton,
     BornMps,
     BoundaryMps,
+    Chains,
     DenseLaw,
     Draws,
     Fredkin,
@@ -21,17 +22,26 @@ from ._core import (
     KernelMixture,
     Labelled,
     Model,
+    Move,
     Noise,
     PairModel,
     Permuted,
     PositiveMps,
+    Proposal,
+    Replicas,
     Schedule,
     SnakeMps,
     Streams,
     Target,
+    Tempering,
     __version__,
+    autocorrelation_time,
+    bridge_log_z,
     contract,
+    missing_mass,
     pinned,
+    series_mean,
+    split_r_hat,
 )
 from ._errors import (
     ConvergenceError,
@@ -46,4 +56,8 @@ from ._errors import (
     TooLargeError,
     ZeroEvidenceError,
 )
+from ._run import Importance, Mean, Run, run_chains
+from ._spins import from_spins, to_spins
 from ._types import Samples
+
+__all__ = [name for name in dir() if not name.startswith("_")] + ["__version__"]

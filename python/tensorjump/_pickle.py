@@ -21,10 +21,14 @@ def restored(kind, content):
         return kind.load(path)
 
 
-def noise(matrices, dims, mask, schedule):
-    if mask is None:
-        return _core.Noise(matrices, schedule=schedule)
-    return _core.Noise.mask(dims, rate=1.0, schedule=schedule).scaled(mask)
+def noise(made, schedule):
+    """The calls that made it, once more."""
+    (name, keywords), *changes = made
+    start = _core.Noise if name == "Noise" else getattr(_core.Noise, name)
+    out = start(**keywords, schedule=schedule)
+    for name, keywords in changes:
+        out = getattr(out, name)(**keywords)
+    return out
 
 
 def mixture(centres, tables, weights):

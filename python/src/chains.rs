@@ -1,0 +1,347 @@
+//! Chains, runs, tempering.
+
+use std::ops::ControlFlow;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ndarray::Array2;
+use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
+use tensorjump::mcmc::{
+    Chains, ChainsSnapshot, Level, Move, MoveReport, Replicas, ReplicasSnapshot, RunOptions, Tempering,
+    run_with_progress,
+};
+use tensorjump::{Configs, Target};
+
+use crate::arrays::{Batch, Rng, free, short};
+use crate::callables::{columns, take_interrupt};
+use crate::errors::{interrupted, raise, refuse};
+use crate::mcmc::AnyMove;
+use crate::target::PyTarget;
+
+/// Looks at signals, and tells a callable how far work is, a few times a second.
+pub struct Watch {
+    tell: Option<Py<PyAny>>,
+    last: Instant,
+    /// What ended the work: an exception of the callable or of a signal.
+    pub raised: Option<PyErr>,
+    pub asked: bool,
+}
+
+impl Watch {
+    pub fn new(tell: Option<Py<PyAny>>) -> Self {
+        Watch { tell, last: Instant::now() - Duration::from_secs(1), raised: None, asked: false }
+    }
+
+    /// Whether to go on. `finished` work is always told.
+    pub fn look(&mut self, finished: bool, state: impl FnOnce(Python<'_>) -> PyResult<Py<PyTuple>>) -> ControlFlow<()> {
+        if !finished && self.last.elapsed() < Duration::from_millis(50) {
+            return ControlFlow::Continue(());
+        }
+        self.last = Instant::now();
+        let told = Python::attach(|py| -> PyResult<bool> {
+            if take_interrupt() {
+                return Err(PyKeyboardInterrupt::new_err(()));
+            }
+            py.check_signals()?;
+            let Some(tell) = &self.tell else { return Ok(true) };
+            let answer = tell.bind(py).call1(state(py)?)?;
+            Ok(answer.is_none() || answer.is_truthy()?)
+        });
+        match told {
+            Ok(true) => ControlFlow::Continue(()),
+            Ok(false) => {
+                self.asked = true;
+                ControlFlow::Break(())
+            }
+            Err(error) => {
+                self.asked = Python::attach(|py| interrupted(&error, py));
+                self.raised = Some(error);
+                ControlFlow::Break(())
+            }
+        }
+    }
+
+    /// After the work: the exception that ended it, if it was not Ctrl-C.
+    pub fn end(self) -> PyResult<bool> {
+        match self.raised {
+            Some(error) if !self.asked => Err(error),
+            raised => Ok(raised.is_some()),
+        }
+    }
+}
+
+/// Counts of what moves did, as a dict.
+pub fn counts<'py>(py: Python<'py>, report: &MoveReport) -> PyResult<Bound<'py, PyDict>> {
+    let out = PyDict::new(py);
+    out.set_item("acceptance", report.acceptance())?;
+    out.set_item("proposed", report.proposed)?;
+    out.set_item("accepted", report.accepted)?;
+    out.set_item("moved", report.moved)?;
+    out.set_item("unsupported", report.unsupported)?;
+    out.set_item("impossible", report.impossible)?;
+    let parts = report.parts.iter().map(|part| counts(py, part)).collect::<PyResult<Vec<_>>>()?;
+    out.set_item("parts", parts)?;
+    Ok(out)
+}
+
+/// Present configurations of a batch of chains.
+///
+/// `Chains(target, x)` starts at the rows of `x`; `Chains.initial(target, chains, rng=...)` where the target says.
+#[pyclass(name = "Chains", module = "tensorjump")]
+pub struct PyChains {
+    pub chains: Chains,
+    pub target: Arc<dyn Target>,
+}
+
+#[pymethods]
+impl PyChains {
+    #[new]
+    fn new(py: Python<'_>, target: PyRef<'_, PyTarget>, x: Batch<'_>) -> PyResult<Self> {
+        let (target, x) = (target.law.clone(), x.view().to_owned());
+        let chains = free(py, || Chains::new(&target, x))?;
+        Ok(PyChains { chains, target })
+    }
+
+    /// Starts `chains` chains where the target says that it is allowed.
+    #[staticmethod]
+    #[pyo3(signature = (target, chains, *, seed = 0))]
+    fn initial(py: Python<'_>, target: PyRef<'_, PyTarget>, chains: usize, seed: u64) -> PyResult<Self> {
+        let target = target.law.clone();
+        let chains = free(py, || Chains::initial(&target, chains, seed))?;
+        Ok(PyChains { chains, target })
+    }
+
+    /// Goes on from a snapshot: the next updates are those that would have followed, bit for bit.
+    #[staticmethod]
+    fn resume(py: Python<'_>, target: PyRef<'_, PyTarget>, snapshot: &Bound<'_, PyDict>) -> PyResult<Self> {
+        let missing = || refuse("snapshot", "without x or updates", "what `snapshot()` returned");
+        let x: Batch<'_> = snapshot.get_item("x")?.ok_or_else(missing)?.extract()?;
+        let updates = snapshot.get_item("updates")?.ok_or_else(missing)?.extract()?;
+        let (target, snapshot) = (target.law.clone(), ChainsSnapshot { updates, x: x.view().to_owned() });
+        let chains = free(py, || Chains::resume(&target, snapshot))?;
+        Ok(PyChains { chains, target })
+    }
+
+    /// What a restart needs: a dict of `x` and `updates`.
+    fn snapshot<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let out = PyDict::new(py);
+        out.set_item("x", self.chains.x().to_pyarray(py))?;
+        out.set_item("updates", self.chains.updates())?;
+        Ok(out)
+    }
+
+    /// Makes `updates` updates with draws from steps of `rng`; returns counts as a dict. With another `target` the
+    /// chains are weighed anew first (annealing). Ctrl-C ends between two updates.
+    #[pyo3(signature = (dynamics, updates, *, rng, target = None))]
+    fn advance<'py>(
+        &mut self,
+        py: Python<'py>,
+        dynamics: AnyMove,
+        updates: usize,
+        rng: Rng,
+        target: Option<PyRef<'py, PyTarget>>,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        if let Some(target) = target {
+            self.target = target.law.clone();
+        }
+        let (chains, target) = (&mut self.chains, &self.target);
+        let mut report = MoveReport::default();
+        let (mut left, mut part) = (updates, 1);
+        while left > 0 {
+            let (now, start) = (part.min(left), Instant::now());
+            report += &free(py, || chains.advance(target, &dynamics.0, now, &rng.0))?;
+            py.check_signals()?;
+            left -= now;
+            if start.elapsed() < Duration::from_millis(50) {
+                part *= 2;
+            }
+        }
+        counts(py, &report)
+    }
+
+    /// Configurations, shape (chains, sites).
+    #[getter]
+    fn x<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<u8>> {
+        self.chains.x().to_pyarray(py)
+    }
+
+    /// Log-weights in nats, shape (chains,).
+    #[getter]
+    fn log_weight<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
+        self.chains.log_weight().to_pyarray(py)
+    }
+
+    /// Updates made since the start.
+    #[getter]
+    fn updates(&self) -> u64 {
+        self.chains.updates()
+    }
+
+    fn __len__(&self) -> usize {
+        self.chains.len()
+    }
+
+    fn __repr__(&self) -> String {
+        let sites = short(self.target.dims());
+        format!("Chains({} chains, {sites}, {} updates)", self.chains.len(), self.chains.updates())
+    }
+}
+
+/// What `tensorjump.run_chains` calls: series, log-weights, counts, and whether the run was stopped.
+#[pyfunction]
+#[pyo3(signature = (target, dynamics, chains, observe, updates, warm_up, thin, seed, first_chain, progress))]
+#[allow(clippy::too_many_arguments, clippy::type_complexity)]
+pub fn _run<'py>(
+    py: Python<'py>,
+    target: PyRef<'py, PyTarget>,
+    dynamics: AnyMove,
+    mut chains: PyRefMut<'py, PyChains>,
+    observe: Option<Py<PyAny>>,
+    updates: usize,
+    warm_up: usize,
+    thin: usize,
+    seed: u64,
+    first_chain: usize,
+    progress: Option<Py<PyAny>>,
+) -> PyResult<(Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>, Bound<'py, PyDict>, bool, bool)> {
+    let options = RunOptions { updates, warm_up, thin, seed, first_chain };
+    let target = target.law.clone();
+    let observed = |x: Configs<'_>| match &observe {
+        Some(f) => columns("observables", f, x),
+        None => Ok(Array2::zeros((x.nrows(), 0))),
+    };
+    let mut watch = Watch::new(progress);
+    let (all, see) = (&mut chains.chains, &mut watch);
+    let done = free(py, move || {
+        run_with_progress(&target, &dynamics.0, all, &options, observed, |p| {
+            see.look(p.done == p.total, |py| Ok((p.done, p.total, p.report.acceptance()).into_pyobject(py)?.unbind()))
+        })
+    })?;
+    let interrupted = watch.end()?;
+    let report = counts(py, &done.report)?;
+    Ok((done.series.into_pyarray(py), done.log_weight.into_pyarray(py), report, done.stopped, interrupted))
+}
+
+type Ladder = Tempering<Arc<dyn Target>, Arc<dyn Move>>;
+
+/// Parallel tempering over a ladder of laws.
+///
+/// Parameters
+/// ----------
+/// levels : list of (parameter, target, move)
+///     In the order of the parameter, rising or falling; a move is a `Move` or a `Proposal`.
+/// proportional : bool
+///     Whether log-weights are proportional to the parameters (as with beta and no constraints): exchanges are then
+///     cheaper. Checked at the start.
+#[pyclass(name = "Tempering", frozen, module = "tensorjump")]
+pub struct PyTempering(Arc<Ladder>);
+
+#[pymethods]
+impl PyTempering {
+    #[new]
+    #[pyo3(signature = (levels, *, proportional = false))]
+    fn new(levels: Vec<(f64, PyRef<'_, PyTarget>, AnyMove)>, proportional: bool) -> PyResult<Self> {
+        let level = |(parameter, target, dynamics): (f64, PyRef<'_, PyTarget>, AnyMove)| Level {
+            parameter,
+            target: target.law.clone(),
+            dynamics: dynamics.0,
+        };
+        let ladder = Tempering::new(levels.into_iter().map(level).collect()).map_err(raise)?;
+        let ladder = if proportional { ladder.proportional().map_err(raise)? } else { ladder };
+        Ok(PyTempering(Arc::new(ladder)))
+    }
+
+    /// Starts `copies` independent copies of the ladder.
+    #[pyo3(signature = (copies, *, seed = 0))]
+    fn start(&self, py: Python<'_>, copies: usize, seed: u64) -> PyResult<PyReplicas> {
+        let ladder = self.0.clone();
+        let replicas = free(py, || ladder.start(copies, seed))?;
+        Ok(PyReplicas { replicas, ladder })
+    }
+
+    /// Goes on from what `Replicas.snapshot()` returned, bit for bit.
+    fn resume(&self, py: Python<'_>, snapshot: &str) -> PyResult<PyReplicas> {
+        let snapshot: ReplicasSnapshot =
+            serde_json::from_str(snapshot).map_err(|e| refuse("snapshot", e, "what `Replicas.snapshot()` returned"))?;
+        let ladder = self.0.clone();
+        let replicas = free(py, || ladder.resume(snapshot))?;
+        Ok(PyReplicas { replicas, ladder })
+    }
+
+    fn __repr__(&self) -> String {
+        let parameters: Vec<_> = self.0.levels().iter().map(|l| l.parameter).collect();
+        let (first, last) = (parameters.first().unwrap_or(&f64::NAN), parameters.last().unwrap_or(&f64::NAN));
+        format!("Tempering({} levels, {first} to {last})", parameters.len())
+    }
+}
+
+/// Configurations of all levels of a ladder.
+#[pyclass(name = "Replicas", module = "tensorjump")]
+pub struct PyReplicas {
+    replicas: Replicas,
+    ladder: Arc<Ladder>,
+}
+
+#[pymethods]
+impl PyReplicas {
+    /// Makes `updates` updates: each level's move, then exchanges. Ctrl-C ends between two updates.
+    fn advance(&mut self, py: Python<'_>, updates: usize) -> PyResult<()> {
+        let (replicas, ladder) = (&mut self.replicas, &self.ladder);
+        for _ in 0..updates {
+            free(py, || ladder.update(replicas))?;
+            py.check_signals()?;
+        }
+        Ok(())
+    }
+
+    /// Configurations of level k, shape (copies, sites).
+    fn level<'py>(&self, py: Python<'py>, k: usize) -> PyResult<Bound<'py, PyArray2<u8>>> {
+        Ok(self.replicas.level(k).map_err(raise)?.to_pyarray(py))
+    }
+
+    /// Their log-weights at that level in nats, shape (copies,).
+    fn log_weight<'py>(&self, py: Python<'py>, k: usize) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        Ok(self.replicas.log_weight(k).map_err(raise)?.to_pyarray(py))
+    }
+
+    /// Updates made.
+    #[getter]
+    fn updates(&self) -> u64 {
+        self.replicas.updates()
+    }
+
+    /// Accepted over tried exchanges of neighbouring levels, all copies together.
+    #[getter]
+    fn swap_rates(&self) -> Vec<f64> {
+        self.replicas.swap_rates()
+    }
+
+    /// Trips of configurations from the first level to the last and back.
+    #[getter]
+    fn round_trips(&self) -> u64 {
+        self.replicas.round_trips()
+    }
+
+    /// Counts of each level's move, as dicts.
+    #[getter]
+    fn reports<'py>(&self, py: Python<'py>) -> PyResult<Vec<Bound<'py, PyDict>>> {
+        self.replicas.reports().iter().map(|r| counts(py, r)).collect()
+    }
+
+    /// What a restart needs, as a JSON text for `Tempering.resume`.
+    fn snapshot(&self) -> PyResult<String> {
+        serde_json::to_string(&self.replicas.snapshot()).map_err(|e| refuse("snapshot", e, "numbers that JSON holds"))
+    }
+
+    /// Forgets all counts, not the configurations.
+    fn reset_counts(&mut self) {
+        self.replicas.reset_counts();
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Replicas({} levels, {} updates)", self.ladder.levels().len(), self.replicas.updates())
+    }
+}

@@ -1,0 +1,95 @@
+//! Importance weights, errors of chains, diagnostics.
+
+use numpy::{IntoPyArray, PyArray1};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tensorjump::Samples;
+use tensorjump::mcmc::{
+    Assessment, Estimate, autocorrelation, bridge, importance_mean, log_importance_weights, missing_mass, series_mean,
+    split_r_hat, weight_summary,
+};
+
+use crate::arrays::{Batch, Reals, free};
+use crate::errors::raise;
+use crate::mcmc::series;
+use crate::target::PyTarget;
+
+fn pair(e: Estimate) -> (f64, f64) {
+    (e.mean, e.error)
+}
+
+/// What `tensorjump.Importance` is made of: log-weights and a dict of numbers.
+#[pyfunction]
+pub fn _importance<'py>(
+    py: Python<'py>,
+    target: PyRef<'py, PyTarget>,
+    x: Batch<'py>,
+    log_prob: Reals,
+) -> PyResult<(Bound<'py, PyArray1<f64>>, Bound<'py, PyDict>)> {
+    let drawn = Samples { x: x.view().to_owned(), log_prob: log_prob.one("log_prob")? };
+    let target = target.law.clone();
+    let (log_w, found, summary) = free(py, || {
+        let log_w = log_importance_weights(&target, &drawn)?;
+        let (found, summary) = (Assessment::from_weights(log_w.view())?, weight_summary(log_w.view())?);
+        Ok((log_w, found, summary))
+    })?;
+    let out = PyDict::new(py);
+    out.set_item("ess", summary.ess)?;
+    out.set_item("fraction", summary.fraction)?;
+    out.set_item("max_log_relative", summary.max_log_relative)?;
+    out.set_item("acceptance", pair(found.acceptance))?;
+    out.set_item("log_z", pair(found.log_z))?;
+    out.set_item("outside", found.outside)?;
+    Ok((log_w.into_pyarray(py), out))
+}
+
+/// Mean of an observable under importance weights, with its error.
+#[pyfunction]
+pub fn _importance_mean(py: Python<'_>, log_weights: Reals, values: Reals) -> PyResult<(f64, f64)> {
+    let (w, f) = (log_weights.one("log_weights")?, values.one("values")?);
+    Ok(pair(free(py, || importance_mean(w.view(), f.view()))?))
+}
+
+/// Mean of a series (records,) or (records, chains) with its error from the autocorrelation time: a dict of `mean`,
+/// `error`, `variance`, `tau` (in records), `ess`, and `lower_bound`, true where the series is too short to tell.
+#[pyfunction(name = "series_mean")]
+pub fn py_series_mean<'py>(py: Python<'py>, values: Reals) -> PyResult<Bound<'py, PyDict>> {
+    let found = series_mean(series(values)?.view()).map_err(raise)?;
+    let out = PyDict::new(py);
+    out.set_item("mean", found.mean)?;
+    out.set_item("error", found.error)?;
+    out.set_item("variance", found.variance)?;
+    out.set_item("tau", found.autocorrelation.tau)?;
+    out.set_item("ess", found.autocorrelation.ess)?;
+    out.set_item("lower_bound", found.autocorrelation.lower_bound)?;
+    Ok(out)
+}
+
+/// Integrated autocorrelation time of a series (records,) or (records, chains), in records: one half for independent
+/// ones, and the squared error of the mean is `2 tau variance / records`.
+#[pyfunction(name = "autocorrelation_time")]
+pub fn py_autocorrelation(values: Reals) -> PyResult<f64> {
+    Ok(autocorrelation(series(values)?.view()).map_err(raise)?.tau)
+}
+
+/// Rank-normalised split-R-hat of a series (records, chains): near one where the chains agree.
+#[pyfunction(name = "split_r_hat")]
+pub fn py_split_r_hat(values: Reals) -> PyResult<f64> {
+    split_r_hat(series(values)?.view()).map_err(raise)
+}
+
+/// `log Z` of a target by bridge sampling, from log-weights `log w - log q` of independent draws of the model and of
+/// chains of the target.
+#[pyfunction(name = "bridge_log_z")]
+pub fn py_bridge(draws: Reals, chains: Reals) -> PyResult<f64> {
+    let (draws, chains) = (draws.one("draws")?, chains.one("chains")?);
+    bridge(draws.view(), chains.view()).map_err(raise)
+}
+
+/// Mass of the target on configurations that the model misses by more than `kappa` nats, with its error, from draws
+/// of the target and their (normalised) log-probabilities under both: the check that acceptance cannot make.
+#[pyfunction(name = "missing_mass")]
+pub fn py_missing_mass(kappa: f64, log_target: Reals, log_model: Reals) -> PyResult<(f64, f64)> {
+    let (target, model) = (log_target.one("log_target")?, log_model.one("log_model")?);
+    Ok(pair(missing_mass(kappa, target.view(), model.view()).map_err(raise)?))
+}

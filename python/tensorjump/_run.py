@@ -1,0 +1,215 @@
+"""Runs of chains and importance weights, with means, errors and conversion to xarray and ArviZ."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from . import _core
+from ._progress import Progress, shown
+from ._types import Samples
+
+if TYPE_CHECKING:
+    import xarray
+
+Observable = Callable[[NDArray[np.uint8]], ArrayLike]
+
+
+class Mean(NamedTuple):
+    """A mean with its error."""
+
+    mean: float
+    error: float
+
+    def __repr__(self) -> str:
+        return f"{self.mean:.8g} +- {self.error:.2g}"
+
+
+class Importance:
+    """Importance weights of independent draws against a target.
+
+    Parameters
+    ----------
+    target : Target
+    samples : Samples
+        What `Model.sample` returned: the weight of a draw is `exp(log_weight(x) - log_prob)`.
+
+    Attributes
+    ----------
+    log_weights : array (samples,)
+    ess, fraction : float
+        Effective sample size, and over the number of draws. A few draws flatter heavy tails: look at
+        `max_log_relative` too.
+    log_z : float, with `log_z_error`
+    max_log_relative : float
+        Largest weight over the mean weight, in nats.
+    acceptance : Mean
+        Of independent proposals from these draws in equilibrium.
+    outside : float
+        Fraction of draws that the target forbids.
+    """
+
+    def __init__(self, target: _core.Target, samples: Samples) -> None:
+        self.log_weights, found = _core._importance(target, *samples)
+        self.ess, self.fraction = found["ess"], found["fraction"]
+        self.log_z, self.log_z_error = found["log_z"]
+        self.max_log_relative, self.outside = found["max_log_relative"], found["outside"]
+        self.acceptance = Mean(*found["acceptance"])
+
+    def mean(self, values: ArrayLike) -> Mean:
+        """Mean of an observable, given as values (samples,), under the target, with its error."""
+        return Mean(*_core._importance_mean(self.log_weights, values))
+
+    def __repr__(self) -> str:
+        return (
+            f"Importance(ESS/n={self.fraction:.5f}, log Z={self.log_z:.6f} +- {self.log_z_error:.1e}, "
+            f"max/mean=e^{self.max_log_relative:.2f})"
+        )
+
+
+class Run:
+    """What a run of chains recorded.
+
+    Attributes
+    ----------
+    names : list of str
+    series : array (records, chains, observables)
+    log_weight : array (records, chains)
+    report : dict
+        Counts of proposals and acceptances; `acceptance` for short.
+    stopped : bool
+        Whether the run ended before its time (by Ctrl-C or by the progress callable).
+    chains : Chains
+        Where the chains stand; another run goes on from there.
+    """
+
+    def __init__(
+        self,
+        names: list[str],
+        series: NDArray[np.float64],
+        log_weight: NDArray[np.float64],
+        report: dict[str, Any],
+        stopped: bool,
+        chains: _core.Chains,
+    ) -> None:
+        self.names, self.series, self.log_weight, self.report = names, series, log_weight, report
+        self.stopped, self.chains = stopped, chains
+
+    @property
+    def acceptance(self) -> float:
+        """Accepted over proposed."""
+        return float(self.report["acceptance"])
+
+    def __getitem__(self, name: str) -> NDArray[np.float64]:
+        """The series of one observable, shape (records, chains)."""
+        if name not in self.names:
+            raise KeyError(f"{name!r}: recorded were {self.names}")
+        return self.series[:, :, self.names.index(name)]
+
+    def mean(self, name: str) -> Mean:
+        """Mean of an observable with its error from the autocorrelation time."""
+        found = _core.series_mean(self[name])
+        return Mean(found["mean"], found["error"])
+
+    def autocorrelation_time(self, name: str) -> float:
+        """Integrated autocorrelation time of an observable, in records; one half if all are independent."""
+        return _core.autocorrelation_time(self[name])
+
+    def r_hat(self, name: str) -> float:
+        """Rank-normalised split-R-hat: near one where the chains agree."""
+        return _core.split_r_hat(self[name])
+
+    def to_xarray(self) -> xarray.Dataset:
+        """A dataset with dimensions (chain, draw), as ArviZ has them."""
+        import xarray as xr
+
+        data = {name: (("chain", "draw"), self[name].T) for name in self.names}
+        return xr.Dataset(data, attrs={"acceptance": self.acceptance, "inference_library": "tensorjump"})
+
+    def to_arviz(self) -> Any:
+        """`arviz.InferenceData` (ArviZ before 1.0) or `xarray.DataTree` (from 1.0 on)."""
+        stats = {"lp": self.log_weight.T}
+        posterior = {name: self[name].T for name in self.names}
+        try:
+            from arviz_base import from_dict
+        except ImportError:
+            import arviz as az
+
+            return az.from_dict(posterior=posterior, sample_stats=stats)
+        return from_dict({"posterior": posterior, "sample_stats": stats})
+
+    def plot(self, *names: str) -> Any:
+        """Series of observables over records; needs matplotlib. Returns the figure."""
+        from .plot import series
+
+        return series(self, *names)
+
+    def __repr__(self) -> str:
+        records, chains = self.log_weight.shape
+        stopped = ", stopped" if self.stopped else ""
+        means = "".join(f", {name}={self.mean(name)}" for name in self.names if records > 1)
+        return f"Run({records} records of {chains} chains, acceptance={self.acceptance:.4f}{means}{stopped})"
+
+
+def run_chains(
+    target: _core.Target,
+    dynamics: _core.Move | _core.Proposal,
+    start: ArrayLike | _core.Chains | int,
+    observables: Mapping[str, Observable] | None = None,
+    *,
+    updates: int = 1000,
+    warm_up: int = 100,
+    thin: int = 1,
+    seed: int = 0,
+    first_chain: int = 0,
+    progress: Progress = None,
+) -> Run:
+    """Runs chains of a target and records observables.
+
+    Parameters
+    ----------
+    target : Target
+    dynamics : Move or Proposal
+        A proposal is accepted or rejected by Metropolis-Hastings.
+    start : array (chains, sites), Chains or int
+        Where to start, or how many chains to start where the target says. `Chains` go on from where they stand.
+    observables : dict of callables, optional
+        Each maps configurations (chains, sites) to values (chains,).
+    updates, warm_up, thin : int
+        Updates after the warm-up, of which every `thin`-th is recorded.
+    seed : int
+        Names all draws; `first_chain` numbers the first chain, so that chains run elsewhere are those of one run.
+    progress : bool or callable, optional
+        A bar (by default where stderr is a terminal); or called with (done, total, acceptance), False stops.
+
+    Returns
+    -------
+    Run
+        After Ctrl-C what was recorded so far, with a warning and `stopped` set.
+    """
+    names = list(observables or {})
+
+    def observe(x: NDArray[np.uint8]) -> NDArray[np.float64]:
+        values = [np.asarray(observables[name](x), dtype=float) for name in names]  # type: ignore[index]
+        for name, value in zip(names, values):
+            if value.shape != (len(x),):
+                raise ValueError(f"observable {name!r} has shape {value.shape}, expected ({len(x)},)")
+        return np.stack(values, axis=1)
+
+    if isinstance(start, _core.Chains):
+        chains = start
+    elif isinstance(start, (int, np.integer)):
+        chains = _core.Chains.initial(target, int(start), seed=seed)
+    else:
+        chains = _core.Chains(target, start)
+    tell = shown(progress, "chains", lambda acceptance: f"acceptance {acceptance:.3f}")
+    series, log_weight, report, stopped, interrupted = _core._run(
+        target, dynamics, chains, observe if names else None, updates, warm_up, thin, seed, first_chain, tell
+    )
+    if interrupted:
+        warnings.warn("the run was interrupted: it has what was recorded so far", stacklevel=2)
+    return Run(names, series, log_weight, report, stopped, chains)

@@ -1,0 +1,275 @@
+"""Proposals, chains, tempering and diagnostics against enumeration."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+import warnings
+
+import numpy as np
+import pytest
+import tensorjump as tj
+
+from helpers import all_x, chi_square_p, index, ising_weights, normalised
+
+N = 6
+FALSE_ALARM = 1e-6
+
+
+def target():
+    rng = np.random.default_rng(2)
+    j, h = rng.standard_normal(N - 1), rng.standard_normal(N)
+    law = tj.PositiveMps.ising(0.8, j, h)
+    return law, np.exp(law.log_prob(all_x([2] * N)))
+
+
+def end_counts(law, dynamics, seed=1, updates=12):
+    """Where 20,000 chains stand after starting at independent draws of the law."""
+    chains = tj.Chains(law, law.sample(20_000, rng=seed).x)
+    report = chains.advance(dynamics, updates, rng=seed)
+    assert len(chains) == 20_000 and chains.updates == updates
+    np.testing.assert_allclose(chains.log_weight, law.log_weight(chains.x), rtol=0, atol=1e-11)
+    return np.bincount(index(chains.x, [2] * N), minlength=2**N), report
+
+
+def moves(law):
+    model, kernel = tj.PositiveMps.ising(0.5, np.ones(N - 1), np.zeros(N)), tj.Noise.flips(N, up=0.4).kernel(0.5)
+    flip = tj.Proposal.custom([2] * N, lambda x, seed: (x ^ (np.random.default_rng(seed).random(x.shape) < 0.3), 0.0))
+    single, one = tj.Proposal.single_site([2] * N), tj.Proposal(model)
+    return {
+        "independent": one,
+        "connected": tj.Proposal(model, kernel),
+        "single site": single,
+        "mixture": tj.Proposal.mixture([(0.4, single), (0.6, tj.Proposal(model, kernel))]),
+        "custom": flip,
+        "inner draws": tj.Move.inner_draws(model, kernel, 3),
+        "cycle": tj.Move.cycle([single, tj.Move(one)]),
+        "mixture of moves": tj.Move.mixture([(0.3, single), (0.7, one)]),
+        "repeat": tj.Move.repeat(single, 3),
+    }
+
+
+@pytest.mark.parametrize("name", list(moves(None)))
+def test_moves_leave_the_target_invariant(name):
+    law, p = target()
+    counts, report = end_counts(law, moves(law)[name])
+    assert chi_square_p(counts, p) > FALSE_ALARM and 0 < report["acceptance"] <= 1
+
+
+def test_a_wrong_ratio_is_found():
+    law, p = target()
+    wrong = tj.Proposal.custom([2] * N, lambda x, seed: (x | (np.random.default_rng(seed).random(x.shape) < 0.3), 0.0))
+    counts, _ = end_counts(law, wrong)
+    assert chi_square_p(counts, p) < FALSE_ALARM
+
+
+def test_exchange_keeps_the_number():
+    law, _ = target()
+    x = law.sample(50, rng=1).x
+    new, log_ratio = tj.Proposal.exchange([2] * N).propose(x, rng=1)
+    assert (new.sum(1) == x.sum(1)).all() and (log_ratio == 0).all() and (new != x).any()
+    far, _ = tj.Proposal.exchange([2] * N, [(0, 5)]).propose(x, rng=1)
+    assert (far[:, 1:5] == x[:, 1:5]).all()
+
+
+def test_log_ratios_of_proposals():
+    law, _ = target()
+    x = law.sample(200, rng=3).x
+    new, log_ratio = tj.Proposal(law).propose(x, rng=4)
+    np.testing.assert_allclose(log_ratio, law.log_prob(x) - law.log_prob(new), rtol=0, atol=1e-11)
+    one, ratio = tj.Proposal(law).propose(x[0], rng=4)
+    assert one.shape == (N,) and isinstance(ratio, float)
+    np.testing.assert_array_equal(one, new[0])
+
+
+@pytest.mark.parametrize("geometry", ["open", "cylinder", "torus"])
+@pytest.mark.parametrize("name", ["heat_bath", "metropolis", "wolff", "swendsen_wang", "windows", "tables"])
+def test_lattice_moves(name, geometry):
+    rng = np.random.default_rng(5)
+    wc, wr = geometry != "open", geometry == "torus"
+    rows, cols, beta = 3, 3, 0.7
+    h, v = rng.random((rows, cols if wc else cols - 1)), rng.random((rows if wr else rows - 1, cols))
+    field = np.zeros((rows, cols)) if name in ("wolff", "swendsen_wang") else 0.3 * rng.standard_normal((rows, cols))
+    ising = tj.Ising(rows, cols, beta, couplings=(h, v), geometry=geometry, field=field)
+    x, w = ising_weights(rows, cols, beta, h, v, field, wc, wr)
+    p = normalised(w)
+    dynamics = {
+        "heat_bath": lambda: tj.Move.heat_bath(ising),
+        "metropolis": lambda: tj.Move.metropolis(ising, sweeps=2),
+        "wolff": lambda: tj.Move.wolff(ising, clusters=2),
+        "swendsen_wang": lambda: tj.Move.swendsen_wang(ising),
+        "windows": lambda: tj.Move.windows(ising, 2, 2, chi=4, count=2),
+        "tables": lambda: tj.Move.heat_bath(ising.pair_model()),
+    }[name]()
+    start = x[np.random.default_rng(6).choice(len(x), 20_000, p=p)]
+    chains = tj.Chains(ising, start)
+    chains.advance(dynamics, 3, rng=7)
+    counts = np.bincount(index(chains.x, [2] * 9), minlength=512)
+    assert chi_square_p(counts, p) > FALSE_ALARM
+    assert (chains.x != start).any(axis=1).mean() > 0.2
+
+
+def test_fredkin_dynamics():
+    chain = tj.Fredkin(8, c=0.3)
+    model = tj.FredkinModel(chain)
+    chains = tj.Chains(chain, model.sample(20_000, rng=1).x)
+    chains.advance(tj.Move.fredkin(chain, 2.0), 2, rng=1)
+    with np.errstate(divide="ignore"):
+        p = np.exp(model.log_prob(all_x([2] * 8)))
+    assert chi_square_p(np.bincount(index(chains.x, [2] * 8), minlength=256), p) > FALSE_ALARM
+
+
+def test_runs_and_their_means():
+    law, p = target()
+    x = all_x([2] * N)
+    up = {"up": lambda x: x.sum(1), "first": lambda x: x[:, 0]}
+    run = tj.run_chains(law, tj.Proposal.single_site([2] * N), 32, up, updates=2000, seed=3, progress=False)
+    assert run.series.shape == (2000, 32, 2) and run.log_weight.shape == (2000, 32) and not run.stopped
+    for name, exact in (("up", p @ x.sum(1)), ("first", p @ x[:, 0])):
+        mean = run.mean(name)
+        assert abs(mean.mean - exact) < 5 * mean.error and mean.error < 0.1
+        assert run.autocorrelation_time(name) > 1 and abs(run.r_hat(name) - 1) < 0.05
+    assert "up=" in repr(run) and "32 chains" in repr(run)
+    with pytest.raises(KeyError, match="down"):
+        run.mean("down")
+
+
+def test_runs_continue_bit_for_bit():
+    law, _ = target()
+    move, up = tj.Proposal.single_site([2] * N), {"up": lambda x: x.sum(1)}
+
+    def go(start, updates):
+        return tj.run_chains(law, move, start, up, updates=updates, warm_up=0, seed=5, progress=False)
+
+    whole = go(8, 60)
+    half = go(8, 25)
+    saved = pickle.loads(pickle.dumps(half.chains.snapshot()))
+    rest = go(tj.Chains.resume(law, saved), 35)
+    np.testing.assert_array_equal(np.concatenate([half.series, rest.series]), whole.series)
+
+
+def test_chains_elsewhere_are_those_of_one_run():
+    law, _ = target()
+    move, start = tj.Proposal.single_site([2] * N), law.sample(8, rng=1).x
+    options = dict(updates=30, warm_up=5, seed=5, progress=False)
+    whole = tj.run_chains(law, move, start, {"up": lambda x: x.sum(1)}, **options)
+    part = tj.run_chains(law, move, start[5:], {"up": lambda x: x.sum(1)}, first_chain=5, **options)
+    np.testing.assert_array_equal(part.series, whole.series[:, 5:])
+
+
+def test_progress_and_stopping():
+    law, _ = target()
+    seen = []
+    tj.run_chains(law, tj.Proposal(law), 4, updates=10, warm_up=2, progress=lambda *a: seen.append(a))
+    assert seen[-1][:2] == (12, 12) and seen[-1][2] == 1.0
+    slow = {"slow": lambda x: time.sleep(0.06) or x.sum(1)}
+    run = tj.run_chains(law, tj.Proposal(law), 4, slow, updates=500, warm_up=0, progress=lambda done, *_: done < 3)
+    assert run.stopped and 1 <= len(run.series) < 500
+
+    class Mine(Exception):
+        pass
+
+    def raising(*_):
+        raise Mine
+
+    with pytest.raises(Mine):
+        tj.run_chains(law, tj.Proposal(law), 4, updates=10, progress=raising)
+    for observable, error in ((raising, Mine), (lambda x: np.full(len(x), np.inf), tj.NumberError), (lambda x: 1.0, ValueError)):
+        with pytest.raises(error):
+            tj.run_chains(law, tj.Proposal(law), 4, {"a": observable}, updates=10, progress=False)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other signals")
+def test_an_interrupted_run_returns_what_it_has():
+    code = """
+        import warnings, numpy as np, tensorjump as tj
+        m = tj.PositiveMps.ising(0.5, np.ones(60), np.zeros(60), ring=True)
+        print("started", flush=True)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            run = tj.run_chains(m, tj.Proposal(m), 64, {"a": lambda x: x.sum(1)}, updates=10**6, progress=False)
+        print(run.stopped, len(run.series) > 0, "interrupted" in str(caught[0].message))
+        """
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    p = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=-1, stderr=-1, text=True, env=env)
+    assert p.stdout.readline().strip() == "started"
+    time.sleep(1.0)
+    p.send_signal(signal.SIGINT)
+    out, err = p.communicate(timeout=60)
+    assert out.strip() == "True True True" and "panicked" not in err, (out, err)
+
+
+def test_xarray_and_arviz():
+    law, _ = target()
+    run = tj.run_chains(law, tj.Proposal(law), 4, {"up": lambda x: x.sum(1)}, updates=50, progress=False)
+    pytest.importorskip("xarray")
+    data = run.to_xarray()
+    assert data["up"].dims == ("chain", "draw") and data["up"].shape == (4, 50)
+    np.testing.assert_array_equal(data["up"].values, run["up"].T)
+    pytest.importorskip("arviz")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = run.to_arviz()
+    np.testing.assert_array_equal(np.asarray(found["posterior"]["up"]), run["up"].T)
+    np.testing.assert_array_equal(np.asarray(found["sample_stats"]["lp"]), run.log_weight.T)
+
+
+def test_tempering():
+    rng = np.random.default_rng(8)
+    h, v, field = rng.standard_normal((3, 2)), rng.standard_normal((2, 3)), rng.standard_normal((3, 3))
+    betas = [0.3, 0.7, 1.2]
+    laws = [tj.Ising(3, 3, beta, couplings=(h, v), field=field) for beta in betas]
+    ladder = tj.Tempering([(b, law, tj.Move.heat_bath(law)) for b, law in zip(betas, laws)], proportional=True)
+    replicas = ladder.start(4000, seed=1)
+    replicas.advance(30)
+    half = pickle.loads(pickle.dumps(replicas.snapshot()))
+    replicas.advance(20)
+    again = ladder.resume(half)
+    again.advance(20)
+    assert again.swap_rates == replicas.swap_rates and again.updates == 50
+    for k, beta in enumerate(betas):
+        np.testing.assert_array_equal(again.level(k), replicas.level(k))
+        x, w = ising_weights(3, 3, beta, h, v, field)
+        counts = np.bincount(index(replicas.level(k), [2] * 9), minlength=512)
+        assert chi_square_p(counts, normalised(w)) > FALSE_ALARM
+        np.testing.assert_allclose(replicas.log_weight(k), laws[k].log_weight(replicas.level(k)), rtol=0, atol=1e-9)
+    assert len(replicas.swap_rates) == 2 and all(0.1 < r < 1 for r in replicas.swap_rates) and replicas.round_trips > 0
+    with pytest.raises(tj.ParameterError):
+        ladder.resume("{}")
+    with pytest.raises(tj.ParameterError):
+        replicas.level(3)
+
+
+def test_importance():
+    law, p = target()
+    x = all_x([2] * N)
+    model = tj.PositiveMps.ising(0.5, np.ones(N - 1), np.zeros(N))
+    shifted = tj.Target([2] * N, lambda x: law.log_prob(x) + 2.5)
+    draws = model.sample(100_000, rng=1)
+    weights = tj.Importance(shifted, draws)
+    q = np.exp(model.log_prob(x))
+    assert abs(weights.log_z - 2.5) < 5 * weights.log_z_error
+    assert abs(weights.fraction - 1 / (q @ (p / q) ** 2)) < 0.02
+    mean = weights.mean(draws.x.sum(1))
+    assert abs(mean.mean - p @ x.sum(1)) < 5 * mean.error
+    assert weights.max_log_relative <= np.log((p / q).max()) + 0.1 and weights.outside == 0
+    assert "ESS/n" in repr(weights)
+
+
+def test_diagnostics():
+    rng = np.random.default_rng(9)
+    x = np.zeros((20_000, 4))
+    for t in range(1, len(x)):
+        x[t] = 0.8 * x[t - 1] + rng.standard_normal(4)
+    assert abs(tj.autocorrelation_time(x) - 4.5) < 0.5  # (1 + .8) / (1 - .8) / 2
+    found = tj.series_mean(x)
+    assert abs(found["mean"]) < 5 * found["error"] and not found["lower_bound"]
+    assert abs(tj.split_r_hat(x) - 1) < 0.01 and tj.split_r_hat(x + 3 * np.arange(4)) > 1.5
+    assert tj.series_mean(x[:, 0])["error"] > found["error"]
+    mass, error = tj.missing_mass(np.inf, np.zeros(100), np.where(np.arange(100) < 10, -np.inf, -1.0))
+    assert mass == 0.1 and 0.02 < error < 0.05
+    draws, chains = rng.standard_normal(10_000) * 0.1, rng.standard_normal(10_000) * 0.1 + 0.01
+    assert abs(tj.bridge_log_z(draws, chains)) < 0.02
