@@ -56,6 +56,7 @@ from ._errors import (
     TooLargeError,
     ZeroEvidenceError,
 )
+from . import plot
 from ._run import Importance, Mean, Run, run_chains
 from ._spins import from_spins, to_spins
 from ._types import Samples
