@@ -44,7 +44,7 @@ impl PyFredkin {
         Ok(vector(py, free(py, || self.0.area(x))?))
     }
 
-    /// Heights of each path, shape (samples, sites + 1).
+    /// Heights of each path, shape (samples, sites): the height after each step.
     fn heights<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
         let x = x.view();
         Ok(table(py, free(py, || self.0.heights(x))?))
