@@ -5,7 +5,7 @@ use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike, PyRea
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
 use tensorjump::{Samples, SiteWeights, Streams};
 
 use crate::errors::{misshapen, raise, refuse};
@@ -40,7 +40,8 @@ impl<'py> Batch<'py> {
         }
         let np = ob.py().import("numpy")?;
         let a = np.call_method1("asarray", (ob,))?;
-        let (kind, size): (String, usize) = (a.getattr("dtype")?.getattr("kind")?.extract()?, a.getattr("size")?.extract()?);
+        let (kind, size): (String, usize) =
+            (a.getattr("dtype")?.getattr("kind")?.extract()?, a.getattr("size")?.extract()?);
         if !matches!(kind.as_str(), "b" | "i" | "u") && size > 0 {
             let dtype = a.getattr("dtype")?.str()?;
             return Err(PyTypeError::new_err(format!("configurations are integers, got an array of {dtype}")));
@@ -50,7 +51,11 @@ impl<'py> Batch<'py> {
             let (low, high): (i128, i128) = (a.call_method0("min")?.extract()?, a.call_method0("max")?.extract()?);
             if low < 0 || high > 255 {
                 let value = if low < 0 { low } else { high };
-                return Err(refuse("state", value, "states are 0, 1, 2, …; from spins -1, +1 by tensorjump.from_spins"));
+                return Err(refuse(
+                    "state",
+                    value,
+                    "states are 0, 1, 2, …; from spins -1, +1 by tensorjump.from_spins",
+                ));
             }
         }
         let a = a.call_method1("astype", ("uint8",))?;
@@ -82,8 +87,13 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Reals {
 
     fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let np = ob.py().import("numpy")?;
-        let a = np.call_method1("asarray", (ob,))?;
-        let kind: String = a.getattr("dtype")?.getattr("kind")?.extract()?;
+        let mut a = np.call_method1("asarray", (ob,))?;
+        let mut kind: String = a.getattr("dtype")?.getattr("kind")?.extract()?;
+        // Arrays of other libraries that NumPy knows by DLPack alone.
+        if kind == "O" && ob.hasattr("__dlpack__")? {
+            a = np.call_method1("from_dlpack", (ob,))?;
+            kind = a.getattr("dtype")?.getattr("kind")?.extract()?;
+        }
         if !matches!(kind.as_str(), "b" | "i" | "u" | "f") {
             let dtype = a.getattr("dtype")?.str()?;
             return Err(PyTypeError::new_err(format!("expected real numbers, got an array of {dtype}")));
@@ -228,6 +238,11 @@ static SAMPLES: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 pub fn samples<'py>(py: Python<'py>, samples: Samples) -> PyResult<Bound<'py, PyAny>> {
     let class = SAMPLES.import(py, "tensorjump._types", "Samples")?;
     class.call1((samples.x.into_pyarray(py), samples.log_prob.into_pyarray(py)))
+}
+
+/// A named tuple of `tensorjump._types`, from its fields.
+pub fn named<'py>(py: Python<'py>, class: &str, fields: Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+    py.import("tensorjump._types")?.getattr(class)?.call1(fields)
 }
 
 /// Rows of a draw between two looks at signals: about 4 million states.

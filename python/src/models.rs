@@ -13,6 +13,7 @@ use tensorjump::{ExactModel, Model, SiteWeights, Target, io};
 
 use crate::arrays::{Batch, Reals, Rng, Weights, free, in_parts, samples, short, vector};
 use crate::errors::{raise, refuse};
+use crate::given::OwnedGiven;
 use crate::target::{Law, PyModel, exact};
 
 fn tensors_in(tensors: Vec<Reals>) -> PyResult<Vec<Array3<f64>>> {
@@ -193,7 +194,11 @@ impl PyBornMps {
             complex |= is_complex;
             let real = if is_complex { a.getattr("real")? } else { a.clone() };
             let real = real.extract::<Reals>()?.three("tensor")?;
-            im.push(if is_complex { a.getattr("imag")?.extract::<Reals>()?.three("tensor")? } else { Array3::zeros(real.dim()) });
+            im.push(if is_complex {
+                a.getattr("imag")?.extract::<Reals>()?.three("tensor")?
+            } else {
+                Array3::zeros(real.dim())
+            });
             re.push(real);
         }
         let model = free(py, || if complex { BornMps::complex(&re, &im) } else { BornMps::open(re) })?;
@@ -285,6 +290,12 @@ impl PyBornMps {
 #[pyclass(name = "KernelMixture", extends = PyModel, frozen, module = "tensorjump")]
 pub struct PyKernelMixture(Arc<KernelMixture>);
 
+impl PyKernelMixture {
+    pub fn wrap(model: Arc<KernelMixture>) -> PyClassInitializer<Self> {
+        exact(model.clone()).add_subclass(PyKernelMixture(model))
+    }
+}
+
 #[pymethods]
 impl PyKernelMixture {
     #[new]
@@ -304,7 +315,7 @@ impl PyKernelMixture {
         };
         let (x, w) = (centres.view(), weights.map(|w| w.one("weights")).transpose()?);
         let model = Arc::new(free(py, || KernelMixture::new(x, w.as_ref().map(|w| w.view()), &tables))?);
-        Ok(exact(model.clone()).add_subclass(PyKernelMixture(model)))
+        Ok(Self::wrap(model))
     }
 
     /// The mixture as a matrix-product law of one bond state for each centre.
@@ -367,11 +378,21 @@ impl PyAutomaton {
                     Err(_) => Ok(Some((number(&answer)?, 1.0))),
                 }
             };
-            if failed.borrow().is_some() { None } else { ask().unwrap_or_else(|e| { keep(e); None }) }
+            if failed.borrow().is_some() {
+                None
+            } else {
+                ask().unwrap_or_else(|e| {
+                    keep(e);
+                    None
+                })
+            }
         };
         let end = |&s: &usize| {
             let ask = || accept.call1((values.get_item(s)?,))?.extract::<f64>();
-            ask().unwrap_or_else(|e| { keep(e); 0.0 })
+            ask().unwrap_or_else(|e| {
+                keep(e);
+                0.0
+            })
         };
         let made = Automaton::new(&dims, number(&start)?, next, end);
         match failed.take() {
@@ -392,7 +413,8 @@ impl PyAutomaton {
     fn chain(sites: Vec<Vec<i64>>, pairs: Vec<Vec<Vec<i64>>>, low: i64, high: i64, ring: bool) -> PyResult<Self> {
         let table = |rows: Vec<Vec<i64>>| {
             let (n, m) = (rows.len(), rows.first().map_or(0, Vec::len));
-            Array2::from_shape_vec((n, m), rows.concat()).map_err(|_| refuse("pairs", "rows of several lengths", "one length"))
+            Array2::from_shape_vec((n, m), rows.concat())
+                .map_err(|_| refuse("pairs", "rows of several lengths", "one length"))
         };
         let pairs = pairs.into_iter().map(table).collect::<PyResult<Vec<_>>>()?;
         Ok(PyAutomaton(Automaton::chain(&sites, &pairs, boundary(ring), low..=high).map_err(raise)?))
@@ -472,9 +494,20 @@ impl PyLabelled {
 
     /// Log-probability of each row of `x` in the class `label`, or in all classes together.
     #[pyo3(signature = (x, *, label = None))]
-    fn log_prob<'py>(&self, py: Python<'py>, x: Batch<'py>, label: Option<usize>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    fn log_prob<'py>(
+        &self,
+        py: Python<'py>,
+        x: Batch<'py>,
+        label: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let (law, x) = (self.given(label)?, x.view());
         Ok(vector(py, free(py, || law.log_prob_given(x, &SiteWeights::Uniform))?))
+    }
+
+    /// The law of the class `label`, or of all classes together, as a model.
+    #[pyo3(signature = (label = None))]
+    fn model(&self, py: Python<'_>, label: Option<usize>) -> PyResult<Py<PyModel>> {
+        crate::target::exact_class(py, self.law(label)?)
     }
 
     /// Number of labels.
@@ -490,6 +523,12 @@ impl PyLabelled {
 }
 
 impl PyLabelled {
+    /// The law of a class, or of all together, as an exact law.
+    pub fn law(&self, label: Option<usize>) -> PyResult<Arc<dyn ExactModel>> {
+        let dims = self.given(label)?.dims().to_vec();
+        Ok(Arc::new(OwnedGiven::new(self.0.clone(), label, dims)))
+    }
+
     fn given(&self, label: Option<usize>) -> PyResult<tensorjump::model::Given<'_, PositiveMps>> {
         match label {
             Some(label) => self.0.class(label).map_err(raise),

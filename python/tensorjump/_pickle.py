@@ -49,3 +49,7 @@ def fredkin(sites, c):
 
 def fredkin_model(sites, c, chi):
     return _core.FredkinModel(_core.Fredkin(sites, c=c), chi=chi)
+
+
+def denoiser(noise, undo, face, label):
+    return _core.Denoiser(noise, undo, face=face, label=label)
