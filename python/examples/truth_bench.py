@@ -8,7 +8,7 @@ truth = tj.PositiveMps.ising(J, np.ones(N), np.zeros(N), ring=True)
 noise = tj.Noise.uniform([2] * N)
 
 
-def mine(t, y):  # P(x0_j | y): each site looks at itself and its two neighbours, exact only for a chain of three
+def mine(t: float, y: np.ndarray) -> np.ndarray:  # P(x0_j | y) if a site saw itself and its two neighbours only
     k = noise.kernel(t).tables[0]
     s, h = 2.0 * y - 1, np.log(k[1, 1] / k[0, 1]) / 2
     near = [np.arctanh(np.tanh(J) * np.tanh(h * np.roll(s, shift, axis=1))) for shift in (1, -1)]

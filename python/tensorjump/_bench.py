@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, overload
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from . import _core
 
-Undo = Callable[[float, NDArray[np.uint8]], ArrayLike]
+if TYPE_CHECKING:
+    from ._core import _Face, _Step
+
+_Undo = Callable[[float, NDArray[np.uint8]], Any]
 
 
 class BenchRow(NamedTuple):
@@ -37,7 +40,11 @@ class Bench(Sequence[BenchRow]):
     def __init__(self, rows: Sequence[BenchRow]) -> None:
         self.rows = list(rows)
 
-    def __getitem__(self, index: Any) -> Any:
+    @overload
+    def __getitem__(self, index: int) -> BenchRow: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[BenchRow]: ...
+    def __getitem__(self, index: int | slice) -> BenchRow | list[BenchRow]:
         return self.rows[index]
 
     def __len__(self) -> int:
@@ -59,11 +66,11 @@ class Bench(Sequence[BenchRow]):
 def truth_bench(
     model: _core.Model,
     noise: _core.Noise,
-    f: Undo | _core.Denoiser | Mapping[str, Undo | _core.Denoiser] | None = None,
+    f: _Undo | _core.Denoiser | Mapping[str, _Undo | _core.Denoiser] | None = None,
     *,
-    face: str = "denoiser_marginals",
+    face: _Face = "denoiser_marginals",
     steps: Sequence[int] = (8, 32, 128),
-    methods: Sequence[str] = ("euler", "tau", "analytical"),
+    methods: Sequence[_Step] = ("euler", "tau", "analytical"),
     horizon: float = 3.0,
     last: float = 0.0,
     start: Literal["exact", "prior"] = "exact",

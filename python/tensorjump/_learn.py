@@ -156,9 +156,10 @@ def learn_born(
     }
     training = _training(rounds, validation, patience, batch, symmetries, seed, checkpoint, every, resume)
     with Reporter(progress, rounds, _round_text) as report:
-        *found, raised = _core.fit_born(x, dims, weights, start, options, training, report.callback)
+        found = _core.fit_born(x, dims, weights, start, options, training, report.callback)
+    model, history, best, stop, error, raised = found
     _ended(raised, raise_on_interrupt)
-    return Fit(*found)
+    return Fit(model, history, best, stop, error)
 
 
 def learn_positive(
@@ -205,9 +206,10 @@ progress, raise_on_interrupt
     begin = bond if start is None else start
     with Reporter(progress, rounds, _round_text) as report:
         way = (method, rate, memory)
-        *found, raised = _core.fit_positive(x, dims, weights, begin, way, training, report.callback)
+        found = _core.fit_positive(x, dims, weights, begin, way, training, report.callback)
+    model, history, best, stop, error, raised = found
     _ended(raised, raise_on_interrupt)
-    return Fit(*found)
+    return Fit(model, history, best, stop, error)
 
 
 def _matching(

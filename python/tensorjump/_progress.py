@@ -49,7 +49,7 @@ class _Tqdm:
 
 def _bar(total: int) -> _Bar:
     try:
-        from tqdm.auto import tqdm
+        from tqdm.auto import tqdm  # type: ignore[import-untyped, import-not-found, unused-ignore]
     except ImportError:
         return _Plain(total)
     return _Tqdm(tqdm, total)

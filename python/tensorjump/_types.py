@@ -139,7 +139,8 @@ class SiteRates(NamedTuple):
 class Round(NamedTuple):
     """One round of maximum likelihood; negative log-likelihoods in nats a sample."""
 
-    index: int
+    number: int
+    """Counted from zero."""
     train_nll: float
     """On the batch of the round."""
     validation_nll: float | None
@@ -159,7 +160,8 @@ class Round(NamedTuple):
 class Epoch(NamedTuple):
     """One pass of ratio or Glauber matching through the samples."""
 
-    index: int
+    number: int
+    """Counted from zero."""
     loss: float
     """Mean loss in nats, while it was learned."""
 

@@ -195,7 +195,7 @@ def test_a_checkpoint_goes_on_bit_for_bit(tmp_path):
     path = tmp_path / "state.safetensors"
     keywords = dict(rounds=8, patience=99, method="adam", batch=100, progress=False)
     whole = tj.learn_born(x, 2, **keywords)
-    part = tj.learn_born(x, 2, **keywords | dict(progress=lambda r: r.index < 3), checkpoint=path)
+    part = tj.learn_born(x, 2, **keywords | dict(progress=lambda r: r.number < 3), checkpoint=path)
     assert part.stop == "asked" and len(part.history) == 4
     rest = tj.learn_born(x, 2, **keywords, checkpoint=path)
     assert (rest.model.log_prob(x) == whole.model.log_prob(x)).all() and len(rest.history) == 8
