@@ -1,6 +1,7 @@
 """A Monte Carlo loop of one's own: diagonal bonds, by proposals that know the others."""
 
 import numpy as np
+import numpy.typing as npt
 import tensorjump as tj
 
 L, CHAINS, K = 8, 64, 0.03
@@ -8,10 +9,10 @@ near = tj.Ising(L, L, beta=0.33)
 model = tj.BoundaryMps(near, chi=8)
 
 
-def log_weight(x):
+def log_weight(x: npt.NDArray[np.uint8]) -> npt.NDArray[np.float64]:
     s = tj.to_spins(x).reshape(-1, L, L).astype(float)
     diagonals = s[:, 1:, 1:] * s[:, :-1, :-1] + s[:, 1:, :-1] * s[:, :-1, 1:]
-    return near.log_weight(x) + K * diagonals.sum((1, 2))
+    return np.asarray(near.log_weight(x) + K * diagonals.sum((1, 2)))
 
 
 rng, proposal, x = np.random.default_rng(1), tj.Proposal(model), model.sample(CHAINS, rng=0).x

@@ -5,7 +5,7 @@ use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike, PyRea
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyType;
+use pyo3::types::{PyTuple, PyType};
 use tensorjump::{Samples, SiteWeights, Streams};
 
 use crate::callables::take_interrupt;
@@ -14,9 +14,10 @@ use crate::errors::{misshapen, raise, refuse};
 /// Work without the GIL, on threads that live also in a forked child. Every call into the library goes through
 /// here: targets may be asked from worker threads, which would wait for ever for a GIL that the caller holds.
 pub fn free<T: Send>(py: Python<'_>, work: impl FnOnce() -> tensorjump::Result<T> + Send) -> PyResult<T> {
-    let done = py.detach(|| tensorjump::fork::run(work).and_then(|done| done)).map_err(raise)?;
+    let done = py.detach(|| tensorjump::fork::run(work).and_then(|done| done)).map_err(raise);
     // Ctrl-C in a callable, where nothing else has looked for it.
-    if take_interrupt() { Err(PyKeyboardInterrupt::new_err(())) } else { Ok(done) }
+    let interrupted = take_interrupt();
+    if interrupted && done.is_ok() { Err(PyKeyboardInterrupt::new_err(())) } else { done }
 }
 
 /// A batch of configurations: a view of the caller's uint8 array, or a checked copy of another integer or bool
@@ -90,8 +91,13 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Reals {
 
     fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let np = ob.py().import("numpy")?;
-        let a = np.call_method1("asarray", (ob,))?;
-        let kind: String = a.getattr("dtype")?.getattr("kind")?.extract()?;
+        let mut a = np.call_method1("asarray", (ob,))?;
+        let mut kind: String = a.getattr("dtype")?.getattr("kind")?.extract()?;
+        // Arrays of other libraries that NumPy knows by DLPack alone.
+        if kind == "O" && ob.hasattr("__dlpack__")? {
+            a = np.call_method1("from_dlpack", (ob,))?;
+            kind = a.getattr("dtype")?.getattr("kind")?.extract()?;
+        }
         if !matches!(kind.as_str(), "b" | "i" | "u" | "f") {
             let dtype = a.getattr("dtype")?.str()?;
             return Err(PyTypeError::new_err(format!("expected real numbers, got an array of {dtype}")));
@@ -231,6 +237,11 @@ static SAMPLES: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 pub fn samples<'py>(py: Python<'py>, samples: Samples) -> PyResult<Bound<'py, PyAny>> {
     let class = SAMPLES.import(py, "tensorjump._types", "Samples")?;
     class.call1((samples.x.into_pyarray(py), samples.log_prob.into_pyarray(py)))
+}
+
+/// A named tuple of `tensorjump._types`, from its fields.
+pub fn named<'py>(py: Python<'py>, class: &str, fields: Bound<'py, PyTuple>) -> PyResult<Bound<'py, PyAny>> {
+    py.import("tensorjump._types")?.getattr(class)?.call1(fields)
 }
 
 /// Rows of a draw between two looks at signals: about 4 million states.

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyTuple};
+use pyo3::types::PyDict;
 use tensorjump::mcmc::{
     Chains, ChainsSnapshot, Level, Move, MoveReport, Replicas, ReplicasSnapshot, RunOptions, Tempering,
     run_with_progress,
@@ -16,62 +16,11 @@ use tensorjump::mcmc::{
 use tensorjump::{Configs, Target};
 
 use crate::arrays::{Batch, Rng, free, short};
-use crate::callables::{columns, take_interrupt};
-use crate::errors::{interrupted, raise, refuse};
+use crate::callables::columns;
+use crate::errors::{raise, refuse};
 use crate::mcmc::AnyMove;
+use crate::progress::Teller;
 use crate::target::PyTarget;
-
-/// Looks at signals, and tells a callable how far work is, a few times a second.
-pub struct Watch {
-    tell: Option<Py<PyAny>>,
-    last: Instant,
-    /// What ended the work: an exception of the callable or of a signal.
-    pub raised: Option<PyErr>,
-    pub asked: bool,
-}
-
-impl Watch {
-    pub fn new(tell: Option<Py<PyAny>>) -> Self {
-        Watch { tell, last: Instant::now() - Duration::from_secs(1), raised: None, asked: false }
-    }
-
-    /// Whether to go on. `finished` work is always told.
-    pub fn look(&mut self, finished: bool, state: impl FnOnce(Python<'_>) -> PyResult<Py<PyTuple>>) -> ControlFlow<()> {
-        if !finished && self.last.elapsed() < Duration::from_millis(50) {
-            return ControlFlow::Continue(());
-        }
-        self.last = Instant::now();
-        let told = Python::attach(|py| -> PyResult<bool> {
-            if take_interrupt() {
-                return Err(PyKeyboardInterrupt::new_err(()));
-            }
-            py.check_signals()?;
-            let Some(tell) = &self.tell else { return Ok(true) };
-            let answer = tell.bind(py).call1(state(py)?)?;
-            Ok(answer.is_none() || answer.is_truthy()?)
-        });
-        match told {
-            Ok(true) => ControlFlow::Continue(()),
-            Ok(false) => {
-                self.asked = true;
-                ControlFlow::Break(())
-            }
-            Err(error) => {
-                self.asked = Python::attach(|py| interrupted(&error, py));
-                self.raised = Some(error);
-                ControlFlow::Break(())
-            }
-        }
-    }
-
-    /// After the work: the exception that ended it, if it was not Ctrl-C.
-    pub fn end(self) -> PyResult<bool> {
-        match self.raised {
-            Some(error) if !self.asked => Err(error),
-            raised => Ok(raised.is_some()),
-        }
-    }
-}
 
 /// Counts of what moves did, as a dict.
 pub fn counts<'py>(py: Python<'py>, report: &MoveReport) -> PyResult<Bound<'py, PyDict>> {
@@ -213,14 +162,21 @@ pub fn _run<'py>(
         Some(f) => columns("observables", f, x),
         None => Ok(Array2::zeros((x.nrows(), 0))),
     };
-    let mut watch = Watch::new(progress);
-    let (all, see) = (&mut chains.chains, &mut watch);
+    let mut teller = Teller::new(progress);
+    let (all, tell) = (&mut chains.chains, &mut teller);
     let done = free(py, move || {
         run_with_progress(&target, &dynamics.0, all, &options, observed, |p| {
-            see.look(p.done == p.total, |py| Ok((p.done, p.total, p.report.acceptance()).into_pyobject(py)?.unbind()))
+            if p.done < p.total && !tell.is_due() {
+                return ControlFlow::Continue(());
+            }
+            tell.tell(|py| Ok((p.done, p.total, p.report.acceptance()).into_pyobject(py)?.into_any()))
         })
     })?;
-    let interrupted = watch.end()?;
+    let interrupted = match teller.raised() {
+        Some(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => true,
+        Some(error) => return Err(error),
+        None => false,
+    };
     let report = counts(py, &done.report)?;
     Ok((done.series.into_pyarray(py), done.log_weight.into_pyarray(py), report, done.stopped, interrupted))
 }

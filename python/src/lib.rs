@@ -1,22 +1,34 @@
 //! The extension module `tensorjump._core`: conversion and docstrings over the crate, nothing that computes.
 
-// Classes of Python are looked at by their `__repr__`.
+// Python objects show themselves by `__repr__`.
 #![allow(missing_debug_implementations)]
 
 mod arrays;
 mod callables;
 mod chains;
+mod denoiser;
+mod dense;
 mod diagnostics;
 mod errors;
 mod fredkin;
+mod given;
+mod glauber;
+mod guidance;
+mod in_the_loop;
 mod lattice;
 mod lattice_draws;
+mod learn;
+mod learned;
 mod mcmc;
 mod models;
 mod mps;
 mod noise;
 mod probe;
+mod progress;
+mod reverse;
+mod smoothing;
 mod target;
+mod watched;
 
 use pyo3::prelude::*;
 
@@ -27,15 +39,31 @@ mod _core {
     #[pymodule_export]
     use super::chains::{_run, PyChains, PyReplicas, PyTempering};
     #[pymodule_export]
+    use super::denoiser::{PyDenoiser, convert_scores};
+    #[pymodule_export]
+    use super::dense::{PyDenseLaw, distances, generator_matrix, kernel_matrix};
+    #[pymodule_export]
     use super::diagnostics::{
         _importance, _importance_mean, py_autocorrelation, py_bridge, py_missing_mass, py_series_mean, py_split_r_hat,
     };
     #[pymodule_export]
     use super::fredkin::{PyFredkin, PyFredkinModel};
     #[pymodule_export]
+    use super::glauber::{PySiteConditionals, PyTokenNoise};
+    #[pymodule_export]
+    use super::guidance::{PyClassified, PyGuided};
+    #[pymodule_export]
+    use super::in_the_loop::{fit_in_the_loop, snake_order};
+    #[pymodule_export]
     use super::lattice::{PyIsing, PyPairModel, py_contract};
     #[pymodule_export]
     use super::lattice_draws::{PyBoundaryMps, PySnakeMps};
+    #[pymodule_export]
+    use super::learn::{fit_born, fit_glauber, fit_positive, fit_ratio_matching};
+    #[pymodule_export]
+    use super::learned::{
+        PyConditionalTables, PyGlauberWindow, PyOperatorScores, PySoftmaxDenoiser, PySymmetry, py_windows,
+    };
     #[pymodule_export]
     use super::mcmc::{PyMove, PyProposal};
     #[pymodule_export]
@@ -47,7 +75,13 @@ mod _core {
     #[pymodule_export]
     use super::probe::{_address, _made, _seconds};
     #[pymodule_export]
-    use super::target::{PyDenseLaw, PyDraws, PyModel, PyTarget};
+    use super::reverse::{
+        PyBridge, PyTimeGrid, exact_paths, exact_start, prior_law, prior_start, signal, time_of_signal,
+    };
+    #[pymodule_export]
+    use super::smoothing::PySmoothing;
+    #[pymodule_export]
+    use super::target::{PyDraws, PyModel, PyTarget};
 
     use pyo3::prelude::*;
 

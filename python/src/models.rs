@@ -11,6 +11,7 @@ use tensorjump::{ExactModel, Model, SiteWeights, Target};
 
 use crate::arrays::{Batch, Reals, Rng, Weights, free, in_parts, samples, short, vector};
 use crate::errors::{raise, refuse};
+use crate::given::OwnedGiven;
 use crate::mps::{PyPositiveMps, boundary};
 use crate::target::{Law, PyModel, exact};
 
@@ -25,6 +26,12 @@ use crate::target::{Law, PyModel, exact};
 ///     Of the centres; equal if not given.
 #[pyclass(name = "KernelMixture", extends = PyModel, frozen, module = "tensorjump")]
 pub struct PyKernelMixture(Arc<KernelMixture>);
+
+impl PyKernelMixture {
+    pub fn wrap(model: Arc<KernelMixture>) -> PyClassInitializer<Self> {
+        exact(model.clone()).add_subclass(PyKernelMixture(model))
+    }
+}
 
 #[pymethods]
 impl PyKernelMixture {
@@ -45,7 +52,7 @@ impl PyKernelMixture {
         };
         let (x, w) = (centres.view(), weights.map(|w| w.one("weights")).transpose()?);
         let model = Arc::new(free(py, || KernelMixture::new(x, w.as_ref().map(|w| w.view()), &tables))?);
-        Ok(exact(model.clone()).add_subclass(PyKernelMixture(model)))
+        Ok(Self::wrap(model))
     }
 
     /// The mixture as a matrix-product law of one bond state for each centre.
@@ -234,6 +241,12 @@ impl PyLabelled {
         Ok(vector(py, free(py, || law.log_prob_given(x, &SiteWeights::Uniform))?))
     }
 
+    /// The law of the class `label`, or of all classes together, as a model.
+    #[pyo3(signature = (label = None))]
+    fn model(&self, py: Python<'_>, label: Option<usize>) -> PyResult<Py<PyModel>> {
+        crate::target::exact_class(py, self.law(label)?)
+    }
+
     /// Number of labels.
     #[getter]
     fn labels(&self) -> usize {
@@ -247,6 +260,12 @@ impl PyLabelled {
 }
 
 impl PyLabelled {
+    /// The law of a class, or of all together, as an exact law.
+    pub fn law(&self, label: Option<usize>) -> PyResult<Arc<dyn ExactModel>> {
+        let dims = self.given(label)?.dims().to_vec();
+        Ok(Arc::new(OwnedGiven::new(self.0.clone(), label, dims)))
+    }
+
     fn given(&self, label: Option<usize>) -> PyResult<tensorjump::model::Given<'_, PositiveMps>> {
         match label {
             Some(label) => self.0.class(label).map_err(raise),

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use ndarray::Array1;
-use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3};
+use numpy::{IntoPyArray, PyArray1, PyArray3};
 use pyo3::prelude::*;
-use tensorjump::dense::DenseLaw;
 use tensorjump::diffusion::{Denoise, ExactDiffusion};
 use tensorjump::model::DrawAhead;
 use tensorjump::{Configs, ExactModel, Model, Result, Stream, Target};
 
-use crate::arrays::{Batch, Reals, Rng, Weights, free, in_parts, samples, short, vector};
+use crate::arrays::{Batch, Reals, Rng, Weights, free, in_parts, named, samples, short, vector};
 use crate::callables::numbers;
 use crate::errors::{misshapen, raise, refuse};
-use crate::noise::PyKernel;
+use crate::noise::{PyKernel, PyNoise};
+use crate::reverse::PyBridge;
 
 /// A law that can be drawn, with or without exact evidences.
 #[derive(Clone)]
@@ -149,6 +149,11 @@ pub fn plain(law: Arc<dyn Model>) -> PyClassInitializer<PyModel> {
     PyClassInitializer::from(PyTarget { law: law.clone() }).add_subclass(PyModel { law: Law::Plain(law) })
 }
 
+/// A law of no class of its own.
+pub fn exact_class(py: Python<'_>, law: Arc<dyn ExactModel>) -> PyResult<Py<PyModel>> {
+    Py::new(py, exact(law))
+}
+
 #[pymethods]
 impl PyModel {
     /// Draws `n` configurations independently.
@@ -235,6 +240,49 @@ impl PyModel {
         Ok(vector(py, free(py, || law.noised_log_prob(kernel, y))?))
     }
 
+    /// Draws `x_s ~ P(x_s | x_t = y)` at the middle time of `bridge` for each row of `y`. Exact laws only.
+    #[pyo3(signature = (bridge, y, *, rng) -> "Samples")]
+    fn denoise_to<'py>(
+        &self,
+        py: Python<'py>,
+        bridge: &PyBridge,
+        y: Batch<'py>,
+        rng: Rng,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (law, y, bridge) = (self.law.exact()?, y.view(), &bridge.0);
+        samples(py, free(py, || law.denoise_to(bridge, y, &rng.0))?)
+    }
+
+    /// `log P(x_s | x_t = y)` of each pair of rows, in nats, shape (samples,). Exact laws only.
+    fn denoise_to_log_prob<'py>(
+        &self,
+        py: Python<'py>,
+        bridge: &PyBridge,
+        xs: Batch<'py>,
+        y: Batch<'py>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
+        let (law, xs, y, bridge) = (self.law.exact()?, xs.view(), y.view(), &bridge.0);
+        Ok(vector(py, free(py, || law.denoise_to_log_prob(bridge, xs, y))?))
+    }
+
+    /// Denoises step by step from `y` at the first of descending `times`, exactly: a `Trajectory` of `times`,
+    /// `states` (one array of configurations a time) and `log_prob` (samples,) of each path. Exact laws only.
+    #[pyo3(signature = (noise, times, y, *, rng) -> "Trajectory")]
+    fn denoise_through<'py>(
+        &self,
+        py: Python<'py>,
+        noise: &PyNoise,
+        times: Reals,
+        y: Batch<'py>,
+        rng: Rng,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let (law, y, noise, times) = (self.law.exact()?, y.view(), &noise.noise, times.one("times")?.to_vec());
+        let path = free(py, || law.denoise_through(noise, &times, y, &rng.0))?;
+        let states: Vec<_> = path.states.into_iter().map(|x| x.into_pyarray(py)).collect();
+        let fields = (path.times.into_pyarray(py), states, path.log_prob.into_pyarray(py));
+        named(py, "Trajectory", fields.into_pyobject(py)?)
+    }
+
     /// `log E[prod_j w_j(x_j)]` under the law, in nats: shape (1,) for shared weights, else (samples,).
     fn log_evidence<'py>(&self, py: Python<'py>, weights: Reals) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let (law, w) = (self.law.exact()?, Weights::of(Some(weights))?);
@@ -288,70 +336,5 @@ impl PyDraws {
         let to = x.as_slice_mut().expect("contiguous: just made");
         let log_prob = free(py, || draws.next_into(to))?;
         Ok((vector(py, x), log_prob))
-    }
-}
-
-/// A law of a small system as a table of all its configurations.
-///
-/// `DenseLaw(dims, weights)` normalises a table of length `prod(dims)`, first site most significant;
-/// `DenseLaw.of(target)` enumerates a target. At most 2**24 configurations.
-#[pyclass(name = "DenseLaw", extends = PyModel, frozen, module = "tensorjump")]
-pub struct PyDenseLaw(pub Arc<DenseLaw>);
-
-impl PyDenseLaw {
-    pub fn wrap(law: DenseLaw) -> PyClassInitializer<Self> {
-        let law = Arc::new(law);
-        exact(law.clone()).add_subclass(PyDenseLaw(law))
-    }
-}
-
-#[pymethods]
-impl PyDenseLaw {
-    #[new]
-    fn new(dims: Vec<usize>, weights: Reals) -> PyResult<PyClassInitializer<Self>> {
-        let weights = weights.one("weights")?;
-        Ok(Self::wrap(DenseLaw::new(&dims, &weights.to_vec()).map_err(raise)?))
-    }
-
-    /// The law of a target, by enumeration.
-    #[staticmethod]
-    fn of(py: Python<'_>, target: PyRef<'_, PyTarget>) -> PyResult<Py<Self>> {
-        let law = &target.law;
-        let enumerated = free(py, || DenseLaw::of(law))?;
-        Py::new(py, Self::wrap(enumerated))
-    }
-
-    /// Probabilities of all configurations, in the order of `configs`.
-    #[getter]
-    fn p<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
-        Array1::from(self.0.p().to_vec()).into_pyarray(py)
-    }
-
-    /// All configurations, shape (prod(dims), sites), uint8: the first site is the most significant digit.
-    #[getter]
-    fn configs<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray2<u8>> {
-        let (count, sites) = (self.0.p().len(), self.0.dims().len());
-        let mut x = ndarray::Array2::zeros((count, sites));
-        for (i, mut row) in x.outer_iter_mut().enumerate() {
-            row.assign(&Array1::from(self.0.config(i)));
-        }
-        x.into_pyarray(py)
-    }
-
-    /// Logarithm of the sum of the weights it was made from.
-    #[getter]
-    fn log_z(&self) -> f64 {
-        self.0.log_z()
-    }
-
-    fn __repr__(&self) -> String {
-        format!("DenseLaw({})", short(self.0.dims()))
-    }
-
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Self>,
-    ) -> PyResult<(Bound<'py, PyAny>, (Vec<usize>, Bound<'py, PyArray1<f64>>))> {
-        let (py, law) = (slf.py(), &slf.get().0);
-        Ok((slf.get_type().into_any(), (law.dims().to_vec(), Array1::from(law.p().to_vec()).into_pyarray(py))))
     }
 }

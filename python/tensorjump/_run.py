@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from . import _core
-from ._progress import Progress, shown
+from ._progress import Progress, Reporter
 from ._types import Samples
 
 if TYPE_CHECKING:
@@ -27,6 +27,17 @@ class Mean(NamedTuple):
 
     def __repr__(self) -> str:
         return f"{self.mean:.8g} +- {self.error:.2g}"
+
+
+class RunProgress(NamedTuple):
+    """How far a run is."""
+
+    done: int
+    """Updates made, warm-up included."""
+    total: int
+    """Updates to make, warm-up included."""
+    acceptance: float
+    """Accepted over proposed since the warm-up."""
 
 
 class Importance:
@@ -134,13 +145,11 @@ class Run:
         """`arviz.InferenceData` (ArviZ before 1.0) or `xarray.DataTree` (from 1.0 on)."""
         stats = {"lp": self.log_weight.T}
         posterior = {name: self[name].T for name in self.names}
-        try:
-            from arviz_base import from_dict
-        except ImportError:
-            import arviz as az
+        import arviz
 
-            return az.from_dict(posterior=posterior, sample_stats=stats)
-        return from_dict({"posterior": posterior, "sample_stats": stats})
+        if hasattr(arviz, "InferenceData"):
+            return arviz.from_dict(posterior=posterior, sample_stats=stats)
+        return arviz.from_dict({"posterior": posterior, "sample_stats": stats})
 
     def plot(self, *names: str) -> Any:
         """Series of observables over records; needs matplotlib. Returns the figure."""
@@ -155,6 +164,10 @@ class Run:
         return f"Run({records} records of {chains} chains, acceptance={self.acceptance:.4f}{means}{stopped})"
 
 
+def _text(progress: RunProgress) -> str:
+    return f"acceptance {progress.acceptance:.3f}"
+
+
 def run_chains(
     target: _core.Target,
     dynamics: _core.Move | _core.Proposal,
@@ -166,7 +179,7 @@ def run_chains(
     thin: int = 1,
     seed: int = 0,
     first_chain: int = 0,
-    progress: Progress = None,
+    progress: Progress[RunProgress] = True,
 ) -> Run:
     """Runs chains of a target and records observables.
 
@@ -184,7 +197,7 @@ def run_chains(
     seed : int
         Names all draws; `first_chain` numbers the first chain, so that chains run elsewhere are those of one run.
     progress : bool or callable, optional
-        A bar (by default where stderr is a terminal); or called with (done, total, acceptance), False stops.
+        True for a bar where people look (a terminal, a notebook); or called with a `RunProgress`, False stops.
 
     Returns
     -------
@@ -206,10 +219,20 @@ def run_chains(
         chains = _core.Chains.initial(target, int(start), seed=seed)
     else:
         chains = _core.Chains(target, start)
-    tell = shown(progress, "chains", lambda acceptance: f"acceptance {acceptance:.3f}")
-    series, log_weight, report, stopped, interrupted = _core._run(
-        target, dynamics, chains, observe if names else None, updates, warm_up, thin, seed, first_chain, tell
-    )
+    with Reporter(progress, warm_up + updates, _text, lambda p: p.done) as report:
+        tell = report.callback
+        series, log_weight, counts, stopped, interrupted = _core._run(
+            target,
+            dynamics,
+            chains,
+            observe if names else None,
+            updates,
+            warm_up,
+            thin,
+            seed,
+            first_chain,
+            None if tell is None else lambda state: tell(RunProgress(*state)),
+        )
     if interrupted:
         warnings.warn("the run was interrupted: it has what was recorded so far", stacklevel=2)
-    return Run(names, series, log_weight, report, stopped, chains)
+    return Run(names, series, log_weight, counts, stopped, chains)

@@ -18,10 +18,10 @@ def _axes(ax: Any, count: int = 1) -> tuple[Any, list[Any]]:
     import matplotlib.pyplot as plt
 
     if ax is not None:
-        axes = list(np.ravel(ax))
-        return axes[0].figure, axes
+        given = list(np.ravel(ax))
+        return given[0].figure, given
     figure, axes = plt.subplots(1, count, squeeze=False, figsize=(3 * count if count > 1 else 5, 3), layout="constrained")
-    return figure, list(axes.ravel())
+    return figure, list(np.ravel(axes))
 
 
 def configurations(model: _core.Ising | _core.PairModel, x: ArrayLike, *, ax: Any = None) -> Any:

@@ -163,10 +163,10 @@ def test_chains_elsewhere_are_those_of_one_run():
 def test_progress_and_stopping():
     law, _ = target()
     seen = []
-    tj.run_chains(law, tj.Proposal(law), 4, updates=10, warm_up=2, progress=lambda *a: seen.append(a))
-    assert seen[-1][:2] == (12, 12) and seen[-1][2] == 1.0
+    tj.run_chains(law, tj.Proposal(law), 4, updates=10, warm_up=2, progress=seen.append)
+    assert seen[-1] == tj.RunProgress(done=12, total=12, acceptance=1.0)
     slow = {"slow": lambda x: time.sleep(0.06) or x.sum(1)}
-    run = tj.run_chains(law, tj.Proposal(law), 4, slow, updates=500, warm_up=0, progress=lambda done, *_: done < 3)
+    run = tj.run_chains(law, tj.Proposal(law), 4, slow, updates=500, warm_up=0, progress=lambda p: p.done < 3)
     assert run.stopped and 1 <= len(run.series) < 500
 
     class Mine(Exception):

@@ -34,10 +34,13 @@ mod symmetry;
 mod tensors;
 
 pub use data::Data;
+pub use denoisers::conditional_gradient::Epoch;
 pub use denoisers::features::Features;
-pub use denoisers::glauber::{GlauberMatched, GlauberWindow, glauber_matching};
+pub use denoisers::glauber::{GlauberMatched, GlauberWindow, glauber_matching, glauber_matching_with_progress};
 pub use denoisers::operator::{OperatorOptions, OperatorScores};
-pub use denoisers::ratio_matching::{RatioMatched, RatioMatchingOptions, ratio_matching, ratio_matching_gradient};
+pub use denoisers::ratio_matching::{
+    RatioMatched, RatioMatchingOptions, ratio_matching, ratio_matching_gradient, ratio_matching_with_progress,
+};
 pub use denoisers::softmax::{Objective, SoftmaxDenoiser, SoftmaxOptions};
 pub use denoisers::tables::{ConditionalTables, windows};
 pub use in_the_loop::options::{LoopOptions, LoopRound, Stage};

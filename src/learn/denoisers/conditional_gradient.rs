@@ -9,6 +9,8 @@
 //! gradient of `Σ_j f_j(log p_j)` goes back through both passes; vectors are rescaled at will, for every
 //! `p_j` is free of the scale of `L` and `R`. Cost: some `9 N χ²` multiply-adds a row.
 
+use std::ops::ControlFlow;
+
 use ndarray::{Array3, Axis};
 use rayon::prelude::*;
 
@@ -221,14 +223,24 @@ pub(crate) struct Descent {
     pub(crate) seed: u64,
 }
 
+/// Told after each pass through the data.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Epoch {
+    /// Number of the pass, counted from zero.
+    pub index: usize,
+    /// Its mean loss in nats, while it was learned.
+    pub loss: f64,
+}
+
 /// Minimises by Adam on logits, its step length falling to zero as a cosine. `loss` gives value and gradient
-/// (with respect to the tensors) of the mean over some rows of the data, with streams of its own. Returns the
-/// law and the mean loss of each pass through the data.
+/// (with respect to the tensors) of the mean over some rows of the data, with streams of its own; `progress`
+/// may end the descent. Returns the law and the mean loss of each pass through the data.
 pub(crate) fn descend(
     start: &[Array3<f64>],
     data: &Data,
     options: &Descent,
     loss: impl Fn(&[Array3<f64>], &Data, &Streams) -> Result<Gradient>,
+    mut progress: impl FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<(PositiveMps, Vec<f64>)> {
     let Descent { epochs, batch, rate, seed } = *options;
     for (name, value) in [("epochs", epochs), ("batch", batch)] {
@@ -264,6 +276,9 @@ pub(crate) fn descend(
             adam.step(&mut theta, &list, 0.5 * rate * (1.0 + (std::f64::consts::PI * done).cos()));
         }
         losses.push(mean);
+        if progress(&Epoch { index: epoch, loss: mean }).is_break() {
+            break;
+        }
     }
     let tensors = flat.unflatten(&theta).iter().map(softmax).collect();
     Ok((PositiveMps::new(&Mps::new(tensors, 0.0)?)?, losses))

@@ -10,11 +10,13 @@
 //! mean over noise and tokens taken exactly. [`glauber_matching`]: one matrix-product law for all steps, by
 //! simulated tokens.
 
+use std::ops::ControlFlow;
+
 use ndarray::{Array2, Array3};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use super::conditional_gradient::{Descent, conditional_gradient, descend};
+use super::conditional_gradient::{Descent, Epoch, conditional_gradient, descend};
 use super::features::{Design, Features, Rows, add_active, log_softmax};
 use super::ratio_matching::{RatioMatchingOptions, start_tensors};
 use super::tables::{SiteTable, check_neighbours, context};
@@ -23,6 +25,7 @@ use crate::diffusion::{ExactGlauber, SiteConditionals, TokenNoise};
 use crate::error::{Error, Result};
 use crate::learn::data::Data;
 use crate::model::{Configs, PositiveMps, check_configs};
+use crate::rng::Streams;
 
 /// Softmax laws of neighbourhoods, one for each step of a token chain.
 #[derive(Debug, Clone)]
@@ -146,11 +149,25 @@ pub struct GlauberMatched {
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
 pub fn glauber_matching(data: &Data, tokens: &TokenNoise, options: &RatioMatchingOptions) -> Result<GlauberMatched> {
+    glauber_matching_with_progress(data, tokens, options, |_| ControlFlow::Continue(()))
+}
+
+/// As [`glauber_matching`]; `progress` is told after each pass through the data, and ends it by `Break`: with
+/// the law as it then is.
+///
+/// # Errors
+/// As [`glauber_matching`].
+pub fn glauber_matching_with_progress(
+    data: &Data,
+    tokens: &TokenNoise,
+    options: &RatioMatchingOptions,
+    progress: impl FnMut(&Epoch) -> ControlFlow<()>,
+) -> Result<GlauberMatched> {
     data.require_variety()?;
     match_dims(data.dims(), tokens.dims())?;
     let start = start_tensors(data, &options.start, options.seed)?;
     let descent = Descent { epochs: options.epochs, batch: options.batch, rate: options.rate, seed: options.seed };
-    let (model, losses) = descend(&start, data, &descent, |tensors: &[Array3<f64>], part, streams| {
+    let loss = |tensors: &[Array3<f64>], part: &Data, streams: &Streams| {
         let k = streams.domain("time").stream(0).random_range(0..tokens.steps());
         let (kernel, site) = (tokens.kernel(k)?, tokens.site(k));
         let (given, keep) = tokens.law(k)?;
@@ -162,7 +179,8 @@ pub fn glauber_matching(data: &Data, tokens: &TokenNoise, options: &RatioMatchin
             let slope = if replaced[row] { 1.0 - q } else { -q };
             (j == site).then_some((w * loss, w * slope))
         }))
-    })?;
+    };
+    let (model, losses) = descend(&start, data, &descent, loss, progress)?;
     Ok(GlauberMatched { model, losses, tokens: tokens.clone() })
 }
 

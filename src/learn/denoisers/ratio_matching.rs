@@ -8,10 +8,12 @@
 //! conditionals of every time, and is the data law at the minimum. Cost of a pass through `n` samples:
 //! `9 n N χ²` multiply-adds.
 
+use std::ops::ControlFlow;
+
 use ndarray::Array3;
 use rand::RngExt;
 
-use super::conditional_gradient::{Descent, conditional_gradient, descend};
+use super::conditional_gradient::{Descent, Epoch, conditional_gradient, descend};
 use super::softmax::learning_times;
 use crate::configs::match_dims;
 use crate::diffusion::ExactDenoiser;
@@ -83,20 +85,35 @@ pub struct RatioMatched {
 /// # References
 /// arXiv 2211.16750.
 pub fn ratio_matching(data: &Data, noise: &Noise, options: &RatioMatchingOptions) -> Result<RatioMatched> {
+    ratio_matching_with_progress(data, noise, options, |_| ControlFlow::Continue(()))
+}
+
+/// As [`ratio_matching`]; `progress` is told after each pass through the data, and ends it by `Break`: with
+/// the law as it then is.
+///
+/// # Errors
+/// As [`ratio_matching`].
+pub fn ratio_matching_with_progress(
+    data: &Data,
+    noise: &Noise,
+    options: &RatioMatchingOptions,
+    progress: impl FnMut(&Epoch) -> ControlFlow<()>,
+) -> Result<RatioMatched> {
     data.require_variety()?;
     match_dims(data.dims(), noise.dims_in())?;
     let kernels: Vec<Kernel> =
         learning_times(noise, &options.times)?.iter().map(|&t| noise.kernel(0.0, t)).collect::<Result<_>>()?;
     let start = start_tensors(data, &options.start, options.seed)?;
     let descent = Descent { epochs: options.epochs, batch: options.batch, rate: options.rate, seed: options.seed };
-    let (model, losses) = descend(&start, data, &descent, |tensors, part, streams| {
+    let loss = |tensors: &[Array3<f64>], part: &Data, streams: &Streams| {
         let kernel = &kernels[streams.domain("time").stream(0).random_range(0..kernels.len())];
         let y = kernel.sample(part.x(), streams)?;
         Ok(conditional_gradient(tensors, kernel, y.view(), |row, _, log_p| {
             let w = part.weights()[row];
             Some((-w * log_p, -w))
         }))
-    })?;
+    };
+    let (model, losses) = descend(&start, data, &descent, loss, progress)?;
     Ok(RatioMatched { denoiser: ExactDenoiser::new(model, noise)?, losses })
 }
 
