@@ -1,7 +1,6 @@
 //! Errors of the library as Python exceptions with their fields as attributes, and Python exceptions through the
 //! library.
 
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tensorjump::Error;
@@ -94,9 +93,4 @@ fn made(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         _ => "TensorJumpError",
     };
     exception(py, class, &error.to_string(), &f)
-}
-
-/// Whether work was asked to stop by Ctrl-C; other exceptions of signal handlers are passed on.
-pub fn interrupted(error: &PyErr, py: Python<'_>) -> bool {
-    error.is_instance_of::<PyKeyboardInterrupt>(py)
 }

@@ -1,56 +1,23 @@
-//! Maximum likelihood and ratio matching, with progress told to Python; the functions of `tensorjump._learn` take
-//! these apart.
+//! Maximum likelihood and ratio matching, with progress told to Python: what is behind `tensorjump._learn`.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyList};
+use pyo3::types::PyList;
 use tensorjump::learn::{
     self, BornMethod, BornOptions, Checkpoint, Data, Epoch, Event, Fit, PositiveMethod, PositiveOptions,
     RatioMatchingOptions, Round, Start, Stop, SweepStep, Training, Validation,
 };
 
-use crate::arrays::{Batch, Reals, free, named};
+use crate::arrays::{Batch, Reals, named};
 use crate::errors::refuse;
 use crate::glauber::{PySiteConditionals, PyTokenNoise};
 use crate::learned::{Dims, PySymmetry, data};
 use crate::models::{PyBornMps, PyPositiveMps, truncation};
 use crate::noise::PyNoise;
-
-/// Tells a Python callable what was done, looks at signals, and keeps what was raised.
-pub struct Teller {
-    callback: Option<Py<PyAny>>,
-    raised: Option<PyErr>,
-}
-
-impl Teller {
-    pub fn new(callback: Option<Py<PyAny>>) -> Self {
-        Teller { callback, raised: None }
-    }
-
-    /// Breaks where the callable answers False or raises, and by Ctrl-C.
-    pub fn tell<'a>(&mut self, what: impl FnOnce(Python<'_>) -> PyResult<Bound<'_, PyAny>> + 'a) -> ControlFlow<()> {
-        let on = Python::attach(|py| -> PyResult<bool> {
-            py.check_signals()?;
-            let Some(callback) = &self.callback else { return Ok(true) };
-            let answer = callback.bind(py).call1((what(py)?,))?;
-            Ok(!answer.is(PyBool::new(py, false)))
-        });
-        match on {
-            Ok(true) => return ControlFlow::Continue(()),
-            Ok(false) => {}
-            Err(error) => self.raised = Some(error),
-        }
-        ControlFlow::Break(())
-    }
-
-    /// What was raised, for the caller to decide about.
-    pub fn raised(self) -> Option<PyErr> {
-        self.raised
-    }
-}
+use crate::progress::{Teller, told};
 
 /// The keywords of a training.
 #[derive(FromPyObject)]
@@ -67,6 +34,7 @@ pub struct TrainingArgs<'py> {
 }
 
 impl TrainingArgs<'_> {
+    /// Without the interrupt, which comes with the run.
     fn training(self, dims: &[usize]) -> PyResult<Training> {
         let validation = match self.validation {
             none if none.is_none() => Validation::None,
@@ -83,6 +51,7 @@ impl TrainingArgs<'_> {
             symmetries: self.symmetries.into_iter().map(|s| s.symmetry).collect(),
             seed: self.seed,
             checkpoint: self.checkpoint.map(|path| Checkpoint { path, every: self.every }),
+            interrupt: None,
         })
     }
 }
@@ -162,8 +131,9 @@ fn fitted<'py, M>(py: Python<'py>, fit: &Fit<M>, model: Py<PyAny>, raised: Optio
     Ok((model, rounds(py, &fit.history.rounds)?, fit.best, stop, error, raised))
 }
 
-fn told(teller: &mut Teller, event: &Event<'_>) -> ControlFlow<()> {
-    teller.tell(|py| round(py, event.round, event.index, event.improved))
+fn event(teller: &mut Teller, event: &Event<'_>) -> ControlFlow<()> {
+    let (done, index, improved) = (event.round.clone(), event.index, event.improved);
+    teller.tell(move |py| round(py, &done, index, improved))
 }
 
 /// Learns a Born law; see `tensorjump.learn_born`.
@@ -184,11 +154,10 @@ pub fn fit_born<'py>(
         Ok(model) => Start::Model((*model.get().0).clone()),
         Err(_) => Start::Random { bond: start.extract()? },
     };
-    let options = BornOptions { method: options.method()?, start, training: training.training(data.dims())? };
-    let (fit, raised) = free(py, || {
-        let mut teller = Teller::new(progress);
-        let fit = learn::born_with_progress(&data, &options, |event| told(&mut teller, event))?;
-        Ok((fit, teller.raised()))
+    let mut options = BornOptions { method: options.method()?, start, training: training.training(data.dims())? };
+    let (fit, raised) = told(py, progress, |interrupt, mut teller| {
+        options.training.interrupt = Some(interrupt);
+        learn::born_with_progress(&data, &options, |e| event(&mut teller, e))
     })?;
     let model = Py::new(py, PyBornMps::wrap(fit.model.clone()))?.into_any();
     fitted(py, &fit, model, raised)
@@ -214,11 +183,11 @@ pub fn fit_positive<'py>(
         ("lbfgs", _, memory) => PositiveMethod::Lbfgs { memory },
         (other, ..) => return Err(refuse("method", other, "em, adam or lbfgs")),
     };
-    let options = PositiveOptions { method, start: positive_start(&start)?, training: training.training(data.dims())? };
-    let (fit, raised) = free(py, || {
-        let mut teller = Teller::new(progress);
-        let fit = learn::positive_with_progress(&data, &options, |event| told(&mut teller, event))?;
-        Ok((fit, teller.raised()))
+    let mut options =
+        PositiveOptions { method, start: positive_start(&start)?, training: training.training(data.dims())? };
+    let (fit, raised) = told(py, progress, |interrupt, mut teller| {
+        options.training.interrupt = Some(interrupt);
+        learn::positive_with_progress(&data, &options, |e| event(&mut teller, e))
     })?;
     let model = Py::new(py, PyPositiveMps::wrap(fit.model.clone()))?.into_any();
     fitted(py, &fit, model, raised)
@@ -254,13 +223,14 @@ impl MatchingArgs<'_> {
             batch: self.batch,
             rate: self.rate,
             seed: self.seed,
+            interrupt: None,
         })
     }
 }
 
 fn epoch(teller: &mut Teller, epoch: &Epoch) -> ControlFlow<()> {
     let (index, loss) = (epoch.index, epoch.loss);
-    teller.tell(|py| named(py, "Epoch", (index, loss).into_pyobject(py)?))
+    teller.tell(move |py| named(py, "Epoch", (index, loss).into_pyobject(py)?))
 }
 
 /// Learns a non-negative law by ratio matching; see `tensorjump.learn_ratio_matching`.
@@ -275,11 +245,10 @@ pub fn fit_ratio_matching<'py>(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<(Py<PyPositiveMps>, Vec<f64>, Option<PyErr>)> {
     let (data, noise) = (data(&x, noise.noise.dims_in().to_vec(), weights)?, &noise.noise);
-    let options = options.options()?;
-    let (learned, raised) = free(py, || {
-        let mut teller = Teller::new(progress);
-        let learned = learn::ratio_matching_with_progress(&data, noise, &options, |e| epoch(&mut teller, e))?;
-        Ok((learned, teller.raised()))
+    let mut options = options.options()?;
+    let (learned, raised) = told(py, progress, |interrupt, mut teller| {
+        options.interrupt = Some(interrupt);
+        learn::ratio_matching_with_progress(&data, noise, &options, |e| epoch(&mut teller, e))
     })?;
     let model = Py::new(py, PyPositiveMps::wrap(learned.denoiser.model().clone()))?;
     Ok((model, learned.losses, raised))
@@ -297,11 +266,10 @@ pub fn fit_glauber<'py>(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<(Py<PyPositiveMps>, PySiteConditionals, Vec<f64>, Option<PyErr>)> {
     let (data, tokens) = (data(&x, tokens.0.dims().to_vec(), weights)?, &tokens.0);
-    let options = options.options()?;
-    let (learned, raised) = free(py, || {
-        let mut teller = Teller::new(progress);
-        let learned = learn::glauber_matching_with_progress(&data, tokens, &options, |e| epoch(&mut teller, e))?;
-        Ok((learned, teller.raised()))
+    let mut options = options.options()?;
+    let (learned, raised) = told(py, progress, |interrupt, mut teller| {
+        options.interrupt = Some(interrupt);
+        learn::glauber_matching_with_progress(&data, tokens, &options, |e| epoch(&mut teller, e))
     })?;
     let (model, losses) = (learned.model.clone(), learned.losses.clone());
     let conditionals = PySiteConditionals::of(Arc::new(learned), "learned by matching");

@@ -17,6 +17,7 @@ mod learn;
 mod learned;
 mod models;
 mod noise;
+mod progress;
 mod reverse;
 mod smoothing;
 mod target;
