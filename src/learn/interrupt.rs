@@ -5,9 +5,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::error::{Error, Result};
 
-/// A flag that another thread, a signal handler or a callback raises to stop a run of learning at once: rounds
-/// look at it between sites, batches and updates. The round under way is dropped, and the run ends with its
-/// best model. Clones are the same flag.
+/// A flag that another thread, a signal handler or a callback raises to stop a run of learning at once:
+/// rounds look at it between sites, batches and updates. The round under way is dropped, and the run ends
+/// with its best model. Clones are the same flag.
 ///
 /// ```
 /// use tensorjump::learn::{self, BornOptions, Data, Interrupt, Stop, Training};

@@ -236,7 +236,8 @@ pub struct Epoch {
 
 /// Minimises by Adam on logits, its step length falling to zero as a cosine. `loss` gives value and gradient
 /// (with respect to the tensors) of the mean over some rows of the data, with streams of its own; `progress`
-/// and the interrupt may end the descent. Returns the law and the mean loss of each whole pass through the data.
+/// and the interrupt may end the descent. Returns the law and the mean loss of each whole pass through the
+/// data.
 pub(crate) fn descend(
     start: &[Array3<f64>],
     data: &Data,

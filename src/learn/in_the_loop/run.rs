@@ -32,7 +32,8 @@ pub enum LoopStop {
     Enough,
     /// All rounds were made.
     Rounds,
-    /// The caller said so, or raised the [`Interrupt`](crate::learn::Interrupt): the round under way is dropped.
+    /// The caller said so, or raised the [`Interrupt`](crate::learn::Interrupt): the round under way is
+    /// dropped.
     Asked,
 }
 
