@@ -255,6 +255,10 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Work that was asked to stop, see [`learn::Interrupt`](crate::learn::Interrupt), before there was
+    /// anything to return.
+    #[error("interrupted")]
+    Interrupted,
     /// A function that the user gave has failed: a target, an observable, a denoiser, a callback.
     #[error("{what} failed: {source}")]
     Callable {

@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
+
 import tensorjump as tj
 
 N = 20

@@ -1,6 +1,7 @@
 """A denoiser of one's own (here NumPy; a network of torch or jax is the same) against the exact law."""
 
 import numpy as np
+
 import tensorjump as tj
 
 N, J = 8, 0.5

@@ -8,7 +8,7 @@ use ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyBool, PyDict};
 use tensorjump::mcmc::{
     Chains, ChainsSnapshot, Level, Move, MoveReport, Replicas, ReplicasSnapshot, RunOptions, Tempering,
     run_with_progress,
@@ -16,11 +16,53 @@ use tensorjump::mcmc::{
 use tensorjump::{Configs, Target};
 
 use crate::arrays::{Batch, Rng, free, short};
-use crate::callables::columns;
+use crate::callables::{columns, take_interrupt};
 use crate::errors::{raise, refuse};
 use crate::mcmc::AnyMove;
-use crate::progress::Teller;
 use crate::target::PyTarget;
+
+/// Tells a Python callable what was done, looks at signals, and keeps what was raised.
+pub struct Watch {
+    callback: Option<Py<PyAny>>,
+    raised: Option<PyErr>,
+    last: Option<Instant>,
+}
+
+impl Watch {
+    pub fn new(callback: Option<Py<PyAny>>) -> Self {
+        Watch { callback, raised: None, last: None }
+    }
+
+    /// Breaks where the callable answers False or raises, and by Ctrl-C.
+    pub fn tell<'a>(&mut self, what: impl FnOnce(Python<'_>) -> PyResult<Bound<'_, PyAny>> + 'a) -> ControlFlow<()> {
+        self.last = Some(Instant::now());
+        let on = Python::attach(|py| -> PyResult<bool> {
+            if take_interrupt() {
+                return Err(PyKeyboardInterrupt::new_err(()));
+            }
+            py.check_signals()?;
+            let Some(callback) = &self.callback else { return Ok(true) };
+            let answer = callback.bind(py).call1((what(py)?,))?;
+            Ok(!answer.is(PyBool::new(py, false)))
+        });
+        match on {
+            Ok(true) => return ControlFlow::Continue(()),
+            Ok(false) => {}
+            Err(error) => self.raised = Some(error),
+        }
+        ControlFlow::Break(())
+    }
+
+    /// Whether it is time to tell again, some twenty times a second: for work of many short steps.
+    pub fn is_due(&self) -> bool {
+        self.last.is_none_or(|last| last.elapsed() > Duration::from_millis(50))
+    }
+
+    /// What was raised, for the caller to decide about.
+    pub fn raised(self) -> Option<PyErr> {
+        self.raised
+    }
+}
 
 /// Counts of what moves did, as a dict.
 pub fn counts<'py>(py: Python<'py>, report: &MoveReport) -> PyResult<Bound<'py, PyDict>> {
@@ -162,7 +204,7 @@ pub fn _run<'py>(
         Some(f) => columns("observables", f, x),
         None => Ok(Array2::zeros((x.nrows(), 0))),
     };
-    let mut teller = Teller::new(progress);
+    let mut teller = Watch::new(progress);
     let (all, tell) = (&mut chains.chains, &mut teller);
     let done = free(py, move || {
         run_with_progress(&target, &dynamics.0, all, &options, observed, |p| {

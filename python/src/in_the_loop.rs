@@ -9,13 +9,13 @@ use tensorjump::learn::{LoopOptions, LoopRound, LoopStop, Stage, Toward, in_the_
 use tensorjump::mcmc::{Exchange, MetropolisHastings, Move, Repeat, SingleSite};
 use tensorjump::{Result, Target};
 
-use crate::arrays::{free, named};
+use crate::arrays::named;
 use crate::errors::{raise, refuse};
 use crate::fredkin::PyFredkin;
 use crate::lattice::{PyIsing, PyPairModel};
 use crate::learned::PySymmetry;
 use crate::mps::PyBornMps;
-use crate::progress::Teller;
+use crate::progress::told;
 use crate::target::PyTarget;
 
 /// The keywords of a stage.
@@ -98,6 +98,7 @@ impl LoopArgs {
             significance: self.significance,
             symmetries: self.symmetries.into_iter().map(|s| s.symmetry).collect(),
             seed: self.seed,
+            interrupt: None,
         })
     }
 }
@@ -131,7 +132,7 @@ pub fn fit_in_the_loop<'py>(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<(Py<PyBornMps>, Vec<usize>, Bound<'py, PyArray2<u8>>, Vec<Bound<'py, PyAny>>, &'static str, Option<PyErr>)>
 {
-    let options = options.options()?;
+    let mut options = options.options()?;
     let locals = stages.iter().map(|s| local(&s.target, &s.local)).collect::<PyResult<Vec<_>>>()?;
     let stages: Vec<Stage<'_>> = stages
         .iter()
@@ -146,10 +147,12 @@ pub fn fit_in_the_loop<'py>(
             enough: s.enough,
         })
         .collect();
-    let (learned, raised) = free(py, || {
-        let mut teller = Teller::new(progress);
-        let learned = in_the_loop(&stages, &options, |r| teller.tell(|py| round(py, r)))?;
-        Ok((learned, teller.raised()))
+    let (learned, raised) = told(py, progress, |interrupt, mut teller| {
+        options.interrupt = Some(interrupt);
+        in_the_loop(&stages, &options, |r| {
+            let done = r.clone();
+            teller.tell(move |py| round(py, &done))
+        })
     })?;
     let stop = match learned.stopped {
         LoopStop::Enough => "enough",

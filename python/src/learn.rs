@@ -1,25 +1,24 @@
-//! Maximum likelihood and ratio matching, with progress told to Python; the functions of `tensorjump._learn` take
-//! these apart.
+//! Maximum likelihood and ratio matching, with progress told to Python: what is behind `tensorjump._learn`.
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyList};
+use pyo3::types::PyList;
 use tensorjump::learn::{
     self, BornMethod, BornOptions, Checkpoint, Data, Epoch, Event, Fit, PositiveMethod, PositiveOptions,
     RatioMatchingOptions, Round, Start, Stop, SweepStep, Training, Validation,
 };
 use tensorjump::tn::Truncation;
 
-use crate::arrays::{Batch, Reals, free, named};
+use crate::arrays::{Batch, Reals, named};
 use crate::errors::refuse;
 use crate::glauber::{PySiteConditionals, PyTokenNoise};
 use crate::learned::{Dims, PySymmetry, data};
 use crate::mps::{PyBornMps, PyPositiveMps};
 use crate::noise::PyNoise;
-use crate::progress::Teller;
+use crate::progress::{Teller, told};
 
 /// The keywords of a training.
 #[derive(FromPyObject)]
@@ -36,6 +35,7 @@ pub struct TrainingArgs<'py> {
 }
 
 impl TrainingArgs<'_> {
+    /// Without the interrupt, which comes with the run.
     fn training(self, dims: &[usize]) -> PyResult<Training> {
         let validation = match self.validation {
             none if none.is_none() => Validation::None,
@@ -52,6 +52,7 @@ impl TrainingArgs<'_> {
             symmetries: self.symmetries.into_iter().map(|s| s.symmetry).collect(),
             seed: self.seed,
             checkpoint: self.checkpoint.map(|path| Checkpoint { path, every: self.every }),
+            interrupt: None,
         })
     }
 }
@@ -131,8 +132,9 @@ fn fitted<'py, M>(py: Python<'py>, fit: &Fit<M>, model: Py<PyAny>, raised: Optio
     Ok((model, rounds(py, &fit.history.rounds)?, fit.best, stop, error, raised))
 }
 
-fn told(teller: &mut Teller, event: &Event<'_>) -> ControlFlow<()> {
-    teller.tell(|py| round(py, event.round, event.index, event.improved))
+fn event(teller: &mut Teller, event: &Event<'_>) -> ControlFlow<()> {
+    let (done, index, improved) = (event.round.clone(), event.index, event.improved);
+    teller.tell(move |py| round(py, &done, index, improved))
 }
 
 /// Learns a Born law; see `tensorjump.learn_born`.
@@ -153,11 +155,10 @@ pub fn fit_born<'py>(
         Ok(model) => Start::Model((*model.get().0).clone()),
         Err(_) => Start::Random { bond: start.extract()? },
     };
-    let options = BornOptions { method: options.method()?, start, training: training.training(data.dims())? };
-    let (fit, raised) = free(py, || {
-        let mut teller = Teller::new(progress);
-        let fit = learn::born_with_progress(&data, &options, |event| told(&mut teller, event))?;
-        Ok((fit, teller.raised()))
+    let mut options = BornOptions { method: options.method()?, start, training: training.training(data.dims())? };
+    let (fit, raised) = told(py, progress, |interrupt, mut teller| {
+        options.training.interrupt = Some(interrupt);
+        learn::born_with_progress(&data, &options, |e| event(&mut teller, e))
     })?;
     let model = Py::new(py, PyBornMps::wrap(fit.model.clone()))?.into_any();
     fitted(py, &fit, model, raised)
@@ -183,11 +184,11 @@ pub fn fit_positive<'py>(
         ("lbfgs", _, memory) => PositiveMethod::Lbfgs { memory },
         (other, ..) => return Err(refuse("method", other, "em, adam or lbfgs")),
     };
-    let options = PositiveOptions { method, start: positive_start(&start)?, training: training.training(data.dims())? };
-    let (fit, raised) = free(py, || {
-        let mut teller = Teller::new(progress);
-        let fit = learn::positive_with_progress(&data, &options, |event| told(&mut teller, event))?;
-        Ok((fit, teller.raised()))
+    let mut options =
+        PositiveOptions { method, start: positive_start(&start)?, training: training.training(data.dims())? };
+    let (fit, raised) = told(py, progress, |interrupt, mut teller| {
+        options.training.interrupt = Some(interrupt);
+        learn::positive_with_progress(&data, &options, |e| event(&mut teller, e))
     })?;
     let model = Py::new(py, PyPositiveMps::wrap(fit.model.clone()))?.into_any();
     fitted(py, &fit, model, raised)
@@ -223,13 +224,14 @@ impl MatchingArgs<'_> {
             batch: self.batch,
             rate: self.rate,
             seed: self.seed,
+            interrupt: None,
         })
     }
 }
 
 fn epoch(teller: &mut Teller, epoch: &Epoch) -> ControlFlow<()> {
     let (index, loss) = (epoch.index, epoch.loss);
-    teller.tell(|py| named(py, "Epoch", (index, loss).into_pyobject(py)?))
+    teller.tell(move |py| named(py, "Epoch", (index, loss).into_pyobject(py)?))
 }
 
 /// Learns a non-negative law by ratio matching; see `tensorjump.learn_ratio_matching`.
@@ -244,11 +246,10 @@ pub fn fit_ratio_matching<'py>(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<(Py<PyPositiveMps>, Vec<f64>, Option<PyErr>)> {
     let (data, noise) = (data(&x, noise.noise.dims_in().to_vec(), weights)?, &noise.noise);
-    let options = options.options()?;
-    let (learned, raised) = free(py, || {
-        let mut teller = Teller::new(progress);
-        let learned = learn::ratio_matching_with_progress(&data, noise, &options, |e| epoch(&mut teller, e))?;
-        Ok((learned, teller.raised()))
+    let mut options = options.options()?;
+    let (learned, raised) = told(py, progress, |interrupt, mut teller| {
+        options.interrupt = Some(interrupt);
+        learn::ratio_matching_with_progress(&data, noise, &options, |e| epoch(&mut teller, e))
     })?;
     let model = Py::new(py, PyPositiveMps::wrap(learned.denoiser.model().clone()))?;
     Ok((model, learned.losses, raised))
@@ -266,11 +267,10 @@ pub fn fit_glauber<'py>(
     progress: Option<Py<PyAny>>,
 ) -> PyResult<(Py<PyPositiveMps>, PySiteConditionals, Vec<f64>, Option<PyErr>)> {
     let (data, tokens) = (data(&x, tokens.0.dims().to_vec(), weights)?, &tokens.0);
-    let options = options.options()?;
-    let (learned, raised) = free(py, || {
-        let mut teller = Teller::new(progress);
-        let learned = learn::glauber_matching_with_progress(&data, tokens, &options, |e| epoch(&mut teller, e))?;
-        Ok((learned, teller.raised()))
+    let mut options = options.options()?;
+    let (learned, raised) = told(py, progress, |interrupt, mut teller| {
+        options.interrupt = Some(interrupt);
+        learn::glauber_matching_with_progress(&data, tokens, &options, |e| epoch(&mut teller, e))
     })?;
     let (model, losses) = (learned.model.clone(), learned.losses.clone());
     let conditionals = PySiteConditionals::of(Arc::new(learned), "learned by matching");

@@ -118,7 +118,7 @@ def truth_bench(
         first = clean.noised(noise.kernel(horizon))
     denoisers = {"exact": _core.Denoiser(noise, model)}
     if f is not None:
-        for name, given in (f.items() if isinstance(f, Mapping) else [("own", f)]):
+        for name, given in f.items() if isinstance(f, Mapping) else [("own", f)]:
             denoisers[name] = given if isinstance(given, _core.Denoiser) else _core.Denoiser(noise, given, face=face)
     rows = []
     for name, denoiser in denoisers.items():

@@ -1,8 +1,9 @@
 """Learning from samples and from log-weights.
 
-Ctrl-C ends a run after its present round: what there is comes back with `stop="asked"` and a warning, or with
-`raise_on_interrupt=True` a `KeyboardInterrupt` is raised; a checkpoint is written in either case. Results depend on
-data, options and seed, not on the number of threads.
+Ctrl-C ends a run within a second, in the middle of a round: the best model of whole rounds comes back with
+`stop="asked"` and a warning, or with `raise_on_interrupt=True` a `KeyboardInterrupt` is raised; a checkpoint stays as
+last written. Callbacks are called on the calling thread. Results depend on data, options and seed, not on the number
+of threads.
 """
 
 from __future__ import annotations
@@ -326,7 +327,7 @@ def learn_in_the_loop(
     progress: Progress[LoopRound] = True,
     raise_on_interrupt: bool = False,
 ) -> LoopFit:
-    """Learns a Born law from log-weights alone: chains whose proposals are the model learn the model (arXiv 2407.11133).
+    """Learns a Born law from log-weights alone: chains whose proposals are the model teach it (arXiv 2407.11133).
 
     Parameters
     ----------

@@ -1,4 +1,7 @@
-"""Learning against enumeration, checkpoints, callbacks and Ctrl-C."""
+"""Learning against enumeration, checkpoints, callbacks and Ctrl-C.
+
+What follows Ctrl-C is measured in CPU seconds of the process: what others run beside it does not count.
+"""
 
 import itertools
 import os
@@ -70,7 +73,11 @@ def test_validation_starts_and_symmetries(p):
     even = tj.learn_positive(x, DIMS, symmetries=[flip], rounds=200, validation=None, progress=False).model
     images = even.log_prob(flip.apply(configs(DIMS), DIMS)) - even.log_prob(configs(DIMS))
     plain = tj.learn_positive(x, DIMS, rounds=200, validation=None, progress=False).model
-    assert np.abs(images).max() < 0.3 < np.abs(plain.log_prob(flip.apply(configs(DIMS), DIMS)) - plain.log_prob(configs(DIMS))).max()
+    assert (
+        np.abs(images).max()
+        < 0.3
+        < np.abs(plain.log_prob(flip.apply(configs(DIMS), DIMS)) - plain.log_prob(configs(DIMS))).max()
+    )
     assert pickle.loads(pickle.dumps(flip)).apply([[0, 0, 0]], DIMS).tolist() == [[1, 0, 1]]
 
 
@@ -216,7 +223,10 @@ def test_what_cannot_be_learned_is_refused():
         (lambda: tj.learn_born(x, 2, method="magic", progress=False), tj.ParameterError),
         (lambda: tj.learn_positive(x, 2, method="magic", progress=False), tj.ParameterError),
         (lambda: tj.learn_born(x, 2, rounds=0, progress=False), tj.ParameterError),
-        (lambda: tj.learn_ratio_matching(configs(DIMS), tj.Noise.uniform(DIMS), rate=-1.0, progress=False), tj.ParameterError),
+        (
+            lambda: tj.learn_ratio_matching(configs(DIMS), tj.Noise.uniform(DIMS), rate=-1.0, progress=False),
+            tj.ParameterError,
+        ),
         (lambda: tj.SoftmaxDenoiser(x, tj.Noise.uniform([2] * 3), features="none"), tj.ParameterError),
         (lambda: tj.Symmetry([0, 0, 1]), tj.ParameterError),
     ]:
@@ -251,21 +261,50 @@ x = tj.PositiveMps.random([2] * 40, 8, rng=1).sample(4000, rng=2).x
 def ask():
     global sent
     time.sleep(1.0)
-    sent = time.monotonic()
+    sent = time.process_time()
     os.kill(os.getpid(), signal.SIGINT)
 threading.Thread(target=ask).start()
 warnings.simplefilter("ignore")
 try:
-    fit = tj.learn_born(x, 2, rounds=10**6, patience=10**6, max_bond=16, checkpoint={str(path)!r}, raise_on_interrupt={raises})
+    long = dict(rounds=10**6, patience=10**6, checkpoint={str(path)!r})
+    fit = tj.learn_born(x, 2, max_bond=16, raise_on_interrupt={raises}, **long)
+    print("returned", time.process_time() - sent)
     assert fit.stop == "asked" and len(fit.history) > 0 and np.isfinite(fit.model.log_prob(x)).all()
-    print("returned", time.monotonic() - sent)
 except KeyboardInterrupt:
-    print("raised", time.monotonic() - sent)
+    print("raised", time.process_time() - sent)
 """
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
     assert done.returncode == 0, done.stderr
     how, seconds = done.stdout.split()
     assert how == ("raised" if raises else "returned") and float(seconds) < 1.0 and path.exists()
+
+
+def test_ctrl_c_does_not_wait_for_a_long_round():
+    script = """
+import os, signal, threading, time, warnings, numpy as np, tensorjump as tj
+x = tj.PositiveMps.random([2] * 100, 16, rng=1).sample(20_000, rng=2).x
+def ask():
+    global sent
+    time.sleep(1.5)
+    sent = time.process_time()
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=ask).start()
+warnings.simplefilter("ignore")
+fit = tj.learn_born(x, 2, rounds=100, max_bond=64, start=64, batch=20_000, method="one-site")
+print(time.process_time() - sent)
+assert fit.stop == "asked" and np.isfinite(fit.model.log_prob(x[:100])).all()
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) < 1.0
+
+
+def test_callbacks_run_on_the_calling_thread():
+    import threading
+
+    x, seen = tj.PositiveMps.random([2] * 4, 2, rng=1).sample(100, rng=2).x, set()
+    tj.learn_positive(x, 2, rounds=2, progress=lambda round: seen.add(threading.get_ident()) and None)
+    assert seen == {threading.get_ident()}
 
 
 def test_bars_are_for_terminals(capsys, monkeypatch):

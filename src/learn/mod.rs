@@ -29,6 +29,7 @@
 mod data;
 mod denoisers;
 mod in_the_loop;
+mod interrupt;
 mod likelihood;
 mod symmetry;
 mod tensors;
@@ -47,6 +48,7 @@ pub use in_the_loop::options::{LoopOptions, LoopRound, Stage};
 pub use in_the_loop::run::{Learned, LoopStop, in_the_loop};
 pub use in_the_loop::tangent::{TangentReport, TangentStep, born_tangent};
 pub use in_the_loop::towards::{TowardsStep, born_kl_gradient, born_towards};
+pub use interrupt::Interrupt;
 pub use likelihood::born::{
     BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep, born_with_progress,
 };

@@ -6,8 +6,8 @@ use ndarray::{Array1, Array2, Axis, array, concatenate};
 use tensorjump::lattice::square::SpinSweep;
 use tensorjump::lattice::{Couplings, Fredkin, Geometry, Ising, Square};
 use tensorjump::learn::{
-    LoopOptions, Stage, Symmetry, TangentStep, Toward, TowardsStep, born_kl_gradient, born_tangent, born_towards,
-    in_the_loop,
+    Interrupt, LoopOptions, LoopRound, LoopStop, Stage, Symmetry, TangentStep, Toward, TowardsStep, born_kl_gradient,
+    born_tangent, born_towards, in_the_loop,
 };
 use tensorjump::mcmc::{Assessment, assess, bridge};
 use tensorjump::model::BornMps;
@@ -262,6 +262,17 @@ fn the_same_seed_learns_the_same_model() {
     // Stopping when asked.
     let asked = in_the_loop(&[stage], &options, |_| ControlFlow::Break(())).unwrap();
     assert_eq!(asked.rounds.len(), 1);
+    // And in the middle of the second round: the model of the first.
+    let interrupt = Interrupt::default();
+    let cut = LoopOptions { interrupt: Some(interrupt.clone()), ..options };
+    let progress = |_: &LoopRound| {
+        interrupt.ask();
+        ControlFlow::Continue(())
+    };
+    let interrupted = in_the_loop(&[stage], &cut, progress).unwrap();
+    assert_eq!((interrupted.rounds.len(), interrupted.stopped), (1, LoopStop::Asked));
+    assert_eq!(interrupted.model.inner().amplitude(), asked.model.inner().amplitude());
+    assert_eq!(in_the_loop(&[stage], &cut, |_| ControlFlow::Continue(())).unwrap_err(), Error::Interrupted);
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 mod files;
 mod gradients;
+mod interrupts;
 mod kills;
 mod optima;
 mod small;

@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 use crate::learn::data::{Data, permutation};
+use crate::learn::interrupt::{Interrupt, look};
 use crate::learn::likelihood::descent::Flat;
 use crate::learn::tensors::gradient::{Gradient, softmax};
 use crate::learn::tensors::optimise::Adam;
@@ -215,12 +216,13 @@ pub(crate) fn conditional_gradient(
 }
 
 /// How long and how fast the conditionals of a tensor network are learned.
-#[derive(Debug, Clone, Copy, PartialEq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Descent {
     pub(crate) epochs: usize,
     pub(crate) batch: usize,
     pub(crate) rate: f64,
     pub(crate) seed: u64,
+    pub(crate) interrupt: Option<Interrupt>,
 }
 
 /// Told after each pass through the data.
@@ -234,7 +236,8 @@ pub struct Epoch {
 
 /// Minimises by Adam on logits, its step length falling to zero as a cosine. `loss` gives value and gradient
 /// (with respect to the tensors) of the mean over some rows of the data, with streams of its own; `progress`
-/// may end the descent. Returns the law and the mean loss of each pass through the data.
+/// and the interrupt may end the descent. Returns the law and the mean loss of each whole pass through the
+/// data.
 pub(crate) fn descend(
     start: &[Array3<f64>],
     data: &Data,
@@ -242,7 +245,7 @@ pub(crate) fn descend(
     loss: impl Fn(&[Array3<f64>], &Data, &Streams) -> Result<Gradient>,
     mut progress: impl FnMut(&Epoch) -> ControlFlow<()>,
 ) -> Result<(PositiveMps, Vec<f64>)> {
-    let Descent { epochs, batch, rate, seed } = *options;
+    let Descent { epochs, batch, rate, seed, .. } = *options;
     for (name, value) in [("epochs", epochs), ("batch", batch)] {
         if value == 0 {
             return Err(Error::parameter(name, value, "at least one"));
@@ -256,7 +259,7 @@ pub(crate) fn descend(
     let mut theta: Vec<f64> = logits.iter().flat_map(|a| a.iter().copied()).collect();
     let (mut adam, mut losses, streams) = (Adam::default(), vec![], Streams::new(seed).domain("conditionals"));
     let batches = data.len().div_ceil(batch);
-    for epoch in 0..epochs {
+    'epochs: for epoch in 0..epochs {
         let streams = streams.step(epoch as u64);
         let order = permutation(data.len(), &streams.domain("order"));
         let mut mean = 0.0;
@@ -265,6 +268,9 @@ pub(crate) fn descend(
             let weight = rows.iter().map(|&row| data.weights()[row]).sum::<f64>();
             if weight == 0.0 {
                 continue;
+            }
+            if look(options.interrupt.as_ref()).is_err() {
+                break 'epochs;
             }
             let (part, share) = (data.select(rows)?, weight * data.len() as f64 / rows.len() as f64);
             let tensors: Vec<Array3<f64>> = flat.unflatten(&theta).iter().map(softmax).collect();

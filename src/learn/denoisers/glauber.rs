@@ -16,7 +16,7 @@ use ndarray::{Array2, Array3};
 use rand::RngExt;
 use rayon::prelude::*;
 
-use super::conditional_gradient::{Descent, Epoch, conditional_gradient, descend};
+use super::conditional_gradient::{Epoch, conditional_gradient, descend};
 use super::features::{Design, Features, Rows, add_active, log_softmax};
 use super::ratio_matching::{RatioMatchingOptions, start_tensors};
 use super::tables::{SiteTable, check_neighbours, context};
@@ -166,7 +166,7 @@ pub fn glauber_matching_with_progress(
     data.require_variety()?;
     match_dims(data.dims(), tokens.dims())?;
     let start = start_tensors(data, &options.start, options.seed)?;
-    let descent = Descent { epochs: options.epochs, batch: options.batch, rate: options.rate, seed: options.seed };
+    let descent = options.descent();
     let loss = |tensors: &[Array3<f64>], part: &Data, streams: &Streams| {
         let k = streams.domain("time").stream(0).random_range(0..tokens.steps());
         let (kernel, site) = (tokens.kernel(k)?, tokens.site(k));

@@ -19,6 +19,7 @@ use crate::configs::match_dims;
 use crate::diffusion::ExactDenoiser;
 use crate::error::Result;
 use crate::learn::data::{Data, check_weights};
+use crate::learn::interrupt::Interrupt;
 use crate::learn::likelihood::born::Start;
 use crate::learn::likelihood::fit::marginals;
 use crate::learn::likelihood::positive::random_tensors;
@@ -44,13 +45,22 @@ pub struct RatioMatchingOptions {
     pub rate: f64,
     /// Seed of start, batches, times and noise.
     pub seed: u64,
+    /// Stops the run between batches: with the law as it then is, and the losses of whole passes.
+    pub interrupt: Option<Interrupt>,
+}
+
+impl RatioMatchingOptions {
+    pub(crate) fn descent(&self) -> Descent {
+        let Self { epochs, batch, rate, seed, ref interrupt, .. } = *self;
+        Descent { epochs, batch, rate, seed, interrupt: interrupt.clone() }
+    }
 }
 
 impl Default for RatioMatchingOptions {
     /// Bond 8 from a random start, 60 passes in batches of 60, rate 0.03, seed 0.
     fn default() -> Self {
         let start = Start::Random { bond: 8 };
-        RatioMatchingOptions { start, times: vec![], epochs: 60, batch: 60, rate: 0.03, seed: 0 }
+        RatioMatchingOptions { start, times: vec![], epochs: 60, batch: 60, rate: 0.03, seed: 0, interrupt: None }
     }
 }
 
@@ -104,7 +114,7 @@ pub fn ratio_matching_with_progress(
     let kernels: Vec<Kernel> =
         learning_times(noise, &options.times)?.iter().map(|&t| noise.kernel(0.0, t)).collect::<Result<_>>()?;
     let start = start_tensors(data, &options.start, options.seed)?;
-    let descent = Descent { epochs: options.epochs, batch: options.batch, rate: options.rate, seed: options.seed };
+    let descent = options.descent();
     let loss = |tensors: &[Array3<f64>], part: &Data, streams: &Streams| {
         let kernel = &kernels[streams.domain("time").stream(0).random_range(0..kernels.len())];
         let y = kernel.sample(part.x(), streams)?;

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::learn::interrupt::Interrupt;
 use crate::learn::symmetry::Symmetry;
 use crate::learn::tensors::site_step::Toward;
 use crate::mcmc::{Assessment, Autocorrelation, Move, MoveReport};
@@ -68,6 +69,8 @@ pub struct LoopOptions {
     pub symmetries: Vec<Symmetry>,
     /// Seed.
     pub seed: u64,
+    /// Stops the loop in the middle of a round.
+    pub interrupt: Option<Interrupt>,
 }
 
 impl Default for LoopOptions {
@@ -88,6 +91,7 @@ impl Default for LoopOptions {
             significance: 0.05,
             symmetries: Vec::new(),
             seed: 0,
+            interrupt: None,
         }
     }
 }

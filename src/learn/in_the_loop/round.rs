@@ -8,9 +8,10 @@ use rand::RngExt;
 use super::options::{LoopOptions, LoopRound, Stage};
 use super::tangent::{TangentStep, tangent};
 use super::thin::Thinned;
-use super::towards::{TowardsStep, born_towards};
+use super::towards::{TowardsStep, towards};
 use crate::error::Result;
 use crate::learn::data::Data;
+use crate::learn::interrupt::look;
 use crate::learn::likelihood::born::{BornMethod, BornOptions, Start, SweepStep, born};
 use crate::learn::likelihood::fit::Training;
 use crate::learn::symmetry::{Mirror, Symmetry, symmetrised};
@@ -52,7 +53,7 @@ impl State {
         let streams = Streams::new(options.seed).domain("in the loop");
         let mut chains = Chains::initial(stage.target, options.chains, options.seed)?;
         let records = options.draws.min(FIRST).div_ceil(options.chains);
-        let visited = visit(stage, stage.local, &mut chains, (options.warm_up, records), options.seed)?;
+        let visited = visit(stage, stage.local, &mut chains, (options.warm_up, records), options)?;
         let x = randomise(visited.x, stage.target.dims(), &options.symmetries, &streams.domain("first"))?;
         let dims: Vec<usize> = order.iter().map(|&j| stage.target.dims()[j]).collect();
         let (bond, rounds) = options.first;
@@ -64,7 +65,13 @@ impl State {
                 step: SweepStep::default(),
             },
             start: Start::Random { bond: bond.min(stage.max_bond).min(4) },
-            training: Training { rounds, batch: options.draws, seed: options.seed, ..Training::default() },
+            training: Training {
+                rounds,
+                batch: options.draws,
+                seed: options.seed,
+                interrupt: options.interrupt.clone(),
+                ..Training::default()
+            },
         };
         let data = Data::new(x.select(Axis(1), &order), &dims)?;
         let model = born(&data, &likelihood)?.model;
@@ -80,13 +87,14 @@ impl State {
         let dims = stage.target.dims();
         let model = Permuted::new(self.model.clone(), self.order.clone())?;
         let draws = model.draw(options.draws, &streams.domain("draws"))?;
+        look(options.interrupt.as_ref())?;
         let log_w = log_importance_weights(stage.target, &draws)?;
         let assessment = Assessment::from_weights(log_w.view())?;
 
         let proposal = MetropolisHastings::new(Disconnected::new(&model));
         let cycle = Cycle::new(vec![Box::new(proposal), Box::new(stage.local)])?;
         let warm_up = if at.1 == 0 { options.updates } else { 0 };
-        let visited = visit(stage, &cycle, &mut self.chains, (warm_up, options.updates), options.seed)?;
+        let visited = visit(stage, &cycle, &mut self.chains, (warm_up, options.updates), options)?;
         let x = randomise(visited.x, dims, &options.symmetries, &streams.domain("symmetries"))?;
         let score = model.log_prob(x.view())?;
         let log_v = &visited.log_weight - &score;
@@ -143,7 +151,8 @@ impl State {
                 significance: options.significance,
                 two_site: true,
             };
-            let (model, discarded) = born_towards(&self.model, x, log_target, log_density, &step)?;
+            let (model, discarded) =
+                towards(&self.model, x, (log_target, log_density), &step, options.interrupt.as_ref())?;
             self.model = symmetrised(model, &self.mirrors, &truncation)?;
             report.discarded = discarded;
         } else {
@@ -185,15 +194,21 @@ fn visit(
     dynamics: &dyn Move,
     chains: &mut Chains,
     (warm_up, updates): (usize, usize),
-    seed: u64,
+    options: &LoopOptions,
 ) -> Result<Visited> {
-    let streams = RunOptions { seed, ..RunOptions::default() }.streams();
-    chains.advance(stage.target, dynamics, warm_up, &streams)?;
+    let streams = RunOptions { seed: options.seed, ..RunOptions::default() }.streams();
+    // No update, but the weights of this target.
+    chains.advance(stage.target, dynamics, 0, &streams)?;
+    for _ in 0..warm_up {
+        look(options.interrupt.as_ref())?;
+        chains.step(stage.target, dynamics, &streams)?;
+    }
     let n = chains.len();
     let mut x = Array2::zeros((updates * n, chains.x().ncols()));
     let mut log_weight = Array2::zeros((updates, n));
     let mut report = MoveReport::default();
     for k in 0..updates {
+        look(options.interrupt.as_ref())?;
         report += &chains.step(stage.target, dynamics, &streams)?;
         x.slice_mut(s![k * n..(k + 1) * n, ..]).assign(&chains.x());
         log_weight.row_mut(k).assign(&chains.log_weight());

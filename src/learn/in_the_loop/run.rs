@@ -32,7 +32,8 @@ pub enum LoopStop {
     Enough,
     /// All rounds were made.
     Rounds,
-    /// The caller said so.
+    /// The caller said so, or raised the [`Interrupt`](crate::learn::Interrupt): the round under way is
+    /// dropped.
     Asked,
 }
 
@@ -59,7 +60,7 @@ pub struct Learned {
 /// # Errors
 /// No stages, stages on different lattices, options out of range; a target without allowed configuration;
 /// errors of targets, moves and sweeps; [`Error::IdenticalSamples`] where the warm-up left all chains at one
-/// configuration.
+/// configuration; [`Error::Interrupted`] before there is a first model.
 ///
 /// # Examples
 /// ```
@@ -95,7 +96,13 @@ pub fn in_the_loop(
         // One round more than asked for: the last one only measures.
         for round in 0..=stage.rounds + stage.polish {
             let before = state.model.clone();
-            let report = state.round(stage, (index, round), options)?;
+            let report = match state.round(stage, (index, round), options) {
+                Err(Error::Interrupted) => {
+                    stopped = LoopStop::Asked;
+                    break 'stages;
+                }
+                report => report?,
+            };
             let (acceptance, done) = (report.model.acceptance.mean, report.reaches(stage));
             if index + 1 == stages.len() && best.as_ref().is_none_or(|(a, _)| acceptance > *a) {
                 best = Some((acceptance, before));

@@ -24,6 +24,7 @@ use ndarray::{Array1, ArrayView1};
 
 use crate::error::{Error, Result};
 use crate::learn::data::check_weights;
+use crate::learn::interrupt::Interrupt;
 use crate::learn::tensors::environments::Batch;
 use crate::learn::tensors::gradient::{Gradient, born_gradient};
 use crate::learn::tensors::site_step::{Step, Toward, check_rate};
@@ -86,6 +87,17 @@ pub fn born_towards(
     log_density: ArrayView1<'_, f64>,
     step: &TowardsStep,
 ) -> Result<(BornMps, f64)> {
+    towards(model, x, (log_target, log_density), step, None)
+}
+
+/// [`born_towards`] that may be interrupted.
+pub(crate) fn towards(
+    model: &BornMps,
+    x: Configs<'_>,
+    (log_target, log_density): (ArrayView1<'_, f64>, ArrayView1<'_, f64>),
+    step: &TowardsStep,
+    interrupt: Option<&Interrupt>,
+) -> Result<(BornMps, f64)> {
     step.check()?;
     let (t, logs) = checked(model, x, log_target, log_density)?;
     let n = x.nrows() as f64;
@@ -98,7 +110,7 @@ pub fn born_towards(
     let local = Step::Towards { toward: step.toward, rate, limit: step.limit, significance: step.significance };
     let cut = Cut { truncation: step.truncation, noise: 0.0 };
     let sites = if step.two_site { Sites::Two } else { Sites::One };
-    let report = amplitude.sweep(&mut batch, &local, sites, &cut)?;
+    let report = amplitude.sweep(&mut batch, &local, sites, &cut, interrupt)?;
     Ok((BornMps::from_right_canonical(amplitude.tensors().to_vec())?, report.discarded))
 }
 

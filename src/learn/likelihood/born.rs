@@ -10,6 +10,7 @@ use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::io::safetensors::Store;
 use crate::learn::data::{Data, check_weights};
+use crate::learn::interrupt::{Interrupt, look};
 use crate::learn::tensors::environments::Batch;
 use crate::learn::tensors::gradient::born_batch;
 use crate::learn::tensors::site_step::{Step, check_rate};
@@ -190,7 +191,7 @@ pub fn born_sweep(model: &BornMps, x: Configs<'_>, weights: ArrayView1<'_, f64>,
     let bond = psi.max_bond().max(step.truncation.max_bond.min(256));
     let mut batch = Batch::new(x, &weights.to_vec(), bond)?;
     let cut = Cut { truncation: step.truncation, noise: 0.0 };
-    amplitude.sweep(&mut batch, &Step::Signed { rate: step.rate, limit: step.limit }, Sites::Two, &cut)?;
+    amplitude.sweep(&mut batch, &Step::Signed { rate: step.rate, limit: step.limit }, Sites::Two, &cut, None)?;
     BornMps::from_right_canonical(amplitude.tensors().to_vec())
 }
 
@@ -233,6 +234,7 @@ fn describe(method: &BornMethod, start: &Start<BornMps>) -> String {
 struct BornTrainer {
     method: BornMethod,
     state: State,
+    interrupt: Option<Interrupt>,
 }
 
 enum State {
@@ -262,7 +264,7 @@ impl BornTrainer {
             BornMethod::Lbfgs { memory } => State::Descent(Descent::lbfgs(flat(), memory)),
             _ => State::Sweeps(amplitude),
         };
-        Ok(BornTrainer { method: options.method, state })
+        Ok(BornTrainer { method: options.method, state, interrupt: options.training.interrupt.clone() })
     }
 }
 
@@ -287,10 +289,16 @@ impl Trainer for BornTrainer {
                 let step = Step::Likelihood { iterations: step.iterations, rate };
                 let averaged = if drawn.is_some() { rate } else { 1.0 };
                 let cut = Cut { truncation, noise: significance * averaged / (4.0 * part.effective()) };
-                let report = amplitude.sweep(&mut batch, &step, sites, &cut)?;
+                let report = amplitude.sweep(&mut batch, &step, sites, &cut, self.interrupt.as_ref())?;
                 Ok(Progress { train_nll: -report.log_likelihood, discarded: report.discarded, zeros: report.zeros })
             }
-            (State::Descent(descent), _) => descent.round((train, batch, streams), evaluate),
+            (State::Descent(descent), _) => {
+                let interrupt = self.interrupt.as_ref();
+                descent.round((train, batch, streams), |flat, values, data| {
+                    look(interrupt)?;
+                    evaluate(flat, values, data)
+                })
+            }
         }
     }
 

@@ -10,6 +10,7 @@ use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::io::safetensors::Store;
 use crate::learn::data::Data;
+use crate::learn::interrupt::Interrupt;
 use crate::learn::symmetry::Symmetry;
 use crate::model::Model;
 use crate::rng::Streams;
@@ -57,11 +58,13 @@ pub struct Training {
     pub seed: u64,
     /// Where to keep the state.
     pub checkpoint: Option<Checkpoint>,
+    /// Stops the run in the middle of a round.
+    pub interrupt: Option<Interrupt>,
 }
 
 impl Default for Training {
     /// 100 rounds, a tenth of the samples for validation, patience of 10 rounds, batches of 8192, no
-    /// symmetries, seed 0, no checkpoint.
+    /// symmetries, seed 0, no checkpoint, no interrupt.
     fn default() -> Self {
         Training {
             rounds: 100,
@@ -71,6 +74,7 @@ impl Default for Training {
             symmetries: Vec::new(),
             seed: 0,
             checkpoint: None,
+            interrupt: None,
         }
     }
 }
@@ -137,7 +141,9 @@ pub enum Stop {
     Rounds,
     /// No better model for as long as the patience lasted.
     Patience,
-    /// The progress callback asked for it; a checkpoint, where there is one, holds the last round.
+    /// The progress callback asked for it, and a checkpoint, where there is one, holds the last round; or
+    /// the [`Interrupt`] did, in the middle of a round, and the checkpoint stays as last written. Before the
+    /// first round the model is as for [`Stop::Failed`].
     Asked,
     /// The numbers of a round broke down: over- or underflow, a decomposition that does not converge. The
     /// model is the best of the rounds before; where there were none it is the start, and the history holds
@@ -234,7 +240,7 @@ pub(crate) fn fit<T: Trainer>(
                     run.history.rounds.push(round);
                     run.best = start;
                 }
-                break Stop::Failed(error);
+                break if error == Error::Interrupted { Stop::Asked } else { Stop::Failed(error) };
             }
         };
         run.history.rounds.push(round);
@@ -288,11 +294,12 @@ fn record<T: Trainer>(
     Ok((round, tensors))
 }
 
-/// Whether an error of a round is one of its numbers, not of data, options or files.
+/// Whether an error of a round is one of its numbers, or the wish to stop; not of data, options or files.
 fn broke_down(error: &Error) -> bool {
     matches!(
         error,
-        Error::NotFinite { .. }
+        Error::Interrupted
+            | Error::NotFinite { .. }
             | Error::Negative { .. }
             | Error::ZeroEvidence { .. }
             | Error::ZeroWeight { .. }

@@ -22,6 +22,7 @@ use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::io::safetensors::Store;
 use crate::learn::data::Data;
+use crate::learn::interrupt::{Interrupt, look};
 use crate::learn::tensors::environments::Batch;
 use crate::learn::tensors::gradient::{expected_counts, positive_batch, softmax};
 use crate::learn::tensors::site_step::check_rate;
@@ -127,6 +128,7 @@ enum State {
 
 struct PositiveTrainer {
     state: State,
+    interrupt: Option<Interrupt>,
 }
 
 /// Marginal laws times exponential random numbers: symmetric between bond states but for the draw.
@@ -191,7 +193,7 @@ impl PositiveTrainer {
             PositiveMethod::Adam { rate } => State::Descent(Descent::adam(logits(), rate)),
             PositiveMethod::Lbfgs { memory } => State::Descent(Descent::lbfgs(logits(), memory)),
         };
-        Ok(PositiveTrainer { state })
+        Ok(PositiveTrainer { state, interrupt: options.training.interrupt.clone() })
     }
 }
 
@@ -199,6 +201,8 @@ impl Trainer for PositiveTrainer {
     type Model = PositiveMps;
 
     fn round(&mut self, train: &Data, batch: usize, _: usize, streams: &Streams) -> Result<Progress> {
+        let interrupt = self.interrupt.as_ref();
+        look(interrupt)?;
         match &mut self.state {
             State::Em(tensors) => {
                 let mut samples = batch_of(tensors, train)?;
@@ -206,12 +210,16 @@ impl Trainer for PositiveTrainer {
                 if counts.value == f64::NEG_INFINITY {
                     return Err(Error::ZeroEvidence { row: samples.first_zero(tensors).unwrap_or(0) });
                 }
+                look(interrupt)?;
                 maximise(tensors, &counts.tensors);
                 // The NLL of the new tensors needs one more pass to the right environments only.
                 let train_nll = -samples.log_sum_of(tensors);
                 Ok(Progress { train_nll, ..Progress::default() })
             }
-            State::Descent(descent) => descent.round((train, batch, streams), evaluate),
+            State::Descent(descent) => descent.round((train, batch, streams), |flat, values, data| {
+                look(interrupt)?;
+                evaluate(flat, values, data)
+            }),
         }
     }
 

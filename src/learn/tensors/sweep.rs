@@ -15,6 +15,7 @@ use super::environments::{Batch, Side};
 use super::environments::{from_symbols, to_symbols};
 use super::site_step::{Step, improve, normalise};
 use crate::error::{Error, Result};
+use crate::learn::interrupt::{Interrupt, look};
 use crate::linalg::{matmul, qr, svd};
 use crate::rng::Stream;
 use crate::tn::{Mps, Truncation, flat, shaped};
@@ -99,25 +100,41 @@ impl Amplitude {
     /// tensors and batch only.
     ///
     /// # Errors
-    /// [`Error::NoConvergence`] of an SVD; numbers that are not finite.
-    pub(crate) fn sweep(&mut self, batch: &mut Batch, step: &Step, sites: Sites, cut: &Cut) -> Result<SweepReport> {
+    /// [`Error::NoConvergence`] of an SVD; numbers that are not finite; [`Error::Interrupted`] between sites.
+    pub(crate) fn sweep(
+        &mut self,
+        batch: &mut Batch,
+        step: &Step,
+        sites: Sites,
+        cut: &Cut,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<SweepReport> {
         if batch.is_one_block() {
-            return self.sweep_here(batch, step, sites, cut);
+            return self.sweep_here(batch, step, sites, cut, interrupt);
         }
         // From a thread of the pool the many small parallel loops start without waking anybody up first.
-        rayon::scope(|_| self.sweep_here(batch, step, sites, cut))
+        rayon::scope(|_| self.sweep_here(batch, step, sites, cut, interrupt))
     }
 
-    fn sweep_here(&mut self, batch: &mut Batch, step: &Step, sites: Sites, cut: &Cut) -> Result<SweepReport> {
+    fn sweep_here(
+        &mut self,
+        batch: &mut Batch,
+        step: &Step,
+        sites: Sites,
+        cut: &Cut,
+        interrupt: Option<&Interrupt>,
+    ) -> Result<SweepReport> {
         let n = self.tensors.len();
         let mut report = SweepReport::default();
         batch.fill_right(&self.tensors, 1);
         if sites == Sites::One || n == 1 {
             for j in 0..n - 1 {
+                look(interrupt)?;
                 self.one_site(batch, j, step)?;
                 self.shift(batch, j, Side::Left)?;
             }
             for j in (0..n).rev() {
+                look(interrupt)?;
                 self.one_site(batch, j, step)?;
                 if j > 0 {
                     self.shift(batch, j, Side::Right)?;
@@ -125,9 +142,11 @@ impl Amplitude {
             }
         } else {
             for j in 0..n - 2 {
+                look(interrupt)?;
                 report.discarded += self.two_site(batch, j, step, cut, Side::Left)?;
             }
             for j in (0..n - 1).rev() {
+                look(interrupt)?;
                 report.discarded += self.two_site(batch, j, step, cut, Side::Right)?;
             }
         }
