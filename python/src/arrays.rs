@@ -40,7 +40,8 @@ impl<'py> Batch<'py> {
         }
         let np = ob.py().import("numpy")?;
         let a = np.call_method1("asarray", (ob,))?;
-        let (kind, size): (String, usize) = (a.getattr("dtype")?.getattr("kind")?.extract()?, a.getattr("size")?.extract()?);
+        let (kind, size): (String, usize) =
+            (a.getattr("dtype")?.getattr("kind")?.extract()?, a.getattr("size")?.extract()?);
         if !matches!(kind.as_str(), "b" | "i" | "u") && size > 0 {
             let dtype = a.getattr("dtype")?.str()?;
             return Err(PyTypeError::new_err(format!("configurations are integers, got an array of {dtype}")));
@@ -50,7 +51,11 @@ impl<'py> Batch<'py> {
             let (low, high): (i128, i128) = (a.call_method0("min")?.extract()?, a.call_method0("max")?.extract()?);
             if low < 0 || high > 255 {
                 let value = if low < 0 { low } else { high };
-                return Err(refuse("state", value, "states are 0, 1, 2, …; from spins -1, +1 by tensorjump.from_spins"));
+                return Err(refuse(
+                    "state",
+                    value,
+                    "states are 0, 1, 2, …; from spins -1, +1 by tensorjump.from_spins",
+                ));
             }
         }
         let a = a.call_method1("astype", ("uint8",))?;
@@ -119,6 +124,26 @@ impl Reals {
             1 if self.0.len() == n => Ok(self.0.into_iter().collect()),
             _ => Err(misshapen(field, &format!("() or ({n},)"), self.0.shape())),
         }
+    }
+}
+
+/// A real or complex array of any shape, as its real part and, where its type is complex and not all of it zero,
+/// its imaginary part.
+pub struct Complexes {
+    pub re: Reals,
+    pub im: Option<Reals>,
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Complexes {
+    type Error = PyErr;
+
+    fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let a = ob.py().import("numpy")?.call_method1("asarray", (ob,))?;
+        if a.getattr("dtype")?.getattr("kind")?.extract::<String>()? != "c" {
+            return Ok(Complexes { re: a.extract()?, im: None });
+        }
+        let im: Reals = a.getattr("imag")?.extract()?;
+        Ok(Complexes { re: a.getattr("real")?.extract()?, im: Some(im).filter(|im| im.0.iter().any(|&v| v != 0.0)) })
     }
 }
 

@@ -14,7 +14,11 @@ use crate::errors::{misshapen, through};
 pub fn numbers(what: &'static str, f: &Py<PyAny>, x: Configs<'_>) -> Result<Array1<f64>> {
     Python::attach(|py| {
         let values = f.bind(py).call1((x.to_pyarray(py),))?.extract::<Reals>()?.one(what)?;
-        if values.len() == x.nrows() { Ok(values) } else { Err(misshapen(what, &format!("({},)", x.nrows()), &[values.len()])) }
+        if values.len() == x.nrows() {
+            Ok(values)
+        } else {
+            Err(misshapen(what, &format!("({},)", x.nrows()), &[values.len()]))
+        }
     })
     .map_err(|e| through(what, e))
 }

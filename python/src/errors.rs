@@ -27,7 +27,9 @@ pub fn refuse(name: &str, value: impl ToString, expected: &str) -> PyErr {
     Python::attach(|py| {
         let fields = PyDict::new(py);
         let filled = fields.set_item("name", name).and(fields.set_item("value", value));
-        filled.and(fields.set_item("expected", expected)).and_then(|()| exception(py, "ParameterError", &message, &fields))
+        filled
+            .and(fields.set_item("expected", expected))
+            .and_then(|()| exception(py, "ParameterError", &message, &fields))
     })
     .unwrap_or_else(|e| e)
 }

@@ -1,6 +1,7 @@
 //! The extension module `tensorjump._core`: conversion and docstrings over the crate, nothing that computes.
 
 mod arrays;
+mod bases;
 mod callables;
 mod errors;
 mod lattice;
@@ -15,13 +16,9 @@ mod _core {
     #[pymodule_export]
     use super::arrays::PyStreams;
     #[pymodule_export]
-    use super::lattice::{
-        PyBoundaryMps, PyFredkin, PyFredkinModel, PyIsing, PyPairModel, PySnakeMps, py_contract,
-    };
+    use super::lattice::{PyBoundaryMps, PyFredkin, PyFredkinModel, PyIsing, PyPairModel, PySnakeMps, py_contract};
     #[pymodule_export]
-    use super::models::{
-        PyAutomaton, PyBornMps, PyKernelMixture, PyLabelled, PyPermuted, PyPositiveMps, py_pinned,
-    };
+    use super::models::{PyAutomaton, PyBornMps, PyKernelMixture, PyLabelled, PyPermuted, PyPositiveMps, py_pinned};
     #[pymodule_export]
     use super::noise::{PyKernel, PyNoise, PySchedule};
     #[pymodule_export]

@@ -11,7 +11,8 @@ use tensorjump::model::{Automaton, BornMps, Boundary, KernelMixture, LabelLeg, P
 use tensorjump::tn::{Mps, Truncation};
 use tensorjump::{ExactModel, Model, SiteWeights, Target, io};
 
-use crate::arrays::{Batch, Reals, Rng, Weights, free, in_parts, samples, short, vector};
+use crate::arrays::{Batch, Complexes, Reals, Rng, Weights, free, in_parts, samples, short, vector};
+use crate::bases::in_bases;
 use crate::errors::{raise, refuse};
 use crate::target::{Law, PyModel, exact};
 
@@ -165,6 +166,31 @@ pub fn boundary(ring: bool) -> Boundary {
 /// tensors : list of array
 ///     One for each site, axes (left, state, right), real or complex, in any gauge; the first left bond is 1. An
 ///     open last bond is summed over: `P(x) = sum_k |psi_k(x)|^2 / Z`.
+/// bases : str, array or sequence, optional
+///     The basis in which each site is measured; that of the tensors if not given. A unitary `U[b, a] = <b|a>`
+///     (d, d) has the complex conjugates of the vectors of outcome b as its rows. `"X"`, `"Y"`, `"Z"` are the
+///     eigenvectors of the Pauli matrices on two states, eigenvalue +1 as outcome 0, with state 0 as Z = +1.
+///     One letter or one matrix serves all sites; else one for each: `"XXZZ"`, or a sequence of letters,
+///     matrices and None (the given basis).
+///
+/// Raises
+/// ------
+/// ParameterError
+///     A matrix that is not unitary to 1e-10, or another letter.
+/// ShapeError
+///     Bonds that do not fit, another number of bases than sites, a basis of another number of states.
+/// ZeroEvidenceError
+///     Tensors whose product is zero.
+///
+/// Examples
+/// --------
+/// The outcomes of X on two spins in `(|00> + |11>)/sqrt(2)` agree:
+///
+/// >>> import numpy as np, tensorjump as tj
+/// >>> first = np.eye(2).reshape(1, 2, 2); last = np.eye(2).reshape(2, 2, 1)
+/// >>> law = tj.BornMps([first, last], bases="X")
+/// >>> np.exp(law.log_prob(np.array([[0, 0], [0, 1]]))).round(12)
+/// array([0.5, 0. ])
 ///
 /// A complex state of bond chi is held as a real one of 2 chi, exactly: a draw costs what complex arithmetic would.
 #[pyclass(name = "BornMps", extends = PyModel, frozen, module = "tensorjump")]
@@ -184,19 +210,26 @@ impl PyBornMps {
 #[pymethods]
 impl PyBornMps {
     #[new]
-    fn new<'py>(py: Python<'py>, tensors: Vec<Bound<'py, PyAny>>) -> PyResult<PyClassInitializer<Self>> {
-        let np = py.import("numpy")?;
-        let (mut re, mut im, mut complex) = (vec![], vec![], false);
+    #[pyo3(signature = (tensors, *, bases = None))]
+    fn new(
+        py: Python<'_>,
+        tensors: Vec<Complexes>,
+        bases: Option<Bound<'_, PyAny>>,
+    ) -> PyResult<PyClassInitializer<Self>> {
+        let complex = tensors.iter().any(|a| a.im.is_some());
+        let (mut re, mut im) = (Vec::with_capacity(tensors.len()), Vec::with_capacity(tensors.len()));
         for a in tensors {
-            let a = np.call_method1("asarray", (a,))?;
-            let is_complex = a.getattr("dtype")?.getattr("kind")?.extract::<String>()? == "c";
-            complex |= is_complex;
-            let real = if is_complex { a.getattr("real")? } else { a.clone() };
-            let real = real.extract::<Reals>()?.three("tensor")?;
-            im.push(if is_complex { a.getattr("imag")?.extract::<Reals>()?.three("tensor")? } else { Array3::zeros(real.dim()) });
+            let real = a.re.three("tensor")?;
+            im.push(a.im.map_or(Ok(Array3::zeros(real.dim())), |im| im.three("tensor"))?);
             re.push(real);
         }
-        let model = free(py, || if complex { BornMps::complex(&re, &im) } else { BornMps::open(re) })?;
+        let dims: Vec<usize> = re.iter().map(|a| a.dim().1).collect();
+        let bases = bases.map(|bases| in_bases(&bases, &dims)).transpose()?;
+        let model = free(py, || match bases {
+            Some(bases) => BornMps::measured(&re, &im, &bases),
+            None if complex => BornMps::complex(&re, &im),
+            None => BornMps::open(re),
+        })?;
         Ok(Self::wrap(model))
     }
 
@@ -367,11 +400,21 @@ impl PyAutomaton {
                     Err(_) => Ok(Some((number(&answer)?, 1.0))),
                 }
             };
-            if failed.borrow().is_some() { None } else { ask().unwrap_or_else(|e| { keep(e); None }) }
+            if failed.borrow().is_some() {
+                None
+            } else {
+                ask().unwrap_or_else(|e| {
+                    keep(e);
+                    None
+                })
+            }
         };
         let end = |&s: &usize| {
             let ask = || accept.call1((values.get_item(s)?,))?.extract::<f64>();
-            ask().unwrap_or_else(|e| { keep(e); 0.0 })
+            ask().unwrap_or_else(|e| {
+                keep(e);
+                0.0
+            })
         };
         let made = Automaton::new(&dims, number(&start)?, next, end);
         match failed.take() {
@@ -392,7 +435,8 @@ impl PyAutomaton {
     fn chain(sites: Vec<Vec<i64>>, pairs: Vec<Vec<Vec<i64>>>, low: i64, high: i64, ring: bool) -> PyResult<Self> {
         let table = |rows: Vec<Vec<i64>>| {
             let (n, m) = (rows.len(), rows.first().map_or(0, Vec::len));
-            Array2::from_shape_vec((n, m), rows.concat()).map_err(|_| refuse("pairs", "rows of several lengths", "one length"))
+            Array2::from_shape_vec((n, m), rows.concat())
+                .map_err(|_| refuse("pairs", "rows of several lengths", "one length"))
         };
         let pairs = pairs.into_iter().map(table).collect::<PyResult<Vec<_>>>()?;
         Ok(PyAutomaton(Automaton::chain(&sites, &pairs, boundary(ring), low..=high).map_err(raise)?))
@@ -472,7 +516,12 @@ impl PyLabelled {
 
     /// Log-probability of each row of `x` in the class `label`, or in all classes together.
     #[pyo3(signature = (x, *, label = None))]
-    fn log_prob<'py>(&self, py: Python<'py>, x: Batch<'py>, label: Option<usize>) -> PyResult<Bound<'py, PyArray1<f64>>> {
+    fn log_prob<'py>(
+        &self,
+        py: Python<'py>,
+        x: Batch<'py>,
+        label: Option<usize>,
+    ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let (law, x) = (self.given(label)?, x.view());
         Ok(vector(py, free(py, || law.log_prob_given(x, &SiteWeights::Uniform))?))
     }

@@ -248,9 +248,7 @@ impl PyKernel {
     }
 
     #[allow(clippy::type_complexity)]
-    fn __reduce__<'py>(
-        slf: &Bound<'py, Self>,
-    ) -> PyResult<(Bound<'py, PyAny>, (Vec<Bound<'py, PyArray2<f64>>>,))> {
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Vec<Bound<'py, PyArray2<f64>>>,))> {
         let kernel = &slf.get().0;
         let tables = (0..kernel.sites()).map(|j| kernel.table(j).to_pyarray(slf.py())).collect();
         Ok((slf.get_type().into_any(), (tables,)))

@@ -33,7 +33,9 @@ impl Law {
     pub fn exact(&self) -> PyResult<Arc<dyn ExactModel>> {
         match self {
             Law::Exact(m) => Ok(m.clone()),
-            Law::Plain(_) => Err(refuse("model", "a law without exact evidences", "an exact one: not a boundary state")),
+            Law::Plain(_) => {
+                Err(refuse("model", "a law without exact evidences", "an exact one: not a boundary state"))
+            }
         }
     }
 }
@@ -124,7 +126,9 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Batchlike {
     fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         match Batch::or_single(&ob)? {
             (batch, true) => Ok(Batchlike(batch.view().row(0).to_owned())),
-            (batch, false) => Err(misshapen("configuration", "(sites,)", &[batch.view().nrows(), batch.view().ncols()])),
+            (batch, false) => {
+                Err(misshapen("configuration", "(sites,)", &[batch.view().nrows(), batch.view().ncols()]))
+            }
         }
     }
 }
@@ -203,13 +207,7 @@ impl PyModel {
     /// Samples
     ///     `x` (samples, sites) and `log_prob` (samples,) of each given its `y`.
     #[pyo3(signature = (kernel, y, *, rng) -> "Samples")]
-    fn denoise<'py>(
-        &self,
-        py: Python<'py>,
-        kernel: &PyKernel,
-        y: Batch<'py>,
-        rng: Rng,
-    ) -> PyResult<Bound<'py, PyAny>> {
+    fn denoise<'py>(&self, py: Python<'py>, kernel: &PyKernel, y: Batch<'py>, rng: Rng) -> PyResult<Bound<'py, PyAny>> {
         let (law, y, kernel) = (self.law.model(), y.view(), &kernel.0);
         samples(py, free(py, || law.denoise(kernel, y, &rng.0))?)
     }
@@ -350,7 +348,9 @@ impl PyDenseLaw {
         format!("DenseLaw({})", short(self.0.dims()))
     }
 
-    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Vec<usize>, Bound<'py, PyArray1<f64>>))> {
+    fn __reduce__<'py>(
+        slf: &Bound<'py, Self>,
+    ) -> PyResult<(Bound<'py, PyAny>, (Vec<usize>, Bound<'py, PyArray1<f64>>))> {
         let (py, law) = (slf.py(), &slf.get().0);
         Ok((slf.get_type().into_any(), (law.dims().to_vec(), Array1::from(law.p().to_vec()).into_pyarray(py))))
     }
