@@ -8,6 +8,7 @@ Carlo proposals.
 ((1000, 256), dtype('uint8'), (1000,))
 """
 
+from . import io
 from ._core import (
     Automaton,
     BornMps,
