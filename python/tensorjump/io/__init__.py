@@ -17,7 +17,8 @@ Symbols 0, 1, ... of a site are its states in the order of the source package, w
 
 * TeNPy sorts the states of a site by charge where one is conserved; here they come as without conservation.
   `SpinHalfSite` 0 up, 1 down; `SpinSite` from the lowest Sz to the highest; `FermionSite` 0 empty, 1 full;
-  `SpinHalfFermionSite` empty, up, down, both; `BosonSite` by particle number.
+  `SpinHalfFermionSite` empty, up, down, both; `BosonSite` by particle number. (`bases="Y"` and `"Z"` call state 0
+  the eigenvalue +1: of a `SpinSite(0.5)`, whose state 0 is down, their outcome 0 is -1.)
 * ITensor: "S=1/2" 0 Up, 1 Dn; "S=1" Up, Z0, Dn; "Fermion" Emp, Occ; "Electron" Emp, Up, Dn, UpDn.
 * quimb: the order of the physical index, for spins of its Hamiltonians 0 up.
 

@@ -222,20 +222,25 @@ def read_tenpy(path: AnyPath, name: str = "psi", *, arrays: bool = False, bases:
 
 
 def to_tenpy(model: BornMps, sites: Any) -> Any:
-    """The state of a law as a TeNPy `MPS` on `sites` (a list of sites, or one for all), in canonical form.
+    """The state of a law as a TeNPy `MPS`, in canonical form.
 
-    Symbols are taken as the states without conservation, as `from_tenpy` gives them. Where the sites conserve a
-    charge, the state must have one.
+    Parameters
+    ----------
+    model : BornMps
+    sites : tenpy.networks.site.Site or list of them
+        One for all, or one for each. They conserve no charge (`conserve=None`): bonds of a law do not know charges.
 
     Raises
     ------
     ValueError
-        For a mixed state; from TeNPy where the state mixes charges.
+        For a mixed state (an open bond of more than two states), and for sites that conserve a charge.
     """
     from tenpy.networks.mps import MPS
 
     tensors = closed(model, "TeNPy")
     sites = list(sites) if isinstance(sites, (list, tuple)) else [sites] * len(tensors)
+    if any(site.leg.chinfo.qnumber for site in sites):
+        raise ValueError("sites that conserve a charge: expected sites with conserve=None")
     psi = MPS.from_Bflat(sites, [a.transpose(1, 0, 2) for a in tensors], bc="finite", form=None)
     psi.canonical_form()
     return psi
