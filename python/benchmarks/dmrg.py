@@ -20,8 +20,8 @@ import tempfile
 import time
 import warnings
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS", "RAYON_NUM_THREADS"):
-    os.environ[variable] = "1"
+for library in ("OMP", "OPENBLAS", "MKL", "NUMBA", "RAYON"):
+    os.environ[f"{library}_NUM_THREADS"] = "1"
 warnings.filterwarnings("ignore")
 
 import numpy as np  # noqa: E402
@@ -52,7 +52,7 @@ def ground_state(kind, sites, chi, seed, folder):
 
 
 def deviations(name, means, exact, spread, draws):
-    """Deviations of means of `draws` values from what they should be, in standard deviations; the largest and how many."""
+    """Deviations of means of `draws` values from exact ones, in standard deviations: the largest of how many."""
     z = np.abs(means - exact) / np.sqrt(spread / draws)
     return dict(values=int(z.size), largest=float(z.max()), rms=float(np.sqrt((z**2).mean())), what=name)
 
@@ -70,7 +70,9 @@ def measured(psi, read, draws, seed):
     i, j = np.transpose(where)
     first = sorted(set(i.tolist()))
     row = {site: k for k, site in enumerate(first)}
-    table = {ops: psi.correlation_function(*ops, sites1=first, sites2=list(range(n))) for ops in [("Sz", "Sz"), ("Sp", "Sm")]}
+    table = {
+        ops: psi.correlation_function(*ops, sites1=first, sites2=list(range(n))) for ops in [("Sz", "Sz"), ("Sp", "Sm")]
+    }
     szsz = np.real([table["Sz", "Sz"][row[a], b] for a, b in where])
     # Sz is conserved: <S+ S+> = 0, <Sx Sx> = Re <S+ S->/2, <Sx Sy> = -Im <S+ S->/2, with S = sigma/2.
     spsm = np.array([table["Sp", "Sm"][row[a], b] for a, b in where])
@@ -141,7 +143,7 @@ def main():
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     folder = options.keep or tempfile.mkdtemp(prefix="tensorjump-dmrg-")
-    result = dict(options=vars(options), version=tj.__version__, machine=platform.processor() or platform.machine(), states={})
+    result = dict(options=vars(options), version=tj.__version__, machine=platform.machine(), states={})
     for kind in ("real", "complex"):
         psi, path, seconds = ground_state(kind, options.sites, options.chi, options.seed, folder)
         model = tj.io.from_tenpy(psi)
@@ -164,9 +166,11 @@ def main():
         print(f"{kind}: {state['law']}, bonds {state['chi']} in TeNPy; file = object: {state['file_is_object']}")
         for d in state["deviations"]:
             twin = f", {d['conjugate']:.0f} from the conjugate state" if "conjugate" in d else ""
-            print(f"  {d['what']:20} {d['values']:5} values, largest deviation {d['largest']:.2f} sigma, rms {d['rms']:.2f}{twin}")
+            size = f"{d['largest']:.2f} sigma, rms {d['rms']:.2f}"
+            print(f"  {d['what']:20} {d['values']:5} values, largest deviation {size}{twin}")
         for name, rate in rates.items():
-            print(f"  {name:28} {rate:12.1f} draws a CPU second" + (f", {ours / rate:.0f} times fewer" if rate != ours else ""))
+            ratio = f", {ours / rate:.0f} times fewer" if rate != ours else ""
+            print(f"  {name:28} {rate:12.1f} draws a CPU second{ratio}")
     if options.json:
         print(json.dumps(result, indent=2))
     worst = max(d["largest"] for s in result["states"].values() for d in s["deviations"])

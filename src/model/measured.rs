@@ -58,8 +58,7 @@ impl Basis {
         }
         let overlap = re.dot(&re.t()) + im.dot(&im.t()) - Array2::<f64>::eye(d);
         let phase = im.dot(&re.t()) - re.dot(&im.t());
-        // Not `> UNITARY`: a NaN is refused as well.
-        if let Some(off) = overlap.iter().chain(&phase).find(|v| !(v.abs() <= UNITARY)) {
+        if let Some(off) = overlap.iter().chain(&phase).find(|v| v.is_nan() || v.abs() > UNITARY) {
             return Err(Error::parameter("entry of U U† − 1 of a basis", off, "at most 1e-10"));
         }
         Ok(Basis { re, im })
@@ -118,8 +117,8 @@ impl BornMps {
     /// The law of the outcomes when a complex state is measured in `bases`, one for each site.
     ///
     /// Tensors as for [`BornMps::complex`], by real and imaginary part of shape `(χ_{j−1}, d_j, χ_j)`,
-    /// `χ_0 = 1`; an open last bond is summed over. Where all imaginary parts are zero after the rotation, the
-    /// law has the real bonds `χ`, else `2χ`. Cost `O(N (d² χ² + d χ³))`.
+    /// `χ_0 = 1`; an open last bond is summed over. Where all imaginary parts are zero after the rotation,
+    /// the law has the real bonds `χ`, else `2χ`. Cost `O(N (d² χ² + d χ³))`.
     ///
     /// # Errors
     /// [`Error::SiteCount`] for another number of bases than sites; [`Error::LocalDimension`] for a basis of

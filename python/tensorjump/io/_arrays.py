@@ -143,7 +143,7 @@ def read_npz(path: AnyPath, *, arrays: bool = False, bases: Any = None) -> Any:
 
 
 def write_npz(model: Union[BornMps, Tensors], path: AnyPath) -> None:
-    """Writes the tensors of a law (see `to_arrays`), or a list of tensors, as arrays `A0` ... `A{N-1}` of a `.npz` file.
+    """Writes the tensors of a law (see `to_arrays`), or a list of tensors, as a `.npz` file of `A0` ... `A{N-1}`.
 
     Written beside its place and then renamed.
 
@@ -159,6 +159,7 @@ def write_npz(model: Union[BornMps, Tensors], path: AnyPath) -> None:
 
     def write(part: Any) -> None:
         with open(part, "wb") as file:
-            np.savez(file, **{f"A{j}": np.ascontiguousarray(a) for j, a in enumerate(tensors)})
+            arrays: dict[str, Any] = {f"A{j}": np.ascontiguousarray(a) for j, a in enumerate(tensors)}
+            np.savez(file, **arrays)
 
     replaced(path, write)

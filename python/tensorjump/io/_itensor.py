@@ -189,7 +189,8 @@ def write_itensor(model: Any, path: AnyPath, name: str = "psi", *, tags: str = "
                 for k, (number, dim, tag) in enumerate(inds):
                     index = typed(group, f"index_{k + 1}", "Index")
                     index.attrs["space_type"] = "Int"
-                    index["id"], index["dim"], index["dir"], index["plev"] = number, np.int64(dim), np.int64(0), np.int64(0)
+                    index["id"], index["dim"] = number, np.int64(dim)
+                    index["dir"], index["plev"] = np.int64(0), np.int64(0)
                     typed(index, "tags", "TagSet")["tags"] = tag
                 element = "ComplexF64" if np.iscomplexobj(a) else "Float64"
                 data = a.reshape([d for _, d, _ in inds]).flatten(order="F")

@@ -144,7 +144,8 @@ def _dense(array: Any) -> NDArray[Any]:
         if out[place].shape != block.shape:
             raise ValueError(f"{array.name} has a block of shape {block.shape} where {out[place].shape} belongs")
         out[place] = block
-    return out.transpose([labels.index(label) for label in ("vL", "p", "vR")])
+    axes = [labels.index(label) for label in ("vL", "p", "vR")]
+    return np.transpose(out, axes)
 
 
 def _forms(group: Any, sites: int) -> list[Form]:
