@@ -136,6 +136,26 @@ impl Reals {
     }
 }
 
+/// A real or complex array of any shape, as its real part and, where its type is complex and not all of it zero,
+/// its imaginary part.
+pub struct Complexes {
+    pub re: Reals,
+    pub im: Option<Reals>,
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for Complexes {
+    type Error = PyErr;
+
+    fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let a = ob.py().import("numpy")?.call_method1("asarray", (ob,))?;
+        if a.getattr("dtype")?.getattr("kind")?.extract::<String>()? != "c" {
+            return Ok(Complexes { re: a.extract()?, im: None });
+        }
+        let im: Reals = a.getattr("imag")?.extract()?;
+        Ok(Complexes { re: a.getattr("real")?.extract()?, im: Some(im).filter(|im| im.0.iter().any(|&v| v != 0.0)) })
+    }
+}
+
 /// Site weights from Python: none, `(sites, states)` for all rows, or `(samples, sites, states)`.
 pub struct Weights(Option<ndarray::ArrayD<f64>>);
 

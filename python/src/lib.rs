@@ -4,6 +4,7 @@
 #![allow(missing_debug_implementations)]
 
 mod arrays;
+mod bases;
 mod callables;
 mod chains;
 mod denoiser;

@@ -8,7 +8,7 @@ Carlo proposals.
 ((1000, 256), dtype('uint8'), (1000,))
 """
 
-from . import plot
+from . import io, plot
 from ._bench import Bench, BenchRow, truth_bench
 from ._core import (
     Automaton,
@@ -196,6 +196,7 @@ __all__ = [
     "learn_ratio_matching",
     "missing_mass",
     "pinned",
+    "io",
     "plot",
     "prior_law",
     "prior_start",

@@ -23,6 +23,7 @@ mod learn;
 mod linalg;
 mod low_temperature;
 mod mcmc;
+mod measured;
 mod mixture;
 mod models;
 mod noise;

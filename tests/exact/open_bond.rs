@@ -12,7 +12,7 @@ use super::laws::{stream, table};
 use super::models::{check_against_table, check_bits, check_under_weights};
 
 /// Tensors with entries uniform in [−1, 1) and a last bond of `open`.
-fn random_tensors(dims: &[usize], bond: usize, open: usize, rng: &mut Stream) -> Vec<Array3<f64>> {
+pub fn random_tensors(dims: &[usize], bond: usize, open: usize, rng: &mut Stream) -> Vec<Array3<f64>> {
     let size = |j: usize| {
         if j == 0 {
             1
@@ -28,7 +28,7 @@ fn random_tensors(dims: &[usize], bond: usize, open: usize, rng: &mut Stream) ->
 }
 
 /// The vectors `ψ_k(x)` of every configuration: complex products, pairs of real and imaginary part.
-fn amplitudes(re: &[Array3<f64>], im: &[Array3<f64>]) -> Vec<Vec<(f64, f64)>> {
+pub fn amplitudes(re: &[Array3<f64>], im: &[Array3<f64>]) -> Vec<Vec<(f64, f64)>> {
     let dims: Vec<usize> = re.iter().map(|a| a.dim().1).collect();
     let value = |x: ndarray::ArrayView1<'_, u8>| {
         let mut v = vec![(1.0, 0.0)];
@@ -49,7 +49,7 @@ fn amplitudes(re: &[Array3<f64>], im: &[Array3<f64>]) -> Vec<Vec<(f64, f64)>> {
     all_configs(&dims).outer_iter().map(value).collect()
 }
 
-fn zeros(like: &[Array3<f64>]) -> Vec<Array3<f64>> {
+pub fn zeros(like: &[Array3<f64>]) -> Vec<Array3<f64>> {
     like.iter().map(|a| Array3::zeros(a.dim())).collect()
 }
 
@@ -64,7 +64,7 @@ fn squares(re: &[Array3<f64>], im: &[Array3<f64>]) -> (Vec<f64>, Vec<f64>) {
 }
 
 /// Everything that a Born law does, against the table `p`.
-fn check(model: &BornMps, p: &[f64], condition: &[f64], name: &str) {
+pub fn check(model: &BornMps, p: &[f64], condition: &[f64], name: &str) {
     let dims = model.dims().to_vec();
     let (x, sum) = (all_configs(&dims), p.iter().sum::<f64>());
     assert!((model.log_z() - sum.ln()).abs() < 1e-12, "{name}: log Z {} against {}", model.log_z(), sum.ln());
@@ -87,7 +87,7 @@ fn check(model: &BornMps, p: &[f64], condition: &[f64], name: &str) {
     check_bits(model, name);
 }
 
-fn systems() -> Vec<(Vec<usize>, usize)> {
+pub fn systems() -> Vec<(Vec<usize>, usize)> {
     vec![(vec![2; 6], 4), (vec![3; 4], 3), (vec![2, 3, 1, 4, 2], 5), (vec![3], 1), (vec![2, 2], 9)]
 }
 
