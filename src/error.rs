@@ -168,7 +168,7 @@ pub enum Error {
         value: f64,
     },
     /// A matrix decomposition, or a contraction compared with itself, did not converge. Of a boundary law:
-    /// try a larger χ, or [`BoundaryMps::proposal`](crate::lattice::square::BoundaryMps::proposal) for moves
+    /// try a larger χ, or [`BoundaryMps::proposal`](crate::lattice::BoundaryMps::proposal) for moves
     /// with an acceptance test.
     #[error("{what} did not converge")]
     NoConvergence {

@@ -18,35 +18,6 @@ pub struct LeapLaw {
     pub lost: f64,
 }
 
-/// The law of the configurations that [`crate::diffusion::reverse::reverse`] draws with `step` and
-/// `corrector` along `grid` from the law `start`, last draw left out. Cost `O(N d^{2N})` a step and one
-/// evaluation of the denoiser on all configurations: for small systems.
-///
-/// # Errors
-/// [`Error::SiteCount`] or [`Error::LocalDimension`] for a start that does not fit the noise; as
-/// [`crate::diffusion::reverse::reverse`].
-pub fn leap_law<D: Denoiser + ?Sized>(
-    denoiser: &D,
-    start: &DenseLaw,
-    grid: &TimeGrid,
-    step: Step,
-    corrector: Option<Corrector>,
-) -> Result<LeapLaw> {
-    let noise = denoiser.noise();
-    crate::configs::match_dims(noise.dims_out(), start.dims())?;
-    let mut walk = LeapLaw { law: start.clone(), lost: 0.0 };
-    for (s, t) in grid.pairs() {
-        walk.push(denoiser, t, |y| step.law(denoiser, (s, t), y))?;
-        if let (Some(corrector), true) = (corrector, s > 0.0) {
-            let size = corrector.size * noise.schedule().elapsed(s, t)?;
-            for _ in 0..corrector.rounds {
-                walk.push(denoiser, s, |y| step.corrector_law(denoiser, s, size, y))?;
-            }
-        }
-    }
-    Ok(walk)
-}
-
 impl LeapLaw {
     fn push<D: Denoiser + ?Sized>(
         &mut self,
@@ -80,6 +51,35 @@ impl LeapLaw {
         }
         (self.law, self.lost) = (DenseLaw::new(&dims, &next)?, lost);
         Ok(())
+    }
+
+    /// The law of the configurations that [`crate::diffusion::reverse::reverse`] draws with `step` and
+    /// `corrector` along `grid` from the law `start`, last draw left out. Cost `O(N d^{2N})` a step and one
+    /// evaluation of the denoiser on all configurations: for small systems.
+    ///
+    /// # Errors
+    /// [`Error::SiteCount`] or [`Error::LocalDimension`] for a start that does not fit the noise; as
+    /// [`crate::diffusion::reverse::reverse`].
+    pub fn new<D: Denoiser + ?Sized>(
+        denoiser: &D,
+        start: &DenseLaw,
+        grid: &TimeGrid,
+        step: Step,
+        corrector: Option<Corrector>,
+    ) -> Result<Self> {
+        let noise = denoiser.noise();
+        crate::configs::match_dims(noise.dims_out(), start.dims())?;
+        let mut walk = LeapLaw { law: start.clone(), lost: 0.0 };
+        for (s, t) in grid.pairs() {
+            walk.push(denoiser, t, |y| step.law(denoiser, (s, t), y))?;
+            if let (Some(corrector), true) = (corrector, s > 0.0) {
+                let size = corrector.size * noise.schedule().elapsed(s, t)?;
+                for _ in 0..corrector.rounds {
+                    walk.push(denoiser, s, |y| step.corrector_law(denoiser, s, size, y))?;
+                }
+            }
+        }
+        Ok(walk)
     }
 }
 

@@ -297,7 +297,7 @@ pub enum Face {
     /// Denoiser marginals `P(x_0^j = a | y)`: what most networks are trained to give, with masks a copy of
     /// `y_j` where it is no mask. They determine the cavities where `K_j(a → y_j) > 0`, which is all that
     /// samplers, guidance and the likelihood bound need
-    /// ([`cavities_from_denoiser`](crate::diffusion::scores::cavities_from_denoiser)); losses of conditional
+    /// ([`Scores::from_denoiser_marginals`]); losses of conditional
     /// marginals ask for more where that is zero.
     DenoiserMarginals,
     /// Conditional marginals `P_t(y_j = b | y_{−j})`.

@@ -24,15 +24,6 @@ use crate::noise::{Kernel, Noise, Rates};
 /// Distinct samples of a task: sums are formed task by task, whatever the number of threads.
 const TASK: usize = 64;
 
-/// The law of weighted data through a kernel.
-///
-/// # Errors
-/// As [`KernelMixture::new`].
-pub fn smoothed(x: Configs<'_>, weights: Option<ArrayView1<'_, f64>>, kernel: &Kernel) -> Result<KernelMixture> {
-    let tables: Vec<_> = (0..kernel.sites()).map(|j| kernel.table(j).to_owned()).collect();
-    KernelMixture::new(x, weights, &tables)
-}
-
 /// Data and the noise that smooths them.
 ///
 /// ```
@@ -128,7 +119,9 @@ impl<'a> Smoothing<'a> {
     /// As [`Noise::kernel`].
     pub fn law(&self, t: f64) -> Result<KernelMixture> {
         let weights = ArrayView1::from(&self.weights);
-        smoothed(self.x.view(), Some(weights), &self.noise.kernel(0.0, t)?)
+        let kernel = self.noise.kernel(0.0, t)?;
+        let tables: Vec<_> = (0..kernel.sites()).map(|j| kernel.table(j).to_owned()).collect();
+        KernelMixture::new(self.x.view(), Some(weights), &tables)
     }
 
     /// The leave-one-out likelihood at time `t` and its derivatives.

@@ -29,6 +29,24 @@ pub enum Boundary {
     Ring,
 }
 
+impl Boundary {
+    /// The sites within `radius` of each site of a chain or ring, themselves left out; every other site for a
+    /// large radius.
+    ///
+    /// ```
+    /// # use tensorjump::model::Boundary;
+    /// assert_eq!(Boundary::Ring.windows(5, 1)[0], [1, 4]);
+    /// assert_eq!(Boundary::Open.windows(3, 9)[1], [0, 2]);
+    /// ```
+    pub fn windows(self, sites: usize, radius: usize) -> Vec<Vec<usize>> {
+        let near = |i: usize, j: usize| match self {
+            Boundary::Open => i.abs_diff(j) <= radius,
+            Boundary::Ring => i.abs_diff(j).min(sites - i.abs_diff(j)) <= radius,
+        };
+        (0..sites).map(|j| (0..sites).filter(|&i| i != j && near(i, j)).collect()).collect()
+    }
+}
+
 impl PositiveMps {
     /// The Ising chain or ring: `P(x) ∝ exp(β (Σ_j J_j s_j s_{j+1} + Σ_j h_j s_j))` with spins `s = 2x − 1`
     /// (state 1 is up, state 0 down).

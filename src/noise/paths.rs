@@ -35,6 +35,15 @@ pub struct Path {
     pub last: Array1<u8>,
 }
 
+impl Path {
+    /// The configuration at time `t` of this path of the reverse process, that starts at `y`.
+    pub fn reversed_at(&self, y: &Array1<u8>, t: f64) -> Array1<u8> {
+        let mut x = y.clone();
+        self.jumps.iter().take_while(|jump| jump.time >= t).for_each(|jump| x[jump.site] = jump.state);
+        x
+    }
+}
+
 /// Exit rates and cumulative jump rates of one rate matrix.
 struct JumpRates {
     exit: Vec<f64>,

@@ -6,8 +6,7 @@ mod model;
 use ndarray::Array2;
 use serde_json::Value;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
-use tensorjump::rng::Streams;
-use tensorjump::{Error, Target};
+use tensorjump::{Error, Streams, Target};
 
 use super::common::all_configs;
 

@@ -18,7 +18,7 @@ pub struct Stage<'a> {
     pub max_bond: usize,
     /// Rounds by two-site sweeps at most, in which bonds grow.
     pub rounds: usize,
-    /// Rounds after these by steps of all sites ([`super::tangent::born_tangent`]), at half the cost, whose
+    /// Rounds after these by steps of all sites ([`super::tangent::TangentStep`]), at half the cost, whose
     /// rates are measured.
     pub polish: usize,
     /// Rate of the first round, see [`TowardsStep`](crate::learn::TowardsStep); later ones have
@@ -34,7 +34,7 @@ impl fmt::Debug for Stage<'_> {
     }
 }
 
-/// Options of [`in_the_loop`](crate::learn::in_the_loop()).
+/// How to learn from a log-weight alone: [`LoopOptions::learn`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoopOptions {
     /// Site of the target at each site of the matrix product (a snake); `None`: their own order.

@@ -8,15 +8,15 @@ use rand::RngExt;
 use super::options::{LoopOptions, LoopRound, Stage};
 use super::tangent::{TangentStep, tangent};
 use super::thin::Thinned;
-use super::towards::{TowardsStep, born_towards};
+use super::towards::TowardsStep;
 use crate::error::Result;
 use crate::learn::data::Data;
-use crate::learn::likelihood::born::{BornMethod, BornOptions, Start, SweepStep, born};
+use crate::learn::likelihood::born::{BornMethod, BornOptions, Start, SweepStep};
 use crate::learn::likelihood::fit::Training;
 use crate::learn::symmetry::{Mirror, Symmetry, symmetrised};
 use crate::mcmc::{
-    Assessment, Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions,
-    autocorrelation, bridge, log_importance_weights, split_r_hat,
+    Assessment, Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions, bridge,
+    split_r_hat,
 };
 use crate::model::{BornMps, Model, Permuted};
 use crate::rng::Streams;
@@ -67,7 +67,7 @@ impl State {
             training: Training { rounds, batch: options.draws, seed: options.seed, ..Training::default() },
         };
         let data = Data::new(x.select(Axis(1), &order), &dims)?;
-        let model = born(&data, &likelihood)?.model;
+        let model = likelihood.fit(&data)?.model;
         let mirrors = Mirror::among(&options.symmetries, &order);
         Ok(State { model, order, mirrors, chains, streams, count: 0 })
     }
@@ -80,7 +80,7 @@ impl State {
         let dims = stage.target.dims();
         let model = Permuted::new(self.model.clone(), self.order.clone())?;
         let draws = model.draw(options.draws, &streams.domain("draws"))?;
-        let log_w = log_importance_weights(stage.target, &draws)?;
+        let log_w = draws.log_importance_weights(stage.target)?;
         let assessment = Assessment::from_weights(log_w.view())?;
 
         let proposal = MetropolisHastings::new(Disconnected::new(&model));
@@ -143,7 +143,7 @@ impl State {
                 significance: options.significance,
                 two_site: true,
             };
-            let (model, discarded) = born_towards(&self.model, x, log_target, log_density, &step)?;
+            let (model, discarded) = step.apply(&self.model, x, log_target, log_density)?;
             self.model = symmetrised(model, &self.mirrors, &truncation)?;
             report.discarded = discarded;
         } else {
@@ -198,7 +198,7 @@ fn visit(
         x.slice_mut(s![k * n..(k + 1) * n, ..]).assign(&chains.x());
         log_weight.row_mut(k).assign(&chains.log_weight());
     }
-    let autocorrelation = autocorrelation(log_weight.view())?;
+    let autocorrelation = Autocorrelation::of(log_weight.view())?;
     let r_hat = split_r_hat(log_weight.view()).ok();
     Ok(Visited { x, log_weight: log_weight.into_iter().collect(), report, autocorrelation, r_hat })
 }

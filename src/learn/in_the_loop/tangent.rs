@@ -66,29 +66,7 @@ pub struct TangentReport {
     pub discarded: f64,
 }
 
-/// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed) by one step of all
-/// sites.
-///
-/// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`, `(samples,)`,
-/// normalised as `log_target`; rows of even and of odd number should be independent. `symmetries` are those
-/// of the target that `ψ` has too and that keep or reverse the order of the sites: the estimate is averaged
-/// with its images, which halves its noise for each. Cost `3 N n χ² + O(N d χ³)` multiply-adds.
-///
-/// # Errors
-/// As [`super::towards::born_towards`]; fewer than two samples; a symmetry that moves sites otherwise.
-pub fn born_tangent(
-    model: &BornMps,
-    x: Configs<'_>,
-    log_target: ArrayView1<'_, f64>,
-    log_density: ArrayView1<'_, f64>,
-    symmetries: &[Symmetry],
-    step: &TangentStep,
-) -> Result<(BornMps, TangentReport)> {
-    let mirrors = mirrors(symmetries, model.dims())?;
-    tangent(model, x, log_target, log_density, &mirrors, step)
-}
-
-/// [`born_tangent`] with symmetries that are known to fit.
+/// [`TangentStep::apply`] with symmetries that are known to fit.
 pub(crate) fn tangent(
     model: &BornMps,
     x: Configs<'_>,
@@ -141,6 +119,30 @@ impl TangentStep {
             return Ok(());
         }
         Err(Error::parameter("damping", self.damping, "finite and not negative"))
+    }
+
+    /// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed) by one step of
+    /// all sites.
+    ///
+    /// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`,
+    /// `(samples,)`, normalised as `log_target`; rows of even and of odd number should be independent.
+    /// `symmetries` are those of the target that `ψ` has too and that keep or reverse the order of the sites:
+    /// the estimate is averaged with its images, which halves its noise for each. Cost `3 N n χ² + O(N d χ³)`
+    /// multiply-adds.
+    ///
+    /// # Errors
+    /// As [`TowardsStep::apply`](super::towards::TowardsStep::apply); fewer than two samples; a symmetry that
+    /// moves sites otherwise.
+    pub fn apply(
+        &self,
+        model: &BornMps,
+        x: Configs<'_>,
+        log_target: ArrayView1<'_, f64>,
+        log_density: ArrayView1<'_, f64>,
+        symmetries: &[Symmetry],
+    ) -> Result<(BornMps, TangentReport)> {
+        let mirrors = mirrors(symmetries, model.dims())?;
+        tangent(model, x, log_target, log_density, &mirrors, self)
     }
 }
 

@@ -133,6 +133,9 @@ impl History {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Stop {
+    /// The last stage of [learning in the loop](crate::learn::LoopOptions::learn) measured what was asked
+    /// for.
+    Enough,
     /// All rounds were made.
     Rounds,
     /// No better model for as long as the patience lasted.

@@ -12,9 +12,9 @@ use ndarray::Array2;
 use serde_json::json;
 use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::linalg::matmul_into;
-use tensorjump::model::{BornMps, Model, PositiveMps, SiteWeights};
+use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::Kernel;
-use tensorjump::{Result, Streams};
+use tensorjump::{Model, Result, SiteWeights, Streams};
 use tensorjump_studies::output::print;
 use tensorjump_studies::{Failure, choices, options};
 

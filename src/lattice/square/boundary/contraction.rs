@@ -22,7 +22,7 @@ use crate::lattice::square::pairwise::Pairwise;
 use crate::model::Target;
 use crate::rng::Streams;
 
-/// How accurate [`contract`] has to be.
+/// How accurate a [`Contraction`] has to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct ContractOptions {
     /// Largest difference of two successive values of `log Z`, in nats.
@@ -40,7 +40,7 @@ impl Default for ContractOptions {
     }
 }
 
-/// The result of [`contract`].
+/// `log Z` with what it took to get there: see [`Contraction::new`].
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contraction {
     /// `log Z` at the last bond dimension, in nats.
@@ -60,67 +60,68 @@ pub struct Contraction {
     pub discarded_weight: f64,
 }
 
-/// `log Z` of a model on an open lattice or a cylinder, by boundary states whose bond dimension grows until
-/// two successive values agree.
-///
-/// Agreement of successive values is the customary sign of convergence, not a bound: the truncation error of
-/// a contraction has no sign. Without convergence by `chi_max` the last value is returned with
-/// `converged = false`. Strips of up to eleven spins, along the rows or the columns (on a ring five rows),
-/// are summed exactly site by site, in logarithms: `chi` is then not used, and no weight is too large.
-/// Frustrated couplings of `β|J|` above about 5 are beyond double precision: row states are accurate relative
-/// to their norm, and the configurations that decide may be below that. Cost: `O(sites d⁴χ³)` for the last χ,
-/// twice that on a cylinder; memory that of `2√rows` boundary states, a quarter of it for models invariant
-/// under the flip of all spins.
-///
-/// ```
-/// use tensorjump::lattice::square::{ContractOptions, contract};
-/// use tensorjump::lattice::{Geometry, PairModel, Square};
-///
-/// // Independent sets of the 4 × 4 grid.
-/// let model = PairModel::hard_squares(Square::new(4, 4, Geometry::Open)?, 1.0)?;
-/// let z = contract(&model, &ContractOptions::default())?;
-/// assert!((z.log_z.exp() - 1234.0).abs() < 1e-8);
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-///
-/// # Errors
-/// [`Error::Parameter`] for a torus, a bond dimension of zero, `chi > chi_max`, or a tolerance that is
-/// negative or NaN; [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`] where
-/// the value is not positive even at `chi_max`; [`Error::NotFinite`] for weights beyond `f64`.
-pub fn contract<M: Pairwise + ?Sized>(model: &M, options: &ContractOptions) -> Result<Contraction> {
-    let model: &PairModel = &*model.tables()?;
-    let ContractOptions { tolerance, chi, chi_max } = *options;
-    if tolerance.is_nan() || tolerance < 0.0 {
-        return Err(Error::parameter("tolerance", tolerance, "not negative"));
-    }
-    check_chi(chi)?;
-    if chi > chi_max {
-        return Err(Error::parameter("chi_max", chi_max, "at least the first bond dimension"));
-    }
-    check_geometry(model)?;
-    let weights = Weights::new(model)?;
-    if let Some(log_z) = tables::log_z(model) {
-        if log_z == f64::NEG_INFINITY {
-            return Err(Error::ZeroWeight { what: "the lattice model" });
+impl Contraction {
+    /// `log Z` of a model on an open lattice or a cylinder, by boundary states whose bond dimension grows
+    /// until two successive values agree.
+    ///
+    /// Agreement of successive values is the customary sign of convergence, not a bound: the truncation error
+    /// of a contraction has no sign. Without convergence by `chi_max` the last value is returned with
+    /// `converged = false`. Strips of up to eleven spins, along the rows or the columns (on a ring five
+    /// rows), are summed exactly site by site, in logarithms: `chi` is then not used, and no weight is too
+    /// large. Frustrated couplings of `β|J|` above about 5 are beyond double precision: row states are
+    /// accurate relative to their norm, and the configurations that decide may be below that. Cost:
+    /// `O(sites d⁴χ³)` for the last χ, twice that on a cylinder; memory that of `2√rows` boundary states, a
+    /// quarter of it for models invariant under the flip of all spins.
+    ///
+    /// ```
+    /// use tensorjump::lattice::{ContractOptions, Contraction, Geometry, PairModel, Square};
+    ///
+    /// // Independent sets of the 4 × 4 grid.
+    /// let model = PairModel::hard_squares(Square::new(4, 4, Geometry::Open)?, 1.0)?;
+    /// let z = Contraction::new(&model, &ContractOptions::default())?;
+    /// assert!((z.log_z.exp() - 1234.0).abs() < 1e-8);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a torus, a bond dimension of zero, `chi > chi_max`, or a tolerance that is
+    /// negative or NaN; [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`]
+    /// where the value is not positive even at `chi_max`; [`Error::NotFinite`] for weights beyond `f64`.
+    pub fn new<M: Pairwise + ?Sized>(model: &M, options: &ContractOptions) -> Result<Self> {
+        let model: &PairModel = &*model.tables()?;
+        let ContractOptions { tolerance, chi, chi_max } = *options;
+        if tolerance.is_nan() || tolerance < 0.0 {
+            return Err(Error::parameter("tolerance", tolerance, "not negative"));
         }
-        return Ok(Contraction { log_z, chi, change: 0.0, spread: 0.0, converged: true, discarded_weight: 0.0 });
-    }
-    let (mut chi, mut before) = (chi, f64::NAN);
-    loop {
-        let (Sweep { log_z, discarded_weight, truncated }, spread) = both_ways(&weights, model, chi)?;
-        let change = if truncated { (log_z - before).abs() } else { 0.0 };
-        // Errors of second order are of the size of the spread squared; without truncation only rounding is
-        // left.
-        let allowed = if truncated { tolerance.sqrt().max(SPREAD) } else { ROUNDING * log_z.abs().max(1.0) };
-        let converged = log_z.is_finite() && change <= tolerance && spread <= allowed;
-        if converged || chi == chi_max && log_z.is_finite() {
-            return Ok(Contraction { log_z, chi, change, spread, converged, discarded_weight });
+        check_chi(chi)?;
+        if chi > chi_max {
+            return Err(Error::parameter("chi_max", chi_max, "at least the first bond dimension"));
         }
-        if chi == chi_max {
-            return Err(LOST);
+        check_geometry(model)?;
+        let weights = Weights::new(model)?;
+        if let Some(log_z) = tables::log_z(model) {
+            if log_z == f64::NEG_INFINITY {
+                return Err(Error::ZeroWeight { what: "the lattice model" });
+            }
+            return Ok(Contraction { log_z, chi, change: 0.0, spread: 0.0, converged: true, discarded_weight: 0.0 });
         }
-        before = log_z;
-        chi = (chi + chi.div_ceil(2)).next_multiple_of(2).min(chi_max);
+        let (mut chi, mut before) = (chi, f64::NAN);
+        loop {
+            let (Sweep { log_z, discarded_weight, truncated }, spread) = both_ways(&weights, model, chi)?;
+            let change = if truncated { (log_z - before).abs() } else { 0.0 };
+            // Errors of second order are of the size of the spread squared; without truncation only rounding
+            // is left.
+            let allowed = if truncated { tolerance.sqrt().max(SPREAD) } else { ROUNDING * log_z.abs().max(1.0) };
+            let converged = log_z.is_finite() && change <= tolerance && spread <= allowed;
+            if converged || chi == chi_max && log_z.is_finite() {
+                return Ok(Contraction { log_z, chi, change, spread, converged, discarded_weight });
+            }
+            if chi == chi_max {
+                return Err(LOST);
+            }
+            before = log_z;
+            chi = (chi + chi.div_ceil(2)).next_multiple_of(2).min(chi_max);
+        }
     }
 }
 

@@ -36,7 +36,7 @@ use crate::rng::{Stream, Streams};
 ///
 /// ```
 /// use tensorjump::Streams;
-/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::Windows};
+/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, Windows};
 /// use tensorjump::mcmc::{Chains, Move};
 ///
 /// let lattice = Square::new(8, 8, Geometry::Torus)?;

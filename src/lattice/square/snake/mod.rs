@@ -46,13 +46,13 @@ const TABLE_LIMIT: usize = 1 << 27;
 ///
 /// ```
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
-/// use tensorjump::mcmc::{log_importance_weights, stationary_acceptance};
+/// use tensorjump::mcmc::Estimate;
 /// use tensorjump::{Model, SiteWeights, Streams};
 ///
 /// let ising = Ising::new(Couplings::uniform(Square::new(6, 4, Geometry::Cylinder)?, 1.0)?, 0.44)?;
 /// let snake = SnakeMps::new(&ising, 12)?;
 /// let draws = snake.draw(1000, &Streams::new(1))?;
-/// let acceptance = stationary_acceptance(log_importance_weights(&ising, &draws)?.view())?;
+/// let acceptance = Estimate::stationary_acceptance(draws.log_importance_weights(&ising)?.view())?;
 /// assert!(acceptance.mean > 0.95);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```

@@ -4,9 +4,9 @@ use std::hint::black_box;
 
 use cpu_time::ThreadTime;
 use tensorjump::diffusion::{Denoise, Denoiser, ExactDenoiser};
-use tensorjump::model::{Model, PositiveMps};
+use tensorjump::model::PositiveMps;
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Result, Streams};
+use tensorjump::{Model, Result, Streams};
 
 use tensorjump_studies::Failure;
 
