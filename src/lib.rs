@@ -80,7 +80,7 @@ mod rng;
 pub mod tn;
 
 pub use configs::Configs;
-pub use error::{Cause, Error, Result};
+pub use error::{Cause, Error, Result, Value};
 pub use model::traits::{ExactModel, Model, Samples, Target};
 pub use model::weights::SiteWeights;
 pub use ndarray;

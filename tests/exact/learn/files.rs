@@ -46,7 +46,9 @@ fn models_and_samples_come_back() {
     assert_eq!(read_samples(&at.join("t.npy")).unwrap(), x.t());
     // A file of the other kind, a missing one, one that cannot be written.
     assert!(matches!(BornMps::read(&at.join("positive")), Err(Error::Format { .. })));
-    assert!(matches!(BornMps::read(&at.join("none")), Err(Error::File { .. })));
+    let Err(Error::File { path, source }) = BornMps::read(at.join("none")) else { panic!("there is no such file") };
+    let said = source.get().downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    assert_eq!((path, said), (at.join("none"), Some(std::io::ErrorKind::NotFound)));
     assert!(matches!(read_samples(&at.join("born")), Err(Error::Format { .. })));
     assert!(matches!(born.write(&at.join("no").join("folder")), Err(Error::File { .. })));
     assert!(matches!(born.write(Path::new("/")), Err(Error::File { .. })));
