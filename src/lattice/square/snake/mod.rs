@@ -20,7 +20,7 @@
 
 mod transfer;
 
-use ndarray::{Array1, Array2, Array3, ArrayView1, Zip, s};
+use ndarray::{Array1, Array2, Array3, Zip, s};
 
 use crate::error::{Error, Result};
 use crate::lattice::square::geometry::{Geometry, Square};
@@ -30,7 +30,7 @@ use crate::linalg::{matmul, qr, svd};
 use crate::log_space::log_sum_exp;
 use crate::model::{BornMps, Configs, ExactModel, Model, Permuted, Samples, SiteWeights, Target};
 use crate::rng::{Stream, Streams};
-use crate::tn::Mps;
+use crate::tn::{Kept, Mps, Truncation, cut};
 use transfer::{Step, Transfer};
 
 /// Most states of a frontier: circumference 12 for two states a site.
@@ -217,10 +217,9 @@ fn split(c: &Array2<f64>, chi: usize) -> Result<(Array2<f64>, f64)> {
     // The entries of `C` are off by some 10⁻¹⁶ of their size: what is below a few of that is noise, a squared
     // weight of 3·10⁻³⁰.
     let noise = 8.0 * f64::EPSILON * parts.s[0];
-    let rank = parts.s.iter().take_while(|s| **s > noise).count().clamp(1, chi);
-    let weight = |s: ArrayView1<'_, f64>| s.iter().map(|s| s * s).sum::<f64>();
-    let discarded = weight(parts.s.slice(s![rank..])) / weight(parts.s.view());
-    Ok((parts.u.slice(s![.., ..rank]).as_standard_layout().into_owned(), discarded))
+    let Kept { rank, discarded } = cut(&parts.s, &Truncation { max_bond: chi, cutoff: 0.0 }, noise * noise);
+    let weight: f64 = parts.s.iter().map(|s| s * s).sum();
+    Ok((parts.u.slice(s![.., ..rank]).as_standard_layout().into_owned(), discarded / weight))
 }
 
 impl Target for SnakeMps {
