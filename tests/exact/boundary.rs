@@ -76,7 +76,7 @@ fn untruncated_laws_are_exact_and_all_laws_normalised() {
         let (x, exact, log_z) = law(&model);
         let full = BoundaryMps::new(&model, 256).unwrap();
         assert!((full.log_z() - log_z).abs() < 1e-12 * log_z.abs().max(10.0), "{name}: {} {log_z}", full.log_z());
-        assert!(full.discarded_weight() < 1e-25, "{name}");
+        assert!(full.truncation_error() < 1e-25, "{name}");
         let q = full.log_prob(x.view()).unwrap();
         let worst = exact.iter().zip(&q).filter(|(p, _)| **p > -13.0).map(|(p, q)| (p - q).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-4, "{name}: log q off by {worst:e}");
@@ -127,7 +127,7 @@ fn contractions_of_the_reference_cases() {
         let found = Contraction::new(&case.ising.pair_model().unwrap(), &options).unwrap();
         assert!(found.converged && found.change <= 1e-9, "{}: {found:?}", case.name);
         let error = (found.log_z - case.log_z).abs();
-        assert!(error < 1e-8, "{}: {error:e} at χ = {}", case.name, found.chi);
+        assert!(error < 1e-8, "{}: {error:e} at χ = {}", case.name, found.max_bond);
     }
 }
 
@@ -197,12 +197,15 @@ fn mistakes_are_named() {
     let torus = Ising::new(Couplings::uniform(square(4, 4, Geometry::Torus), 1.0).unwrap(), 0.4).unwrap();
     assert!(matches!(BoundaryMps::new(&torus, 4), Err(Error::Parameter { name: "geometry", .. })));
     let open = Ising::new(Couplings::uniform(square(4, 4, Geometry::Open), 1.0).unwrap(), 0.4).unwrap();
-    assert!(matches!(BoundaryMps::new(&open, 0), Err(Error::Parameter { name: "chi", .. })));
+    assert!(matches!(BoundaryMps::new(&open, 0), Err(Error::Parameter { name: "max_bond", .. })));
     let pairs = open.pair_model().unwrap();
     let with = |options: ContractOptions| Contraction::new(&pairs, &options);
     let default = ContractOptions::default();
-    assert!(matches!(with(ContractOptions { chi: 0, ..default }), Err(Error::Parameter { name: "chi", .. })));
-    assert!(matches!(with(ContractOptions { chi_max: 4, ..default }), Err(Error::Parameter { name: "chi_max", .. })));
+    assert!(matches!(
+        with(ContractOptions { first_bond: 0, ..default }),
+        Err(Error::Parameter { name: "first_bond", .. })
+    ));
+    assert!(matches!(with(ContractOptions { max_bond: 4, ..default }), Err(Error::Parameter { name: "max_bond", .. })));
     assert!(matches!(
         with(ContractOptions { tolerance: f64::NAN, ..default }),
         Err(Error::Parameter { name: "tolerance", .. })
@@ -230,8 +233,10 @@ fn lost_precision_is_seen() {
             let ising = Ising::new(Couplings::plus_minus(square(4, 4, geometry), seed), beta).unwrap();
             let (_, _, exact) = law(&ising.pair_model().unwrap());
             let right = |log_z: f64| (log_z - exact).abs() < 1e-6 * exact;
-            match Contraction::new(&ising.pair_model().unwrap(), &ContractOptions { chi_max: 32, ..Default::default() })
-            {
+            match Contraction::new(
+                &ising.pair_model().unwrap(),
+                &ContractOptions { max_bond: 32, ..Default::default() },
+            ) {
                 Ok(found) => {
                     assert!(right(found.log_z) || !found.converged, "β = {beta}, seed {seed}: {found:?}, {exact}")
                 }
@@ -249,7 +254,7 @@ fn lost_precision_is_seen() {
     // Rows too long for tables of logarithms.
     for seed in 1..4 {
         let ising = Ising::new(Couplings::plus_minus(square(16, 16, Geometry::Cylinder), seed), 8.0).unwrap();
-        match Contraction::new(&ising.pair_model().unwrap(), &ContractOptions { chi_max: 16, ..Default::default() }) {
+        match Contraction::new(&ising.pair_model().unwrap(), &ContractOptions { max_bond: 16, ..Default::default() }) {
             Ok(found) => assert!(!found.converged, "seed {seed}: {found:?}"),
             Err(error) => {
                 assert!(matches!(error, Error::NoConvergence { .. }), "seed {seed}: {error}");

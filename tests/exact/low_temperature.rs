@@ -180,7 +180,7 @@ fn huge_weights_on_large_lattices() {
         for (couplings, exact, narrow) in rings.into_iter().chain([(corner(14, strength), exact, false)]) {
             let model = Ising::new(couplings, 1.0).unwrap().pair_model().unwrap();
             let right = |log_z: f64| (log_z - exact).abs() < 1e-12 * exact + 1e-9;
-            match Contraction::new(&model, &ContractOptions { chi_max: 32, ..Default::default() }) {
+            match Contraction::new(&model, &ContractOptions { max_bond: 32, ..Default::default() }) {
                 Ok(found) => assert!(right(found.log_z) || !found.converged, "J = {strength}: {found:?}, {exact}"),
                 Err(Error::NoConvergence { .. }) if !narrow => refused += 1,
                 Err(error) => panic!("J = {strength}: {error}"),

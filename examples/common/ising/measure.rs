@@ -192,11 +192,11 @@ impl Network {
                 true => BoundaryMps::proposal(system.model(), chi)?,
                 false => BoundaryMps::new(system.model(), chi)?,
             };
-            let discarded = model.discarded_weight();
+            let discarded = model.truncation_error();
             (Law::Boundary(model), discarded)
         } else {
             let model = SnakeMps::new(system.model(), chi)?;
-            let discarded = model.discarded_weight();
+            let discarded = model.truncation_error();
             (Law::Snake(model), discarded)
         };
         let build_seconds = clock.elapsed().as_secs_f64();

@@ -115,7 +115,7 @@ pub struct LoopRound {
     /// Bond dimensions of the model at the start of the round.
     pub bonds: Vec<usize>,
     /// Squared weight that truncation discarded in the sweep; zero where the round did not learn.
-    pub discarded: f64,
+    pub truncation_error: f64,
     /// Rate of the sweep.
     pub rate: f64,
     /// Seconds of wall clock.

@@ -102,7 +102,7 @@ impl State {
             autocorrelation: visited.autocorrelation,
             r_hat: visited.r_hat,
             bonds: self.model.amplitude().bonds(),
-            discarded: 0.0,
+            truncation_error: 0.0,
             rate: stage.rate / (1.0 + at.1 as f64 / options.slowing),
             seconds: 0.0,
         };
@@ -145,12 +145,12 @@ impl State {
             };
             let (model, discarded) = step.apply(&self.model, x, log_target, log_density)?;
             self.model = symmetrised(model, &self.mirrors, &truncation)?;
-            report.discarded = discarded;
+            report.truncation_error = discarded;
         } else {
             let step = TangentStep { truncation, ..TangentStep::default() };
             let (model, done) = tangent(&self.model, x, log_target, log_density, &self.mirrors, &step)?;
             self.model = model;
-            (report.discarded, report.rate) = (done.discarded, done.rate);
+            (report.truncation_error, report.rate) = (done.truncation_error, done.rate);
         }
         Ok(())
     }

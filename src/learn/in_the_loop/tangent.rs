@@ -63,7 +63,7 @@ pub struct TangentReport {
     /// `‖Φ‖`, the norm of the estimate, relative to that of `ψ`.
     pub norm: f64,
     /// Squared weight discarded by truncation.
-    pub discarded: f64,
+    pub truncation_error: f64,
 }
 
 /// [`TangentStep::apply`] with symmetries that are known to fit.
@@ -107,7 +107,7 @@ pub(crate) fn tangent(
     let rate = signal.clamp(LEAST, 1.0).min(step.rate);
     let direction: Vec<Array3<f64>> = halves[0].iter().zip(&halves[1]).map(|(a, b)| (a + b) * rate).collect();
     let (next, error) = moved(left, right, &direction)?.compress(&step.truncation)?;
-    let report = TangentReport { signal, rate, norm: square.sqrt(), discarded: error.total() };
+    let report = TangentReport { signal, rate, norm: square.sqrt(), truncation_error: error.total() };
     Ok((BornMps::new(&next)?, report))
 }
 

@@ -87,7 +87,7 @@ pub struct Round {
     /// Bond dimensions after the round.
     pub bonds: Vec<usize>,
     /// Squared weight discarded by truncation, summed over the round.
-    pub discarded: f64,
+    pub truncation_error: f64,
     /// Training samples of the round that have probability zero.
     pub zeros: usize,
     /// Seconds (wall clock) that the round took, validation included.
@@ -284,7 +284,7 @@ fn record<T: Trainer>(
         validation_nll: scored.map(|s| s.0),
         validation_error: scored.map(|s| s.1),
         bonds: tensors[1..].iter().map(|a| a.dim().0).collect(),
-        discarded: report.discarded,
+        truncation_error: report.discarded,
         zeros: report.zeros,
         seconds: clock.elapsed().as_secs_f64(),
     };
@@ -395,7 +395,7 @@ impl Run {
             .iter()
             .flat_map(|r| {
                 let validation = r.validation_nll.zip(r.validation_error).unwrap_or((f64::NAN, f64::NAN));
-                [r.train_nll, validation.0, validation.1, r.discarded, r.zeros as f64, r.seconds]
+                [r.train_nll, validation.0, validation.1, r.truncation_error, r.zeros as f64, r.seconds]
             })
             .collect();
         store.note("validated", rounds.iter().any(|r| r.validation_nll.is_some()));
@@ -433,7 +433,7 @@ impl Run {
             validation_nll: validated.then_some(r[1]),
             validation_error: validated.then_some(r[2]),
             bonds: bonds[k * bonds_a_round..][..bonds_a_round].iter().map(|&b| b as usize).collect(),
-            discarded: r[3],
+            truncation_error: r[3],
             zeros: r[4] as usize,
             seconds: r[5],
         };

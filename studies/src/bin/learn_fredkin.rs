@@ -258,6 +258,6 @@ fn tell(c: f64, round: &LoopRound, cpu: f64) {
         round.kl_chains,
         round.chains.parts.first().map_or(f64::NAN, |part| part.acceptance()),
         round.autocorrelation.tau,
-        round.discarded,
+        round.truncation_error,
     );
 }

@@ -39,11 +39,11 @@ fn run() -> Result<(), Failure> {
         eprintln!(
             "{:<45} χ {:>3}  error {error:.1e} ({:.1e} relative)  {seconds:.2} s",
             case.name,
-            found.chi,
+            found.max_bond,
             error / case.log_z.abs()
         );
         rows.push(json!({
-            "case": case.name, "log_z": found.log_z, "exact": case.log_z, "error": error, "chi": found.chi,
+            "case": case.name, "log_z": found.log_z, "exact": case.log_z, "error": error, "chi": found.max_bond,
             "converged": found.converged, "seconds": seconds,
         }));
     }

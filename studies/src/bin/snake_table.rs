@@ -218,7 +218,7 @@ fn acceptance(options: &Options) -> Result<Answer, Failure> {
             importance_ess_fraction: weights.fraction,
             max_log_weight: weights.max_log_relative,
             log_z_off_in_sigma: (log_z.mean - snake.log_z()) / log_z.error,
-            discarded_weight: snake.discarded_weight(),
+            discarded_weight: snake.truncation_error(),
             build_seconds,
             draws_per_second: draws.per_second,
         });

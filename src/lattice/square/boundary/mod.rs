@@ -92,7 +92,7 @@ pub struct BoundaryMps {
     chi: usize,
     log_z: f64,
     log_z_gap: f64,
-    discarded_weight: f64,
+    truncation_error: f64,
     law: Law,
 }
 
@@ -170,7 +170,7 @@ impl BoundaryMps {
     fn by_tables(model: &PairModel, chi: usize) -> Result<Self> {
         let tables = RowTables::new(model)?;
         let (model, log_z) = (model.clone(), tables.log_z);
-        Ok(BoundaryMps { model, chi, log_z, log_z_gap: 0.0, discarded_weight: 0.0, law: Law::Tables(tables) })
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: 0.0, truncation_error: 0.0, law: Law::Tables(tables) })
     }
 
     /// Weighs some draws.
@@ -190,11 +190,11 @@ impl BoundaryMps {
 
     /// [`BoundaryMps::proposal`] of an owned model.
     pub(super) fn unchecked(model: PairModel, chi: usize) -> Result<Self> {
-        check_chi(chi)?;
+        check_chi("max_bond", chi)?;
         check_geometry(&model)?;
         let weights = Weights::new(&model)?;
-        let (packed, Sweep { log_z, discarded_weight, .. }) = pack(&weights, Some(&model), chi)?;
-        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, discarded_weight, law: Law::States(packed) })
+        let (packed, Sweep { log_z, truncation_error, .. }) = pack(&weights, Some(&model), chi)?;
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, truncation_error, law: Law::States(packed) })
     }
 
     /// The model whose law is approximated.
@@ -203,7 +203,7 @@ impl BoundaryMps {
     }
 
     /// Largest bond dimension allowed.
-    pub fn chi(&self) -> usize {
+    pub fn max_bond(&self) -> usize {
         self.chi
     }
 
@@ -223,8 +223,8 @@ impl BoundaryMps {
     }
 
     /// Sum over all truncations of the relative squared weight dropped.
-    pub fn discarded_weight(&self) -> f64 {
-        self.discarded_weight
+    pub fn truncation_error(&self) -> f64 {
+        self.truncation_error
     }
 
     /// Draws `n` configurations as [`Model::sample`] does, and counts where the floor decided.

@@ -76,7 +76,7 @@ impl SnakeMps {
     pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
         let model: &PairModel = &*model.tables()?;
         if chi == 0 {
-            return Err(Error::parameter("chi", chi, "at least 1"));
+            return Err(Error::parameter("max_bond", chi, "at least 1"));
         }
         if model.lattice().geometry() == Geometry::Torus {
             return Err(Error::parameter("geometry", "torus", "a cylinder or open, for a snake MPS"));
@@ -109,12 +109,12 @@ impl SnakeMps {
     }
 
     /// The largest bond dimension allowed.
-    pub fn chi(&self) -> usize {
+    pub fn max_bond(&self) -> usize {
         self.chi
     }
 
     /// Bond dimensions along the snake, `N − 1` entries.
-    pub fn bond_dimensions(&self) -> Vec<usize> {
+    pub fn bonds(&self) -> Vec<usize> {
         self.born().amplitude().bonds()
     }
 
@@ -125,12 +125,12 @@ impl SnakeMps {
 
     /// Total discarded weight `‖√π − ψ_χ‖²` before normalisation: one minus the squared overlap of `√π` with
     /// the law's amplitude.
-    pub fn discarded_weight(&self) -> f64 {
+    pub fn truncation_error(&self) -> f64 {
         self.discarded.iter().sum()
     }
 
     /// Discarded weight at each bond of the snake, `N − 1` entries.
-    pub fn discarded_weights(&self) -> &[f64] {
+    pub fn truncation_errors(&self) -> &[f64] {
         &self.discarded
     }
 

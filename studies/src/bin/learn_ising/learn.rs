@@ -213,6 +213,6 @@ fn tell(round: &LoopRound, cpu: f64) {
         round.kl_chains,
         round.chains.parts.first().map_or(f64::NAN, |part| part.acceptance()),
         round.autocorrelation.tau,
-        round.discarded,
+        round.truncation_error,
     );
 }
