@@ -36,7 +36,7 @@ fn sweep(samples: usize, sites: usize, bond: usize, iterations: usize, rounds: u
         },
     };
     let (mut clock, mut best) = (ProcessTime::now(), f64::INFINITY);
-    options.fit_with_progress(&data, |_| {
+    let _ = options.fit_with_progress(&data, |_| {
         best = best.min(clock.elapsed().as_secs_f64());
         clock = ProcessTime::now();
         ControlFlow::Continue(())
@@ -62,7 +62,7 @@ fn courses(seconds: f64) -> Result<Vec<(String, Course)>> {
     let (clock, mut newton) = (ProcessTime::now(), Course::new());
     let mut best = f64::INFINITY;
     let data = Data::new(train.to_owned(), &dims)?;
-    (BornOptions { training, ..BornOptions::default() }).fit_with_progress(&data, |event| {
+    let _ = (BornOptions { training, ..BornOptions::default() }).fit_with_progress(&data, |event| {
         best = best.min(event.round.score());
         newton.push((clock.elapsed().as_secs_f64(), best));
         ControlFlow::Continue(())

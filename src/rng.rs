@@ -17,6 +17,7 @@ pub type Stream = ChaCha8Rng;
 ///
 /// Draws run on threads, and threads do not survive a fork: see [`fork`](crate::fork).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 pub struct Streams {
     seed: u64,
     domain: u64,

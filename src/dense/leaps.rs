@@ -10,6 +10,8 @@ use crate::model::{Configs, Target, check_configs};
 
 /// The law at the end of a grid.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[must_use]
 pub struct LeapLaw {
     /// The law, over noised configurations.
     pub law: DenseLaw,

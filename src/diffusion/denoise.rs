@@ -40,6 +40,9 @@ impl<M: Model + ?Sized> Denoise for M {}
 
 /// A path through chained denoising, times descending.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Trajectory {
     /// The times, descending.
     pub times: Vec<f64>,

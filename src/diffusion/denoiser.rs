@@ -291,6 +291,8 @@ impl<M: ExactModel> Denoiser for ExactDenoiser<M> {
 
 /// Which of the faces of the law a user's function returns; shapes as in [`Denoiser`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Face {
     /// Cavities `P(x_0^j = a | y_{−j})`, normalised or not.
     Cavities,

@@ -45,7 +45,7 @@ impl TokenNoise {
     /// No sites or steps; a law of the wrong length, negative, not finite, or not summing to one to 1e-12.
     pub fn new(dims: &[usize], tokens: Vec<Vec<f64>>) -> Result<Self> {
         // The identity checks dimensions.
-        Kernel::identity(dims)?;
+        let _ = Kernel::identity(dims)?;
         if tokens.is_empty() {
             return Err(Error::parameter("steps", 0, "at least one"));
         }

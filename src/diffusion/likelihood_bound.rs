@@ -32,6 +32,7 @@ use crate::rng::Streams;
 
 /// Nodes and weights of an integral over `τ` between two times.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Quadrature {
     interval: (f64, f64),
     times: Vec<f64>,
@@ -126,6 +127,7 @@ fn check_prior(prior: ArrayView2<'_, f64>, dims: &[usize]) -> Result<()> {
 
 /// What stands at the two ends of the bound.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub enum Ends<'a> {
     /// The joint posterior `P(x_0|z)` at `t_0` and the exact `P_T` of a model: with its conditionals the
     /// bound is an equality.
@@ -209,6 +211,9 @@ fn log_product(x: Configs<'_>, f: impl Fn(usize, usize, usize) -> f64) -> Array1
 /// A bound of `−log P_0(x_0)` for each configuration, in nats, by its three parts; arrays have shape
 /// `(samples,)`.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct LikelihoodBound {
     /// The integral over time.
     pub path: Array1<f64>,

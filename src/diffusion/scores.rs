@@ -32,6 +32,7 @@ pub(super) const SITES_PER_TASK: usize = 1 << 13;
 /// (`d_in_max`), after it for the rest (`d_out_max`); padding is zero. Cost `O(N d²)` a sample at most,
 /// `O(N d³)` once for [`Scores::from_conditional_marginals`].
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Scores<'a> {
     kernel: &'a Kernel,
     y: Configs<'a>,

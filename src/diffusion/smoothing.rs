@@ -51,6 +51,9 @@ pub struct Smoothing<'a> {
 
 /// The leave-one-out likelihood at one time.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct LeaveOneOut {
     /// `L`, in nats a sample; −∞ where the noise cannot turn any other sample into some sample.
     pub log_likelihood: f64,
@@ -62,6 +65,9 @@ pub struct LeaveOneOut {
 
 /// The time of the largest leave-one-out likelihood in a range.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Bandwidth {
     /// The time.
     pub time: f64,
@@ -75,6 +81,8 @@ pub struct Bandwidth {
 
 /// Rates of the sites fitted at one time.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct SiteRates {
     /// The noise with the rates of each site multiplied by its factor.
     pub noise: Noise,

@@ -17,6 +17,9 @@ const BLOCK: usize = 8192;
 
 /// A model as a proposal for a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Assessment {
     /// Draws of the model.
     pub draws: usize,

@@ -24,6 +24,9 @@ const LONG_ENOUGH: f64 = 50.0;
 
 /// Integrated autocorrelation time of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Autocorrelation {
     /// `τ = ½ + Σρ` in records (times `thin` for updates): ½ for independent values.
     pub tau: f64,

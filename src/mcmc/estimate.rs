@@ -14,6 +14,8 @@ use crate::linalg::scale_by_power;
 
 /// An estimate with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct Estimate {
     /// Estimate.
     pub mean: f64,
@@ -54,6 +56,9 @@ impl Estimate {
 
 /// Mean of a correlated series.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct SeriesMean {
     /// Mean.
     pub mean: f64,

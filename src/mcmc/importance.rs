@@ -14,6 +14,9 @@ use crate::model::{Samples, Target};
 
 /// Spread of importance weights.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct WeightSummary {
     /// Effective number of draws, `(Σw)²/Σw²`.
     pub ess: f64,

@@ -92,6 +92,7 @@ pub trait Dynamics: Send + Sync {
 /// Chain `i` draws from stream `i` of the domain `"local"`. Log-weights are recomputed for the chains that
 /// changed. Cost: that of the dynamics, the configurations written, and their log-weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 pub struct EachChain<D>(
     /// The dynamics.
     pub D,
@@ -156,6 +157,7 @@ impl<D: Dynamics> EachChain<D> {
 ///
 /// The closure returns `(proposed, accepted)`; a rejection-free dynamics returns its number of events twice.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Local<F> {
     dynamics: F,
 }

@@ -18,6 +18,7 @@ use crate::rng::Streams;
 
 /// How long to run, and what to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RunOptions {
     /// Updates of each chain after the warm-up; `updates / thin` of them (rounded down) are recorded.
     pub updates: usize,
@@ -77,6 +78,7 @@ pub struct Progress<'a> {
 /// What a run recorded.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Run {
     /// Observables, shape `(records, chains, observables)`.
     pub series: Array3<f64>,
@@ -178,6 +180,7 @@ type Observe<'a> = Box<dyn FnMut(Configs<'_>) -> Result<Array2<f64>> + 'a>;
 /// assert!(run.mean(0)?.error < 1.0);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
+#[must_use]
 pub struct Recorder<'a> {
     observe: Observe<'a>,
     /// Chains and observables, from the first look on.

@@ -22,6 +22,7 @@ use crate::noise::Noise;
 
 /// What is tried.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TuneOptions {
     /// Noise times.
     pub times: Vec<f64>,
@@ -43,6 +44,7 @@ impl Default for TuneOptions {
 /// One setting, as measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Trial {
     /// Index of the model.
     pub model: usize,
@@ -63,6 +65,8 @@ pub struct Trial {
 /// All trials, and the best.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct TunedConnected {
     /// In the order of models, times, draws, the last fastest.
     pub trials: Vec<Trial>,

@@ -22,6 +22,7 @@ const MAX_ENTRIES: usize = 1 << 28;
 
 /// The ends of a one-dimensional lattice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Boundary {
     /// Free ends: `N − 1` bonds.
     Open,

@@ -15,6 +15,7 @@ use crate::tn::{Mpo, Mps};
 ///
 /// Invariant: tables are non-negative and each row within the local dimensions sums to one; padding is zero.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Kernel {
     dims_in: Vec<usize>,
     dims_out: Vec<usize>,

@@ -17,6 +17,7 @@ use crate::rng::{Stream, Streams};
 
 /// One jump of one site.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Jump {
     /// Time of the jump.
     pub time: f64,
@@ -28,6 +29,7 @@ pub struct Jump {
 
 /// A path of the noise process: its jumps in the order of time, and where it ends.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Path {
     /// Jumps, sorted by time.
     pub jumps: Vec<Jump>,

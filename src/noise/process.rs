@@ -15,6 +15,7 @@ const SAME: f64 = 1e-9;
 
 /// Rates with a schedule: the noise process.
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Noise {
     rates: Rates,
     schedule: Schedule,

@@ -16,6 +16,8 @@ use crate::linalg::{matmul, strip, svd};
 
 /// What a truncation may discard.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct Truncation {
     /// Largest bond dimension kept; at least 1. Default: no limit.
     pub max_bond: usize,
@@ -74,6 +76,8 @@ pub(crate) fn cut<'a>(s: impl IntoIterator<Item = &'a f64>, truncation: &Truncat
 
 /// What a truncation discarded.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct TruncationError {
     /// Squared weight discarded at each bond, relative to the squared 2-norm of the vector before, `N − 1`
     /// entries.

@@ -332,7 +332,7 @@ fn bad_input() {
     }
     // The analytical step starts at T = ∞ with the cavities of a model; from conditional marginals they
     // cannot be had there.
-    run(&denoiser, &Step::Analytical.into(), &grid, y.view()).unwrap();
+    let _ = run(&denoiser, &Step::Analytical.into(), &grid, y.view()).unwrap();
     let given = GivenDenoiser::new(noise.clone(), Face::ConditionalMarginals, |t, y: Configs<'_>| {
         denoiser.conditional_marginals(t, y)
     });

@@ -51,7 +51,7 @@ fn floored_draws_follow_the_scores() {
         let model = Ising::new(Couplings::plus_minus(square(4, 4, geometry), seed), 2.0).unwrap();
         for chi in [1, 2] {
             let q = BoundaryMps::new(&model, chi).unwrap();
-            let Draws { samples, floored: count } = q.draw_counted(DRAWS, &Streams::new(seed)).unwrap();
+            let Draws { samples, floored: count, .. } = q.draw_counted(DRAWS, &Streams::new(seed)).unwrap();
             floored += count;
             let scores = law(&q);
             assert!((q.log_prob(all_configs(model.dims()).view()).unwrap().mapv(f64::exp).sum() - 1.0).abs() < 1e-12);

@@ -120,6 +120,8 @@ impl SiteConditionals for GlauberWindow {
 
 /// A matrix-product law learned by classifying tokens.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct GlauberMatched {
     /// The law of the clean data.
     pub model: PositiveMps,

@@ -46,6 +46,7 @@ type Function = Vec<(usize, usize)>;
 
 /// Options of [`OperatorScores::new`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct OperatorOptions {
     /// Sites of a product of functions at most.
     pub degree: usize,

@@ -55,6 +55,8 @@ impl Default for RatioMatchingOptions {
 
 /// A matrix-product law learned by ratio matching.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct RatioMatched {
     /// The law, and its conditionals at any time.
     pub denoiser: ExactDenoiser<PositiveMps>,

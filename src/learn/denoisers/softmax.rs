@@ -35,6 +35,8 @@ use crate::rng::Streams;
 /// What the conditional laws minimise; both are least at the exact ones, and differ where the features cannot
 /// express these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Objective {
     /// `E[−log p_j(y_j)]`.
     RatioMatching,
@@ -73,6 +75,7 @@ impl Objective {
 
 /// Options of [`SoftmaxDenoiser::new`].
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SoftmaxOptions {
     /// What is minimised.
     pub objective: Objective,

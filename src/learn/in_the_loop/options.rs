@@ -94,6 +94,8 @@ impl Default for LoopOptions {
 
 /// A round: the model before it, and what was done.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct LoopRound {
     /// Stage, counted from zero.
     pub stage: usize,

@@ -28,6 +28,8 @@ use crate::tn::Truncation;
 
 /// What the loop gave.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct Learned {
     /// The model, in the order of the target. Of the models of the last stage the one of the best measured
     /// acceptance.
@@ -141,7 +143,7 @@ fn check(stages: &[Stage<'_>], options: &LoopOptions) -> Result<Vec<usize>> {
         symmetry.apply(Array2::zeros((0, dims.len())).view(), dims)?;
     }
     let order = options.order.clone().unwrap_or_else(|| (0..dims.len()).collect());
-    Symmetry::sites(order.clone())?; // each site once
+    let _ = Symmetry::sites(order.clone())?; // each site once
     if order.len() != dims.len() {
         return Err(Error::SiteCount { expected: dims.len(), got: order.len() });
     }

@@ -37,6 +37,7 @@ const LEAST: f64 = 1e-3;
 
 /// A step of all sites.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TangentStep {
     /// Largest rate, in (0, 1]; the measured one is taken where it is smaller.
     pub rate: f64,
@@ -55,6 +56,9 @@ impl Default for TangentStep {
 
 /// What a step of all sites did.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct TangentReport {
     /// Share of the estimate that is signal by two halves of the samples; negative values are noise.
     pub signal: f64,

@@ -34,6 +34,7 @@ use crate::tn::{Mps, Truncation};
 
 /// A sweep towards a law.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TowardsStep {
     /// What is made small.
     pub toward: Toward,

@@ -20,6 +20,7 @@ use crate::tn::{Mps, Truncation};
 
 /// Where learning starts.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Start<M> {
     /// Near the product of the marginal laws of the sites, with noise in bonds of this dimension.
     Random {
@@ -32,6 +33,7 @@ pub enum Start<M> {
 
 /// The step at each place of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SweepStep {
     /// Steps of conjugate gradients for the Newton direction; 1 is the natural gradient.
     pub iterations: usize,
@@ -51,6 +53,8 @@ impl Default for SweepStep {
 
 /// How a Born law is learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum BornMethod {
     /// Two-site sweeps: bonds adapt, up to the truncation.
     TwoSite {
@@ -159,6 +163,7 @@ impl BornOptions {
 /// A two-site sweep along the natural gradient of `Σ_i w_i log P(x_i)` with weights of any sign: ascent, and
 /// the step for `∇KL(π‖P) = −E_P[(π/P − 1) ∇log P]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SignedStep {
     /// Length of each step, in units of the natural gradient (Fisher information 4 in the basis of a step).
     pub rate: f64,

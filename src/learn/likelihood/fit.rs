@@ -17,6 +17,7 @@ use crate::tn::Mps;
 
 /// What a model is judged by while it learns.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Validation {
     /// This fraction of the samples, taken out at random before anything else.
     Fraction(f64),
@@ -28,6 +29,7 @@ pub enum Validation {
 
 /// Where learning state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Checkpoint {
     /// The file. If it exists, the run continues where it stands, bit for bit; data, method and seed must be
     /// those of its run.
@@ -77,6 +79,8 @@ impl Default for Training {
 
 /// One round of learning.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Round {
     /// Negative log-likelihood a sample in nats, on the batch of the round.
     pub train_nll: f64,
@@ -108,6 +112,8 @@ impl Round {
 
 /// All rounds of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct History {
     /// In order.
     pub rounds: Vec<Round>,
@@ -150,6 +156,7 @@ pub enum Stop {
 
 /// Told after each round.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Event<'a> {
     /// The round that has ended.
     pub round: &'a Round,
@@ -161,6 +168,8 @@ pub struct Event<'a> {
 
 /// What learning gave.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct Fit<M> {
     /// The model of the best round.
     pub model: M,

@@ -31,6 +31,8 @@ use crate::tn::Mps;
 
 /// How a non-negative law is learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum PositiveMethod {
     /// Expectation–maximisation on all samples: no parameter, and the training NLL never rises.
     Em,

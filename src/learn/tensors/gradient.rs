@@ -21,6 +21,9 @@ use crate::tn::{Mps, flat};
 
 /// A number and its gradient with respect to each tensor.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Gradient {
     /// The number, in nats.
     pub value: f64,

@@ -31,6 +31,8 @@ const RATES: (f64, f64) = (1e-4, 1.0 - 1e-4);
 /// A ladder and its swap rates.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct TunedLadder {
     /// Parameters of the levels.
     pub ladder: Vec<f64>,

@@ -79,6 +79,7 @@ pub struct Level<T, M> {
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Tempering<T, M> {
     levels: Vec<Level<T, M>>,
     proportional: bool,

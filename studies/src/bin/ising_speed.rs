@@ -120,7 +120,7 @@ fn two_threads(seed: u64) -> std::result::Result<f64, Failure> {
     for k in 0..SCALING {
         for (pool, best) in pools.iter().zip(&mut best) {
             let start = Instant::now();
-            pool.install(|| model.draw(2 * BLOCK, &Streams::new(seed).step(k)))?;
+            let _ = pool.install(|| model.draw(2 * BLOCK, &Streams::new(seed).step(k)))?;
             *best = best.min(start.elapsed().as_secs_f64());
         }
     }

@@ -23,7 +23,9 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// Everything but the clock.
 fn without_seconds<M>(fit: &Fit<M>) -> Vec<Round> {
-    fit.history.rounds.iter().map(|r| Round { seconds: 0.0, ..r.clone() }).collect()
+    let mut rounds = fit.history.rounds.clone();
+    rounds.iter_mut().for_each(|round| round.seconds = 0.0);
+    rounds
 }
 
 #[test]
@@ -141,7 +143,7 @@ fn foreign_checkpoints_are_refused_and_kept() {
     let path = at.join("state");
     let data = Data::new(some_samples(200, 6), &[2; 6]).unwrap();
     let options = BornOptions { training: training(&path, 2), ..BornOptions::default() };
-    options.fit(&data).unwrap();
+    let _ = options.fit(&data).unwrap();
     let state = fs::read(&path).unwrap();
     let refused = |data: &Data, options: &BornOptions, what: &str| {
         let out = options.fit(data);
@@ -161,7 +163,7 @@ fn foreign_checkpoints_are_refused_and_kept() {
     refused(&Data::new(some_samples(201, 6), &[2; 6]).unwrap(), &options, "other data");
     refused(&Data::new(some_samples(200, 7), &[2; 7]).unwrap(), &options, "another shape");
     // More rounds or more patience are the same run.
-    with(&|o| o.training.patience = 200).fit(&data).unwrap();
+    let _ = with(&|o| o.training.patience = 200).fit(&data).unwrap();
     // Another kind of model, a model file, a cut-off file.
     let positive = PositiveOptions { training: training(&path, 2), ..PositiveOptions::default() };
     assert!(matches!(positive.fit(&data), Err(Error::Format { .. })));

@@ -24,6 +24,7 @@ use crate::rng::Streams;
 
 /// How accurate a [`Contraction`] has to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ContractOptions {
     /// Largest difference of two successive values of `log Z`, in nats.
     pub tolerance: f64,
@@ -42,6 +43,9 @@ impl Default for ContractOptions {
 
 /// `log Z` with what it took to get there: see [`Contraction::new`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Contraction {
     /// `log Z` at the last bond dimension, in nats.
     pub log_z: f64,

@@ -28,6 +28,9 @@ pub use contraction::{ContractOptions, Contraction};
 
 /// Draws, with the number of choices in which the floor decided.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Draws {
     /// Configurations and log-probabilities.
     pub samples: Samples,

@@ -52,6 +52,9 @@ const HEAT: f64 = 1e-6;
 
 /// Exact thermodynamics of a field-free Ising model.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct FreeFermions {
     /// `log Z` in nats.
     pub log_z: f64,

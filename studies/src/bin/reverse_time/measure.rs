@@ -219,7 +219,7 @@ fn exact_samplers(system: &System, prior: &DenseLaw, plan: &Plan) -> Result<Vec<
     }
     let (total_variation, kl) = distances(system.law.p(), biased.as_slice().unwrap_or(&[]))?;
     let clock = ProcessTime::now();
-    system.model.denoise(&kernel, y.view(), &streams.step(1))?;
+    let _ = system.model.denoise(&kernel, y.view(), &streams.step(1))?;
     let seconds = clock.elapsed().as_secs_f64() / plan.samples as f64;
     rows.push(Row {
         model: system.name.into(),
