@@ -11,11 +11,23 @@
 //! [`Checkpoint`] that is killed continues bit for bit when it is started again.
 //!
 //! ```
-//! use tensorjump::learn::{self, BornOptions, Data};
+//! use tensorjump::learn::{BornOptions, Data};
+//! use tensorjump::mcmc::{Chains, Disconnected, MetropolisHastings, RunOptions};
+//! use tensorjump::model::{BornMps, Boundary, PositiveMps};
+//! use tensorjump::prelude::*;
 //!
-//! let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
-//! let fit = BornOptions::default().fit(&data)?;
-//! assert_eq!(fit.model.amplitude().sites(), 3);
+//! let target = PositiveMps::ising(0.6, &[1.0; 8], &[0.0; 8], Boundary::Ring)?;
+//! let samples = target.draw(2000, &Streams::new(1))?.x; // or those of an experiment
+//! let fit = BornOptions::default().fit(&Data::new(samples, target.dims())?)?;
+//!
+//! // Saved, loaded, and put to use as a proposal for the target.
+//! let path = std::env::temp_dir().join(format!("tensorjump-learn-{}", std::process::id()));
+//! fit.model.write(&path)?;
+//! let dynamics = MetropolisHastings::new(Disconnected::new(BornMps::read(&path)?));
+//! let mut chains = Chains::initial(&target, 16, 1)?;
+//! let run = RunOptions::default().run(&target, &dynamics, &mut chains, |_| Ok(()))?;
+//! assert!(run.report.acceptance() > 0.8);
+//! # std::fs::remove_file(&path).unwrap();
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
