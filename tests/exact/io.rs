@@ -23,15 +23,15 @@ fn integers_of_every_type_are_read() {
     let x = array![[0, 1, 2, 3], [250, 5, 6, 7], [8, 9, 10, 255]];
     let types = ["nu1", "lu2", "bu2", "li2", "bi2", "lu4", "bu4", "li4", "bi4", "lu8", "bu8", "li8", "bi8"];
     for name in types.iter().chain(&["fortran", "version2", "version3"]) {
-        assert_eq!(read_samples(&from_numpy(name)).unwrap(), x, "{name}");
+        assert_eq!(read_samples(from_numpy(name)).unwrap(), x, "{name}");
     }
-    assert_eq!(read_samples(&from_numpy("ni1")).unwrap(), x.mapv(|a| a % 120));
-    assert_eq!(read_samples(&from_numpy("nb1")).unwrap(), x.mapv(|a| a % 2));
+    assert_eq!(read_samples(from_numpy("ni1")).unwrap(), x.mapv(|a| a % 120));
+    assert_eq!(read_samples(from_numpy("nb1")).unwrap(), x.mapv(|a| a % 2));
 }
 
 #[test]
 fn other_numbers_are_named() {
-    let reason = |name: &str| match read_samples(&from_numpy(name)) {
+    let reason = |name: &str| match read_samples(from_numpy(name)) {
         Err(Error::Format { reason, .. }) => reason,
         other => panic!("{name}: {other:?}"),
     };
@@ -49,12 +49,12 @@ fn other_numbers_are_named() {
 fn samples_are_written_as_numpy_writes_them() {
     let at = folder("npy");
     let x = array![[0, 1, 2, 3], [250, 5, 6, 7], [8, 9, 10, 255]];
-    write_samples(&at.join("x.npy"), x.view()).unwrap();
+    write_samples(at.join("x.npy"), x.view()).unwrap();
     assert_eq!(fs::read(at.join("x.npy")).unwrap(), fs::read(from_numpy("nu1")).unwrap());
     for shape in [(0, 3), (1, 1), (1000, 64)] {
         let x = Array2::from_shape_fn(shape, |(i, j)| (i * i + j) as u8);
-        write_samples(&at.join("x.npy"), x.view()).unwrap();
-        assert_eq!(read_samples(&at.join("x.npy")).unwrap(), x);
+        write_samples(at.join("x.npy"), x.view()).unwrap();
+        assert_eq!(read_samples(at.join("x.npy")).unwrap(), x);
     }
     fs::remove_dir_all(at).unwrap();
 }
@@ -126,8 +126,8 @@ fn headers_that_claim_too_much_are_refused() {
 fn damaged_files_are_refused() {
     let at = folder("damaged");
     let mut rng = Streams::new(64).domain("damage").stream(0);
-    BornMps::random(&[2; 3], 2, &mut rng).unwrap().write(&at.join("born")).unwrap();
-    Mps::random_real(&[2; 3], 2, &mut rng).unwrap().write(&at.join("mps")).unwrap();
+    BornMps::random(&[2; 3], 2, &mut rng).unwrap().write(at.join("born")).unwrap();
+    Mps::random_real(&[2; 3], 2, &mut rng).unwrap().write(at.join("mps")).unwrap();
     let names = ["nu1", "bi8", "version2", "records"].map(from_numpy);
     let (mut read, mut refused) = (0, 0);
     for path in names.iter().chain(&[at.join("born"), at.join("mps")]) {
@@ -202,16 +202,16 @@ fn vectors_and_operators_come_back() {
     let mut rng = Streams::new(64).domain("trains").stream(0);
     let (tensors, _) = Mps::random_real(&[2, 5, 3], 4, &mut rng).unwrap().into_parts();
     let mps = Mps::new(tensors, -1.5e3).unwrap();
-    mps.write(&at.join("mps")).unwrap();
-    assert_eq!(Mps::read(&at.join("mps")).unwrap(), mps);
+    mps.write(at.join("mps")).unwrap();
+    assert_eq!(Mps::read(at.join("mps")).unwrap(), mps);
     let mut tensor = |l, r| Array4::from_shape_simple_fn((l, 2, 3, r), || rng.random::<f64>() - 0.5);
     let mpo = Mpo::new(vec![tensor(1, 3), tensor(3, 2), tensor(2, 1)], 0.25).unwrap();
-    mpo.write(&at.join("mpo")).unwrap();
-    assert_eq!(Mpo::read(&at.join("mpo")).unwrap(), mpo);
+    mpo.write(at.join("mpo")).unwrap();
+    assert_eq!(Mpo::read(at.join("mpo")).unwrap(), mpo);
     // Each kind by its own reader only.
-    assert!(matches!(Mps::read(&at.join("mpo")), Err(Error::Format { .. })));
-    assert!(matches!(Mpo::read(&at.join("mps")), Err(Error::Format { .. })));
-    assert!(matches!(BornMps::read(&at.join("mps")), Err(Error::Format { .. })));
+    assert!(matches!(Mps::read(at.join("mpo")), Err(Error::Format { .. })));
+    assert!(matches!(Mpo::read(at.join("mps")), Err(Error::Format { .. })));
+    assert!(matches!(BornMps::read(at.join("mps")), Err(Error::Format { .. })));
     fs::remove_dir_all(at).unwrap();
 }
 

@@ -33,26 +33,26 @@ fn models_and_samples_come_back() {
     let at = folder("models");
     let mut stream = Streams::new(8).stream(0);
     let born = BornMps::random(&[2, 3, 2, 5], 4, &mut stream).unwrap();
-    born.write(&at.join("born")).unwrap();
-    assert_eq!(BornMps::read(&at.join("born")).unwrap().amplitude(), born.amplitude());
+    born.write(at.join("born")).unwrap();
+    assert_eq!(BornMps::read(at.join("born")).unwrap().amplitude(), born.amplitude());
     let positive = PositiveMps::random(&[2, 3, 2, 5], 4, &mut stream).unwrap();
-    positive.write(&at.join("positive")).unwrap();
-    let read = PositiveMps::read(&at.join("positive")).unwrap();
+    positive.write(at.join("positive")).unwrap();
+    let read = PositiveMps::read(at.join("positive")).unwrap();
     for (a, b) in read.as_mps().tensors().iter().zip(positive.as_mps().tensors()) {
         assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-15));
     }
     let x = some_samples(20, 7);
-    write_samples(&at.join("x.npy"), x.view()).unwrap();
-    assert_eq!(read_samples(&at.join("x.npy")).unwrap(), x);
-    write_samples(&at.join("t.npy"), x.t()).unwrap();
-    assert_eq!(read_samples(&at.join("t.npy")).unwrap(), x.t());
+    write_samples(at.join("x.npy"), x.view()).unwrap();
+    assert_eq!(read_samples(at.join("x.npy")).unwrap(), x);
+    write_samples(at.join("t.npy"), x.t()).unwrap();
+    assert_eq!(read_samples(at.join("t.npy")).unwrap(), x.t());
     // A file of the other kind, a missing one, one that cannot be written.
-    assert!(matches!(BornMps::read(&at.join("positive")), Err(Error::Format { .. })));
+    assert!(matches!(BornMps::read(at.join("positive")), Err(Error::Format { .. })));
     let Err(Error::File { path, source }) = BornMps::read(at.join("none")) else { panic!("there is no such file") };
     let said = source.get().downcast_ref::<std::io::Error>().map(std::io::Error::kind);
     assert_eq!((path, said), (at.join("none"), Some(std::io::ErrorKind::NotFound)));
-    assert!(matches!(read_samples(&at.join("born")), Err(Error::Format { .. })));
-    assert!(matches!(born.write(&at.join("no").join("folder")), Err(Error::File { .. })));
+    assert!(matches!(read_samples(at.join("born")), Err(Error::Format { .. })));
+    assert!(matches!(born.write(at.join("no").join("folder")), Err(Error::File { .. })));
     assert!(matches!(born.write(Path::new("/")), Err(Error::File { .. })));
     fs::remove_dir_all(at).unwrap();
 }
@@ -62,21 +62,18 @@ fn models_and_samples_come_back() {
 fn cut_off_files_are_refused() {
     let at = folder("cut");
     let born = BornMps::random(&[2; 4], 3, &mut Streams::new(8).stream(0)).unwrap();
-    born.write(&at.join("born")).unwrap();
-    write_samples(&at.join("x.npy"), some_samples(20, 7).view()).unwrap();
+    born.write(at.join("born")).unwrap();
+    write_samples(at.join("x.npy"), some_samples(20, 7).view()).unwrap();
     for name in ["born", "x.npy"] {
         let whole = fs::read(at.join(name)).unwrap();
         for length in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
             fs::write(at.join("part"), &whole[..length]).unwrap();
-            let error = if name == "born" {
-                BornMps::read(&at.join("part")).err()
-            } else {
-                read_samples(&at.join("part")).err()
-            };
+            let error =
+                if name == "born" { BornMps::read(at.join("part")).err() } else { read_samples(at.join("part")).err() };
             assert!(matches!(error, Some(Error::Format { .. })), "{name} cut at {length}: {error:?}");
         }
         fs::write(at.join("part"), [&whole[..], &[0; 9]].concat()).unwrap();
-        let longer = BornMps::read(&at.join("part")).is_err() && read_samples(&at.join("part")).is_err();
+        let longer = BornMps::read(at.join("part")).is_err() && read_samples(at.join("part")).is_err();
         assert!(longer, "{name} with bytes behind its end");
     }
     fs::remove_dir_all(at).unwrap();

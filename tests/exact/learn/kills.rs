@@ -36,7 +36,7 @@ fn child() {
     let at = std::path::Path::new(folder);
     let checkpoint = Checkpoint { path: at.join("state"), every: 1 };
     let fit = options(seed.parse().unwrap(), Some(checkpoint)).fit(&data()).unwrap();
-    fit.model.write(&at.join("model")).unwrap();
+    fit.model.write(at.join("model")).unwrap();
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn killed_runs_continue_bit_for_bit() {
             Some(status) => {
                 assert!(status.success(), "a resume failed after {killed} kills");
                 let whole = options(finished, None).fit(&data()).unwrap();
-                let model = BornMps::read(&at.join("model")).unwrap();
+                let model = BornMps::read(at.join("model")).unwrap();
                 assert_eq!(model.amplitude(), whole.model.amplitude(), "after {killed} kills");
                 finished += 1;
                 std::fs::remove_file(at.join("state")).unwrap();
@@ -79,6 +79,6 @@ fn killed_runs_continue_bit_for_bit() {
     }
     println!("{killed} kills, {in_the_middle} of them with a checkpoint on disk, {finished} runs finished");
     assert!(2 * in_the_middle > kills, "too few kills came after the first checkpoint");
-    assert!(matches!(BornMps::read(&at.join("model")), Err(Error::File { .. })));
+    assert!(matches!(BornMps::read(at.join("model")), Err(Error::File { .. })));
     std::fs::remove_dir_all(at).unwrap();
 }
