@@ -66,6 +66,8 @@ mod configs;
 pub mod dense;
 pub mod diffusion;
 mod error;
+#[cfg(feature = "serde")]
+mod extended;
 pub mod fork;
 pub mod io;
 pub mod lattice;

@@ -28,6 +28,7 @@ pub struct Assessment {
     /// Effective fraction of the draws under importance weights.
     pub ess_fraction: f64,
     /// Largest weight above the mean, `log max w/w̄`, in nats.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub max_log_weight: f64,
     /// `log Z` of the target by the mean weight, in nats.
     pub log_z: Estimate,

@@ -18,8 +18,10 @@ use crate::linalg::scale_by_power;
 #[must_use]
 pub struct Estimate {
     /// Estimate.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub mean: f64,
     /// Standard error.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub error: f64,
 }
 

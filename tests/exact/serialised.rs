@@ -5,7 +5,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tensorjump::lattice::{ContractOptions, Contraction, Couplings, Geometry, Ising, SpinSweep, Square};
 use tensorjump::learn::{BornMethod, BornOptions, Data, History, Training};
-use tensorjump::mcmc::{Chains, ChainsSnapshot, Run, RunOptions, WeightSummary};
+use tensorjump::mcmc::{Assessment, Chains, ChainsSnapshot, Run, RunOptions, WeightSummary};
 use tensorjump::noise::{Noise, Path, Rates};
 use tensorjump::tn::Truncation;
 use tensorjump::{Model, Samples, Streams};
@@ -73,4 +73,8 @@ fn results_and_options_come_back() {
     assert_eq!(back(&draws), draws);
     let summary = WeightSummary::of(draws.log_prob.view()).unwrap();
     assert_eq!(back(&summary), summary);
+
+    // JSON has no infinity: text stands for it.
+    let outside = Assessment::from_weights(array![f64::NEG_INFINITY, f64::NEG_INFINITY].view()).unwrap();
+    assert!(outside.free_energy.mean == f64::INFINITY && back(&outside) == outside);
 }

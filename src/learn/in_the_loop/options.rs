@@ -105,6 +105,7 @@ pub struct LoopRound {
     pub model: Assessment,
     /// `KL(π‖P_θ)` in nats by the chains, with `log Z` of the bridge; +∞ where the model excludes what they
     /// visited.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub kl_chains: f64,
     /// `log Z` by the bridge.
     pub log_z: f64,

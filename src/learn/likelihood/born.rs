@@ -42,6 +42,7 @@ pub struct SweepStep {
     pub rate: f64,
     /// Rounds after which the rate has halved, as `1/(1 + round/slowing)`: needed where every round sees new
     /// samples.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub slowing: f64,
 }
 

@@ -83,6 +83,7 @@ impl Default for Training {
 #[non_exhaustive]
 pub struct Round {
     /// Negative log-likelihood a sample in nats, on the batch of the round.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub train_nll: f64,
     /// The same on the validation samples, where there are any.
     pub validation_nll: Option<f64>,
