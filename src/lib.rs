@@ -52,10 +52,10 @@
 //!
 //! Both are off by default.
 //!
-//! * `serde`: results and options can be written and read ([`Samples`], [`mcmc::Run`], [`learn::History`], …;
-//!   snapshots of chains always can). JSON has no infinities: fields that may be infinite stand there as text,
-//!   arrays with infinite entries need another format. Digits come back bit for bit from `serde_json` with its
-//!   feature `float_roundtrip`.
+//! * `serde`: results and options can be written and read ([`Samples`], [`mcmc::Run`], [`learn::History`],
+//!   …; snapshots of chains always can). JSON has no infinities: fields that may be infinite stand there as
+//!   text, arrays with infinite entries need another format. Digits come back bit for bit from `serde_json`
+//!   with its feature `float_roundtrip`.
 //! * `lapack`: SVD and QR by the system's OpenBLAS instead of faer.
 //!
 //! # Conventions
