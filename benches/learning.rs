@@ -9,12 +9,10 @@ use std::ops::ControlFlow;
 use cpu_time::ProcessTime;
 use ndarray::{Array1, Axis};
 use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
-use tensorjump::learn::{
-    self, BornMethod, BornOptions, Data, SignedStep, Start, SweepStep, Training, Validation, born_sweep,
-};
-use tensorjump::model::{BornMps, Boundary, Model, PositiveMps};
+use tensorjump::learn::{BornMethod, BornOptions, Data, SignedStep, Start, SweepStep, Training, Validation};
+use tensorjump::model::{BornMps, Boundary, PositiveMps};
 use tensorjump::tn::{Mps, Truncation};
-use tensorjump::{Result, Streams};
+use tensorjump::{Model, Result, Streams};
 
 /// CPU seconds of the fastest of `rounds` sweeps after the bonds have reached their limit.
 fn sweep(samples: usize, sites: usize, bond: usize, iterations: usize, rounds: usize) -> Result<f64> {
@@ -38,7 +36,7 @@ fn sweep(samples: usize, sites: usize, bond: usize, iterations: usize, rounds: u
         },
     };
     let (mut clock, mut best) = (ProcessTime::now(), f64::INFINITY);
-    learn::born_with_progress(&data, &options, |_| {
+    let _ = options.fit_with_progress(&data, |_| {
         best = best.min(clock.elapsed().as_secs_f64());
         clock = ProcessTime::now();
         ControlFlow::Continue(())
@@ -64,7 +62,7 @@ fn courses(seconds: f64) -> Result<Vec<(String, Course)>> {
     let (clock, mut newton) = (ProcessTime::now(), Course::new());
     let mut best = f64::INFINITY;
     let data = Data::new(train.to_owned(), &dims)?;
-    learn::born_with_progress(&data, &BornOptions { training, ..BornOptions::default() }, |event| {
+    let _ = (BornOptions { training, ..BornOptions::default() }).fit_with_progress(&data, |event| {
         best = best.min(event.round.score());
         newton.push((clock.elapsed().as_secs_f64(), best));
         ControlFlow::Continue(())
@@ -77,7 +75,7 @@ fn courses(seconds: f64) -> Result<Vec<(String, Course)>> {
         let weights = Array1::from_elem(1000, 1e-3);
         let (clock, mut course, mut best) = (ProcessTime::now(), Course::new(), f64::INFINITY);
         while clock.elapsed().as_secs_f64() < seconds {
-            model = born_sweep(&model, train, weights.view(), &step)?;
+            model = step.apply(&model, train, weights.view())?;
             let log = model.log_prob(test)?;
             best = best.min(-log.mean().unwrap_or(f64::NEG_INFINITY));
             course.push((clock.elapsed().as_secs_f64(), best));

@@ -8,9 +8,9 @@ use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use ndarray::Array2;
 use tensorjump::diffusion::{Denoiser, ExactDenoiser};
 use tensorjump::lattice::{Fredkin, FredkinModel};
-use tensorjump::model::{BornMps, Model, PositiveMps, SiteWeights};
+use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
-use tensorjump::{Result, Streams};
+use tensorjump::{Model, Result, SiteWeights, Streams};
 
 /// Sites of the matrix-product models.
 const SITES: usize = 100;

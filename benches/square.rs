@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use tensorjump::Model;
-use tensorjump::lattice::square::{BoundaryMps, FreeFermions, SiteHeatBath, SpinSweep, Spins, Wolff, fast_rng};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::lattice::{
+    BoundaryMps, Couplings, FreeFermions, Geometry, Ising, PairModel, SiteHeatBath, SpinSweep, Spins, Square, Wolff,
+    fast_rng,
+};
 use tensorjump::mcmc::{Connected, Proposal};
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Result, Streams};
+use tensorjump::{Model, Result, Streams};
 
 /// Sweeps in one iteration: the packing of the spins before and after is shared.
 const SWEEPS: usize = 16;

@@ -7,7 +7,7 @@
 
 use ndarray::Array2;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use tensorjump::mcmc::{Connected, Proposal, series_mean};
+use tensorjump::mcmc::{Connected, Proposal, SeriesMean};
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Result, Streams};
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
         exact += w * (2.0 * f64::from(bits.count_ones()) - SITES as f64).powi(2);
     }
     println!("acceptance {:.3}", f64::from(accepted) / steps as f64);
-    let found = series_mean(Array2::from(series).view())?;
+    let found = SeriesMean::of(Array2::from(series).view())?;
     println!("⟨M²⟩ = {:.2} ± {:.2} by Monte Carlo, {:.2} by enumeration", found.mean, found.error, exact / z);
     Ok(())
 }

@@ -3,10 +3,9 @@
 
 use std::ops::ControlFlow;
 
-use tensorjump::io::{read_born, write_born};
-use tensorjump::learn::{self, BornOptions, Checkpoint, Data, Training};
-use tensorjump::mcmc::{log_importance_weights, weight_summary};
-use tensorjump::model::{Boundary, PositiveMps};
+use tensorjump::learn::{BornOptions, Checkpoint, Data, Training};
+use tensorjump::mcmc::WeightSummary;
+use tensorjump::model::{BornMps, Boundary, PositiveMps};
 use tensorjump::prelude::*;
 
 const SITES: usize = 24;
@@ -22,22 +21,22 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let options = BornOptions { training, ..BornOptions::default() };
 
     // The callback may stop the fit at any round; what has been learned is in the checkpoint.
-    let fit = learn::born_with_progress(&data, &options, |event| {
+    let fit = options.fit_with_progress(&data, |event| {
         println!("round {:2}: NLL {:.4}, bond {}", event.index, event.round.score(), event.round.max_bond());
         if event.index == 2 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     })?;
     println!("stopped: {:?} after {} rounds", fit.stopped, fit.history.rounds.len());
     // The same call again goes on where the checkpoint stands, bit for bit.
-    let fit = learn::born(&data, &options)?;
+    let fit = options.fit(&data)?;
     println!("ended: {:?} after {} rounds, best {}", fit.stopped, fit.history.rounds.len(), fit.best);
 
     let path = folder.join("model.safetensors");
-    write_born(&path, &fit.model)?;
-    let model = read_born(&path)?;
+    fit.model.write(&path)?;
+    let model = BornMps::read(&path)?;
 
     // Draws of the learned law, weighed against the truth: how good a proposal it is.
     let draws = model.draw(20_000, &Streams::new(2))?;
-    let summary = weight_summary(log_importance_weights(&truth, &draws)?.view())?;
+    let summary = WeightSummary::of(draws.log_importance_weights(&truth)?.view())?;
     println!(
         "effective fraction of the draws {:.4}, largest over the mean e^{:.2}",
         summary.fraction, summary.max_log_relative

@@ -5,7 +5,7 @@
 //! denoiser are told apart.
 
 use ndarray::Array3;
-use tensorjump::dense::{DenseLaw, distances, leap_law};
+use tensorjump::dense::{DenseLaw, LeapLaw, distances};
 use tensorjump::diffusion::reverse::{Step, TimeGrid};
 use tensorjump::diffusion::{ExactDenoiser, Face, GivenDenoiser};
 use tensorjump::model::{Boundary, PositiveMps};
@@ -36,7 +36,7 @@ fn main() -> tensorjump::Result<()> {
     for steps in [8, 16, 32, 64, 128] {
         let grid = TimeGrid::uniform(horizon, 0.0, steps)?;
         let reached = |denoiser: &dyn Denoiser| -> tensorjump::Result<f64> {
-            let end = leap_law(denoiser, &start, &grid, Step::Analytical, None)?;
+            let end = LeapLaw::new(denoiser, &start, &grid, Step::Analytical, None)?;
             Ok(distances(law.p(), end.law.p())?.0)
         };
         println!("{steps:5}   {:14.5}   {:12.5}", reached(&exact)?, reached(&own)?);

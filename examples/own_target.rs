@@ -5,7 +5,7 @@
 //! independent draws, and noise followed by its exact inverse. Both are exact for the target.
 
 use ndarray::{Array1, ArrayView1};
-use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, RunOptions, run};
+use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, RunOptions};
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::prelude::*;
 
@@ -48,7 +48,7 @@ fn main() -> tensorjump::Result<()> {
     for (name, dynamics) in &moves {
         let mut chains = Chains::initial(&AllToAll, 64, 1)?;
         let square = |x: Configs<'_>| Ok(x.outer_iter().map(|x| magnetisation(x).powi(2)).collect::<Array1<f64>>());
-        let run = run(&AllToAll, dynamics, &mut chains, &RunOptions::default(), square)?;
+        let run = RunOptions::default().run(&AllToAll, dynamics, &mut chains, square)?;
         let (mean, tau) = (run.mean(0)?, run.autocorrelation(0)?.tau);
         let acceptance = run.report.acceptance();
         println!("{name}: ⟨M²⟩ = {:.2} ± {:.2}, acceptance {acceptance:.3}, τ {tau:.2}", mean.mean, mean.error);

@@ -4,9 +4,8 @@
 //! overlap at the lowest temperature is the order parameter.
 
 use ndarray::Array2;
-use tensorjump::lattice::square::SpinSweep;
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
-use tensorjump::mcmc::{Level, Tempering, autocorrelation, series_mean};
+use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
+use tensorjump::mcmc::{Autocorrelation, Level, SeriesMean, Tempering};
 
 const L: usize = 16;
 
@@ -36,7 +35,7 @@ fn main() -> tensorjump::Result<()> {
     println!("±J {L} × {L} torus, β = 0.4 … 2.0; swap rates {}", rates.join(" "));
     println!("round trips {}", replicas.round_trips());
     let series = Array2::from(series);
-    let (mean, tau) = (series_mean(series.view())?, autocorrelation(series.view())?.tau);
+    let (mean, tau) = (SeriesMean::of(series.view())?, Autocorrelation::of(series.view())?.tau);
     println!("⟨q²⟩ at β = 2: {:.4} ± {:.4}, τ = {:.1} updates", mean.mean, mean.error, 4.0 * tau);
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! The one error type of the library: every variant names the field and the value that is wrong.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Result with the library's [`enum@Error`].
@@ -11,6 +12,10 @@ pub type Result<T> = std::result::Result<T, Error>;
 pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
 
 impl Cause {
+    pub(crate) fn new(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Cause(Arc::from(source.into()))
+    }
+
     /// The error itself, to be downcast.
     pub fn get(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
         &*self.0
@@ -32,6 +37,72 @@ impl fmt::Display for Cause {
 impl std::error::Error for Cause {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         self.0.source()
+    }
+}
+
+/// The value of a parameter that is not allowed: a number stays one, for whoever hands the error on.
+///
+/// ```
+/// use tensorjump::{Error, Value, lattice::Fredkin};
+///
+/// let Err(Error::Parameter { name, value, .. }) = Fredkin::new(7, 0.5) else { unreachable!() };
+/// assert_eq!((name, &value), ("sites", &Value::from(7)));
+/// assert_eq!(value.to_string(), "7");
+/// ```
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Value {
+    /// An integer.
+    Int(i128),
+    /// A floating-point number.
+    Float(f64),
+    /// Anything else, printed.
+    Text(String),
+}
+
+/// NaN equals NaN here: it is the same value that is refused.
+impl PartialEq for Value {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Value::Int(a), Value::Int(b)) => a == b,
+            (Value::Float(a), Value::Float(b)) => a == b || a.is_nan() && b.is_nan(),
+            (Value::Text(a), Value::Text(b)) => a == b,
+            _ => false,
+        }
+    }
+}
+
+impl fmt::Display for Value {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Value::Int(value) => value.fmt(f),
+            Value::Float(value) => value.fmt(f),
+            Value::Text(value) => value.fmt(f),
+        }
+    }
+}
+
+macro_rules! value_from {
+    ($($number:ty => $variant:ident),*) => {
+        $(impl From<$number> for Value {
+            fn from(value: $number) -> Self {
+                Value::$variant(value.into())
+            }
+        })*
+    };
+}
+
+value_from!(u8 => Int, u32 => Int, u64 => Int, i32 => Int, i64 => Int, f64 => Float, &str => Text, String => Text);
+
+impl From<usize> for Value {
+    fn from(value: usize) -> Self {
+        Value::Int(value as i128)
+    }
+}
+
+impl<T: Copy + Into<Value>> From<&T> for Value {
+    fn from(value: &T) -> Self {
+        (*value).into()
     }
 }
 
@@ -142,8 +213,8 @@ pub enum Error {
     Parameter {
         /// Name of the parameter.
         name: &'static str,
-        /// Its value, printed.
-        value: String,
+        /// Its value.
+        value: Value,
         /// What is allowed.
         expected: &'static str,
     },
@@ -168,7 +239,7 @@ pub enum Error {
         value: f64,
     },
     /// A matrix decomposition, or a contraction compared with itself, did not converge. Of a boundary law:
-    /// try a larger χ, or [`BoundaryMps::proposal`](crate::lattice::square::BoundaryMps::proposal) for moves
+    /// try a larger χ, or [`BoundaryMps::proposal`](crate::lattice::BoundaryMps::proposal) for moves
     /// with an acceptance test.
     #[error("{what} did not converge")]
     NoConvergence {
@@ -240,18 +311,18 @@ pub enum Error {
         samples: usize,
     },
     /// A file could not be read or written.
-    #[error("file {path}: {reason}")]
+    #[error("file {}: {source}", path.display())]
     File {
         /// The file.
-        path: String,
-        /// What the operating system said.
-        reason: String,
+        path: PathBuf,
+        /// What the operating system said, a [`std::io::Error`].
+        source: Cause,
     },
     /// A file that is cut off, damaged, of another kind, or of another run.
-    #[error("file {path} is not usable: {reason}")]
+    #[error("file {} is not usable: {reason}", path.display())]
     Format {
         /// The file.
-        path: String,
+        path: PathBuf,
         /// What is wrong with it.
         reason: String,
     },
@@ -288,11 +359,11 @@ impl Error {
     /// assert_eq!(error.to_string(), "log-weight failed: lost the connection");
     /// ```
     pub fn callable(what: &'static str, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Error::Callable { what, source: Cause(Arc::from(source.into())) }
+        Error::Callable { what, source: Cause::new(source) }
     }
 
     /// Shorthand for [`Error::Parameter`].
-    pub(crate) fn parameter(name: &'static str, value: impl std::fmt::Display, expected: &'static str) -> Self {
-        Error::Parameter { name, value: value.to_string(), expected }
+    pub(crate) fn parameter(name: &'static str, value: impl Into<Value>, expected: &'static str) -> Self {
+        Error::Parameter { name, value: value.into(), expected }
     }
 }

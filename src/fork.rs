@@ -75,7 +75,8 @@ impl Pools {
             return Ok(pool.clone());
         }
         let pool = ThreadPoolBuilder::new().build().map(Arc::new);
-        let pool = pool.map_err(|e| Error::parameter("threads of a forked child", e, "threads that can be started"))?;
+        let pool = pool
+            .map_err(|e| Error::parameter("threads of a forked child", e.to_string(), "threads that can be started"))?;
         // A pool copied from a parent that was a child itself has no threads: dropping it would wake what is
         // not there.
         std::mem::forget(child.replace((process, pool.clone())));

@@ -24,9 +24,7 @@
 //! | [`tn`] | matrix-product states and operators: canonical forms, truncation, sums of local terms |
 //! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |
 //! | [`linalg`] | the only place that calls SVD, QR and matrix products |
-//! | [`rng`] | [`Streams`]: random numbers that depend on (seed, purpose, step, row), not on threads |
 //! | [`fork`] | calls in a forked child, where the threads of its parent are gone |
-//! | [`error`] | [`enum@Error`]: each variant names the field and the value |
 //!
 //! # Example
 //!
@@ -34,7 +32,7 @@
 //!
 //! ```
 //! use tensorjump::lattice::{Fredkin, FredkinModel};
-//! use tensorjump::mcmc::{Chains, Connected, MetropolisHastings, RunOptions, run};
+//! use tensorjump::mcmc::{Chains, Connected, MetropolisHastings, RunOptions};
 //! use tensorjump::noise::{Noise, Rates, Schedule};
 //!
 //! let chain = Fredkin::new(40, 0.6)?;
@@ -43,12 +41,22 @@
 //! let dynamics = MetropolisHastings::new(Connected::new(&model, noise.kernel(0.0, 0.5)?)?);
 //! let mut chains = Chains::initial(&chain, 8, 1)?;
 //! let area = |x: tensorjump::Configs<'_>| Ok(chain.area(x)?.mapv(|a| a as f64));
-//! let run = run(&chain, &dynamics, &mut chains, &RunOptions::default(), area)?;
+//! let run = RunOptions::default().run(&chain, &dynamics, &mut chains, area)?;
 //! let mean = run.mean(0)?;
 //! assert!(run.report.acceptance() > 1.0 - 1e-9);
 //! assert!((mean.mean - chain.equilibrium()?.area_mean()).abs() < 5.0 * mean.error);
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
+//!
+//! # Features
+//!
+//! Both are off by default.
+//!
+//! * `serde`: results and options can be written and read ([`Samples`], [`mcmc::Run`], [`learn::History`],
+//!   …; snapshots of chains always can). JSON has no infinities: fields that may be infinite stand there as
+//!   text, arrays with infinite entries need another format. Digits come back bit for bit from `serde_json`
+//!   with its feature `float_roundtrip`.
+//! * `lapack`: SVD and QR by the system's OpenBLAS instead of faer.
 //!
 //! # Conventions
 //!
@@ -67,7 +75,9 @@ mod choose;
 mod configs;
 pub mod dense;
 pub mod diffusion;
-pub mod error;
+mod error;
+#[cfg(feature = "serde")]
+mod extended;
 pub mod fork;
 pub mod io;
 pub mod lattice;
@@ -78,11 +88,13 @@ pub mod mcmc;
 pub mod model;
 pub mod noise;
 pub mod prelude;
-pub mod rng;
+mod rng;
 pub mod tn;
 
-pub use error::{Error, Result};
-pub use model::{Configs, ExactModel, Model, Samples, SiteWeights, Target};
+pub use configs::Configs;
+pub use error::{Cause, Error, Result, Value};
+pub use model::traits::{ExactModel, Model, Samples, Target};
+pub use model::weights::SiteWeights;
 pub use ndarray;
 pub use rand;
 pub use rng::{Stream, Streams};

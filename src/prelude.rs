@@ -3,6 +3,5 @@
 
 pub use crate::diffusion::{Denoise, Denoiser, ExactDiffusion};
 pub use crate::mcmc::{Move, Proposal};
-pub use crate::model::{Configs, ExactModel, Model, Samples, SiteWeights, Target};
 pub use crate::noise::{Noise, Rates, Schedule};
-pub use crate::rng::{Stream, Streams};
+pub use crate::{Configs, ExactModel, Model, Samples, SiteWeights, Stream, Streams, Target};

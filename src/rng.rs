@@ -1,13 +1,4 @@
 //! Random streams that depend on what is drawn, never on who draws it.
-//!
-//! A stream is named by (seed, domain, step, row). Each row of a batch owns one stream, so results depend
-//! neither on the number of threads nor on the size of the blocks in which a batch is worked through.
-//!
-//! The key of the ChaCha8 generator is (seed, domain, step), its stream number the row. Operations of this
-//! library take a `&Streams`, switch to a domain of their own (`"noise"`, `"model"`, …) and may thus share
-//! one `Streams`; two calls of the *same* operation must differ in the step: `streams.step(k)`.
-//!
-//! Draws run on threads, and threads do not survive a fork: see [`fork`](crate::fork).
 
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -16,7 +7,17 @@ use rand_chacha::ChaCha8Rng;
 pub type Stream = ChaCha8Rng;
 
 /// A family of independent random streams, one per row of a batch.
+///
+/// A stream is named by (seed, domain, step, row). Each row of a batch owns one stream, so results depend
+/// neither on the number of threads nor on the size of the blocks in which a batch is worked through.
+///
+/// The key of the ChaCha8 generator is (seed, domain, step), its stream number the row. Operations of this
+/// library take a `&Streams`, switch to a domain of their own (`"noise"`, `"model"`, …) and may thus share
+/// one `Streams`; two calls of the *same* operation must differ in the step: `streams.step(k)`.
+///
+/// Draws run on threads, and threads do not survive a fork: see [`fork`](crate::fork).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 pub struct Streams {
     seed: u64,
     domain: u64,

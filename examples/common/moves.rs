@@ -1,7 +1,7 @@
 //! Connected and disconnected moves of a model, by noise time.
 
 use ndarray::Array1;
-use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, Move, RunOptions, run};
+use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, Move, RunOptions};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, Streams, Target};
 
@@ -42,7 +42,7 @@ pub fn by_noise_time(
         };
         let mut chains = Chains::new(target, start.clone())?;
         let plan = RunOptions { updates: UPDATES, seed, ..RunOptions::default() };
-        let run = run(target, dynamics.as_ref(), &mut chains, &plan, observable)?;
+        let run = plan.run(target, dynamics.as_ref(), &mut chains, observable)?;
         let found = run.autocorrelation(0)?;
         let (acceptance, tau, lower_bound) = (run.report.acceptance(), found.tau, found.lower_bound);
         moves.push(Moved { name, time, acceptance, tau, lower_bound });

@@ -4,9 +4,7 @@ use crate::common::ising::measure::{BOUNDARY_CHI, CONNECTED_CHI, Method, Plan, S
 use crate::common::ising::options::SystemOptions;
 use crate::common::ising::system::System;
 use crate::common::{Failure, options};
-use tensorjump::lattice::square::SwendsenWang;
-use tensorjump::lattice::square::Wolff;
-use tensorjump::lattice::{Geometry, Square};
+use tensorjump::lattice::{Geometry, Square, SwendsenWang, Wolff};
 
 /// States of a line that a snake MPS can follow: those of twelve spins.
 const SNAKE_STATES: f64 = 4096.0;

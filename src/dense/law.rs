@@ -8,10 +8,10 @@ use crate::model::{Configs, ExactModel, Model, Samples, SiteWeights, Target, che
 use crate::rng::{Stream, Streams};
 
 /// Largest number of configurations that a [`DenseLaw`] enumerates: 2²⁰.
-pub const MAX_ENTRIES: usize = 1 << 20;
+pub(super) const MAX_ENTRIES: usize = 1 << 20;
 
 /// Largest number of entries of a dense matrix on configurations: 2²².
-pub const MAX_MATRIX_ENTRIES: usize = 1 << 22;
+pub(super) const MAX_MATRIX_ENTRIES: usize = 1 << 22;
 
 /// A normalised law as the table of its probabilities: a [`Target`], [`Model`] and [`ExactModel`] by
 /// enumeration.
@@ -52,7 +52,7 @@ impl DenseLaw {
     /// significant.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] beyond [`MAX_ENTRIES`]; [`Error::Shape`] for a table of the wrong length,
+    /// [`Error::TooLarge`] beyond 2²⁰ entries; [`Error::Shape`] for a table of the wrong length,
     /// [`Error::Negative`] and [`Error::NotFinite`] naming the index; [`Error::ZeroWeight`].
     pub fn new(dims: &[usize], weights: &[f64]) -> Result<Self> {
         let size = guarded_size(dims)?;
@@ -71,7 +71,7 @@ impl DenseLaw {
     /// The law of a target, by enumeration of its log-weights. Cost `∏ d_j` log-weights.
     ///
     /// # Errors
-    /// [`Error::TooLarge`] beyond [`MAX_ENTRIES`]; [`Error::LogWeight`] for NaN or +∞; [`Error::ZeroWeight`]
+    /// [`Error::TooLarge`] beyond 2²⁰ entries; [`Error::LogWeight`] for NaN or +∞; [`Error::ZeroWeight`]
     /// when nothing is allowed; errors of the target.
     pub fn of<T: Target + ?Sized>(target: &T) -> Result<Self> {
         let size = guarded_size(target.dims())?;

@@ -10,41 +10,14 @@ use crate::model::{Configs, Target, check_configs};
 
 /// The law at the end of a grid.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+#[must_use]
 pub struct LeapLaw {
     /// The law, over noised configurations.
     pub law: DenseLaw,
     /// Mass in configurations of probability zero, where the reverse process is lost and stays
     /// ([`crate::diffusion::reverse::Outcome::lost`]).
     pub lost: f64,
-}
-
-/// The law of the configurations that [`crate::diffusion::reverse::reverse`] draws with `step` and
-/// `corrector` along `grid` from the law `start`, last draw left out. Cost `O(N d^{2N})` a step and one
-/// evaluation of the denoiser on all configurations: for small systems.
-///
-/// # Errors
-/// [`Error::SiteCount`] or [`Error::LocalDimension`] for a start that does not fit the noise; as
-/// [`crate::diffusion::reverse::reverse`].
-pub fn leap_law<D: Denoiser + ?Sized>(
-    denoiser: &D,
-    start: &DenseLaw,
-    grid: &TimeGrid,
-    step: Step,
-    corrector: Option<Corrector>,
-) -> Result<LeapLaw> {
-    let noise = denoiser.noise();
-    crate::configs::match_dims(noise.dims_out(), start.dims())?;
-    let mut walk = LeapLaw { law: start.clone(), lost: 0.0 };
-    for (s, t) in grid.pairs() {
-        walk.push(denoiser, t, |y| step.law(denoiser, (s, t), y))?;
-        if let (Some(corrector), true) = (corrector, s > 0.0) {
-            let size = corrector.size * noise.schedule().elapsed(s, t)?;
-            for _ in 0..corrector.rounds {
-                walk.push(denoiser, s, |y| step.corrector_law(denoiser, s, size, y))?;
-            }
-        }
-    }
-    Ok(walk)
 }
 
 impl LeapLaw {
@@ -80,6 +53,35 @@ impl LeapLaw {
         }
         (self.law, self.lost) = (DenseLaw::new(&dims, &next)?, lost);
         Ok(())
+    }
+
+    /// The law of the configurations that [`crate::diffusion::reverse::reverse`] draws with `step` and
+    /// `corrector` along `grid` from the law `start`, last draw left out. Cost `O(N d^{2N})` a step and one
+    /// evaluation of the denoiser on all configurations: for small systems.
+    ///
+    /// # Errors
+    /// [`Error::SiteCount`] or [`Error::LocalDimension`] for a start that does not fit the noise; as
+    /// [`crate::diffusion::reverse::reverse`].
+    pub fn new<D: Denoiser + ?Sized>(
+        denoiser: &D,
+        start: &DenseLaw,
+        grid: &TimeGrid,
+        step: Step,
+        corrector: Option<Corrector>,
+    ) -> Result<Self> {
+        let noise = denoiser.noise();
+        crate::configs::match_dims(noise.dims_out(), start.dims())?;
+        let mut walk = LeapLaw { law: start.clone(), lost: 0.0 };
+        for (s, t) in grid.pairs() {
+            walk.push(denoiser, t, |y| step.law(denoiser, (s, t), y))?;
+            if let (Some(corrector), true) = (corrector, s > 0.0) {
+                let size = corrector.size * noise.schedule().elapsed(s, t)?;
+                for _ in 0..corrector.rounds {
+                    walk.push(denoiser, s, |y| step.corrector_law(denoiser, s, size, y))?;
+                }
+            }
+        }
+        Ok(walk)
     }
 }
 

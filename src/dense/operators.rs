@@ -21,7 +21,7 @@ fn guarded_shape(dims_in: &[usize], dims_out: &[usize]) -> Result<(usize, usize)
 /// The product kernel as a matrix, `K(x, y) = ∏_j K_j(x_j → y_j)`, shape `(∏ d_in, ∏ d_out)`.
 ///
 /// # Errors
-/// [`Error::TooLarge`] beyond [`MAX_MATRIX_ENTRIES`].
+/// [`Error::TooLarge`] beyond 2²² entries.
 pub fn kernel_matrix(kernel: &Kernel) -> Result<Array2<f64>> {
     let shape = guarded_shape(kernel.dims_in(), kernel.dims_out())?;
     let tables = kernel.tables();
@@ -40,7 +40,7 @@ pub fn kernel_matrix(kernel: &Kernel) -> Result<Array2<f64>> {
 ///
 /// # Errors
 /// [`Error::SiteCount`] for no sites; [`Error::Shape`] for a matrix that is not square; [`Error::TooLarge`]
-/// beyond [`MAX_MATRIX_ENTRIES`].
+/// beyond 2²² entries.
 pub fn generator_matrix(rates: &[Array2<f64>]) -> Result<Array2<f64>> {
     if rates.is_empty() {
         return Err(Error::SiteCount { expected: 1, got: 0 });
@@ -70,7 +70,7 @@ pub fn generator_matrix(rates: &[Array2<f64>]) -> Result<Array2<f64>> {
 /// [`crate::noise`].
 ///
 /// # Errors
-/// [`Error::Shape`] for a matrix that is not square; [`Error::TooLarge`] beyond [`MAX_MATRIX_ENTRIES`];
+/// [`Error::Shape`] for a matrix that is not square; [`Error::TooLarge`] beyond 2²² entries;
 /// [`Error::NotFinite`] for entries that are not finite.
 pub fn exponential(matrix: &Array2<f64>) -> Result<Array2<f64>> {
     let (n, m) = matrix.dim();

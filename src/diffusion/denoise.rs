@@ -1,6 +1,6 @@
 //! Noised laws and exact denoising.
 
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
+use ndarray::{Array1, Array2, ArrayView2};
 
 use super::bridge::Bridge;
 use super::scores::Scores;
@@ -9,29 +9,6 @@ use crate::error::{Error, Result};
 use crate::model::{Configs, ExactModel, Model, Samples, check_configs};
 use crate::noise::{Kernel, Noise};
 use crate::rng::Streams;
-use crate::tn::Mps;
-
-/// The noised law `p K` of a linear tensor train, of the same bond dimension: the kernel goes into the
-/// tensors, `B_j[b] = Σ_a K_j(a → b) A_j[a]`. Cost `O(N d² χ²)`.
-///
-/// Only for trains that hold the law itself; the noised law of a Born model is
-/// [`ExactDiffusion::noised_log_prob`].
-///
-/// # Errors
-/// [`Error::SiteCount`], [`Error::LocalDimension`] where the kernel does not fit; [`Error::NotFinite`] on
-/// overflow.
-pub fn noised_law(law: &Mps, kernel: &Kernel) -> Result<Mps> {
-    match_dims(law.dims(), kernel.dims_in())?;
-    let tensors = law.tensors().iter().enumerate().map(|(j, a)| {
-        let table = kernel.table(j);
-        let mut b = Array3::zeros((a.dim().0, table.ncols(), a.dim().2));
-        for ((from, to), &k) in table.indexed_iter() {
-            b.index_axis_mut(Axis(1), to).scaled_add(k, &a.index_axis(Axis(1), from));
-        }
-        b
-    });
-    Mps::new(tensors.collect(), law.log_scale())
-}
 
 /// Denoising to time 0, for every [`Model`] under the law that it draws from.
 pub trait Denoise: Model {
@@ -63,6 +40,9 @@ impl<M: Model + ?Sized> Denoise for M {}
 
 /// A path through chained denoising, times descending.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Trajectory {
     /// The times, descending.
     pub times: Vec<f64>,

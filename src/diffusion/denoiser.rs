@@ -291,13 +291,15 @@ impl<M: ExactModel> Denoiser for ExactDenoiser<M> {
 
 /// Which of the faces of the law a user's function returns; shapes as in [`Denoiser`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Face {
     /// Cavities `P(x_0^j = a | y_{−j})`, normalised or not.
     Cavities,
     /// Denoiser marginals `P(x_0^j = a | y)`: what most networks are trained to give, with masks a copy of
     /// `y_j` where it is no mask. They determine the cavities where `K_j(a → y_j) > 0`, which is all that
     /// samplers, guidance and the likelihood bound need
-    /// ([`cavities_from_denoiser`](crate::diffusion::scores::cavities_from_denoiser)); losses of conditional
+    /// ([`Scores::from_denoiser_marginals`]); losses of conditional
     /// marginals ask for more where that is zero.
     DenoiserMarginals,
     /// Conditional marginals `P_t(y_j = b | y_{−j})`.
@@ -306,7 +308,32 @@ pub enum Face {
     ScoreRatios,
 }
 
-/// A denoiser from a function of time and configurations, `f(t, y)`.
+/// A denoiser from a function of time and configurations, `f(t, y)`: a network of one's own in the reverse
+/// samplers, in losses, bounds and guidance.
+///
+/// ```
+/// use ndarray::Array3;
+/// use tensorjump::diffusion::reverse::{Step, TimeGrid, reverse};
+/// use tensorjump::diffusion::{Face, GivenDenoiser};
+/// use tensorjump::prelude::*;
+///
+/// let noise = Noise::from(Rates::binary_flip(4, 1.0, 0.5)?);
+/// // What a network would answer, P(x_0^j = a | y): here of sites that are 1 with probability 0.8.
+/// let own = GivenDenoiser::new(noise.clone(), Face::DenoiserMarginals, |t, y| {
+///     let alpha = noise.signal(t)?;
+///     Ok(Array3::from_shape_fn((y.nrows(), y.ncols(), 2), |(row, j, a)| {
+///         let weight = |a: u8| {
+///             let kernel = if a == y[[row, j]] { 1.0 + alpha } else { 1.0 - alpha };
+///             kernel * [0.2, 0.8][usize::from(a)]
+///         };
+///         weight(a as u8) / (weight(0) + weight(1))
+///     }))
+/// });
+/// let (start, grid) = (noise.draw_stationary(2000, &Streams::new(1))?, TimeGrid::uniform(8.0, 0.0, 16)?);
+/// let drawn = reverse(&own, start.view(), &grid, &Step::Analytical.into(), true, &Streams::new(1))?;
+/// assert!((drawn.x.mapv(f64::from).mean().unwrap() - 0.8).abs() < 0.03);
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
 pub struct GivenDenoiser<F> {
     noise: Noise,
     face: Face,

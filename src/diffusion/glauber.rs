@@ -45,7 +45,7 @@ impl TokenNoise {
     /// No sites or steps; a law of the wrong length, negative, not finite, or not summing to one to 1e-12.
     pub fn new(dims: &[usize], tokens: Vec<Vec<f64>>) -> Result<Self> {
         // The identity checks dimensions.
-        Kernel::identity(dims)?;
+        let _ = Kernel::identity(dims)?;
         if tokens.is_empty() {
             return Err(Error::parameter("steps", 0, "at least one"));
         }
@@ -157,6 +157,46 @@ impl TokenNoise {
         let replaced = replaced.collect();
         Ok((next, replaced))
     }
+
+    /// `q(a) = Π(a)/(Π(a) + Π(keep) p(a))`, the probability that a token was given, from conditionals of step
+    /// `k`, shape `(samples, d_j)`; 0 where `a` is impossible.
+    ///
+    /// # Errors
+    /// A step out of range; [`Error::Shape`].
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::diffusion::TokenNoise;
+    /// let tokens = TokenNoise::uniform(&[2], 1, 0.5)?;
+    /// let p = ndarray::array![[0.25, 0.75]];
+    /// let q = tokens.replaced_from_conditionals(0, &p)?;
+    /// assert!((q[[0, 0]] - 0.25 / (0.25 + 0.5 * 0.25)).abs() < 1e-15);
+    /// assert!((tokens.conditionals_from_replaced(0, &q)? - p).iter().all(|e| e.abs() < 1e-15));
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn replaced_from_conditionals(&self, k: usize, p: &Array2<f64>) -> Result<Array2<f64>> {
+        let (states, keep) = self.law(k)?;
+        check_width(p, states.len())?;
+        Ok(Array2::from_shape_fn(p.dim(), |(row, a)| {
+            let all = states[a] + keep * p[[row, a]];
+            if all > 0.0 { states[a] / all } else { 0.0 }
+        }))
+    }
+
+    /// `p(a) = Π(a)/Π(keep) · (1/q(a) − 1)`, the inverse of [`TokenNoise::replaced_from_conditionals`]; not
+    /// normalised, so that the answer of a classifier shows its error.
+    ///
+    /// # Errors
+    /// A step out of range; [`Error::Shape`]; [`Error::NotInvertible`] where `Π(keep) = 0`, `Π(a) = 0` or
+    /// `q(a) = 0`.
+    pub fn conditionals_from_replaced(&self, k: usize, q: &Array2<f64>) -> Result<Array2<f64>> {
+        let (states, keep) = self.law(k)?;
+        check_width(q, states.len())?;
+        if keep == 0.0 || states.contains(&0.0) || q.iter().any(|q| q.is_nan() || *q <= 0.0) {
+            return Err(Error::NotInvertible { what: "the classifier of tokens", site: self.site(k) });
+        }
+        Ok(Array2::from_shape_fn(q.dim(), |(row, a)| states[a] / keep * (1.0 / q[[row, a]] - 1.0)))
+    }
 }
 
 /// Conditional laws of a token chain: exact, learned or given.
@@ -257,46 +297,6 @@ pub(crate) fn checked_conditionals<C: SiteConditionals + ?Sized>(
         law /= law.sum();
     }
     Ok(p)
-}
-
-/// `q(a) = Π(a)/(Π(a) + Π(keep) p(a))`, the probability that a token was given, from conditionals of step
-/// `k`, shape `(samples, d_j)`; 0 where `a` is impossible.
-///
-/// # Errors
-/// A step out of range; [`Error::Shape`].
-///
-/// # Examples
-/// ```
-/// # use tensorjump::diffusion::{TokenNoise, conditionals_from_replaced, replaced_from_conditionals};
-/// let tokens = TokenNoise::uniform(&[2], 1, 0.5)?;
-/// let p = ndarray::array![[0.25, 0.75]];
-/// let q = replaced_from_conditionals(&tokens, 0, &p)?;
-/// assert!((q[[0, 0]] - 0.25 / (0.25 + 0.5 * 0.25)).abs() < 1e-15);
-/// assert!((conditionals_from_replaced(&tokens, 0, &q)? - p).iter().all(|e| e.abs() < 1e-15));
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-pub fn replaced_from_conditionals(tokens: &TokenNoise, k: usize, p: &Array2<f64>) -> Result<Array2<f64>> {
-    let (states, keep) = tokens.law(k)?;
-    check_width(p, states.len())?;
-    Ok(Array2::from_shape_fn(p.dim(), |(row, a)| {
-        let all = states[a] + keep * p[[row, a]];
-        if all > 0.0 { states[a] / all } else { 0.0 }
-    }))
-}
-
-/// `p(a) = Π(a)/Π(keep) · (1/q(a) − 1)`, the inverse of [`replaced_from_conditionals`]; not normalised, so
-/// that the answer of a classifier shows its error.
-///
-/// # Errors
-/// A step out of range; [`Error::Shape`]; [`Error::NotInvertible`] where `Π(keep) = 0`, `Π(a) = 0` or
-/// `q(a) = 0`.
-pub fn conditionals_from_replaced(tokens: &TokenNoise, k: usize, q: &Array2<f64>) -> Result<Array2<f64>> {
-    let (states, keep) = tokens.law(k)?;
-    check_width(q, states.len())?;
-    if keep == 0.0 || states.contains(&0.0) || q.iter().any(|q| q.is_nan() || *q <= 0.0) {
-        return Err(Error::NotInvertible { what: "the classifier of tokens", site: tokens.site(k) });
-    }
-    Ok(Array2::from_shape_fn(q.dim(), |(row, a)| states[a] / keep * (1.0 / q[[row, a]] - 1.0)))
 }
 
 fn check_width(p: &Array2<f64>, d: usize) -> Result<()> {

@@ -33,6 +33,8 @@ use crate::rng::Streams;
 
 /// How label and model are combined in a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Scheme {
     /// The steps with and without the label.
     ClassifierFree,
@@ -58,6 +60,9 @@ pub struct Guided<C, U> {
 
 /// Draws of a guided process.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct GuidedSamples {
     /// Configurations at the last time, shape `(samples, sites)`.
     pub x: Array2<u8>,

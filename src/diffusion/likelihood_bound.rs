@@ -30,53 +30,9 @@ use crate::model::{Configs, ExactModel, check_configs};
 use crate::noise::Noise;
 use crate::rng::Streams;
 
-/// Mean relaxation rate `−tr Q/(d − 1)` of the fastest site: γ for uniform noise and for masks, the sum of
-/// both rates for binary flips.
-fn relaxation(noise: &Noise) -> Result<f64> {
-    let rate = |j: usize| {
-        let q = noise.rates().matrix(j);
-        if q.nrows() < 2 { 0.0 } else { -q.diag().sum() / (q.nrows() - 1) as f64 }
-    };
-    let rate = (0..noise.sites()).map(rate).fold(0.0, f64::max);
-    if rate > 0.0 { Ok(rate) } else { Err(Error::parameter("relaxation rate of the noise", rate, "positive")) }
-}
-
-/// `α(t) = e^{−g τ(t)}`, the signal left at time `t`, with `g = −tr Q/(d − 1)` of the fastest site (γ for
-/// uniform noise and masks).
-///
-/// # Errors
-/// Noise without rates; a time that is negative or NaN; errors of a user-given schedule.
-pub fn signal(noise: &Noise, t: f64) -> Result<f64> {
-    Ok((-relaxation(noise)? * noise.schedule().integral(t)?).exp())
-}
-
-/// The time at which [`signal`] has fallen to `alpha`.
-///
-/// # Errors
-/// [`Error::Parameter`] for `alpha` outside (0, 1], noise without rates, or a schedule that ends before.
-///
-/// # Examples
-/// ```
-/// # use tensorjump::{diffusion::time_of_signal, noise::{Noise, Rates, Schedule}};
-/// let noise = Noise::new(Rates::uniform(&[3; 4], 2.0)?, Schedule::default());
-/// assert!((time_of_signal(&noise, 0.5)? - 0.5 * 2f64.ln()).abs() < 1e-15);
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-pub fn time_of_signal(noise: &Noise, alpha: f64) -> Result<f64> {
-    if !(alpha > 0.0 && alpha <= 1.0) {
-        return Err(Error::parameter("alpha", alpha, "between 0 (excluded) and 1"));
-    }
-    noise.schedule().time_after(0.0, -alpha.ln() / relaxation(noise)?, f64::INFINITY)
-}
-
-/// `logit α(t)`, without cancellation at either end.
-pub(crate) fn logit_signal(noise: &Noise, t: f64) -> Result<f64> {
-    let x = relaxation(noise)? * noise.schedule().integral(t)?;
-    Ok(-x - (-(-x).exp_m1()).ln())
-}
-
 /// Nodes and weights of an integral over `τ` between two times.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Quadrature {
     interval: (f64, f64),
     times: Vec<f64>,
@@ -93,7 +49,7 @@ impl Quadrature {
         if t_0 >= t_1 {
             return Err(Error::TimeOrder { s: t_0, t: t_1 });
         }
-        let (low, high) = (logit_signal(noise, t_1)?, logit_signal(noise, t_0)?);
+        let (low, high) = (noise.logit_signal(t_1)?, noise.logit_signal(t_0)?);
         if !high.is_finite() || !low.is_finite() {
             let time = if low.is_finite() { t_0 } else { t_1 };
             return Err(Error::parameter("end of the time integral", time, "positive and finite"));
@@ -101,7 +57,7 @@ impl Quadrature {
         if nodes == 0 {
             return Err(Error::parameter("nodes", nodes, "at least one"));
         }
-        let rate = relaxation(noise)?;
+        let rate = noise.relaxation()?;
         let (mut times, mut weights) = (Vec::with_capacity(nodes), Vec::with_capacity(nodes));
         for (x, w) in gauss_legendre(nodes).into_iter().rev() {
             let u = 0.5 * (low + high) + 0.5 * (high - low) * x;
@@ -150,61 +106,6 @@ fn gauss_legendre(n: usize) -> Vec<(f64, f64)> {
     (0..n).map(node).collect()
 }
 
-/// The integrand of the bound, in nats per unit of `τ`, for each pair of rows of clean `x_0` and noised `z`
-/// at time `t`: shape `(samples,)`; +∞ where the denoiser excludes what `x_0` allows.
-///
-/// # Errors
-/// As [`Denoiser::conditional_marginals`]; [`Error::Shape`], [`Error::NotFinite`] and [`Error::Negative`] for
-/// its answer; [`Error::SampleCount`]; [`Error::ZeroEvidence`] for a row where `K(x_0, z) = 0` or the
-/// denoiser excludes `z`.
-///
-/// # Examples
-/// ```
-/// # use tensorjump::diffusion::{ExactDenoiser, bound_integrand};
-/// # use tensorjump::{model::PositiveMps, noise::{Noise, Rates, Schedule}};
-/// let coin = PositiveMps::product(&[vec![0.25, 0.75]])?;
-/// let noise = Noise::new(Rates::mask(&[2], 1.0)?, Schedule::default());
-/// // A masked site: α/(1 − α) times −log of its cavity.
-/// let (x, z) = (ndarray::array![[0]], ndarray::array![[2]]);
-/// let rate = bound_integrand(&ExactDenoiser::new(&coin, &noise)?, 2f64.ln(), x.view(), z.view())?;
-/// assert!((rate[0] - 4f64.ln()).abs() < 1e-12);
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-pub fn bound_integrand<D: Denoiser + ?Sized>(
-    denoiser: &D,
-    t: f64,
-    x_0: Configs<'_>,
-    z: Configs<'_>,
-) -> Result<Array1<f64>> {
-    let noise = denoiser.noise();
-    check_configs(x_0, noise.dims_in())?;
-    check_configs(z, noise.dims_out())?;
-    if x_0.nrows() != z.nrows() {
-        return Err(Error::SampleCount { expected: x_0.nrows(), got: z.nrows() });
-    }
-    let kernel = noise.kernel(0.0, t)?;
-    let p = marginals_of(denoiser, t, z)?;
-    let rates: Vec<Array2<f64>> = (0..noise.sites()).map(|j| noise.rates().matrix(j)).collect();
-    let mut sum = Array1::zeros(z.nrows());
-    for ((row, j), &here) in z.indexed_iter() {
-        let (here, table) = (usize::from(here), kernel.table(j));
-        let clean = table.row(x_0[[row, j]].into());
-        let (k_here, p_here) = (clean[here], p[[row, j, here]]);
-        for (b, &q) in rates[j].column(here).iter().enumerate() {
-            if b == here || q == 0.0 {
-                continue;
-            }
-            if k_here <= 0.0 || p_here <= 0.0 {
-                return Err(Error::ZeroEvidence { row });
-            }
-            let (model, truth) = (p[[row, j, b]] / p_here, clean[b] / k_here);
-            let log = if truth > 0.0 { truth * (truth / model).ln() } else { 0.0 };
-            sum[row] += q * (model - truth + log);
-        }
-    }
-    Ok(sum)
-}
-
 /// A number that is not finite or else negative.
 fn improper(field: &'static str, site: usize, value: f64) -> Error {
     if value.is_finite() { Error::Negative { field, site, value } } else { Error::NotFinite { field, site, value } }
@@ -226,6 +127,7 @@ fn check_prior(prior: ArrayView2<'_, f64>, dims: &[usize]) -> Result<()> {
 
 /// What stands at the two ends of the bound.
 #[derive(Clone, Copy)]
+#[non_exhaustive]
 pub enum Ends<'a> {
     /// The joint posterior `P(x_0|z)` at `t_0` and the exact `P_T` of a model: with its conditionals the
     /// bound is an equality.
@@ -309,6 +211,9 @@ fn log_product(x: Configs<'_>, f: impl Fn(usize, usize, usize) -> f64) -> Array1
 /// A bound of `−log P_0(x_0)` for each configuration, in nats, by its three parts; arrays have shape
 /// `(samples,)`.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct LikelihoodBound {
     /// The integral over time.
     pub path: Array1<f64>,
@@ -325,58 +230,116 @@ impl LikelihoodBound {
     pub fn total(&self) -> Array1<f64> {
         &self.path + &self.start + &self.end
     }
-}
 
-/// Estimates the bound for each row of `x_0` by `draws ≥ 2` noised copies a node. Draw `k` at node `i` uses
-/// `streams.step(k).step(i)`.
-///
-/// # Errors
-/// As [`bound_integrand`] and [`Ends`]; [`Error::TooFewSamples`] for fewer than two draws.
-///
-/// # Examples
-/// ```
-/// # use tensorjump::diffusion::{Ends, ExactDenoiser, Quadrature, likelihood_bound};
-/// # use tensorjump::{Streams, model::PositiveMps, noise::{Noise, Rates, Schedule}};
-/// let coins = PositiveMps::product(&[vec![0.25, 0.75], vec![0.5, 0.5]])?;
-/// let noise = Noise::new(Rates::uniform(&[2; 2], 1.0)?, Schedule::default());
-/// let nodes = Quadrature::logit(&noise, (0.01, 3.0), 16)?;
-/// let exact = ExactDenoiser::new(&coins, &noise)?;
-/// let x = ndarray::array![[1, 0]];
-/// let bound = likelihood_bound(&exact, &Ends::Exact(&coins), &nodes, x.view(), 400, &Streams::new(1))?;
-/// assert!((bound.total()[0] + 0.375f64.ln()).abs() < 5.0 * bound.error[0]);
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-pub fn likelihood_bound<D: Denoiser + ?Sized>(
-    denoiser: &D,
-    ends: &Ends<'_>,
-    nodes: &Quadrature,
-    x_0: Configs<'_>,
-    draws: usize,
-    streams: &Streams,
-) -> Result<LikelihoodBound> {
-    if draws < 2 {
-        return Err(Error::TooFewSamples { needed: 2, got: draws });
-    }
-    let (noise, (t_0, t_1), n) = (denoiser.noise(), nodes.interval, x_0.nrows());
-    let kernels = nodes.times.iter().chain([&t_0, &t_1]).map(|&t| noise.kernel(0.0, t)).collect::<Result<Vec<_>>>()?;
-    let streams = streams.domain("bound");
-    let zeros = || Array1::<f64>::zeros(n);
-    let (mut path, mut start, mut end, mut square) = (zeros(), zeros(), zeros(), zeros());
-    for k in 0..draws {
-        let noised = |i: usize| kernels[i].sample(x_0, &streams.step(k as u64).step(i as u64));
-        let mut here = zeros();
-        for (i, (&t, &w)) in nodes.times.iter().zip(&nodes.weights).enumerate() {
-            here.scaled_add(w, &bound_integrand(denoiser, t, x_0, noised(i)?.view())?);
+    /// The integrand of the bound, in nats per unit of `τ`, for each pair of rows of clean `x_0` and noised
+    /// `z` at time `t`: shape `(samples,)`; +∞ where the denoiser excludes what `x_0` allows.
+    ///
+    /// # Errors
+    /// As [`Denoiser::conditional_marginals`]; [`Error::Shape`], [`Error::NotFinite`] and [`Error::Negative`]
+    /// for its answer; [`Error::SampleCount`]; [`Error::ZeroEvidence`] for a row where `K(x_0, z) = 0` or the
+    /// denoiser excludes `z`.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::diffusion::{ExactDenoiser, LikelihoodBound};
+    /// # use tensorjump::{model::PositiveMps, noise::{Noise, Rates, Schedule}};
+    /// let coin = PositiveMps::product(&[vec![0.25, 0.75]])?;
+    /// let noise = Noise::new(Rates::mask(&[2], 1.0)?, Schedule::default());
+    /// // A masked site: α/(1 − α) times −log of its cavity.
+    /// let (x, z) = (ndarray::array![[0]], ndarray::array![[2]]);
+    /// let exact = ExactDenoiser::new(&coin, &noise)?;
+    /// let rate = LikelihoodBound::integrand(&exact, 2f64.ln(), x.view(), z.view())?;
+    /// assert!((rate[0] - 4f64.ln()).abs() < 1e-12);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn integrand<D: Denoiser + ?Sized>(
+        denoiser: &D,
+        t: f64,
+        x_0: Configs<'_>,
+        z: Configs<'_>,
+    ) -> Result<Array1<f64>> {
+        let noise = denoiser.noise();
+        check_configs(x_0, noise.dims_in())?;
+        check_configs(z, noise.dims_out())?;
+        if x_0.nrows() != z.nrows() {
+            return Err(Error::SampleCount { expected: x_0.nrows(), got: z.nrows() });
         }
-        let first = ends.at_start(denoiser, t_0, x_0, noised(kernels.len() - 2)?.view())?;
-        let last = ends.at_end(noise, t_1, x_0, noised(kernels.len() - 1)?.view())?;
-        square += &(&here + &first + &last).mapv(|v| v * v);
-        path += &here;
-        start += &first;
-        end += &last;
+        let kernel = noise.kernel(0.0, t)?;
+        let p = marginals_of(denoiser, t, z)?;
+        let rates: Vec<Array2<f64>> = (0..noise.sites()).map(|j| noise.rates().matrix(j)).collect();
+        let mut sum = Array1::zeros(z.nrows());
+        for ((row, j), &here) in z.indexed_iter() {
+            let (here, table) = (usize::from(here), kernel.table(j));
+            let clean = table.row(x_0[[row, j]].into());
+            let (k_here, p_here) = (clean[here], p[[row, j, here]]);
+            for (b, &q) in rates[j].column(here).iter().enumerate() {
+                if b == here || q == 0.0 {
+                    continue;
+                }
+                if k_here <= 0.0 || p_here <= 0.0 {
+                    return Err(Error::ZeroEvidence { row });
+                }
+                let (model, truth) = (p[[row, j, b]] / p_here, clean[b] / k_here);
+                let log = if truth > 0.0 { truth * (truth / model).ln() } else { 0.0 };
+                sum[row] += q * (model - truth + log);
+            }
+        }
+        Ok(sum)
     }
-    let m = draws as f64;
-    let mut bound = LikelihoodBound { path: path / m, start: start / m, end: end / m, error: zeros() };
-    bound.error = (square / m - bound.total().mapv(|v| v * v)).mapv(|v| (v.max(0.0) / (m - 1.0)).sqrt());
-    Ok(bound)
+
+    /// Estimates the bound for each row of `x_0` by `draws ≥ 2` noised copies a node. Draw `k` at node `i`
+    /// uses `streams.step(k).step(i)`.
+    ///
+    /// # Errors
+    /// As [`LikelihoodBound::integrand`] and [`Ends`]; [`Error::TooFewSamples`] for fewer than two draws.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::diffusion::{Ends, ExactDenoiser, LikelihoodBound, Quadrature};
+    /// # use tensorjump::{Streams, model::PositiveMps, noise::{Noise, Rates, Schedule}};
+    /// let coins = PositiveMps::product(&[vec![0.25, 0.75], vec![0.5, 0.5]])?;
+    /// let noise = Noise::new(Rates::uniform(&[2; 2], 1.0)?, Schedule::default());
+    /// let nodes = Quadrature::logit(&noise, (0.01, 3.0), 16)?;
+    /// let exact = ExactDenoiser::new(&coins, &noise)?;
+    /// let x = ndarray::array![[1, 0]];
+    /// let (ends, streams) = (Ends::Exact(&coins), Streams::new(1));
+    /// let bound = LikelihoodBound::estimate(&exact, &ends, &nodes, x.view(), 400, &streams)?;
+    /// assert!((bound.total()[0] + 0.375f64.ln()).abs() < 5.0 * bound.error[0]);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn estimate<D: Denoiser + ?Sized>(
+        denoiser: &D,
+        ends: &Ends<'_>,
+        nodes: &Quadrature,
+        x_0: Configs<'_>,
+        draws: usize,
+        streams: &Streams,
+    ) -> Result<LikelihoodBound> {
+        if draws < 2 {
+            return Err(Error::TooFewSamples { needed: 2, got: draws });
+        }
+        let (noise, (t_0, t_1), n) = (denoiser.noise(), nodes.interval, x_0.nrows());
+        let kernels =
+            nodes.times.iter().chain([&t_0, &t_1]).map(|&t| noise.kernel(0.0, t)).collect::<Result<Vec<_>>>()?;
+        let streams = streams.domain("bound");
+        let zeros = || Array1::<f64>::zeros(n);
+        let (mut path, mut start, mut end, mut square) = (zeros(), zeros(), zeros(), zeros());
+        for k in 0..draws {
+            let noised = |i: usize| kernels[i].sample(x_0, &streams.step(k as u64).step(i as u64));
+            let mut here = zeros();
+            for (i, (&t, &w)) in nodes.times.iter().zip(&nodes.weights).enumerate() {
+                here.scaled_add(w, &Self::integrand(denoiser, t, x_0, noised(i)?.view())?);
+            }
+            let first = ends.at_start(denoiser, t_0, x_0, noised(kernels.len() - 2)?.view())?;
+            let last = ends.at_end(noise, t_1, x_0, noised(kernels.len() - 1)?.view())?;
+            square += &(&here + &first + &last).mapv(|v| v * v);
+            path += &here;
+            start += &first;
+            end += &last;
+        }
+        let m = draws as f64;
+        let mut bound = LikelihoodBound { path: path / m, start: start / m, end: end / m, error: zeros() };
+        bound.error = (square / m - bound.total().mapv(|v| v * v)).mapv(|v| (v.max(0.0) / (m - 1.0)).sqrt());
+        Ok(bound)
+    }
 }

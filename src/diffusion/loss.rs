@@ -9,7 +9,7 @@
 //! ```
 //!
 //! with `p_j(b) = p_θ(b | y_{−j}, t)` and `r_j(b) = p_j(b)/p_j(y_j)`. The likelihood bound is in
-//! [`super::likelihood_bound::likelihood_bound`], the binary classification of Glauber processes in
+//! [`super::likelihood_bound::LikelihoodBound`], the binary classification of Glauber processes in
 //! [`super::glauber::classification_loss`]. Cost: one evaluation of the denoiser.
 
 use ndarray::Array1;

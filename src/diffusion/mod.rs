@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Everything else takes a [`Denoiser`], exact, learned or given: losses ([`ratio_matching_loss`],
-//! [`score_matching_loss`]), the likelihood bound ([`likelihood_bound`]); Glauber processes take
+//! [`score_matching_loss`]), the likelihood bound ([`LikelihoodBound`]); Glauber processes take
 //! [`SiteConditionals`] ([`glauber_reverse`]).
 //!
 //! The traits come with every model: [`Denoise`] with each [`Model`], [`ExactDiffusion`] with each
@@ -46,23 +46,17 @@ mod likelihood_bound;
 mod loss;
 pub mod reverse;
 mod reverse_rates;
-pub mod scores;
+pub(crate) mod scores;
 mod smoothing;
 
 pub use bridge::Bridge;
-pub use denoise::{Denoise, ExactDiffusion, Trajectory, noised_law};
+pub use denoise::{Denoise, ExactDiffusion, Trajectory};
 pub(crate) use denoiser::marginals_of;
 pub use denoiser::{Denoiser, ExactDenoiser, Face, GivenDenoiser};
 pub(crate) use glauber::checked_conditionals;
-pub use glauber::{
-    ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced, glauber_reverse,
-    replaced_from_conditionals,
-};
+pub use glauber::{ExactGlauber, SiteConditionals, TokenNoise, classification_loss, glauber_reverse};
 pub use guidance::{Classified, Guided, GuidedSamples, Scheme};
-pub(crate) use likelihood_bound::logit_signal;
-pub use likelihood_bound::{
-    Ends, LikelihoodBound, Quadrature, bound_integrand, likelihood_bound, signal, time_of_signal,
-};
+pub use likelihood_bound::{Ends, LikelihoodBound, Quadrature};
 pub use loss::{conditional_kl, ratio_matching_loss, score_matching_loss};
 pub use scores::Scores;
-pub use smoothing::{Bandwidth, LeaveOneOut, SiteRates, Smoothing, smoothed};
+pub use smoothing::{Bandwidth, LeaveOneOut, SiteRates, Smoothing};

@@ -1,23 +1,5 @@
 //! Cavity, denoiser, conditional marginal, score ratio: four faces of one law, with the conversions between
 //! them.
-//!
-//! For one noised configuration `y` and each site `j`, with `K_j` the kernel from 0 to `t`:
-//!
-//! ```text
-//! cavity                 c_j(a)  ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} K_i(x_i → y_i)     = P(x_0^j = a | y_{−j})
-//! denoiser marginal      m_j(a)  ∝ c_j(a) K_j(a → y_j)                            = P(x_0^j = a | y)
-//! conditional marginal   p_j(b)  = Σ_a c_j(a) K_j(a → b)                          = P_t(y_j = b | y_{−j})
-//! score ratio            r_j(b)  = p_j(b) / p_j(y_j)                              = P_t(y^{j→b}) / P_t(y)
-//! reverse rate           β(t) Q_j(b → y_j) r_j(b)                                 out of y, into y^{j→b}
-//! ```
-//!
-//! **Cavity and denoiser are not the same.** The cavity is the posterior that leaves out `y_j`, the denoiser
-//! the one that has seen it; published code has mixed them up. For masks they agree at masked sites, and only
-//! there.
-//!
-//! Arrays have shape `(samples, sites, d_max)`: states before the noise for cavities and denoisers
-//! (`d_in_max`), after it for the rest (`d_out_max`); padding is zero. Cost `O(N d²)` a sample at most,
-//! `O(N d³)` once for [`cavities_from_conditionals`].
 
 use nalgebra::{DMatrix, DVector};
 use ndarray::{Array3, ArrayView1, ArrayView3, ArrayViewMut1, s};
@@ -30,8 +12,27 @@ use crate::noise::{Kernel, Noise};
 /// Sites below which a batch is not worth another thread.
 pub(super) const SITES_PER_TASK: usize = 1 << 13;
 
-/// The cavities of a batch of noised configurations, and what follows from them.
+/// The cavities of a batch of noised configurations, and what follows from them: four faces of one law.
+///
+/// For one noised configuration `y` and each site `j`, with `K_j` the kernel from 0 to `t`:
+///
+/// ```text
+/// cavity                 c_j(a)  ∝ Σ_{x: x_j = a} P(x) ∏_{i≠j} K_i(x_i → y_i)     = P(x_0^j = a | y_{−j})
+/// denoiser marginal      m_j(a)  ∝ c_j(a) K_j(a → y_j)                            = P(x_0^j = a | y)
+/// conditional marginal   p_j(b)  = Σ_a c_j(a) K_j(a → b)                          = P_t(y_j = b | y_{−j})
+/// score ratio            r_j(b)  = p_j(b) / p_j(y_j)                              = P_t(y^{j→b}) / P_t(y)
+/// reverse rate           β(t) Q_j(b → y_j) r_j(b)                                 out of y, into y^{j→b}
+/// ```
+///
+/// **Cavity and denoiser are not the same.** The cavity is the posterior that leaves out `y_j`, the denoiser
+/// the one that has seen it; published code has mixed them up. For masks they agree at masked sites, and only
+/// there.
+///
+/// Arrays have shape `(samples, sites, d_max)`: states before the noise for cavities and denoisers
+/// (`d_in_max`), after it for the rest (`d_out_max`); padding is zero. Cost `O(N d²)` a sample at most,
+/// `O(N d³)` once for [`Scores::from_conditional_marginals`].
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Scores<'a> {
     kernel: &'a Kernel,
     y: Configs<'a>,
@@ -57,19 +58,33 @@ impl<'a> Scores<'a> {
         Ok(Scores { kernel, y, cavities })
     }
 
-    /// From denoiser marginals, shape `(samples, sites, d_in_max)`.
+    /// From denoiser marginals, shape `(samples, sites, d_in_max)`: `c_j(a) ∝ m_j(a) / K_j(a → y_j)`, zero
+    /// where `K_j(a → y_j) = 0`.
+    ///
+    /// A denoiser says nothing about clean states `a` that cannot have led to `y_j`; with masks it says
+    /// nothing at all at sites that are not masked, where `m_j` is the certainty of what is seen. What comes
+    /// out there is the cavity *given that the clean state can lead to `y_j`*: all of it at a masked site,
+    /// the same certainty at one that is not. Reverse rates, the steps and the integrand of the likelihood
+    /// bound need no more: all of their states `b` lead to `y_j`, hence so does every `a` behind them. (Not
+    /// so conditional marginals themselves, nor losses that read them at other states.) Mass of `m_j` on
+    /// impossible states, where a network did not copy what it saw, is dropped.
     ///
     /// # Errors
-    /// As [`cavities_from_denoiser`].
+    /// [`Error::ZeroEvidence`] for a row where no clean state of positive `m_j` leads to `y_j`; otherwise as
+    /// [`Scores::from_cavities`].
     pub fn from_denoiser_marginals(kernel: &'a Kernel, y: Configs<'a>, marginals: ArrayView3<'_, f64>) -> Result<Self> {
         Ok(Scores { kernel, y, cavities: cavities_from_denoiser(kernel, y, marginals)? })
     }
 
     /// From conditional marginals or, what is the same up to normalisation, score ratios, shape
-    /// `(samples, sites, d_out_max)`.
+    /// `(samples, sites, d_out_max)`: the solution of `c_j K_j = p_j`, normalised.
+    ///
+    /// The error grows as the condition number of `K_j`, which is exponential in the noise time; entries that
+    /// should be zero may then come out slightly negative, and are returned as they are.
     ///
     /// # Errors
-    /// As [`cavities_from_conditionals`].
+    /// [`Error::NotInvertible`] where the rows of `K_j` are linearly dependent to rounding, or `K_j` has more
+    /// rows than columns; otherwise as [`Scores::from_cavities`].
     pub fn from_conditional_marginals(
         kernel: &'a Kernel,
         y: Configs<'a>,
@@ -94,7 +109,7 @@ impl<'a> Scores<'a> {
     /// Conditional marginals `P_t(y_j = b | y_{−j})`.
     ///
     /// # Errors
-    /// None for valid cavities; as [`conditionals_from_cavities`].
+    /// None for valid cavities; as [`Scores::from_cavities`].
     pub fn conditional_marginals(&self) -> Result<Array3<f64>> {
         conditionals_from_cavities(self.kernel, self.y, self.cavities.view())
     }
@@ -111,7 +126,7 @@ impl<'a> Scores<'a> {
     /// `noise.kernel(0, t)`.
     ///
     /// # Errors
-    /// [`Error::ZeroEvidence`] for a row that is impossible; as [`reverse_rates`].
+    /// [`Error::ZeroEvidence`] for a row that is impossible; a time that is negative or NaN.
     pub fn reverse_rates(&self, noise: &Noise, t: f64) -> Result<Array3<f64>> {
         rates_from_ratios(noise, t, self.y, self.score_ratios()?)
     }
@@ -170,12 +185,12 @@ fn normalise(mut law: ArrayViewMut1<'_, f64>) -> bool {
     total != 0.0
 }
 
-/// Denoiser marginals `m_j(a) ∝ c_j(a) K_j(a → y_j)` from cavities.
-///
-/// # Errors
-/// [`Error::Shape`], [`Error::NotFinite`]; configurations of the wrong shape or out of range;
-/// [`Error::ZeroEvidence`] for a row that is impossible.
-pub fn denoiser_from_cavities(kernel: &Kernel, y: Configs<'_>, cavities: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
+/// `m_j(a) ∝ c_j(a) K_j(a → y_j)`.
+pub(crate) fn denoiser_from_cavities(
+    kernel: &Kernel,
+    y: Configs<'_>,
+    cavities: ArrayView3<'_, f64>,
+) -> Result<Array3<f64>> {
     check(kernel, y, cavities, "cavities", Side::Clean)?;
     let mut marginals = cavities.to_owned();
     for (row, y) in y.outer_iter().enumerate() {
@@ -190,20 +205,12 @@ pub fn denoiser_from_cavities(kernel: &Kernel, y: Configs<'_>, cavities: ArrayVi
     Ok(marginals)
 }
 
-/// Cavities from denoiser marginals: `c_j(a) ∝ m_j(a) / K_j(a → y_j)`, zero where `K_j(a → y_j) = 0`.
-///
-/// A denoiser says nothing about clean states `a` that cannot have led to `y_j`; with masks it says nothing
-/// at all at sites that are not masked, where `m_j` is the certainty of what is seen. What comes out there is
-/// the cavity *given that the clean state can lead to `y_j`*: all of it at a masked site, the same certainty
-/// at one that is not. Reverse rates, the steps and the integrand of the likelihood bound need no more: all
-/// of their states `b` lead to `y_j`, hence so does every `a` behind them. (Not so conditional marginals
-/// themselves, nor losses that read them at other states.) Mass of `m_j` on impossible states, where a
-/// network did not copy what it saw, is dropped.
-///
-/// # Errors
-/// [`Error::ZeroEvidence`] for a row where no clean state of positive `m_j` leads to `y_j`; otherwise as
-/// [`denoiser_from_cavities`].
-pub fn cavities_from_denoiser(kernel: &Kernel, y: Configs<'_>, marginals: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
+/// See [`Scores::from_denoiser_marginals`].
+pub(crate) fn cavities_from_denoiser(
+    kernel: &Kernel,
+    y: Configs<'_>,
+    marginals: ArrayView3<'_, f64>,
+) -> Result<Array3<f64>> {
     check(kernel, y, marginals, "denoiser marginals", Side::Clean)?;
     let mut cavities = marginals.to_owned();
     for (row, y) in y.outer_iter().enumerate() {
@@ -223,11 +230,8 @@ pub fn cavities_from_denoiser(kernel: &Kernel, y: Configs<'_>, marginals: ArrayV
     Ok(cavities)
 }
 
-/// Conditional marginals `p_j(b) = Σ_a c_j(a) K_j(a → b)` from normalised cavities.
-///
-/// # Errors
-/// [`Error::Shape`], [`Error::NotFinite`]; configurations of the wrong shape or out of range.
-pub fn conditionals_from_cavities(
+/// `p_j(b) = Σ_a c_j(a) K_j(a → b)`.
+pub(crate) fn conditionals_from_cavities(
     kernel: &Kernel,
     y: Configs<'_>,
     cavities: ArrayView3<'_, f64>,
@@ -270,15 +274,8 @@ fn widened(laws: ArrayView3<'_, f64>, d: usize) -> Array3<f64> {
     wide
 }
 
-/// Cavities from conditional marginals (or score ratios): the solution of `c_j K_j = p_j`, normalised.
-///
-/// The error grows as the condition number of `K_j`, which is exponential in the noise time; entries that
-/// should be zero may then come out slightly negative, and are returned as they are.
-///
-/// # Errors
-/// [`Error::NotInvertible`] where the rows of `K_j` are linearly dependent to rounding, or `K_j` has more
-/// rows than columns; otherwise as [`denoiser_from_cavities`].
-pub fn cavities_from_conditionals(
+/// See [`Scores::from_conditional_marginals`].
+pub(crate) fn cavities_from_conditionals(
     kernel: &Kernel,
     y: Configs<'_>,
     marginals: ArrayView3<'_, f64>,
@@ -334,11 +331,8 @@ impl Solver {
     }
 }
 
-/// Score ratios `r_j(b) = p_j(b) / p_j(y_j)` from conditional marginals.
-///
-/// # Errors
-/// [`Error::ZeroEvidence`] for a row where `p_j(y_j) = 0`; otherwise as [`conditionals_from_cavities`].
-pub fn ratios_from_conditionals(
+/// `r_j(b) = p_j(b) / p_j(y_j)`.
+pub(crate) fn ratios_from_conditionals(
     kernel: &Kernel,
     y: Configs<'_>,
     marginals: ArrayView3<'_, f64>,
@@ -357,11 +351,12 @@ pub fn ratios_from_conditionals(
     Ok(ratios)
 }
 
-/// Conditional marginals from score ratios: `p_j = r_j / Σ_b r_j(b)`.
-///
-/// # Errors
-/// [`Error::ZeroEvidence`] for ratios that sum to zero; otherwise as [`conditionals_from_cavities`].
-pub fn conditionals_from_ratios(kernel: &Kernel, y: Configs<'_>, ratios: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
+/// `p_j = r_j / Σ_b r_j(b)`.
+pub(crate) fn conditionals_from_ratios(
+    kernel: &Kernel,
+    y: Configs<'_>,
+    ratios: ArrayView3<'_, f64>,
+) -> Result<Array3<f64>> {
     check(kernel, y, ratios, "score ratios", Side::Noised)?;
     let mut marginals = ratios.to_owned();
     for (row, mut laws) in marginals.outer_iter_mut().enumerate() {
@@ -375,19 +370,7 @@ pub fn conditionals_from_ratios(kernel: &Kernel, y: Configs<'_>, ratios: ArrayVi
     Ok(marginals)
 }
 
-/// Rates of the reverse process at time `t`, in inverse time: `β(t) Q_j(b → y_j) r_j(b)` from `y` to
-/// `y^{j→b}`, zero at `b = y_j`.
-///
-/// # Errors
-/// [`Error::Shape`]; ratios that are negative or not finite; configurations of the wrong shape or out of
-/// range; a time that is negative or NaN.
-pub fn reverse_rates(noise: &Noise, t: f64, y: Configs<'_>, ratios: ArrayView3<'_, f64>) -> Result<Array3<f64>> {
-    check_finite(ratios, "score ratios")?;
-    check_sign(ratios, "score ratios")?;
-    rates_from_ratios(noise, t, y, ratios.to_owned())
-}
-
-/// [`reverse_rates`] without the check of the sign: ratios of inverted kernels may be negative by rounding.
+/// `β(t) Q_j(b → y_j) r_j(b)`. Signs are not checked: ratios of inverted kernels may be negative by rounding.
 fn rates_from_ratios(noise: &Noise, t: f64, y: Configs<'_>, ratios: Array3<f64>) -> Result<Array3<f64>> {
     check_configs(y, noise.dims_out())?;
     let d_out = noise.dims_out().iter().copied().max().unwrap_or(0);

@@ -24,15 +24,6 @@ use crate::noise::{Kernel, Noise, Rates};
 /// Distinct samples of a task: sums are formed task by task, whatever the number of threads.
 const TASK: usize = 64;
 
-/// The law of weighted data through a kernel.
-///
-/// # Errors
-/// As [`KernelMixture::new`].
-pub fn smoothed(x: Configs<'_>, weights: Option<ArrayView1<'_, f64>>, kernel: &Kernel) -> Result<KernelMixture> {
-    let tables: Vec<_> = (0..kernel.sites()).map(|j| kernel.table(j).to_owned()).collect();
-    KernelMixture::new(x, weights, &tables)
-}
-
 /// Data and the noise that smooths them.
 ///
 /// ```
@@ -60,6 +51,9 @@ pub struct Smoothing<'a> {
 
 /// The leave-one-out likelihood at one time.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct LeaveOneOut {
     /// `L`, in nats a sample; −∞ where the noise cannot turn any other sample into some sample.
     pub log_likelihood: f64,
@@ -71,6 +65,9 @@ pub struct LeaveOneOut {
 
 /// The time of the largest leave-one-out likelihood in a range.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Bandwidth {
     /// The time.
     pub time: f64,
@@ -84,6 +81,8 @@ pub struct Bandwidth {
 
 /// Rates of the sites fitted at one time.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct SiteRates {
     /// The noise with the rates of each site multiplied by its factor.
     pub noise: Noise,
@@ -128,7 +127,9 @@ impl<'a> Smoothing<'a> {
     /// As [`Noise::kernel`].
     pub fn law(&self, t: f64) -> Result<KernelMixture> {
         let weights = ArrayView1::from(&self.weights);
-        smoothed(self.x.view(), Some(weights), &self.noise.kernel(0.0, t)?)
+        let kernel = self.noise.kernel(0.0, t)?;
+        let tables: Vec<_> = (0..kernel.sites()).map(|j| kernel.table(j).to_owned()).collect();
+        KernelMixture::new(self.x.view(), Some(weights), &tables)
     }
 
     /// The leave-one-out likelihood at time `t` and its derivatives.

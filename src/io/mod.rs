@@ -27,12 +27,11 @@
 //!
 //! ```
 //! use tensorjump::model::{Boundary, PositiveMps};
-//! use tensorjump::io::{read_positive, write_positive};
 //!
 //! let path = std::env::temp_dir().join(format!("tensorjump-{}.safetensors", std::process::id()));
 //! let ring = PositiveMps::ising(0.3, &[1.0; 6], &[0.0; 6], Boundary::Ring)?;
-//! write_positive(&path, &ring)?;
-//! let read = read_positive(&path)?;
+//! ring.write(&path)?;
+//! let read = PositiveMps::read(&path)?;
 //! assert_eq!((read.as_mps(), read.log_z()), (ring.as_mps(), ring.log_z()));
 //! # std::fs::remove_file(&path).unwrap();
 //! # Ok::<(), tensorjump::Error>(())
@@ -44,5 +43,4 @@ mod npy;
 pub(crate) mod safetensors;
 mod samples;
 
-pub use models::{read_born, read_mpo, read_mps, read_positive, write_born, write_mpo, write_mps, write_positive};
 pub use samples::{read_samples, write_samples};

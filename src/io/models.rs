@@ -32,80 +32,89 @@ fn amplitude(file: &Store) -> Result<Mps> {
     Mps::new(file.tensors::<Ix3>("tensor")?, file.noted_or(SCALE, 0.0)?)
 }
 
-/// Writes a Born law to a `.safetensors` file: its amplitude in right-canonical form, and how many of its
-/// sites are those of the law (the others are summed over).
-///
-/// # Errors
-/// [`Error::File`](crate::error::Error::File) with what the operating system said; the old file, if any, is
-/// then untouched.
-pub fn write_born(path: &Path, model: &BornMps) -> Result<()> {
-    let mut file = store(BORN, model.amplitude(), 0.5 * model.log_z());
-    file.note(SITES, model.dims().len());
-    file.write(path)
+impl BornMps {
+    /// Writes a Born law to a `.safetensors` file: its amplitude in right-canonical form, and how many of its
+    /// sites are those of the law (the others are summed over).
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::error::Error::File) with what the operating system said; the old file, if any,
+    /// is then untouched.
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let mut file = store(BORN, self.amplitude(), 0.5 * self.log_z());
+        file.note(SITES, self.dims().len());
+        file.write(path.as_ref())
+    }
+
+    /// Reads a Born law: bit for bit where its tensors are right-canonical with norm one (to 10⁻⁹), as they
+    /// are written; else they are brought to that form, cost `O(N d χ³)`.
+    ///
+    /// # Errors
+    /// [`Error::File`](crate::error::Error::File); [`Error::Format`](crate::error::Error::Format) for a file
+    /// that is cut off, damaged or of another kind; tensors that are no matrix-product vector, or the zero
+    /// vector.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let file = Store::read(path.as_ref(), BORN)?;
+        let psi = amplitude(&file)?;
+        let sites = file.noted_or(SITES, psi.sites())?;
+        BornMps::stored(psi, sites)
+    }
 }
 
-/// Reads a Born law: bit for bit where its tensors are right-canonical with norm one (to 10⁻⁹), as they are
-/// written; else they are brought to that form, cost `O(N d χ³)`.
-///
-/// # Errors
-/// [`Error::File`](crate::error::Error::File); [`Error::Format`](crate::error::Error::Format) for a file that
-/// is cut off, damaged or of another kind; tensors that are no matrix-product vector, or the zero vector.
-pub fn read_born(path: &Path) -> Result<BornMps> {
-    let file = Store::read(path, BORN)?;
-    let psi = amplitude(&file)?;
-    let sites = file.noted_or(SITES, psi.sites())?;
-    BornMps::stored(psi, sites)
+impl PositiveMps {
+    /// Writes a non-negative law to a `.safetensors` file.
+    ///
+    /// # Errors
+    /// As [`BornMps::write`].
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        store(POSITIVE, self.as_mps(), self.log_z()).write(path.as_ref())
+    }
+
+    /// Reads a non-negative law: bit for bit where its tensors are in the gauge `Σ_{a,k} A_j[i,a,k] = 1` to
+    /// rounding, as they are written; else they are brought to that form, cost `O(N d χ²)`.
+    ///
+    /// # Errors
+    /// As [`BornMps::read`]; [`Error::Negative`](crate::error::Error::Negative).
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        PositiveMps::stored(read(path.as_ref(), POSITIVE)?)
+    }
 }
 
-/// Writes a non-negative law to a `.safetensors` file.
-///
-/// # Errors
-/// As [`write_born`].
-pub fn write_positive(path: &Path, model: &PositiveMps) -> Result<()> {
-    store(POSITIVE, model.as_mps(), model.log_z()).write(path)
+impl Mps {
+    /// Writes a matrix-product vector to a `.safetensors` file.
+    ///
+    /// # Errors
+    /// As [`BornMps::write`].
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        store(MPS, self, self.log_scale()).write(path.as_ref())
+    }
+
+    /// Reads a matrix-product vector, bit for bit.
+    ///
+    /// # Errors
+    /// As [`BornMps::read`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        read(path.as_ref(), MPS)
+    }
 }
 
-/// Reads a non-negative law: bit for bit where its tensors are in the gauge `Σ_{a,k} A_j[i,a,k] = 1` to
-/// rounding, as they are written; else they are brought to that form, cost `O(N d χ²)`.
-///
-/// # Errors
-/// As [`read_born`]; [`Error::Negative`](crate::error::Error::Negative).
-pub fn read_positive(path: &Path) -> Result<PositiveMps> {
-    PositiveMps::stored(read(path, POSITIVE)?)
-}
+impl Mpo {
+    /// Writes a matrix-product operator to a `.safetensors` file.
+    ///
+    /// # Errors
+    /// As [`BornMps::write`].
+    pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
+        let mut store = Store::new(MPO);
+        store.put_tensors("tensor", self.tensors());
+        store.note(SCALE, self.log_scale());
+        store.write(path.as_ref())
+    }
 
-/// Writes a matrix-product vector to a `.safetensors` file.
-///
-/// # Errors
-/// As [`write_born`].
-pub fn write_mps(path: &Path, mps: &Mps) -> Result<()> {
-    store(MPS, mps, mps.log_scale()).write(path)
-}
-
-/// Reads a matrix-product vector, bit for bit.
-///
-/// # Errors
-/// As [`read_born`].
-pub fn read_mps(path: &Path) -> Result<Mps> {
-    read(path, MPS)
-}
-
-/// Writes a matrix-product operator to a `.safetensors` file.
-///
-/// # Errors
-/// As [`write_born`].
-pub fn write_mpo(path: &Path, mpo: &Mpo) -> Result<()> {
-    let mut store = Store::new(MPO);
-    store.put_tensors("tensor", mpo.tensors());
-    store.note(SCALE, mpo.log_scale());
-    store.write(path)
-}
-
-/// Reads a matrix-product operator, bit for bit.
-///
-/// # Errors
-/// As [`read_born`].
-pub fn read_mpo(path: &Path) -> Result<Mpo> {
-    let store = Store::read(path, MPO)?;
-    Mpo::new(store.tensors::<Ix4>("tensor")?, store.noted_or(SCALE, 0.0)?)
+    /// Reads a matrix-product operator, bit for bit.
+    ///
+    /// # Errors
+    /// As [`BornMps::read`].
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let store = Store::read(path.as_ref(), MPO)?;
+        Mpo::new(store.tensors::<Ix4>("tensor")?, store.noted_or(SCALE, 0.0)?)
+    }
 }

@@ -111,7 +111,8 @@ impl Store {
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
         let notes = self.notes.clone().into_iter().collect();
-        let bytes = safetensors::serialize(self.arrays.iter(), Some(notes)).map_err(|e| file_error(path, e))?;
+        let bytes = safetensors::serialize(self.arrays.iter(), Some(notes))
+            .map_err(|e| file_error(path, std::io::Error::other(e)))?;
         write_whole(path, &bytes)
     }
 

@@ -1,7 +1,89 @@
 //! Lattice systems: what is to be sampled.
+//!
+//! # Square lattices
+//!
+//! Models with interactions between nearest neighbours,
+//!
+//! ```text
+//! P(x) = 1/Z ∏_j v_j(x_j) ∏_{bonds (i,j)} W_ij(x_i, x_j),      W_ij(a, b) ≥ 0,
+//! ```
+//!
+//! with any table on each bond, zeros included ([`PairModel`]: Potts, clock, hard squares, colourings). The
+//! [`Ising`] model is the case
+//!
+//! ```text
+//! P(s) = 1/Z exp β(Σ_bonds J_ij s_i s_j + Σ_j h_j s_j),        state 1 is s = +1, state 0 is s = −1.
+//! ```
+//!
+//! **Geometry.** Sites `j = r·cols + c`. Horizontal bond `(r, c)` couples `(r, c)` with `(r, c+1)`, vertical
+//! bond `(r, c)` couples `(r, c)` with `(r+1, c)`, the first state being that of `(r, c)`. On a
+//! [`Geometry::Cylinder`] the columns wrap around (each row is a ring), on a [`Geometry::Torus`] the rows do
+//! too. A direction that wraps has at least three sites: with two the bonds `(r, 0)–(r, 1)` and
+//! `(r, 1)–(r, 0)` would join the same pair twice, with one a site would couple to itself; texts count these
+//! differently, so they are refused.
+//!
+//! | what | where | cost |
+//! |---|---|---|
+//! | couplings: given, uniform, ±J, Gaussian, from a file | [`Couplings`] | O(N) |
+//! | log-weight, energy, magnetisation, correlations | [`Ising`], [`PairModel`] | O(N) a configuration |
+//! | change of the log-weight by a local move | [`PairModel::log_ratio`], [`Ising::log_ratio`] | O(1) |
+//! | exact log Z, energy, specific heat without field | [`FreeFermions`] | O(rows · cols³) |
+//! | the model in a rectangle, the rest frozen | [`PairModel::window`] | O(sites of the rectangle) |
+//! | independent draws, `log Z`; open, cylinder | [`BoundaryMps`], [`Contraction`] | O(dχ²) a site |
+//! | independent draws along a snake, circumference ≤ 12 | [`SnakeMps`] | O(dχ²) a site |
+//! | Metropolis and heat bath of spins | [`SpinSweep`] | 0.5 to 2.4 ns a site |
+//! | heat bath of any pair weights | [`SiteHeatBath`] | 20 ns a site |
+//! | clusters (Wolff, Phys. Rev. Lett. 62, 361) | [`Wolff`] | 6 ns a site of the cluster |
+//! | clusters (Swendsen–Wang), Ising and Potts | [`SwendsenWang`] | 20 ns a site |
+//! | regions redrawn by boundary states, tori too | [`Windows`] | 7 µs a site at χ = 4, 30 at χ = 8 |
+//! | connected moves in fields of noise | [`InnerDraws`](crate::mcmc::InnerDraws) | 2 µs a site at χ = 2 |
+//!
+//! # The stochastic Fredkin chain
+//!
+//! Dyck paths weighted by the area under them.
+//!
+//! `N` sites, `n_j ∈ {0, 1}`, one is an up step; heights `h_j = Σ_{i≤j} (2n_i − 1)`. In the Dyck sector
+//! (`h_j ≥ 0`, `h_N = 0`) the equilibrium law is
+//!
+//! ```text
+//! P(n) = q^k / Z,    q = c/(1−c),    k = (Σ_j h_j − N/2)/2 = 0, 1, …, N(N−2)/8,
+//! ```
+//!
+//! reached by `01 → 10` on neighbouring sites with rate `c·f` and `10 → 01` with rate `(1−c)·f`,
+//! `f = n_{j−1} + (1 − n_{j+2})` (sites beyond the ends contribute nothing to `f`); see arXiv 2407.11133 and
+//! the works on the Fredkin chain cited there.
+//!
+//! **Which c?** Here `01 → 10`, which raises the path, has rate `c·f`: `c > 1/2` is the phase of large area
+//! (heights ∝ N), `c < 1/2` that of flat paths (heights of order one), `c = 1/2` uniform on Dyck paths
+//! (heights ∝ √N). Some texts swap `c` and `1 − c`; the mean area tells which is meant.
+//!
+//! | what | where | cost |
+//! |---|---|---|
+//! | heights, area, sectors, log-weight | [`Fredkin`] | O(N) a configuration |
+//! | log Z, profiles, area, entropy, two-point functions | [`Equilibrium`] | O(N²) time and memory |
+//! | exact draws, tilted draws, evidence, cavities | [`FredkinModel`] | O(N), tilted O(N²/4) |
+//! | generator | [`Fredkin::generator`] | a sum of local terms |
+//! | rejection-free and Metropolis moves | [`FredkinProcess`], [`Fredkin::metropolis`] | O(1) an event |
+//!
+//! All transfer-matrix recursions run on *ratios* of partition sums of neighbouring heights (`transfer.rs`):
+//! every term is positive, nothing cancels, nothing overflows.
 
-pub mod fredkin;
-pub mod square;
+pub(crate) mod fredkin;
+pub(crate) mod square;
 
 pub use fredkin::{Equilibrium, Fredkin, FredkinModel, FredkinProcess};
-pub use square::{Couplings, Geometry, Ising, PairModel, SnakeMps, Square};
+pub use square::boundary::{BoundaryMps, ContractOptions, Contraction, Draws};
+pub use square::couplings::Couplings;
+pub use square::dynamics::heat_bath::SiteHeatBath;
+pub use square::dynamics::spins::{Spins, fast_rng};
+pub use square::dynamics::sweep::SpinSweep;
+pub use square::dynamics::swendsen_wang::SwendsenWang;
+pub use square::dynamics::windows::{Redrawn, Windows};
+pub use square::dynamics::wolff::Wolff;
+pub use square::fermions::FreeFermions;
+pub use square::geometry::{Bond, Geometry, Neighbour, Square};
+pub use square::ising::Ising;
+pub use square::pair::PairModel;
+pub use square::pairwise::Pairwise;
+pub use square::rectangle::Rectangle;
+pub use square::snake::SnakeMps;

@@ -10,13 +10,13 @@ use crate::error::{Error, Result};
 /// with its best model. Clones are the same flag.
 ///
 /// ```
-/// use tensorjump::learn::{self, BornOptions, Data, Interrupt, Stop, Training};
+/// use tensorjump::learn::{BornOptions, Data, Interrupt, Stop, Training};
 ///
 /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
 /// let interrupt = Interrupt::default();
 /// let training = Training { interrupt: Some(interrupt.clone()), ..Training::default() };
 /// interrupt.ask(); // from anywhere, at any time
-/// let fit = learn::born(&data, &BornOptions { training, ..BornOptions::default() })?;
+/// let fit = BornOptions { training, ..BornOptions::default() }.fit(&data)?;
 /// assert_eq!(fit.stopped, Stop::Asked);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```

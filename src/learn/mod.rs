@@ -4,25 +4,37 @@
 //! NLL = −Σ_i w_i log P_θ(x_i),        Σ_i w_i = 1,
 //! ```
 //!
-//! which is the entropy of the samples plus `KL(samples ‖ P_θ)`, in nats. [`born`] learns `P = ψ²/Z` by
-//! two-site sweeps whose bonds adapt (arXiv 1709.01662), one-site sweeps, Adam or L-BFGS; [`positive`] learns
-//! a non-negative law by expectation–maximisation or by gradients in logits. Part of the samples is kept for
-//! validation, the model of the best round is returned, and a run with a [`Checkpoint`] that is killed
-//! continues bit for bit when it is started again.
+//! which is the entropy of the samples plus `KL(samples ‖ P_θ)`, in nats. [`BornOptions::fit`] learns
+//! `P = ψ²/Z` by two-site sweeps whose bonds adapt (arXiv 1709.01662), one-site sweeps, Adam or L-BFGS;
+//! [`PositiveOptions::fit`] learns a non-negative law by expectation–maximisation or by gradients in logits.
+//! Part of the samples is kept for validation, the model of the best round is returned, and a run with a
+//! [`Checkpoint`] that is killed continues bit for bit when it is started again.
 //!
 //! ```
-//! use tensorjump::learn::{self, BornOptions, Data};
+//! use tensorjump::learn::{BornOptions, Data};
+//! use tensorjump::mcmc::{Chains, Disconnected, MetropolisHastings, RunOptions};
+//! use tensorjump::model::{BornMps, Boundary, PositiveMps};
+//! use tensorjump::prelude::*;
 //!
-//! let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
-//! let fit = learn::born(&data, &BornOptions::default())?;
-//! assert_eq!(fit.model.amplitude().sites(), 3);
+//! let target = PositiveMps::ising(0.6, &[1.0; 8], &[0.0; 8], Boundary::Ring)?;
+//! let samples = target.draw(2000, &Streams::new(1))?.x; // or those of an experiment
+//! let fit = BornOptions::default().fit(&Data::new(samples, target.dims())?)?;
+//!
+//! // Saved, loaded, and put to use as a proposal for the target.
+//! let path = std::env::temp_dir().join(format!("tensorjump-learn-{}", std::process::id()));
+//! fit.model.write(&path)?;
+//! let dynamics = MetropolisHastings::new(Disconnected::new(BornMps::read(&path)?));
+//! let mut chains = Chains::initial(&target, 16, 1)?;
+//! let run = RunOptions::default().run(&target, &dynamics, &mut chains, |_| Ok(()))?;
+//! assert!(run.report.acceptance() > 0.8);
+//! # std::fs::remove_file(&path).unwrap();
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 //!
 //! Conditional laws of noised samples `p(y_j | y_{−j}, t)`, ready to run as a
-//! [`Denoiser`](crate::diffusion::Denoiser): [`ratio_matching`] (a non-negative law), [`ConditionalTables`]
+//! [`Denoiser`](crate::diffusion::Denoiser): [`RatioMatched`] (a non-negative law), [`ConditionalTables`]
 //! and [`SoftmaxDenoiser`] (neighbourhoods of each site), [`OperatorScores`] (ratios from damped moments, in
-//! closed form); of token chains: [`GlauberWindow`], [`glauber_matching`].
+//! closed form); of token chains: [`GlauberWindow`], [`GlauberMatched`].
 //!
 //! Results depend on data, options and seed, not on the number of threads.
 
@@ -37,23 +49,19 @@ mod tensors;
 pub use data::Data;
 pub use denoisers::conditional_gradient::Epoch;
 pub use denoisers::features::Features;
-pub use denoisers::glauber::{GlauberMatched, GlauberWindow, glauber_matching, glauber_matching_with_progress};
+pub use denoisers::glauber::{GlauberMatched, GlauberWindow};
 pub use denoisers::operator::{OperatorOptions, OperatorScores};
-pub use denoisers::ratio_matching::{
-    RatioMatched, RatioMatchingOptions, ratio_matching, ratio_matching_gradient, ratio_matching_with_progress,
-};
+pub use denoisers::ratio_matching::{RatioMatched, RatioMatchingOptions};
 pub use denoisers::softmax::{Objective, SoftmaxDenoiser, SoftmaxOptions};
-pub use denoisers::tables::{ConditionalTables, windows};
+pub use denoisers::tables::ConditionalTables;
 pub use in_the_loop::options::{LoopOptions, LoopRound, Stage};
-pub use in_the_loop::run::{Learned, LoopStop, in_the_loop};
-pub use in_the_loop::tangent::{TangentReport, TangentStep, born_tangent};
-pub use in_the_loop::towards::{TowardsStep, born_kl_gradient, born_towards};
+pub use in_the_loop::run::Learned;
+pub use in_the_loop::tangent::{TangentReport, TangentStep};
+pub use in_the_loop::towards::TowardsStep;
 pub use interrupt::Interrupt;
-pub use likelihood::born::{
-    BornMethod, BornOptions, SignedStep, Start, SweepStep, born, born_sweep, born_with_progress,
-};
+pub use likelihood::born::{BornMethod, BornOptions, SignedStep, Start, SweepStep};
 pub use likelihood::fit::{Checkpoint, Event, Fit, History, Round, Stop, Training, Validation};
-pub use likelihood::positive::{PositiveMethod, PositiveOptions, positive, positive_with_progress};
+pub use likelihood::positive::{PositiveMethod, PositiveOptions};
 pub use symmetry::Symmetry;
-pub use tensors::gradient::{Gradient, born_gradient, positive_gradient};
+pub use tensors::gradient::Gradient;
 pub use tensors::site_step::Toward;

@@ -119,6 +119,7 @@ pub(crate) fn mirrors(symmetries: &[Symmetry], dims: &[usize]) -> Result<Vec<Mir
 
 /// A symmetry of a law on a lattice: `x′_j = map_j(x_{from(j)})`.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use]
 pub struct Symmetry {
     from: Vec<usize>,
     maps: Option<Vec<Vec<u8>>>,

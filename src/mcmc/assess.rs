@@ -6,8 +6,8 @@
 
 use ndarray::{Array1, ArrayView1};
 
-use super::estimate::{Estimate, log_mean_weight};
-use super::importance::{log_importance_weights, stationary_acceptance, weight_summary};
+use super::estimate::Estimate;
+use super::importance::WeightSummary;
 use crate::error::{Error, Result};
 use crate::model::{Model, Target};
 use crate::rng::Streams;
@@ -17,6 +17,9 @@ const BLOCK: usize = 8192;
 
 /// A model as a proposal for a target.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Assessment {
     /// Draws of the model.
     pub draws: usize,
@@ -25,6 +28,7 @@ pub struct Assessment {
     /// Effective fraction of the draws under importance weights.
     pub ess_fraction: f64,
     /// Largest weight above the mean, `log max w/w̄`, in nats.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub max_log_weight: f64,
     /// `log Z` of the target by the mean weight, in nats.
     pub log_z: Estimate,
@@ -49,7 +53,7 @@ impl Assessment {
         let n = log_w.len();
         let outside = log_w.iter().filter(|&&w| w == f64::NEG_INFINITY).count() as f64 / n as f64;
         let none = Estimate { mean: 0.0, error: 0.0 };
-        let acceptance = match stationary_acceptance(log_w) {
+        let acceptance = match Estimate::stationary_acceptance(log_w) {
             Err(Error::ZeroWeight { .. }) => {
                 let (log_z, free_energy) = (f64::NEG_INFINITY, f64::INFINITY);
                 return Ok(Assessment {
@@ -64,7 +68,7 @@ impl Assessment {
             }
             other => other?,
         };
-        let weights = weight_summary(log_w)?;
+        let weights = WeightSummary::of(log_w)?;
         let free_energy = if outside > 0.0 {
             Estimate { mean: f64::INFINITY, error: 0.0 }
         } else {
@@ -77,24 +81,24 @@ impl Assessment {
             acceptance,
             ess_fraction: weights.fraction,
             max_log_weight: weights.max_log_relative,
-            log_z: log_mean_weight(log_w)?,
+            log_z: Estimate::log_mean_weight(log_w)?,
             free_energy,
             outside,
         })
     }
-}
 
-/// Draws from the model and weighs the draws: acceptance, effective sample size and `KL(P_θ‖π)` before a run.
-/// Draw `i` uses row `i` of `streams`. Cost: one draw and one weight each.
-///
-/// # Errors
-/// Fewer than two draws; lattices that do not fit; errors of model and target.
-pub fn assess(target: &dyn Target, model: &dyn Model, draws: usize, streams: &Streams) -> Result<Assessment> {
-    crate::configs::match_dims(target.dims(), model.dims())?;
-    let mut log_w = Vec::with_capacity(draws.min(1 << 24));
-    for first in (0..draws).step_by(BLOCK) {
-        let samples = model.draw(BLOCK.min(draws - first), &streams.rows_from(first))?;
-        log_w.extend(log_importance_weights(target, &samples)?);
+    /// Draws from the model and weighs the draws: acceptance, effective sample size and `KL(P_θ‖π)` before a
+    /// run. Draw `i` uses row `i` of `streams`. Cost: one draw and one weight each.
+    ///
+    /// # Errors
+    /// Fewer than two draws; lattices that do not fit; errors of model and target.
+    pub fn of(target: &dyn Target, model: &dyn Model, draws: usize, streams: &Streams) -> Result<Self> {
+        crate::configs::match_dims(target.dims(), model.dims())?;
+        let mut log_w = Vec::with_capacity(draws.min(1 << 24));
+        for first in (0..draws).step_by(BLOCK) {
+            let samples = model.draw(BLOCK.min(draws - first), &streams.rows_from(first))?;
+            log_w.extend(samples.log_importance_weights(target)?);
+        }
+        Assessment::from_weights(Array1::from(log_w).view())
     }
-    Assessment::from_weights(Array1::from(log_w).view())
 }

@@ -27,6 +27,7 @@ const SUM_TOLERANCE: f64 = 1e-12;
 /// Each chain by itself follows the mixture; chains share the order of the parts but no draws of
 /// configurations. A proposal drawn from part `i` is accepted on the ratio of part `i`, which is reversible
 /// part by part.
+#[must_use]
 pub struct Mixture<T: ?Sized> {
     parts: Vec<(f64, Box<T>)>,
 }
@@ -119,6 +120,7 @@ impl Proposal for Mixture<dyn Proposal + '_> {
 }
 
 /// Several moves, one after the other, in each update.
+#[must_use]
 pub struct Cycle<'a> {
     parts: Vec<Box<dyn Move + 'a>>,
 }
@@ -156,6 +158,7 @@ impl Move for Cycle<'_> {
 
 /// The same move several times in each update: a sweep of single-site changes.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Repeat<M> {
     part: M,
     times: usize,

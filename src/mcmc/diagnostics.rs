@@ -24,6 +24,9 @@ const LONG_ENOUGH: f64 = 50.0;
 
 /// Integrated autocorrelation time of a series.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Autocorrelation {
     /// `τ = ½ + Σρ` in records (times `thin` for updates): ½ for independent values.
     pub tau: f64,
@@ -36,55 +39,57 @@ pub struct Autocorrelation {
     pub lower_bound: bool,
 }
 
-/// Integrated autocorrelation time of a series of shape `(records, chains)`, pooled over the chains.
-///
-/// Special cases: chains none of which ever changes (a constant observable, frozen chains) have
-/// `τ = records`, a lower bound. A sum that does not settle within half the series is stopped there.
-/// Anticorrelated series have `τ < ½`, bounded from below by `1/(2 log₁₀ n)`, the bound `ess ≤ n log₁₀ n` of
-/// Stan: errors of strongly antithetic series are stated too large.
-///
-/// # Errors
-/// [`Error::TooFewSamples`] for an empty series, [`Error::NotFinite`] for bad values.
-pub fn autocorrelation(series: ArrayView2<'_, f64>) -> Result<Autocorrelation> {
-    check_finite(series.iter())?;
-    let (records, chains) = series.dim();
-    if series.is_empty() {
-        return Err(Error::TooFewSamples { needed: 1, got: 0 });
-    }
-    let n = (records * chains) as f64;
-    let (series, _) = scaled(series); // sums of the largest numbers would overflow
-    let mean = series.sum() / n;
-    // In units of the largest deviation, so that squares neither over- nor underflow.
-    let scale = series.iter().map(|v| (v - mean).abs()).fold(f64::MIN_POSITIVE, f64::max);
-    let centre = |c: ndarray::ArrayView1<'_, f64>| c.iter().map(|v| (v - mean) / scale).collect::<Vec<f64>>();
-    let centred: Vec<Vec<f64>> = series.columns().into_iter().map(centre).collect();
-    if centred.iter().all(|chain| is_constant(chain)) {
-        let tau = records as f64;
-        return Ok(Autocorrelation { tau, window: records - 1, ess: n / (2.0 * tau), lower_bound: true });
-    }
-    let covariance = |lag: usize| {
-        let sum: f64 = centred.iter().map(|c| c.iter().zip(&c[lag..]).map(|(a, b)| a * b).sum::<f64>()).sum();
-        sum / (chains * (records - lag)) as f64
-    };
-    let variance = covariance(0);
-    // Sums of pairs of correlations: −½ + Σ_k (ρ(2k) + ρ(2k+1)).
-    let (mut sum, mut least, mut window) = (if records < 2 { 0.5 } else { -0.5 }, f64::INFINITY, 0);
-    let mut settled = false;
-    for k in (0..records / 2).step_by(2) {
-        let pair = (covariance(k) + covariance(k + 1)) / variance;
-        if pair <= 0.0 {
-            settled = true;
-            break;
+impl Autocorrelation {
+    /// Integrated autocorrelation time of a series of shape `(records, chains)`, pooled over the chains.
+    ///
+    /// Special cases: chains none of which ever changes (a constant observable, frozen chains) have
+    /// `τ = records`, a lower bound. A sum that does not settle within half the series is stopped there.
+    /// Anticorrelated series have `τ < ½`, bounded from below by `1/(2 log₁₀ n)`, the bound `ess ≤ n log₁₀ n`
+    /// of Stan: errors of strongly antithetic series are stated too large.
+    ///
+    /// # Errors
+    /// [`Error::TooFewSamples`] for an empty series, [`Error::NotFinite`] for bad values.
+    pub fn of(series: ArrayView2<'_, f64>) -> Result<Self> {
+        check_finite(series.iter())?;
+        let (records, chains) = series.dim();
+        if series.is_empty() {
+            return Err(Error::TooFewSamples { needed: 1, got: 0 });
         }
-        least = pair.min(least);
-        sum += least;
-        window = k + 1;
+        let n = (records * chains) as f64;
+        let (series, _) = scaled(series); // sums of the largest numbers would overflow
+        let mean = series.sum() / n;
+        // In units of the largest deviation, so that squares neither over- nor underflow.
+        let scale = series.iter().map(|v| (v - mean).abs()).fold(f64::MIN_POSITIVE, f64::max);
+        let centre = |c: ndarray::ArrayView1<'_, f64>| c.iter().map(|v| (v - mean) / scale).collect::<Vec<f64>>();
+        let centred: Vec<Vec<f64>> = series.columns().into_iter().map(centre).collect();
+        if centred.iter().all(|chain| is_constant(chain)) {
+            let tau = records as f64;
+            return Ok(Autocorrelation { tau, window: records - 1, ess: n / (2.0 * tau), lower_bound: true });
+        }
+        let covariance = |lag: usize| {
+            let sum: f64 = centred.iter().map(|c| c.iter().zip(&c[lag..]).map(|(a, b)| a * b).sum::<f64>()).sum();
+            sum / (chains * (records - lag)) as f64
+        };
+        let variance = covariance(0);
+        // Sums of pairs of correlations: −½ + Σ_k (ρ(2k) + ρ(2k+1)).
+        let (mut sum, mut least, mut window) = (if records < 2 { 0.5 } else { -0.5 }, f64::INFINITY, 0);
+        let mut settled = false;
+        for k in (0..records / 2).step_by(2) {
+            let pair = (covariance(k) + covariance(k + 1)) / variance;
+            if pair <= 0.0 {
+                settled = true;
+                break;
+            }
+            least = pair.min(least);
+            sum += least;
+            window = k + 1;
+        }
+        let floor = 0.5 / n.log10().max(1.0);
+        let batches = batch_tau(&centred, variance, sum.max(floor));
+        let tau = batches.unwrap_or(sum).max(floor);
+        let lower_bound = !settled || sum < floor || batches.is_some() || (records as f64) < LONG_ENOUGH * tau;
+        Ok(Autocorrelation { tau, window, ess: n / (2.0 * tau), lower_bound })
     }
-    let floor = 0.5 / n.log10().max(1.0);
-    let batches = batch_tau(&centred, variance, sum.max(floor));
-    let tau = batches.unwrap_or(sum).max(floor);
-    let lower_bound = !settled || sum < floor || batches.is_some() || (records as f64) < LONG_ENOUGH * tau;
-    Ok(Autocorrelation { tau, window, ess: n / (2.0 * tau), lower_bound })
 }
 
 /// The largest `τ_b` of the longest batches, if one is above `tau` by four standard errors `√(2/batches)`.

@@ -1,28 +1,66 @@
 //! Averages with errors: of correlated series, and of independent draws with importance weights.
 //!
-//! Series: `ā ± √(σ² 2τ/n)`, `τ` the integrated autocorrelation time of [`autocorrelation`]. Weights
+//! Series: `ā ± √(σ² 2τ/n)`, `τ` the integrated autocorrelation time of [`Autocorrelation::of`]. Weights
 //! `w = e^{log w}`, `log w = log π̃ − log q`, of independent draws from `q`: self-normalised average
 //! `ā = Σwf/Σw ± √(Σw²(f−ā)²)/Σw` and free energy `log Z = log(Σw/n) ± √(Var w/n)/w̄`, both errors by the
 //! delta method (Owen, Monte Carlo theory, methods and examples, §9). Errors of weighted averages are
-//! themselves estimates: see [`weight_summary`](super::importance::weight_summary) before trusting them.
+//! themselves estimates: see [`WeightSummary`](super::importance::WeightSummary) before trusting them.
 
 use ndarray::{ArrayView1, ArrayView2};
 
-use super::diagnostics::{Autocorrelation, autocorrelation, check_finite, scaled};
+use super::diagnostics::{Autocorrelation, check_finite, scaled};
 use crate::error::{Error, Result};
 use crate::linalg::scale_by_power;
 
 /// An estimate with its standard error.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct Estimate {
     /// Estimate.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub mean: f64,
     /// Standard error.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub error: f64,
+}
+
+impl Estimate {
+    /// Self-normalised average `Σ w f / Σ w` over independent draws with log-weights `log_weight` (any common
+    /// constant).
+    ///
+    /// # Errors
+    /// Fewer than two draws, different lengths, a log-weight NaN or +∞, a value not finite, or all weights
+    /// zero.
+    pub fn importance_mean(log_weight: ArrayView1<'_, f64>, f: ArrayView1<'_, f64>) -> Result<Self> {
+        if f.len() != log_weight.len() {
+            return Err(Error::SampleCount { expected: log_weight.len(), got: f.len() });
+        }
+        check_finite(f.iter())?;
+        let Scaled { w, .. } = Scaled::new(log_weight)?;
+        let sum: f64 = w.iter().sum();
+        let mean = w.iter().zip(f).map(|(w, f)| w * f).sum::<f64>() / sum;
+        let square: f64 = w.iter().zip(f).map(|(w, f)| (w * (f - mean)).powi(2)).sum();
+        Ok(Estimate { mean, error: square.sqrt() / sum })
+    }
+
+    /// `log (1/n) Σ w`: the log of the partition function, in nats, from independent draws with
+    /// `log w = log π̃ − log q`.
+    ///
+    /// # Errors
+    /// Fewer than two draws, a log-weight NaN or +∞, or all weights zero.
+    pub fn log_mean_weight(log_weight: ArrayView1<'_, f64>) -> Result<Self> {
+        let Scaled { w, max } = Scaled::new(log_weight)?;
+        let Estimate { mean, error } = mean_of_draws(&w);
+        Ok(Estimate { mean: max + mean.ln(), error: error / mean })
+    }
 }
 
 /// Mean of a correlated series.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct SeriesMean {
     /// Mean.
     pub mean: f64,
@@ -34,61 +72,35 @@ pub struct SeriesMean {
     pub autocorrelation: Autocorrelation,
 }
 
-/// Mean over time and chains of a series of shape `(records, chains)`, with its error from the
-/// autocorrelation time.
-///
-/// A constant series has error 0 and an autocorrelation time marked as a lower bound.
-///
-/// # Errors
-/// An empty series, fewer than two values, values that are not finite, or [`Error::NotFinite`] for a variance
-/// beyond `f64`.
-pub fn series_mean(series: ArrayView2<'_, f64>) -> Result<SeriesMean> {
-    let autocorrelation = autocorrelation(series)?;
-    let n = series.len();
-    if n < 2 {
-        return Err(Error::TooFewSamples { needed: 2, got: n });
+impl SeriesMean {
+    /// Mean over time and chains of a series of shape `(records, chains)`, with its error from the
+    /// autocorrelation time.
+    ///
+    /// A constant series has error 0 and an autocorrelation time marked as a lower bound.
+    ///
+    /// # Errors
+    /// An empty series, fewer than two values, values that are not finite, or [`Error::NotFinite`] for a
+    /// variance beyond `f64`.
+    pub fn of(series: ArrayView2<'_, f64>) -> Result<Self> {
+        let autocorrelation = Autocorrelation::of(series)?;
+        let n = series.len();
+        if n < 2 {
+            return Err(Error::TooFewSamples { needed: 2, got: n });
+        }
+        let (series, e) = scaled(series);
+        let mean = series.sum() / n as f64;
+        let variance = series.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
+        let error = (variance / autocorrelation.ess).sqrt();
+        let in_units = |mut value: f64, e| {
+            scale_by_power([&mut value], e);
+            value
+        };
+        let (mean, error, variance) = (in_units(mean, e), in_units(error, e), in_units(variance, 2 * e));
+        if !variance.is_finite() {
+            return Err(Error::NotFinite { field: "variance", site: 0, value: variance });
+        }
+        Ok(SeriesMean { mean, error, variance, autocorrelation })
     }
-    let (series, e) = scaled(series);
-    let mean = series.sum() / n as f64;
-    let variance = series.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (n - 1) as f64;
-    let error = (variance / autocorrelation.ess).sqrt();
-    let in_units = |mut value: f64, e| {
-        scale_by_power([&mut value], e);
-        value
-    };
-    let (mean, error, variance) = (in_units(mean, e), in_units(error, e), in_units(variance, 2 * e));
-    if !variance.is_finite() {
-        return Err(Error::NotFinite { field: "variance", site: 0, value: variance });
-    }
-    Ok(SeriesMean { mean, error, variance, autocorrelation })
-}
-
-/// Self-normalised average `Σ w f / Σ w` over independent draws with log-weights `log_weight` (any common
-/// constant).
-///
-/// # Errors
-/// Fewer than two draws, different lengths, a log-weight NaN or +∞, a value not finite, or all weights zero.
-pub fn importance_mean(log_weight: ArrayView1<'_, f64>, f: ArrayView1<'_, f64>) -> Result<Estimate> {
-    if f.len() != log_weight.len() {
-        return Err(Error::SampleCount { expected: log_weight.len(), got: f.len() });
-    }
-    check_finite(f.iter())?;
-    let Scaled { w, .. } = Scaled::new(log_weight)?;
-    let sum: f64 = w.iter().sum();
-    let mean = w.iter().zip(f).map(|(w, f)| w * f).sum::<f64>() / sum;
-    let square: f64 = w.iter().zip(f).map(|(w, f)| (w * (f - mean)).powi(2)).sum();
-    Ok(Estimate { mean, error: square.sqrt() / sum })
-}
-
-/// `log (1/n) Σ w`: the log of the partition function, in nats, from independent draws with
-/// `log w = log π̃ − log q`.
-///
-/// # Errors
-/// Fewer than two draws, a log-weight NaN or +∞, or all weights zero.
-pub fn log_mean_weight(log_weight: ArrayView1<'_, f64>) -> Result<Estimate> {
-    let Scaled { w, max } = Scaled::new(log_weight)?;
-    let Estimate { mean, error } = mean_of_draws(&w);
-    Ok(Estimate { mean: max + mean.ln(), error: error / mean })
 }
 
 /// Mean and standard error of independent values, at least two.

@@ -28,7 +28,7 @@ use crate::rng::Streams;
 /// [`Move`].
 ///
 /// ```
-/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
+/// use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, Square};
 /// use tensorjump::mcmc::{Chains, Connected, InnerDraws, Move};
 /// use tensorjump::noise::{Noise, Rates, Schedule};
 /// use tensorjump::{Model, Streams};

@@ -14,20 +14,20 @@
 //!
 //! Who has a Monte Carlo code already takes a [`Proposal`] from here: [`Proposal::propose_one`] returns
 //! `(x', log ratio)`, to be accepted with `min(1, π(x')/π(x)·e^{log ratio})`. Who has not takes [`Chains`]
-//! and [`run`].
+//! and [`RunOptions::run`].
 //!
 //! * proposals: [`Disconnected`], [`Connected`], [`SingleSite`], [`Exchange`], [`Mixture`];
 //! * moves (transition kernels that leave the target invariant): [`MetropolisHastings`], [`InnerDraws`],
 //!   [`Mixture`], [`Cycle`], [`Repeat`]; of one chain at a time [`Local`] and [`EachChain`] of any
-//!   [`Dynamics`]; [`tune_connected`] measures noise times, models and numbers of inner draws;
-//! * parallel tempering over a ladder of targets: [`Tempering`], [`tune_ladder`];
-//! * estimators: [`series_mean`], [`importance_mean`], [`log_mean_weight`];
-//! * diagnostics: [`autocorrelation`], [`split_r_hat`], [`weight_summary`], [`stationary_acceptance`],
-//!   [`missing_mass`], [`supported_mass`].
+//!   [`Dynamics`]; [`TuneOptions::tune`] measures noise times, models and numbers of inner draws;
+//! * parallel tempering over a ladder of targets: [`Tempering`], [`TunedLadder`];
+//! * estimators: [`SeriesMean`], [`Estimate`]; * diagnostics: [`Autocorrelation`], [`split_r_hat`],
+//!   [`WeightSummary`], [`Estimate::stationary_acceptance`], [`Estimate::missing_mass`],
+//!   [`Estimate::supported_mass`].
 //!
 //! ```
 //! use ndarray::{Array1, Axis};
-//! use tensorjump::mcmc::{Chains, MetropolisHastings, RunOptions, SingleSite, run};
+//! use tensorjump::mcmc::{Chains, MetropolisHastings, RunOptions, SingleSite};
 //! use tensorjump::{Configs, Result, Stream, Target};
 //!
 //! /// Independent spins in a field: log-weight `Σ_j x_j`.
@@ -44,7 +44,7 @@
 //! let dynamics = MetropolisHastings::new(SingleSite::new(target.dims())?);
 //! let mut chains = Chains::initial(&target, 16, 7)?;
 //! let options = RunOptions { seed: 7, ..RunOptions::default() };
-//! let run = run(&target, &dynamics, &mut chains, &options, |x| Ok(x.mapv(f64::from).sum_axis(Axis(1))))?;
+//! let run = options.run(&target, &dynamics, &mut chains, |x| Ok(x.mapv(f64::from).sum_axis(Axis(1))))?;
 //! let found = run.mean(0)?;
 //! let exact = 4.0 / (1.0 + (-1f64).exp());
 //! assert!((found.mean - exact).abs() < 5.0 * found.error);
@@ -56,8 +56,8 @@
 //!
 //! ```
 //! use ndarray::Array1;
-//! use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
-//! use tensorjump::mcmc::{Chains, Disconnected, MetropolisHastings, RunOptions, run};
+//! use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, Square};
+//! use tensorjump::mcmc::{Chains, Disconnected, MetropolisHastings, RunOptions};
 //! use tensorjump::{Configs, Result, Stream, Target};
 //!
 //! /// An Ising model with a four-spin coupling of each plaquette.
@@ -78,7 +78,7 @@
 //! let mut chains = Chains::initial(&target, 32, 1)?;
 //! let dynamics = MetropolisHastings::new(Disconnected::new(&model));
 //! let options = RunOptions { updates: 200, ..RunOptions::default() };
-//! let run = run(&target, &dynamics, &mut chains, &options, |x| target.0.energy(x))?;
+//! let run = options.run(&target, &dynamics, &mut chains, |x| target.0.energy(x))?;
 //! assert!(run.report.acceptance() > 0.7 && run.mean(0)?.error < 1.0);
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
@@ -88,7 +88,7 @@
 //!
 //! ```
 //! use ndarray::{Array1, ArrayView1};
-//! use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::SpinSweep};
+//! use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
 //! use tensorjump::mcmc::{Level, Tempering};
 //! use tensorjump::{Configs, Result, Stream, Target};
 //!
@@ -139,20 +139,18 @@ mod symmetric;
 mod tempering;
 mod tune;
 
-pub use assess::{Assessment, assess};
+pub use assess::Assessment;
 pub use chains::{Chains, ChainsSnapshot};
 pub use combine::{Cycle, Mixture, Repeat};
-pub use diagnostics::{Autocorrelation, autocorrelation, split_r_hat};
-pub use estimate::{Estimate, SeriesMean, bridge, importance_mean, log_mean_weight, series_mean};
-pub use importance::{
-    WeightSummary, log_importance_weights, missing_mass, stationary_acceptance, supported_mass, weight_summary,
-};
+pub use diagnostics::{Autocorrelation, split_r_hat};
+pub use estimate::{Estimate, SeriesMean, bridge};
+pub use importance::WeightSummary;
 pub use inner::InnerDraws;
 pub use moves::{MetropolisHastings, Move, MoveReport, acceptance_probability};
 pub(crate) use per_chain::leave_bytes;
 pub use per_chain::{Dynamics, EachChain, Local};
 pub use proposal::{Connected, Disconnected, Proposal, Proposed, Triple};
-pub use run::{Observables, Progress, Recorder, Run, RunOptions, run, run_with_progress};
+pub use run::{Observables, Progress, Recorder, Run, RunOptions};
 pub use symmetric::{Exchange, SingleSite};
-pub use tempering::{Level, Replicas, ReplicasSnapshot, Tempering, TunedLadder, Walkers, respaced, tune_ladder};
-pub use tune::{Trial, TuneOptions, TunedConnected, tune_connected};
+pub use tempering::{Level, Replicas, ReplicasSnapshot, Tempering, TunedLadder, Walkers};
+pub use tune::{Trial, TuneOptions, TunedConnected};

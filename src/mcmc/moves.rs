@@ -18,6 +18,7 @@ use crate::rng::Streams;
 
 /// What happened in one or many updates, summed over chains.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct MoveReport {
     /// Proposals made.
     pub proposed: usize,
@@ -92,6 +93,7 @@ pub fn acceptance_probability(log_weight_old: f64, log_weight_new: f64, log_rati
 
 /// Metropolis–Hastings with any proposal.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct MetropolisHastings<P> {
     proposal: P,
 }

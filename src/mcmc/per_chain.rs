@@ -28,7 +28,7 @@ use crate::rng::{Stream, Streams};
 ///
 /// ```
 /// use rand::RngExt;
-/// use tensorjump::mcmc::{Chains, Dynamics, EachChain, RunOptions, run};
+/// use tensorjump::mcmc::{Chains, Dynamics, EachChain, RunOptions};
 /// use tensorjump::model::PositiveMps;
 /// use tensorjump::{Configs, Result, Stream};
 ///
@@ -53,7 +53,7 @@ use crate::rng::{Stream, Streams};
 /// let law = PositiveMps::product(&vec![vec![0.2, 0.8]; 6])?;
 /// let mut chains = Chains::initial(&law, 64, 1)?;
 /// let first = |x: Configs<'_>| Ok(x.column(0).mapv(f64::from));
-/// let up = run(&law, &EachChain(Spins), &mut chains, &RunOptions::default(), first)?.mean(0)?;
+/// let up = RunOptions::default().run(&law, &EachChain(Spins), &mut chains, first)?.mean(0)?;
 /// assert!((up.mean - 0.8).abs() < 5.0 * up.error);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
@@ -92,6 +92,7 @@ pub trait Dynamics: Send + Sync {
 /// Chain `i` draws from stream `i` of the domain `"local"`. Log-weights are recomputed for the chains that
 /// changed. Cost: that of the dynamics, the configurations written, and their log-weights.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
 pub struct EachChain<D>(
     /// The dynamics.
     pub D,
@@ -156,6 +157,7 @@ impl<D: Dynamics> EachChain<D> {
 ///
 /// The closure returns `(proposed, accepted)`; a rejection-free dynamics returns its number of events twice.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Local<F> {
     dynamics: F,
 }

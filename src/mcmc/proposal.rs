@@ -129,6 +129,7 @@ fn check_redraw(new: &Samples, old: &Array1<f64>, x: Configs<'_>) -> Result<()> 
 ///
 /// The model may be owned, borrowed or shared.
 #[derive(Debug, Clone, Copy)]
+#[must_use]
 pub struct Disconnected<M> {
     model: M,
 }
@@ -169,6 +170,7 @@ impl<M: Model> Proposal for Disconnected<M> {
 ///
 /// The model may be owned, borrowed or shared.
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Connected<M> {
     model: M,
     kernel: Kernel,

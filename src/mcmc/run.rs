@@ -1,7 +1,7 @@
 //! The loop that runs a batch of chains and records what they show.
 //!
-//! [`run`] is three parts that can be had one by one: a start ([`Chains`]), updates ([`Chains::advance`]),
-//! and a [`Recorder`].
+//! [`RunOptions::run`] is three parts that can be had one by one: a start ([`Chains`]), updates
+//! ([`Chains::advance`]), and a [`Recorder`].
 
 use std::fmt;
 use std::ops::ControlFlow;
@@ -9,8 +9,8 @@ use std::ops::ControlFlow;
 use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 
 use super::chains::{Chains, start_weights};
-use super::diagnostics::{Autocorrelation, autocorrelation, split_r_hat};
-use super::estimate::{SeriesMean, series_mean};
+use super::diagnostics::{Autocorrelation, split_r_hat};
+use super::estimate::SeriesMean;
 use super::moves::{Move, MoveReport};
 use crate::error::{Error, Result};
 use crate::model::{Configs, Target};
@@ -18,6 +18,7 @@ use crate::rng::Streams;
 
 /// How long to run, and what to record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct RunOptions {
     /// Updates of each chain after the warm-up; `updates / thin` of them (rounded down) are recorded.
     pub updates: usize,
@@ -40,7 +41,8 @@ impl Default for RunOptions {
 }
 
 impl RunOptions {
-    /// The streams that [`run`] draws from: what [`Chains::advance`] needs to make the same updates.
+    /// The streams that [`RunOptions::run`] draws from: what [`Chains::advance`] needs to make the same
+    /// updates.
     pub fn streams(&self) -> Streams {
         Streams::new(self.seed).domain("run").rows_from(self.first_chain)
     }
@@ -76,6 +78,7 @@ pub struct Progress<'a> {
 /// What a run recorded.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Run {
     /// Observables, shape `(records, chains, observables)`.
     pub series: Array3<f64>,
@@ -102,17 +105,17 @@ impl Run {
     /// Mean of an observable with its error from the autocorrelation time.
     ///
     /// # Errors
-    /// As [`Run::observable`] and [`series_mean`].
+    /// As [`Run::observable`] and [`SeriesMean::of`].
     pub fn mean(&self, k: usize) -> Result<SeriesMean> {
-        series_mean(self.observable(k)?)
+        SeriesMean::of(self.observable(k)?)
     }
 
     /// Autocorrelation time of an observable, in records.
     ///
     /// # Errors
-    /// As [`Run::observable`] and [`autocorrelation`].
+    /// As [`Run::observable`] and [`Autocorrelation::of`].
     pub fn autocorrelation(&self, k: usize) -> Result<Autocorrelation> {
-        autocorrelation(self.observable(k)?)
+        Autocorrelation::of(self.observable(k)?)
     }
 
     /// Rank-normalised split-R̂ of an observable.
@@ -160,7 +163,7 @@ type Observe<'a> = Box<dyn FnMut(Configs<'_>) -> Result<Array2<f64>> + 'a>;
 /// Collects observables and log-weights of chains, and reports of their moves.
 ///
 /// ```
-/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::SpinSweep};
+/// use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
 /// use tensorjump::mcmc::{Chains, Recorder};
 /// use tensorjump::{Streams, Target};
 ///
@@ -177,6 +180,7 @@ type Observe<'a> = Box<dyn FnMut(Configs<'_>) -> Result<Array2<f64>> + 'a>;
 /// assert!(run.mean(0)?.error < 1.0);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
+#[must_use]
 pub struct Recorder<'a> {
     observe: Observe<'a>,
     /// Chains and observables, from the first look on.
@@ -262,6 +266,68 @@ fn check_size(size: usize) -> Result<()> {
     Ok(())
 }
 
+impl RunOptions {
+    /// Runs the chains on by `warm_up + updates` updates and records the observables.
+    ///
+    /// `observe` maps configurations `(chains, sites)` to [`Observables`]: `|x| ising.energy(x)`, or
+    /// `|_| Ok(())` for the log-weights alone. It is asked once before the first update, so that a wrong one
+    /// fails at once, and then for each record. Two runs of the same `chains` continue each other: 500 and
+    /// then 500 updates are the 1000 of one run with the same seed. The target may be another one than before
+    /// (annealing): the chains are weighed anew first.
+    ///
+    /// # Errors
+    /// `updates < thin` or `thin` zero; more than 2³⁰ numbers to record; chains at weight zero; those of
+    /// [`Recorder::record`]; errors of move and target. After an error the chains stand at the last complete
+    /// move.
+    pub fn run<O: Observables>(
+        &self,
+        target: &dyn Target,
+        dynamics: &dyn Move,
+        chains: &mut Chains,
+        observe: impl FnMut(Configs<'_>) -> Result<O>,
+    ) -> Result<Run> {
+        self.run_with_progress(target, dynamics, chains, observe, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`RunOptions::run`], telling `progress` after each update, which may stop the run: what was
+    /// recorded so far is returned, marked as [`Run::stopped`], and the chains stand at that update.
+    ///
+    /// # Errors
+    /// As [`RunOptions::run`].
+    pub fn run_with_progress<O: Observables>(
+        &self,
+        target: &dyn Target,
+        dynamics: &dyn Move,
+        chains: &mut Chains,
+        observe: impl FnMut(Configs<'_>) -> Result<O>,
+        mut progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+    ) -> Result<Run> {
+        let (total, records) = self.lengths()?;
+        let mut recorder = Recorder::new(observe);
+        let start = start_weights(target, chains.x())?;
+        let observables = recorder.look(chains)?.ncols();
+        check_size(records.saturating_mul(chains.len()).saturating_mul(observables.max(1)))?;
+        chains.log_weight = start;
+        let streams = self.streams();
+        let mut report = MoveReport::default();
+        let mut stopped = false;
+        for done in 1..=total {
+            let step = chains.step(target, dynamics, &streams)?;
+            if done > self.warm_up {
+                report += &step;
+                if (done - self.warm_up).is_multiple_of(self.thin) {
+                    recorder.record(chains, &MoveReport::default())?;
+                }
+            }
+            if progress(&Progress { done, total, report: &report }).is_break() {
+                stopped = true;
+                break;
+            }
+        }
+        Ok(Run { report, stopped, ..recorder.finish() })
+    }
+}
+
 impl Chains {
     /// Makes `updates` updates, update `k` since the start with draws from `streams.step(k)`; returns what
     /// happened.
@@ -298,64 +364,4 @@ impl Chains {
         self.updates += 1;
         Ok(report)
     }
-}
-
-/// Runs the chains on by `warm_up + updates` updates and records the observables.
-///
-/// `observe` maps configurations `(chains, sites)` to [`Observables`]: `|x| ising.energy(x)`, or `|_| Ok(())`
-/// for the log-weights alone. It is asked once before the first update, so that a wrong one fails at once,
-/// and then for each record. Two runs of the same `chains` continue each other: 500 and then 500 updates are
-/// the 1000 of one run with the same seed. The target may be another one than before (annealing): the chains
-/// are weighed anew first.
-///
-/// # Errors
-/// `updates < thin` or `thin` zero; more than 2³⁰ numbers to record; chains at weight zero; those of
-/// [`Recorder::record`]; errors of move and target. After an error the chains stand at the last complete
-/// move.
-pub fn run<O: Observables>(
-    target: &dyn Target,
-    dynamics: &dyn Move,
-    chains: &mut Chains,
-    options: &RunOptions,
-    observe: impl FnMut(Configs<'_>) -> Result<O>,
-) -> Result<Run> {
-    run_with_progress(target, dynamics, chains, options, observe, |_| ControlFlow::Continue(()))
-}
-
-/// As [`run`], telling `progress` after each update, which may stop the run: what was recorded so far is
-/// returned, marked as [`Run::stopped`], and the chains stand at that update.
-///
-/// # Errors
-/// As [`run`].
-pub fn run_with_progress<O: Observables>(
-    target: &dyn Target,
-    dynamics: &dyn Move,
-    chains: &mut Chains,
-    options: &RunOptions,
-    observe: impl FnMut(Configs<'_>) -> Result<O>,
-    mut progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-) -> Result<Run> {
-    let (total, records) = options.lengths()?;
-    let mut recorder = Recorder::new(observe);
-    let start = start_weights(target, chains.x())?;
-    let observables = recorder.look(chains)?.ncols();
-    check_size(records.saturating_mul(chains.len()).saturating_mul(observables.max(1)))?;
-    chains.log_weight = start;
-    let streams = options.streams();
-    let mut report = MoveReport::default();
-    let mut stopped = false;
-    for done in 1..=total {
-        let step = chains.step(target, dynamics, &streams)?;
-        if done > options.warm_up {
-            report += &step;
-            if (done - options.warm_up).is_multiple_of(options.thin) {
-                recorder.record(chains, &MoveReport::default())?;
-            }
-        }
-        if progress(&Progress { done, total, report: &report }).is_break() {
-            stopped = true;
-            break;
-        }
-    }
-    Ok(Run { report, stopped, ..recorder.finish() })
 }

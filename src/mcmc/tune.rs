@@ -15,13 +15,14 @@ use ndarray::{Array1, Axis};
 use super::chains::Chains;
 use super::inner::InnerDraws;
 use super::proposal::Connected;
-use super::run::{Observables, RunOptions, run};
+use super::run::{Observables, RunOptions};
 use crate::error::{Error, Result};
 use crate::model::{Configs, Model, Target};
 use crate::noise::Noise;
 
 /// What is tried.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TuneOptions {
     /// Noise times.
     pub times: Vec<f64>,
@@ -43,6 +44,7 @@ impl Default for TuneOptions {
 /// One setting, as measured.
 #[derive(Debug, Clone, Copy, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Trial {
     /// Index of the model.
     pub model: usize,
@@ -63,6 +65,8 @@ pub struct Trial {
 /// All trials, and the best.
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct TunedConnected {
     /// In the order of models, times, draws, the last fastest.
     pub trials: Vec<Trial>,
@@ -77,63 +81,66 @@ impl TunedConnected {
     }
 }
 
-/// Tries every combination of `models`, `options.times` and `options.draws` on the chains, one after the
-/// other; `clock` returns seconds (of CPU time, if they are to count), `observe` is that of [`run`].
-/// Observables that never change do not count. Cost: that of the updates.
-///
-/// # Errors
-/// [`Error::Entries`] for nothing to try; a time that the noise refuses, no draws, no updates; errors of the
-/// moves and of [`run`].
-pub fn tune_connected<O: Observables>(
-    target: &dyn Target,
-    models: &[&dyn Model],
-    noise: &Noise,
-    options: &TuneOptions,
-    chains: &mut Chains,
-    mut observe: impl FnMut(Configs<'_>) -> Result<O>,
-    mut clock: impl FnMut() -> f64,
-) -> Result<TunedConnected> {
-    for (place, got) in [("models", models.len()), ("times", options.times.len()), ("draws", options.draws.len())] {
-        if got == 0 {
-            return Err(Error::Entries { place: place.into(), expected: 1, got });
-        }
-    }
-    let length = RunOptions { updates: options.updates, warm_up: 0, seed: options.seed, ..RunOptions::default() };
-    let (mut trials, mut jumps, mut pool) = (vec![], vec![], Pool::default());
-    for (model, &law) in models.iter().enumerate() {
-        for &time in &options.times {
-            let connected = Connected::new(law, noise.kernel(0.0, time)?)?;
-            for &draws in &options.draws {
-                let dynamics = InnerDraws::new(connected.clone(), draws)?;
-                let before = observe(chains.x())?.table(chains.len());
-                let start = clock();
-                let found = run(target, &dynamics, chains, &length, &mut observe)?;
-                let seconds = (clock() - start) / (options.updates * chains.len()) as f64;
-                let mut jump = Array1::<f64>::zeros(before.ncols());
-                let mut last = before;
-                if found.series.dim().2 != last.ncols() {
-                    let (expected, got) = (vec![chains.len(), last.ncols()], vec![chains.len(), found.series.dim().2]);
-                    return Err(Error::Shape { field: "observables", expected, got });
-                }
-                for values in found.series.outer_iter() {
-                    jump += &(&values - &last).mapv(|v| v * v).sum_axis(Axis(0));
-                    pool.add(values);
-                    last = values.to_owned();
-                }
-                jumps.push(jump / (options.updates * chains.len()) as f64);
-                let acceptance = found.report.acceptance();
-                trials.push(Trial { model, time, draws, acceptance, squared_jump: 0.0, seconds, rate: 0.0 });
+impl TuneOptions {
+    /// Tries every combination of `models`, `times` and `draws` on the chains, one after the other; `clock`
+    /// returns seconds (of CPU time, if they are to count), `observe` is that of [`RunOptions::run`].
+    /// Observables that never change do not count. Cost: that of the updates.
+    ///
+    /// # Errors
+    /// [`Error::Entries`] for nothing to try; a time that the noise refuses, no draws, no updates; errors of
+    /// the moves and of [`RunOptions::run`].
+    pub fn tune<O: Observables>(
+        &self,
+        target: &dyn Target,
+        models: &[&dyn Model],
+        noise: &Noise,
+        chains: &mut Chains,
+        mut observe: impl FnMut(Configs<'_>) -> Result<O>,
+        mut clock: impl FnMut() -> f64,
+    ) -> Result<TunedConnected> {
+        for (place, got) in [("models", models.len()), ("times", self.times.len()), ("draws", self.draws.len())] {
+            if got == 0 {
+                return Err(Error::Entries { place: place.into(), expected: 1, got });
             }
         }
+        let length = RunOptions { updates: self.updates, warm_up: 0, seed: self.seed, ..RunOptions::default() };
+        let (mut trials, mut jumps, mut pool) = (vec![], vec![], Pool::default());
+        for (model, &law) in models.iter().enumerate() {
+            for &time in &self.times {
+                let connected = Connected::new(law, noise.kernel(0.0, time)?)?;
+                for &draws in &self.draws {
+                    let dynamics = InnerDraws::new(connected.clone(), draws)?;
+                    let before = observe(chains.x())?.table(chains.len());
+                    let start = clock();
+                    let found = length.run(target, &dynamics, chains, &mut observe)?;
+                    let seconds = (clock() - start) / (self.updates * chains.len()) as f64;
+                    let mut jump = Array1::<f64>::zeros(before.ncols());
+                    let mut last = before;
+                    if found.series.dim().2 != last.ncols() {
+                        let (expected, got) =
+                            (vec![chains.len(), last.ncols()], vec![chains.len(), found.series.dim().2]);
+                        return Err(Error::Shape { field: "observables", expected, got });
+                    }
+                    for values in found.series.outer_iter() {
+                        jump += &(&values - &last).mapv(|v| v * v).sum_axis(Axis(0));
+                        pool.add(values);
+                        last = values.to_owned();
+                    }
+                    jumps.push(jump / (self.updates * chains.len()) as f64);
+                    let acceptance = found.report.acceptance();
+                    trials.push(Trial { model, time, draws, acceptance, squared_jump: 0.0, seconds, rate: 0.0 });
+                }
+            }
+        }
+        let variance = pool.variance();
+        for (trial, jump) in trials.iter_mut().zip(&jumps) {
+            let relative = jump.iter().zip(&variance).filter(|(_, v)| **v > 0.0).map(|(j, v)| j / (2.0 * v));
+            trial.squared_jump = relative.reduce(f64::min).unwrap_or(0.0);
+            trial.rate = trial.squared_jump / trial.seconds.max(f64::MIN_POSITIVE);
+        }
+        let best = (0..trials.len()).fold(0, |best, i| if trials[i].rate > trials[best].rate { i } else { best });
+        Ok(TunedConnected { trials, best })
     }
-    let variance = pool.variance();
-    for (trial, jump) in trials.iter_mut().zip(&jumps) {
-        let relative = jump.iter().zip(&variance).filter(|(_, v)| **v > 0.0).map(|(j, v)| j / (2.0 * v));
-        trial.squared_jump = relative.reduce(f64::min).unwrap_or(0.0);
-        trial.rate = trial.squared_jump / trial.seconds.max(f64::MIN_POSITIVE);
-    }
-    let best = (0..trials.len()).fold(0, |best, i| if trials[i].rate > trials[best].rate { i } else { best });
-    Ok(TunedConnected { trials, best })
 }
 
 /// Values of the observables of all trials.

@@ -22,11 +22,30 @@ const MAX_ENTRIES: usize = 1 << 28;
 
 /// The ends of a one-dimensional lattice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum Boundary {
     /// Free ends: `N − 1` bonds.
     Open,
     /// The last site is a neighbour of the first: `N` bonds (two between the sites of a ring of two).
     Ring,
+}
+
+impl Boundary {
+    /// The sites within `radius` of each site of a chain or ring, themselves left out; every other site for a
+    /// large radius.
+    ///
+    /// ```
+    /// # use tensorjump::model::Boundary;
+    /// assert_eq!(Boundary::Ring.windows(5, 1)[0], [1, 4]);
+    /// assert_eq!(Boundary::Open.windows(3, 9)[1], [0, 2]);
+    /// ```
+    pub fn windows(self, sites: usize, radius: usize) -> Vec<Vec<usize>> {
+        let near = |i: usize, j: usize| match self {
+            Boundary::Open => i.abs_diff(j) <= radius,
+            Boundary::Ring => i.abs_diff(j).min(sites - i.abs_diff(j)) <= radius,
+        };
+        (0..sites).map(|j| (0..sites).filter(|&i| i != j && near(i, j)).collect()).collect()
+    }
 }
 
 impl PositiveMps {

@@ -12,6 +12,8 @@ use crate::rng::{Stream, Streams};
 
 /// Configurations with the natural logarithm of the probability under which each was drawn.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct Samples {
     /// Configurations, shape `(samples, sites)`.
     pub x: Array2<u8>,

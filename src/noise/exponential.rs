@@ -31,7 +31,7 @@ pub(super) fn exponential(q: &Array2<f64>, elapsed: f64) -> Result<Array2<f64>> 
         Array2::from_shape_fn((d, d), |(a, b)| if a == b { (lambda - exit[a]) / lambda } else { q[[a, b]] / lambda });
     let mean = lambda * elapsed;
     if mean.is_infinite() && elapsed.is_finite() {
-        return Err(Error::parameter("rate × time", format_args!("{lambda:e} × {elapsed:e}"), "a finite product"));
+        return Err(Error::parameter("rate × time", format!("{lambda:e} × {elapsed:e}"), "a finite product"));
     }
     let (squarings, mean) = if mean.is_infinite() {
         (MAX_SQUARINGS, 0.5)

@@ -17,6 +17,7 @@ use crate::rng::{Stream, Streams};
 
 /// One jump of one site.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Jump {
     /// Time of the jump.
     pub time: f64,
@@ -28,11 +29,21 @@ pub struct Jump {
 
 /// A path of the noise process: its jumps in the order of time, and where it ends.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Path {
     /// Jumps, sorted by time.
     pub jumps: Vec<Jump>,
     /// Configuration at the end, length `sites`.
     pub last: Array1<u8>,
+}
+
+impl Path {
+    /// The configuration at time `t` of this path of the reverse process, that starts at `y`.
+    pub fn reversed_at(&self, y: &Array1<u8>, t: f64) -> Array1<u8> {
+        let mut x = y.clone();
+        self.jumps.iter().take_while(|jump| jump.time >= t).for_each(|jump| x[jump.site] = jump.state);
+        x
+    }
 }
 
 /// Exit rates and cumulative jump rates of one rate matrix.

@@ -7,9 +7,15 @@ use super::rates::Rates;
 use super::schedule::Schedule;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::rng::Streams;
+
+/// Rows of `K_∞` that differ by more than this are the mark of rates without a unique stationary law:
+/// equilibrated rows agree to some 1e-13.
+const SAME: f64 = 1e-9;
 
 /// Rates with a schedule: the noise process.
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Noise {
     rates: Rates,
     schedule: Schedule,
@@ -125,5 +131,82 @@ impl Noise {
             return Err(Error::parameter("site", site, "below the number of sites"));
         }
         Ok(self.rates.matrix(site) * self.schedule.rate(t)?)
+    }
+
+    /// `α(t) = e^{−g τ(t)}`, the signal left at time `t`, with `g = −tr Q/(d − 1)` of the fastest site (γ for
+    /// uniform noise and masks).
+    ///
+    /// # Errors
+    /// Noise without rates; a time that is negative or NaN; errors of a user-given schedule.
+    pub fn signal(&self, t: f64) -> Result<f64> {
+        Ok((-self.relaxation()? * self.schedule().integral(t)?).exp())
+    }
+
+    /// The time at which [`Noise::signal`] has fallen to `alpha`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for `alpha` outside (0, 1], noise without rates, or a schedule that ends before.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::noise::{Noise, Rates, Schedule};
+    /// let noise = Noise::new(Rates::uniform(&[3; 4], 2.0)?, Schedule::default());
+    /// assert!((noise.time_of_signal(0.5)? - 0.5 * 2f64.ln()).abs() < 1e-15);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn time_of_signal(&self, alpha: f64) -> Result<f64> {
+        if !(alpha > 0.0 && alpha <= 1.0) {
+            return Err(Error::parameter("alpha", alpha, "between 0 (excluded) and 1"));
+        }
+        self.schedule().time_after(0.0, -alpha.ln() / self.relaxation()?, f64::INFINITY)
+    }
+
+    /// `logit α(t)`, without cancellation at either end.
+    pub(crate) fn logit_signal(&self, t: f64) -> Result<f64> {
+        let x = self.relaxation()? * self.schedule().integral(t)?;
+        Ok(-x - (-(-x).exp_m1()).ln())
+    }
+
+    /// Mean relaxation rate `−tr Q/(d − 1)` of the fastest site: γ for uniform noise and for masks, the sum
+    /// of both rates for binary flips.
+    pub(crate) fn relaxation(&self) -> Result<f64> {
+        let rate = |j: usize| {
+            let q = self.rates().matrix(j);
+            if q.nrows() < 2 { 0.0 } else { -q.diag().sum() / (q.nrows() - 1) as f64 }
+        };
+        let rate = (0..self.sites()).map(rate).fold(0.0, f64::max);
+        if rate > 0.0 { Ok(rate) } else { Err(Error::parameter("relaxation rate of the noise", rate, "positive")) }
+    }
+
+    /// The stationary law of each site's rates, shape `(sites, d_out_max)`, padding zero: the product law to
+    /// which every data law tends. At finite `T` a start from it is biased.
+    ///
+    /// # Errors
+    /// [`Error::NotInvertible`] naming a site whose rates have no unique stationary law, such as a site
+    /// without noise.
+    pub fn stationary_law(&self) -> Result<Array2<f64>> {
+        Ok(self.stationary()?.tables().slice(s![.., 0, ..]).to_owned())
+    }
+
+    /// Draws from the [stationary law](Noise::stationary_law), shape `(samples, sites)`. Row `i` uses stream
+    /// `i` of the domain `"start"`.
+    ///
+    /// # Errors
+    /// As [`Noise::stationary_law`].
+    pub fn draw_stationary(&self, samples: usize, streams: &Streams) -> Result<Array2<u8>> {
+        self.stationary()?.sample(Array2::zeros((samples, self.sites())).view(), &streams.domain("start"))
+    }
+
+    /// `K_{0→∞}` with β = 1, all rows of a site equal.
+    fn stationary(&self) -> Result<Kernel> {
+        let kernel = Noise::new(self.rates().clone(), Schedule::default()).kernel(0.0, f64::INFINITY)?;
+        for site in 0..kernel.sites() {
+            let table = kernel.table(site);
+            let first = table.row(0);
+            if table.outer_iter().any(|row| row.iter().zip(&first).any(|(a, b)| (a - b).abs() > SAME)) {
+                return Err(Error::NotInvertible { what: "the prior: the stationary law of the rates", site });
+            }
+        }
+        Ok(kernel)
     }
 }

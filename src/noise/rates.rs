@@ -16,6 +16,7 @@ const ROW_SUM_TOLERANCE: f64 = 1e-12;
 /// Invariant: rates between different states are finite and non-negative. A site that can be masked has one
 /// state more after the noise.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct Rates {
     classes: Vec<Generator>,
     class_of: Vec<usize>,

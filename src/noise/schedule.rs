@@ -15,6 +15,7 @@ type TimeFunction = Arc<dyn Fn(f64) -> f64 + Send + Sync>;
 ///
 /// The default is `β = 1`.
 #[derive(Clone)]
+#[must_use]
 pub struct Schedule(Form);
 
 #[derive(Clone)]

@@ -24,4 +24,5 @@ pub use mpo::Mpo;
 pub use mps::Mps;
 pub use scale::{LogScalar, LogValues};
 pub(crate) use scale::{flat, shaped};
+pub(crate) use truncate::{Kept, cut};
 pub use truncate::{Truncation, TruncationError};

@@ -16,6 +16,8 @@ use crate::linalg::{matmul, strip, svd};
 
 /// What a truncation may discard.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[must_use]
 pub struct Truncation {
     /// Largest bond dimension kept; at least 1. Default: no limit.
     pub max_bond: usize,
@@ -46,8 +48,36 @@ impl Truncation {
     }
 }
 
+/// What is left of singular values that were cut.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Kept {
+    /// How many of them, the largest.
+    pub(crate) rank: usize,
+    /// Sum of the squares of the others.
+    pub(crate) discarded: f64,
+}
+
+/// The one rule by which singular values, descending, are cut, from the smallest up: away goes what is beyond
+/// `max_bond`, what fits into the budget `cutoff` of squared weight, and every value whose square is at most
+/// `noise`. One is always kept.
+pub(crate) fn cut<'a>(s: impl IntoIterator<Item = &'a f64>, truncation: &Truncation, noise: f64) -> Kept {
+    let squares: Vec<f64> = s.into_iter().map(|s| s * s).collect();
+    let mut kept = Kept { rank: squares.len(), discarded: 0.0 };
+    while kept.rank > 1 {
+        let square = squares[kept.rank - 1];
+        let more = kept.discarded + square;
+        if kept.rank <= truncation.max_bond && more > truncation.cutoff && square > noise {
+            break;
+        }
+        kept = Kept { rank: kept.rank - 1, discarded: more };
+    }
+    kept
+}
+
 /// What a truncation discarded.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct TruncationError {
     /// Squared weight discarded at each bond, relative to the squared 2-norm of the vector before, `N − 1`
     /// entries.
@@ -95,15 +125,8 @@ impl Splitter {
     /// Splits a matrix of norm 1 into an isometry and a rest of norm 1, with the bond between them truncated.
     pub(super) fn split(&mut self, centre: ArrayView2<'_, f64>) -> Result<(Array2<f64>, Array2<f64>)> {
         let parts = svd(centre)?;
-        let budget = self.truncation.cutoff * (-2.0 * self.log_kept).exp();
-        let (mut rank, mut discarded) = (parts.s.len(), 0.0);
-        while rank > 1 {
-            let more = discarded + parts.s[rank - 1].powi(2);
-            if rank <= self.truncation.max_bond && more > budget {
-                break;
-            }
-            (rank, discarded) = (rank - 1, more);
-        }
+        let cutoff = self.truncation.cutoff * (-2.0 * self.log_kept).exp();
+        let Kept { rank, discarded } = cut(&parts.s, &Truncation { cutoff, ..self.truncation }, 0.0);
         self.weights.push(discarded * (2.0 * self.log_kept).exp());
         let kept = ndarray::s![..rank];
         let norm = parts.s.slice(kept).iter().map(|s| s * s).sum::<f64>().sqrt();

@@ -2,8 +2,7 @@
 
 use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
-use tensorjump::lattice::square::{BoundaryMps, ContractOptions, contract};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::lattice::{BoundaryMps, ContractOptions, Contraction, Couplings, Geometry, Ising, PairModel, Square};
 use tensorjump::{Error, Model, SiteWeights, Streams, Target};
 
 use crate::common::all_configs;
@@ -77,7 +76,7 @@ fn untruncated_laws_are_exact_and_all_laws_normalised() {
         let (x, exact, log_z) = law(&model);
         let full = BoundaryMps::new(&model, 256).unwrap();
         assert!((full.log_z() - log_z).abs() < 1e-12 * log_z.abs().max(10.0), "{name}: {} {log_z}", full.log_z());
-        assert!(full.discarded_weight() < 1e-25, "{name}");
+        assert!(full.truncation_error() < 1e-25, "{name}");
         let q = full.log_prob(x.view()).unwrap();
         let worst = exact.iter().zip(&q).filter(|(p, _)| **p > -13.0).map(|(p, q)| (p - q).abs()).fold(0.0, f64::max);
         assert!(worst < 1e-4, "{name}: log q off by {worst:e}");
@@ -105,7 +104,7 @@ fn tables_are_not_transposed() {
     }
     // Sites 0..4 are (0,0) (0,1) (1,0) (1,1) with 2, 3, 2, 3 states; the sum over the second row by hand.
     let bond = |b| model.bond_log_weights(b).mapv(f64::exp);
-    use tensorjump::lattice::square::Bond::{Horizontal, Vertical};
+    use tensorjump::lattice::Bond::{Horizontal, Vertical};
     let (top, bottom, left, right) = (bond(Horizontal(0)), bond(Horizontal(1)), bond(Vertical(0)), bond(Vertical(1)));
     let v = |j: usize, a: usize| model.site_log_weights(j)[a].exp();
     let mut direct = Array2::from_shape_fn((2, 3), |(a, b)| {
@@ -125,10 +124,10 @@ fn tables_are_not_transposed() {
 fn contractions_of_the_reference_cases() {
     let options = ContractOptions { tolerance: 1e-9, ..Default::default() };
     for case in cases(16) {
-        let found = contract(&case.ising.pair_model().unwrap(), &options).unwrap();
+        let found = Contraction::new(&case.ising.pair_model().unwrap(), &options).unwrap();
         assert!(found.converged && found.change <= 1e-9, "{}: {found:?}", case.name);
         let error = (found.log_z - case.log_z).abs();
-        assert!(error < 1e-8, "{}: {error:e} at χ = {}", case.name, found.chi);
+        assert!(error < 1e-8, "{}: {error:e} at χ = {}", case.name, found.max_bond);
     }
 }
 
@@ -198,12 +197,15 @@ fn mistakes_are_named() {
     let torus = Ising::new(Couplings::uniform(square(4, 4, Geometry::Torus), 1.0).unwrap(), 0.4).unwrap();
     assert!(matches!(BoundaryMps::new(&torus, 4), Err(Error::Parameter { name: "geometry", .. })));
     let open = Ising::new(Couplings::uniform(square(4, 4, Geometry::Open), 1.0).unwrap(), 0.4).unwrap();
-    assert!(matches!(BoundaryMps::new(&open, 0), Err(Error::Parameter { name: "chi", .. })));
+    assert!(matches!(BoundaryMps::new(&open, 0), Err(Error::Parameter { name: "max_bond", .. })));
     let pairs = open.pair_model().unwrap();
-    let with = |options: ContractOptions| contract(&pairs, &options);
+    let with = |options: ContractOptions| Contraction::new(&pairs, &options);
     let default = ContractOptions::default();
-    assert!(matches!(with(ContractOptions { chi: 0, ..default }), Err(Error::Parameter { name: "chi", .. })));
-    assert!(matches!(with(ContractOptions { chi_max: 4, ..default }), Err(Error::Parameter { name: "chi_max", .. })));
+    assert!(matches!(
+        with(ContractOptions { first_bond: 0, ..default }),
+        Err(Error::Parameter { name: "first_bond", .. })
+    ));
+    assert!(matches!(with(ContractOptions { max_bond: 4, ..default }), Err(Error::Parameter { name: "max_bond", .. })));
     assert!(matches!(
         with(ContractOptions { tolerance: f64::NAN, ..default }),
         Err(Error::Parameter { name: "tolerance", .. })
@@ -211,7 +213,7 @@ fn mistakes_are_named() {
     // No 2-colouring of a ring of three sites: every bond allows something, the whole does not.
     let odd = PairModel::colourings(square(3, 3, Geometry::Cylinder), 2).unwrap();
     assert_eq!(BoundaryMps::new(&odd, 8).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
-    assert_eq!(contract(&odd, &default).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
+    assert_eq!(Contraction::new(&odd, &default).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
     let q = BoundaryMps::new(&open, 4).unwrap();
     let x = Array2::zeros((2, 15));
     assert_eq!(q.log_prob(x.view()), Err(Error::SiteCount { expected: 16, got: 15 }));
@@ -231,7 +233,10 @@ fn lost_precision_is_seen() {
             let ising = Ising::new(Couplings::plus_minus(square(4, 4, geometry), seed), beta).unwrap();
             let (_, _, exact) = law(&ising.pair_model().unwrap());
             let right = |log_z: f64| (log_z - exact).abs() < 1e-6 * exact;
-            match contract(&ising.pair_model().unwrap(), &ContractOptions { chi_max: 32, ..Default::default() }) {
+            match Contraction::new(
+                &ising.pair_model().unwrap(),
+                &ContractOptions { max_bond: 32, ..Default::default() },
+            ) {
                 Ok(found) => {
                     assert!(right(found.log_z) || !found.converged, "β = {beta}, seed {seed}: {found:?}, {exact}")
                 }
@@ -249,7 +254,7 @@ fn lost_precision_is_seen() {
     // Rows too long for tables of logarithms.
     for seed in 1..4 {
         let ising = Ising::new(Couplings::plus_minus(square(16, 16, Geometry::Cylinder), seed), 8.0).unwrap();
-        match contract(&ising.pair_model().unwrap(), &ContractOptions { chi_max: 16, ..Default::default() }) {
+        match Contraction::new(&ising.pair_model().unwrap(), &ContractOptions { max_bond: 16, ..Default::default() }) {
             Ok(found) => assert!(!found.converged, "seed {seed}: {found:?}"),
             Err(error) => {
                 assert!(matches!(error, Error::NoConvergence { .. }), "seed {seed}: {error}");

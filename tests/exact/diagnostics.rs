@@ -16,7 +16,7 @@ fn weights_diagnostics_match_brute_force() {
     let n = w.len();
     let sum: f64 = w.iter().sum();
 
-    let summary = weight_summary(log_w.view()).unwrap();
+    let summary = WeightSummary::of(log_w.view()).unwrap();
     let ess = sum * sum / w.iter().map(|w| w * w).sum::<f64>();
     assert!((summary.ess - ess).abs() < 1e-11 * ess && (summary.fraction - ess / n as f64).abs() < 1e-12);
     let max = log_w.iter().copied().fold(f64::MIN, f64::max);
@@ -28,7 +28,7 @@ fn weights_diagnostics_match_brute_force() {
         let pairs = (0..n).flat_map(|i| (0..n).map(move |j| (i, j))).filter(|(i, j)| i != j);
         pairs.map(|(i, j)| w[i].min(w[j])).sum::<f64>() / ((n - 1) as f64 * w.iter().sum::<f64>())
     };
-    let estimate = stationary_acceptance(log_w.view()).unwrap();
+    let estimate = Estimate::stationary_acceptance(log_w.view()).unwrap();
     assert!((estimate.mean - acceptance(&w)).abs() < 1e-12);
     // Infinitesimal jackknife of the brute-force ratio: the same error up to terms of relative order 1/n.
     let jackknife: Vec<f64> = (0..n)
@@ -42,16 +42,16 @@ fn weights_diagnostics_match_brute_force() {
     let error = (jackknife.iter().map(|a| (a - mean).powi(2)).sum::<f64>() * (n - 1) as f64 / n as f64).sqrt();
     assert!((estimate.error / error - 1.0).abs() < 5.0 / n as f64, "{} and {error}", estimate.error);
 
-    let free_energy = log_mean_weight(log_w.view()).unwrap();
+    let free_energy = Estimate::log_mean_weight(log_w.view()).unwrap();
     assert!((free_energy.mean - (700.0 + (sum / n as f64).ln())).abs() < 1e-11);
     let f: Array1<f64> = (0..n).map(|i| (i % 7) as f64).collect();
-    let mean = importance_mean(log_w.view(), f.view()).unwrap();
+    let mean = Estimate::importance_mean(log_w.view(), f.view()).unwrap();
     assert!((mean.mean - w.iter().zip(&f).map(|(w, f)| w * f).sum::<f64>() / sum).abs() < 1e-12);
     // Equal weights: acceptance and effective fraction one, the plain mean with its plain error.
     let equal = Array1::from_elem(n, -3.0);
-    assert!((stationary_acceptance(equal.view()).unwrap().mean - 1.0).abs() < 1e-14);
-    assert!(stationary_acceptance(equal.view()).unwrap().error < 1e-14);
-    assert!((weight_summary(equal.view()).unwrap().fraction - 1.0).abs() < 1e-14);
+    assert!((Estimate::stationary_acceptance(equal.view()).unwrap().mean - 1.0).abs() < 1e-14);
+    assert!(Estimate::stationary_acceptance(equal.view()).unwrap().error < 1e-14);
+    assert!((WeightSummary::of(equal.view()).unwrap().fraction - 1.0).abs() < 1e-14);
 }
 
 /// Every configuration "drawn" in proportion to an integer multiple of its weight: the estimators are then
@@ -65,56 +65,56 @@ fn support_check_measures_the_missing_mass() {
     let log_model: Array1<f64> = draws.iter().map(|&i| model.p[i].ln()).collect();
     for kappa in [f64::INFINITY, 1.0, 0.0, -0.5] {
         let exact: f64 = (0..12).filter(|&i| model.p[i] == 0.0 || ratio(i) > kappa).map(|i| target.p[i]).sum();
-        let found = missing_mass(kappa, log_target.view(), log_model.view()).unwrap();
+        let found = Estimate::missing_mass(kappa, log_target.view(), log_model.view()).unwrap();
         assert!((found.mean - exact).abs() < 1e-12, "κ = {kappa}: {} and {exact}", found.mean);
         assert!(found.error > 0.0);
     }
     let exact: f64 = (0..12).filter(|&i| model.p[i] > 0.0).map(|i| target.p[i]).sum();
     let draws: Vec<usize> = (0..12).flat_map(|i| vec![i; (model.p[i] * 72.0).round() as usize]).collect();
-    let found = supported_mass(draws.iter().map(|&i| ratio(i)).collect::<Array1<_>>().view()).unwrap();
+    let found = Estimate::supported_mass(draws.iter().map(|&i| ratio(i)).collect::<Array1<_>>().view()).unwrap();
     assert!((found.mean - exact).abs() < 1e-12, "{} and {exact}", found.mean);
     let none = array![f64::NEG_INFINITY, f64::NEG_INFINITY];
-    assert_eq!(supported_mass(none.view()).unwrap().mean, 0.0);
+    assert_eq!(Estimate::supported_mass(none.view()).unwrap().mean, 0.0);
 }
 
 #[test]
 fn frozen_and_constant_series_have_defined_diagnostics() {
     let constant = Array2::from_elem((40, 3), 0.1);
-    let found = autocorrelation(constant.view()).unwrap();
+    let found = Autocorrelation::of(constant.view()).unwrap();
     assert_eq!((found.tau, found.lower_bound), (40.0, true));
     assert!(split_r_hat(constant.view()).unwrap().is_nan());
-    let mean = series_mean(constant.view()).unwrap();
+    let mean = SeriesMean::of(constant.view()).unwrap();
     assert!((mean.mean - 0.1).abs() < 1e-15 && mean.error < 1e-15);
 
     let frozen = Array2::from_shape_fn((40, 3), |(_, chain)| chain as f64 / 3.0);
-    let found = autocorrelation(frozen.view()).unwrap();
+    let found = Autocorrelation::of(frozen.view()).unwrap();
     assert_eq!((found.tau, found.lower_bound, found.ess), (40.0, true, 1.5));
     assert_eq!(split_r_hat(frozen.view()).unwrap(), f64::INFINITY);
-    assert!(series_mean(frozen.view()).unwrap().error > 0.1);
+    assert!(SeriesMean::of(frozen.view()).unwrap().error > 0.1);
 
     // Strict alternation: ρ = −1 at odd lags; τ stays positive. One record: nothing but a lower bound.
     let alternating = Array2::from_shape_fn((1000, 2), |(t, _)| (t % 2) as f64);
-    let found = autocorrelation(alternating.view()).unwrap();
+    let found = Autocorrelation::of(alternating.view()).unwrap();
     assert!(found.tau > 0.0 && found.tau < 0.5 && found.ess <= 2000.0 * 2000f64.log10() * 1.000001);
-    assert!(autocorrelation(constant.slice(s![..1, ..])).unwrap().lower_bound);
+    assert!(Autocorrelation::of(constant.slice(s![..1, ..])).unwrap().lower_bound);
     // Units do not matter, however small or large.
     let series = Array2::from_shape_fn((400, 2), |(t, c)| ((t * 7919 + c * 31) % 1009) as f64);
-    let found = autocorrelation(series.view()).unwrap();
+    let found = Autocorrelation::of(series.view()).unwrap();
     for unit in [1e-200, 1e200] {
-        let scaled = autocorrelation((&series * unit).view()).unwrap();
+        let scaled = Autocorrelation::of((&series * unit).view()).unwrap();
         assert!((scaled.tau - found.tau).abs() < 1e-9 && scaled.window == found.window);
     }
     // The largest numbers: τ and mean are computed, a variance beyond f64 is an error.
     let largest = array![[1e308], [-1e308], [1e308], [1.7e308]];
-    let small = autocorrelation((&largest * 1e-300).view()).unwrap();
-    let found = autocorrelation(largest.view()).unwrap();
+    let small = Autocorrelation::of((&largest * 1e-300).view()).unwrap();
+    let found = Autocorrelation::of(largest.view()).unwrap();
     assert!((found.tau - small.tau).abs() < 1e-12 && found.window == small.window);
-    assert!(matches!(series_mean(largest.view()), Err(Error::NotFinite { field: "variance", .. })));
-    let constant = series_mean(Array2::from_elem((4, 1), 1.7e308).view()).unwrap();
+    assert!(matches!(SeriesMean::of(largest.view()), Err(Error::NotFinite { field: "variance", .. })));
+    let constant = SeriesMean::of(Array2::from_elem((4, 1), 1.7e308).view()).unwrap();
     assert_eq!((constant.mean, constant.error), (1.7e308, 0.0));
     // A trend never settles.
     let trend = Array2::from_shape_fn((1000, 1), |(t, _)| t as f64);
-    let found = autocorrelation(trend.view()).unwrap();
+    let found = Autocorrelation::of(trend.view()).unwrap();
     assert!(found.lower_bound && found.tau > 100.0);
 }
 

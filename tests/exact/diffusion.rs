@@ -5,11 +5,11 @@
 
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis, array, s};
 use tensorjump::dense::{DenseLaw, kernel_matrix};
-use tensorjump::diffusion::{Bridge, Denoise, ExactDiffusion, Scores, noised_law, scores};
+use tensorjump::diffusion::{Bridge, Denoise, Denoiser, ExactDiffusion, Face, GivenDenoiser, Scores};
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
 use tensorjump::tn::Mps;
-use tensorjump::{Error, ExactModel, Model, Streams, Target};
+use tensorjump::{Configs, Error, ExactModel, Model, Streams, Target};
 
 use crate::common::ddm::{Ddm, NAMES, load_ddm};
 use crate::common::random::{random_law, random_rates};
@@ -244,7 +244,7 @@ fn positive_laws_against_enumeration() {
             }
             // The noised law is a positive law of the same bonds.
             let kernel = noise.kernel(0.0, 0.6).unwrap();
-            let noised = PositiveMps::new(&noised_law(model.as_mps(), &kernel).unwrap()).unwrap();
+            let noised = PositiveMps::new(&kernel.noised_law(model.as_mps()).unwrap()).unwrap();
             assert_eq!(noised.as_mps().bonds(), mps.bonds());
             assert!(noised.log_z().abs() < 1e-14);
             let all = all_configs(kernel.dims_out());
@@ -365,7 +365,8 @@ fn conversions_and_their_inverses() {
     same(Scores::from_conditional_marginals(&kernel, y.view(), conditionals.view()).unwrap(), 1e-14);
     let ratios = direct.score_ratios().unwrap();
     same(Scores::from_conditional_marginals(&kernel, y.view(), ratios.view()).unwrap(), 1e-14);
-    let back = scores::conditionals_from_ratios(&kernel, y.view(), ratios.view()).unwrap();
+    let given = GivenDenoiser::new(noise.clone(), Face::ScoreRatios, |_, _| Ok(ratios.clone()));
+    let back = given.conditional_marginals(0.3, y.view()).unwrap();
     back.iter().zip(&conditionals).for_each(|(a, b)| assert_close(*a, *b, 1e-15, "conditional marginal"));
     // The trap: leaving out the kernel factor mixes up two different laws.
     let largest = (&marginals - &direct.cavities()).iter().fold(0.0f64, |m, v| m.max(v.abs()));
@@ -399,7 +400,7 @@ fn noised_tensor_trains() {
     for name in ["linear_N8", "linear_d3"] {
         let case = load_ddm(name);
         let law = Mps::new(case.tensors.clone(), -case.z.ln()).unwrap();
-        let noised = noised_law(&law, &case.noise().kernel(0.0, case.t).unwrap()).unwrap();
+        let noised = case.noise().kernel(0.0, case.t).unwrap().noised_law(&law).unwrap();
         assert_eq!(noised.bonds(), law.bonds());
         for (x, p) in all_configs(&case.dims).outer_iter().zip(&case.p_t) {
             assert_close(contract(noised.tensors(), x) * noised.log_scale().exp(), *p, TOLERANCE, "P_t");
@@ -415,7 +416,7 @@ fn noised_tensor_trains() {
     )
     .unwrap();
     let kernel = Noise::new(Rates::mask(&[2, 3], 0.9).unwrap(), Schedule::default()).kernel(0.0, 0.5).unwrap();
-    let noised = noised_law(&law, &kernel).unwrap();
+    let noised = kernel.noised_law(&law).unwrap();
     assert_eq!((noised.dims(), noised.log_scale()), (kernel.dims_out(), 0.7));
     let matrix = kernel_matrix(&kernel).unwrap();
     let clean: Array1<f64> = all_configs(&[2, 3]).outer_iter().map(|x| contract(law.tensors(), x)).collect();
@@ -503,13 +504,17 @@ fn bad_input() {
     let expected = [0.75, 0.25, 0.0, 5.0 / 11.0, 5.0 / 11.0, 1.0 / 11.0];
     large.cavities().iter().zip(expected).for_each(|(a, b)| assert_close(*a, b, 1e-15, "cavity"));
     let ratios = array![[[1e308, 1e308, 0.0], [1e308, 1e308, 2e307]]];
-    let marginals = scores::conditionals_from_ratios(&kernel, y.view(), ratios.view()).unwrap();
+    let given = GivenDenoiser::new(noise.clone(), Face::ScoreRatios, |_, _| Ok(ratios.clone()));
+    let marginals = given.conditional_marginals(0.5, y.view()).unwrap();
     let expected = [0.5, 0.5, 0.0, 5.0 / 11.0, 5.0 / 11.0, 1.0 / 11.0];
     marginals.iter().zip(expected).for_each(|(a, b)| assert_close(*a, b, 1e-15, "conditional marginal"));
-    let rates = |value| scores::reverse_rates(&noise, 0.5, y.view(), Array3::from_elem((1, 2, 3), value).view());
+    let rates = |value| {
+        let ratios = |_: f64, _: Configs<'_>| Ok(Array3::from_elem((1, 2, 3), value));
+        GivenDenoiser::new(noise.clone(), Face::ScoreRatios, ratios).reverse_rates(0.5, y.view())
+    };
     assert!(rates(1.0).is_ok());
     assert!(matches!(rates(f64::NAN), Err(Error::NotFinite { field: "score ratios", site: 0, .. })));
-    assert!(matches!(rates(-1.0), Err(Error::Negative { field: "score ratios", site: 0, value: -1.0 })));
+    assert!(matches!(rates(-1.0), Err(Error::Negative { field: "conditional marginals", site: 0, value: -1.0 })));
     // At infinite time the conditional marginals have forgotten the cavities.
     let forgotten = noise.kernel(0.0, f64::INFINITY).unwrap();
     let marginals = law.scores(&forgotten, y.view()).unwrap().conditional_marginals().unwrap();

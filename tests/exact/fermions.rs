@@ -1,8 +1,7 @@
 //! Free fermions against the exact reference values, and against sums over rows written out here.
 
 use tensorjump::Error;
-use tensorjump::lattice::square::{FreeFermions, free_fermion_log_z};
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+use tensorjump::lattice::{Couplings, FreeFermions, Geometry, Ising, Square};
 
 use crate::common::reference::cases;
 
@@ -19,7 +18,7 @@ fn reference_values() {
     assert_eq!(cases.len(), 78 + 60);
     for case in cases {
         let found = FreeFermions::new(&case.ising).unwrap();
-        let log_z = free_fermion_log_z(&case.ising).unwrap();
+        let log_z = FreeFermions::log_z_of(&case.ising).unwrap();
         let log_z = off(log_z, case.log_z).max(off(found.log_z, case.log_z));
         assert!(log_z < 1e-12, "{}: log Z off by {log_z:e}", case.name);
         // From L = 24 (for ±J from 16) the energies of the files are finite differences, worst at β_c.
@@ -100,7 +99,7 @@ fn any_couplings_against_the_transfer_matrix() {
                 assert!(off(found.log_z, log_z) < 1e-11, "{place}: {} {log_z}", found.log_z);
                 assert!(off(found.energy_per_site, energy) < 1e-10, "{place}: {} {energy}", found.energy_per_site);
                 assert!(off(found.specific_heat, heat) < 1e-9, "{place}: {} {heat}", found.specific_heat);
-                assert_eq!(free_fermion_log_z(&ising).unwrap(), found.log_z);
+                assert_eq!(FreeFermions::log_z_of(&ising).unwrap(), found.log_z);
             }
         }
     }
@@ -114,7 +113,7 @@ fn large_lattices_are_stable() {
     let lattice = Square::new(128, 128, Geometry::Open).unwrap();
     let ferro = |beta| Ising::new(Couplings::uniform(lattice, 1.0).unwrap(), beta).unwrap();
     // Kramers and Wannier, open lattice: high and low temperature differ by surface terms of order 1/L only.
-    let critical = free_fermion_log_z(&ferro(beta_c)).unwrap() / lattice.sites() as f64;
+    let critical = FreeFermions::log_z_of(&ferro(beta_c)).unwrap() / lattice.sites() as f64;
     assert!((critical - 0.929_695_398).abs() < 4.0 / 128.0, "{critical}");
     // At β = 3: two ground states and, by the bonds that they break, single flips, the corner pairs (3
     // bonds), and with 4 bonds four larger shapes at each corner and pairs along each edge; what remains is
@@ -123,7 +122,7 @@ fn large_lattices_are_stable() {
     let broken = |bonds: f64, count: f64| count * (-2.0 * beta * bonds).exp();
     let flips = broken(2.0, 4.0) + broken(3.0, 4.0 * 126.0 + 8.0) + broken(4.0, 126.0 * 126.0 + 16.0 + 500.0);
     let exact = 2f64.ln() + beta * f64::from(2 * 128 * 127) + flips;
-    assert!((free_fermion_log_z(&ferro(beta)).unwrap() - exact).abs() < 1e-9);
+    assert!((FreeFermions::log_z_of(&ferro(beta)).unwrap() - exact).abs() < 1e-9);
 
     // ±J: the same instance with rows and columns exchanged evolves in the other direction, through other
     // states.
@@ -134,7 +133,7 @@ fn large_lattices_are_stable() {
         let horizontal = (0..n * (n - 1)).map(|i| couplings.vertical()[i % (n - 1) * n + i / (n - 1)]).collect();
         let vertical = (0..n * (n - 1)).map(|i| couplings.horizontal()[i % n * (n - 1) + i / n]).collect();
         let turned = Couplings::new(lattice, horizontal, vertical, vec![0.0; n * n]).unwrap();
-        let log_z = |c: &Couplings, beta| free_fermion_log_z(&Ising::new(c.clone(), beta).unwrap());
+        let log_z = |c: &Couplings, beta| FreeFermions::log_z_of(&Ising::new(c.clone(), beta).unwrap());
         for beta in [0.5, 1.0, 2.0, 4.0] {
             let (a, b) = (log_z(&couplings, beta).unwrap(), log_z(&turned, beta).unwrap());
             assert!(off(a, b) < 1e-12, "{a} {b}");
@@ -147,12 +146,12 @@ fn large_lattices_are_stable() {
 #[test]
 fn fields_and_tori_are_refused() {
     let torus = Square::new(3, 3, Geometry::Torus).unwrap();
-    let error = free_fermion_log_z(&Ising::new(Couplings::uniform(torus, 1.0).unwrap(), 0.4).unwrap()).unwrap_err();
+    let error = FreeFermions::log_z_of(&Ising::new(Couplings::uniform(torus, 1.0).unwrap(), 0.4).unwrap()).unwrap_err();
     assert!(matches!(error, Error::Parameter { name: "geometry", .. }), "{error}");
     let open = Square::new(3, 3, Geometry::Open).unwrap();
     let mut field = vec![0.0; 9];
     field[5] = 0.1;
     let couplings = Couplings::uniform(open, 1.0).unwrap().with_field(field).unwrap();
-    let error = free_fermion_log_z(&Ising::new(couplings, 0.4).unwrap()).unwrap_err();
+    let error = FreeFermions::log_z_of(&Ising::new(couplings, 0.4).unwrap()).unwrap_err();
     assert!(matches!(&error, Error::Entry { place, .. } if place == "field[1][2]"), "{error}");
 }

@@ -2,15 +2,12 @@
 //! pass on.
 
 use ndarray::{Array1, Array2, Array3, Axis, array, s};
-use tensorjump::dense::DenseLaw;
-use tensorjump::dense::leap_law;
-use tensorjump::diffusion::reverse::{
-    Bound, Corrector, Finish, Method, Step, TimeGrid, exact_start, prior_start, reverse,
-};
+use tensorjump::dense::{DenseLaw, LeapLaw};
+use tensorjump::diffusion::reverse::{Bound, Corrector, Finish, Method, Step, TimeGrid, exact_start, reverse};
 use tensorjump::diffusion::{
-    Classified, Denoiser, Ends, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser, Guided, Scheme, bound_integrand,
+    Classified, Denoiser, Ends, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser, Guided, LikelihoodBound, Scheme,
 };
-use tensorjump::learn::{ConditionalTables, Data, RatioMatchingOptions, ratio_matching, windows};
+use tensorjump::learn::{ConditionalTables, Data, RatioMatched, RatioMatchingOptions};
 use tensorjump::model::Boundary;
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Error, Result, Streams, Target};
@@ -121,7 +118,7 @@ fn networks_have_the_rates_steps_and_bounds_of_exact_cavities() {
                 let log_k = kernel.log_prob(x, y).unwrap();
                 let rows: Vec<usize> = (0..y.nrows()).filter(|&i| log_k[i] > f64::NEG_INFINITY).collect();
                 let (x, z) = (x.select(Axis(0), &rows), y.select(Axis(0), &rows));
-                let integrand = |d: &dyn Denoiser| bound_integrand(d, t, x.view(), z.view()).unwrap();
+                let integrand = |d: &dyn Denoiser| LikelihoodBound::integrand(d, t, x.view(), z.view()).unwrap();
                 let prior = Array2::zeros((3, 5));
                 let start = |d: &dyn Denoiser| Ends::Product(prior.view()).at_start(d, t, x.view(), z.view()).unwrap();
                 for (a, b) in [(integrand(&given), integrand(&exact)), (start(&given), start(&exact))] {
@@ -148,7 +145,7 @@ fn networks_reach_the_law_of_exact_cavities() {
             (Step::Euler, None, &above),
             (Step::TauLeaping, corrector, &above),
         ] {
-            let end = |d: &dyn Denoiser| leap_law(d, &start, grid, step, corrector).unwrap();
+            let end = |d: &dyn Denoiser| LeapLaw::new(d, &start, grid, step, corrector).unwrap();
             let (want, got, twin) = (end(&exact), end(&given), end(&blind));
             let apart = |a: &DenseLaw| a.p().iter().zip(want.law.p()).map(|(a, b)| (a - b).abs()).fold(0.0, f64::max);
             assert!(apart(&got.law) < TOLERANCE, "{name}, {step:?}: {}", apart(&got.law));
@@ -240,9 +237,9 @@ fn one_impossible_row_does_not_fail_a_batch() {
     let cavities = GivenDenoiser::new(noise.clone(), Face::Cavities, |t, y: Configs<'_>| exact.cavities(t, y));
     let guided = Guided::new(&owned, &exact, Scheme::ClassifierFree, 1.0).unwrap();
     let data = Data::new(array![[0, 0], [1, 1]], &[2, 2]).unwrap();
-    let tables = ConditionalTables::new(&data, &noise, &windows(2, 1, Boundary::Open), Some(0.0)).unwrap();
+    let tables = ConditionalTables::new(&data, &noise, &Boundary::Open.windows(2, 1), Some(0.0)).unwrap();
     let classified = Classified::new(&owned, |_, y: Configs<'_>| Ok(Array1::zeros(y.nrows())));
-    let y = prior_start(&noise, 400, &Streams::new(1)).unwrap();
+    let y = noise.draw_stationary(400, &Streams::new(1)).unwrap();
     let grid = TimeGrid::new(vec![3.0, 0.5, 0.25, 0.1]).unwrap();
     let run = |d: &dyn Denoiser, step: Step| reverse(d, y.view(), &grid, &step.into(), true, &Streams::new(2)).unwrap();
     for step in [Step::Analytical, Step::Euler] {
@@ -275,7 +272,7 @@ fn ratio_matched_laws_end_with_a_joint_draw() {
     let data = Data::new(all_configs(&dims), &dims).unwrap().weighted(Array1::from(truth.p().to_vec()).view()).unwrap();
     let noise = Noise::new(Rates::uniform(&dims, 1.0).unwrap(), Schedule::default());
     let options = RatioMatchingOptions { epochs: 2, ..RatioMatchingOptions::default() };
-    let learned = ratio_matching(&data, &noise, &options).unwrap().denoiser;
+    let learned = RatioMatched::new(&data, &noise, &options).unwrap().denoiser;
     let exact = ExactDenoiser::new(learned.model(), &noise).unwrap();
     let y = exact_start(learned.model(), &noise, 1.0, 100, &Streams::new(1)).unwrap();
     let grid = TimeGrid::uniform(1.0, 0.3, 3).unwrap();

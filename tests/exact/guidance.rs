@@ -286,7 +286,7 @@ fn sectors_as_labels() {
     for count in [0, 257] {
         let error = LabelLeg::by_sum(&ring, &values, &vec![0..=0; count]).unwrap_err();
         let expected = "between 1 and 256";
-        assert_eq!(error, Error::Parameter { name: "number of windows", value: count.to_string(), expected });
+        assert_eq!(error, Error::Parameter { name: "number of windows", value: count.into(), expected });
     }
     assert!(matches!(LabelLeg::by_sum(&ring, &values, &[7..=9]), Err(Error::ZeroWeight { .. })));
 }

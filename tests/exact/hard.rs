@@ -2,11 +2,11 @@
 
 use ndarray::{Array2, Array3, Axis, s};
 use rand::RngExt;
-use tensorjump::lattice::square::{BoundaryMps, Rectangle, Redrawn, SpinSweep, SwendsenWang, Windows};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::lattice::{
+    BoundaryMps, Couplings, Geometry, Ising, PairModel, Rectangle, Redrawn, SpinSweep, Square, SwendsenWang, Windows,
+};
 use tensorjump::mcmc::{
-    Chains, Connected, InnerDraws, Level, Move, ReplicasSnapshot, Tempering, TuneOptions, Walkers, respaced,
-    tune_connected, tune_ladder,
+    Chains, Connected, InnerDraws, Level, Move, ReplicasSnapshot, Tempering, TuneOptions, TunedLadder, Walkers,
 };
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Error, Model, SiteWeights, Streams, Target};
@@ -131,7 +131,7 @@ impl Glass {
 fn bad_ladders_are_refused() {
     for ladder in [&[1.0][..], &[1.0, 1.0], &[1.0, 2.0, 1.5], &[2.0, 1.0, 1.5]] {
         assert!(matches!(Tempering::new(Glass::new(ladder).levels()), Err(Error::Parameter { .. })), "{ladder:?}");
-        assert!(respaced(ladder, &vec![0.5; ladder.len() - 1], 0.3).is_err());
+        assert!(TunedLadder::respaced(ladder, &vec![0.5; ladder.len() - 1], 0.3).is_err());
     }
     assert!(Tempering::<&Ising, &SpinSweep>::new(vec![]).is_err());
     let glass = Glass::new(&[1.0, 0.5]);
@@ -150,9 +150,9 @@ fn bad_ladders_are_refused() {
     assert!(matches!(tempering.start(3, 1), Err(Error::Parameter { .. })));
     for (ladder, rates, rate) in [([0.0, 1.0], vec![], 0.3), ([0.0, 1.0], vec![1.2], 0.3), ([0.0, 1.0], vec![0.5], 1.0)]
     {
-        assert!(respaced(&ladder, &rates, rate).is_err());
+        assert!(TunedLadder::respaced(&ladder, &rates, rate).is_err());
     }
-    assert!(tune_ladder(&[0.0, 1.0], 0.3, 0, &mut |_| Ok(vec![0.5])).is_err());
+    assert!(TunedLadder::measure(&[0.0, 1.0], 0.3, 0, &mut |_| Ok(vec![0.5])).is_err());
     assert!(Walkers::new(1).is_err());
     assert!(Walkers::new(3).unwrap().exchange(2, 0.0, 0.5).is_err());
     assert!(Walkers::new(3).unwrap().exchange(0, f64::NAN, 0.5).is_err());
@@ -221,10 +221,10 @@ fn ladders_are_cut_evenly() {
     };
     let rates = |ladder: &[f64]| -> Vec<f64> { ladder.windows(2).map(|p| erfc(3.0 * (p[1] - p[0]).abs())).collect() };
     for ladder in [vec![0.1, 0.2, 0.9, 2.0], vec![2.0, 1.5, 0.1]] {
-        let tuned = tune_ladder(&ladder, 0.4, 6, &mut |l| Ok(rates(l))).unwrap();
+        let tuned = TunedLadder::measure(&ladder, 0.4, 6, &mut |l| Ok(rates(l))).unwrap();
         assert!(tuned.reached && tuned.swap_rates.iter().all(|&r| r >= 0.4), "{tuned:?}");
         assert_eq!((tuned.ladder[0], tuned.ladder.last()), (ladder[0], ladder.last()));
-        let even = respaced(&tuned.ladder, &tuned.swap_rates, 0.4).unwrap();
+        let even = TunedLadder::respaced(&tuned.ladder, &tuned.swap_rates, 0.4).unwrap();
         let steps: Vec<f64> = even.windows(2).map(|p| p[1] - p[0]).collect();
         // The approximation of erfc, 1.2e-7, and of the sum above, h² = 4e-6.
         assert!(steps.iter().all(|s| (s / steps[0] - 1.0).abs() < 1e-4), "{steps:?}");
@@ -293,7 +293,7 @@ fn tuning_chooses_the_largest_jump_a_second() {
             now += 1.0;
             now
         };
-        tune_connected(&model, laws, &noise, options, &mut chains, observe, clock)
+        options.tune(&model, laws, &noise, &mut chains, observe, clock)
     };
     let tuned = tune(&laws, &options).unwrap();
     assert_eq!(tuned, tune(&laws, &options).unwrap());

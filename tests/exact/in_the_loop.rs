@@ -3,13 +3,11 @@
 use std::ops::ControlFlow;
 
 use ndarray::{Array1, Array2, Axis, array, concatenate};
-use tensorjump::lattice::square::SpinSweep;
-use tensorjump::lattice::{Couplings, Fredkin, Geometry, Ising, Square};
+use tensorjump::lattice::{Couplings, Fredkin, Geometry, Ising, SpinSweep, Square};
 use tensorjump::learn::{
-    Interrupt, LoopOptions, LoopRound, LoopStop, Stage, Symmetry, TangentStep, Toward, TowardsStep, born_kl_gradient,
-    born_tangent, born_towards, in_the_loop,
+    Gradient, Interrupt, LoopOptions, LoopRound, Stage, Stop, Symmetry, TangentStep, Toward, TowardsStep,
 };
-use tensorjump::mcmc::{Assessment, assess, bridge};
+use tensorjump::mcmc::{Assessment, bridge};
 use tensorjump::model::BornMps;
 use tensorjump::tn::{Mps, Truncation};
 use tensorjump::{Error, Model, Streams};
@@ -42,7 +40,7 @@ fn the_gradient_towards_a_log_weight_is_that_of_the_divergence() {
     let rows: Vec<usize> = (0..12).flat_map(|i| vec![i; counts[i]]).collect();
     let log_w: Array1<f64> = rows.iter().map(|&i| 0.7 + target[i].ln() - p[i].ln()).collect();
     let psi = root(&dims, &p);
-    let found = born_kl_gradient(&psi, all.select(Axis(0), &rows).view(), log_w.view()).unwrap();
+    let found = Gradient::born_kl(&psi, all.select(Axis(0), &rows).view(), log_w.view()).unwrap();
     // Central differences with h = 1e-4 are good to h² f'''/6 ≈ 1e-8 of derivatives of order one.
     let h = 1e-4;
     let mut tensors = psi.tensors().to_vec();
@@ -77,7 +75,7 @@ fn sweeps_end_at_the_target() {
         let truncation = Truncation { max_bond: 64, cutoff: 0.0 };
         let step = TowardsStep { toward, rate: 1.0, truncation, significance: 0.0, ..TowardsStep::default() };
         for _ in 0..60 {
-            model = born_towards(&model, x.view(), log_target.view(), log_density.view(), &step).unwrap().0;
+            model = step.apply(&model, x.view(), log_target.view(), log_density.view()).unwrap().0;
         }
         let left = kl(&p, &model, &x);
         assert!(left < 1e-8, "{toward:?}: KL {left}");
@@ -95,7 +93,7 @@ fn one_site_sweeps_keep_the_bonds() {
     let step = TowardsStep { two_site: false, ..TowardsStep::default() };
     let mut model = start.clone();
     for _ in 0..10 {
-        model = born_towards(&model, x.view(), log_target.view(), log_density.view(), &step).unwrap().0;
+        model = step.apply(&model, x.view(), log_target.view(), log_density.view()).unwrap().0;
     }
     assert_eq!(model.amplitude().bonds(), start.amplitude().bonds());
     assert!(kl(&p, &model, &x) < kl(&p, &start, &x));
@@ -124,8 +122,7 @@ fn steps_of_all_sites_end_at_the_target() {
         TangentStep { truncation: Truncation { max_bond: 64, cutoff: 0.0 }, damping: 0.0, ..TangentStep::default() };
     let mut model = BornMps::new(&Mps::random_positive(&dims, 3, &mut stream("towards")).unwrap()).unwrap();
     for _ in 0..20 {
-        let (next, report) =
-            born_tangent(&model, x.view(), doubled(&p).view(), log_density.view(), &[], &step).unwrap();
+        let (next, report) = step.apply(&model, x.view(), doubled(&p).view(), log_density.view(), &[]).unwrap();
         assert!((report.signal - 1.0).abs() < 1e-9, "halves that agree: {report:?}");
         model = next;
     }
@@ -193,8 +190,7 @@ fn a_step_of_all_sites_is_the_projection() {
         let mut r = &root - &v;
         group.iter().for_each(|g| r = (&r + &image(&r, g)) / 2.0);
         let model = BornMps::new(&psi).unwrap();
-        let (_, report) =
-            born_tangent(&model, x.view(), doubled(&p).view(), log_density.view(), &group, &step).unwrap();
+        let (_, report) = step.apply(&model, x.view(), doubled(&p).view(), log_density.view(), &group).unwrap();
         // The sign of ψ is that of its canonical form.
         let mut other = &root + &v;
         group.iter().for_each(|g| other = (&other + &image(&other, g)) / 2.0);
@@ -204,7 +200,7 @@ fn a_step_of_all_sites_is_the_projection() {
     let other = Symmetry::sites(vec![1, 0, 2, 3]).unwrap();
     let model = BornMps::new(&Mps::random_real(&[2; 4], 2, &mut stream("projection")).unwrap()).unwrap();
     let (x, log_density) = twice(&[2; 4]);
-    let refused = born_tangent(&model, x.view(), log_density.view(), log_density.view(), &[other], &step);
+    let refused = step.apply(&model, x.view(), log_density.view(), log_density.view(), &[other]);
     assert!(matches!(refused, Err(Error::Parameter { name: "symmetry", .. })));
 }
 
@@ -232,13 +228,13 @@ fn the_bridge_solves_its_equation() {
 fn a_model_that_is_the_target_is_assessed_as_such() {
     let dims = [2, 3, 2];
     let model = BornMps::new(&root(&dims, random_law(&dims, 1).p())).unwrap();
-    let found = assess(&model, &model, 1000, &Streams::new(1)).unwrap();
+    let found = Assessment::of(&model, &model, 1000, &Streams::new(1)).unwrap();
     assert!((found.acceptance.mean - 1.0).abs() < 1e-12 && (found.ess_fraction - 1.0).abs() < 1e-12);
     assert!(found.kl().abs() < 1e-12 && found.outside == 0.0);
     let nothing = Assessment::from_weights(Array1::from_elem(4, f64::NEG_INFINITY).view()).unwrap();
     assert_eq!((nothing.acceptance.mean, nothing.outside), (0.0, 1.0));
     let other = Fredkin::new(4, 0.5).unwrap();
-    assert!(matches!(assess(&other, &model, 10, &Streams::new(1)), Err(Error::SiteCount { .. })));
+    assert!(matches!(Assessment::of(&other, &model, 10, &Streams::new(1)), Err(Error::SiteCount { .. })));
 }
 
 fn ising() -> Ising {
@@ -254,13 +250,13 @@ fn the_same_seed_learns_the_same_model() {
         Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 3, polish: 0, rate: 0.3, enough: (1.1, 1.1) };
     let options =
         LoopOptions { draws: 1500, chains: 128, order: Some(ising.lattice().snake()), ..LoopOptions::default() };
-    let learn = || in_the_loop(&[stage], &options, |_| ControlFlow::Continue(())).unwrap();
+    let learn = || options.learn(&[stage]).unwrap();
     let (one, two) = (learn(), learn());
     assert_eq!(one.model.inner().amplitude(), two.model.inner().amplitude());
     assert_eq!(one.rounds.len(), 4);
     assert_eq!(one.rounds[0].chains.parts.len(), 2);
     // Stopping when asked.
-    let asked = in_the_loop(&[stage], &options, |_| ControlFlow::Break(())).unwrap();
+    let asked = options.learn_with_progress(&[stage], |_| ControlFlow::Break(())).unwrap();
     assert_eq!(asked.rounds.len(), 1);
     // And in the middle of the second round: the model of the first.
     let interrupt = Interrupt::default();
@@ -269,10 +265,10 @@ fn the_same_seed_learns_the_same_model() {
         interrupt.ask();
         ControlFlow::Continue(())
     };
-    let interrupted = in_the_loop(&[stage], &cut, progress).unwrap();
-    assert_eq!((interrupted.rounds.len(), interrupted.stopped), (1, LoopStop::Asked));
+    let interrupted = cut.learn_with_progress(&[stage], progress).unwrap();
+    assert_eq!((interrupted.rounds.len(), interrupted.stopped), (1, Stop::Asked));
     assert_eq!(interrupted.model.inner().amplitude(), asked.model.inner().amplitude());
-    assert_eq!(in_the_loop(&[stage], &cut, |_| ControlFlow::Continue(())).unwrap_err(), Error::Interrupted);
+    assert_eq!(cut.learn(&[stage]).unwrap_err(), Error::Interrupted);
 }
 
 #[test]
@@ -282,9 +278,7 @@ fn bad_options_are_refused() {
     let good =
         Stage { target: &ising, local: &sweep, max_bond: 6, rounds: 1, polish: 0, rate: 0.3, enough: (0.9, 0.9) };
     let options = LoopOptions { draws: 200, chains: 16, ..LoopOptions::default() };
-    let refused = |stages: &[Stage<'_>], options: &LoopOptions| {
-        in_the_loop(stages, options, |_| ControlFlow::Continue(())).unwrap_err()
-    };
+    let refused = |stages: &[Stage<'_>], options: &LoopOptions| options.learn(stages).unwrap_err();
     assert!(matches!(refused(&[], &options), Error::Parameter { name: "stages", .. }));
     let bad = [
         (Stage { rate: f64::NAN, ..good }, options.clone(), "rate"),

@@ -5,14 +5,10 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array4, array};
 use rand::RngExt;
-use tensorjump::Target;
-use tensorjump::io::{
-    read_born, read_mpo, read_mps, read_positive, read_samples, write_born, write_mpo, write_mps, write_positive,
-    write_samples,
-};
+use tensorjump::io::{read_samples, write_samples};
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::tn::{Mpo, Mps};
-use tensorjump::{Error, Model, Streams};
+use tensorjump::{Error, Model, Streams, Target};
 
 use super::common::all_configs;
 use super::learn::folder;
@@ -27,15 +23,15 @@ fn integers_of_every_type_are_read() {
     let x = array![[0, 1, 2, 3], [250, 5, 6, 7], [8, 9, 10, 255]];
     let types = ["nu1", "lu2", "bu2", "li2", "bi2", "lu4", "bu4", "li4", "bi4", "lu8", "bu8", "li8", "bi8"];
     for name in types.iter().chain(&["fortran", "version2", "version3"]) {
-        assert_eq!(read_samples(&from_numpy(name)).unwrap(), x, "{name}");
+        assert_eq!(read_samples(from_numpy(name)).unwrap(), x, "{name}");
     }
-    assert_eq!(read_samples(&from_numpy("ni1")).unwrap(), x.mapv(|a| a % 120));
-    assert_eq!(read_samples(&from_numpy("nb1")).unwrap(), x.mapv(|a| a % 2));
+    assert_eq!(read_samples(from_numpy("ni1")).unwrap(), x.mapv(|a| a % 120));
+    assert_eq!(read_samples(from_numpy("nb1")).unwrap(), x.mapv(|a| a % 2));
 }
 
 #[test]
 fn other_numbers_are_named() {
-    let reason = |name: &str| match read_samples(&from_numpy(name)) {
+    let reason = |name: &str| match read_samples(from_numpy(name)) {
         Err(Error::Format { reason, .. }) => reason,
         other => panic!("{name}: {other:?}"),
     };
@@ -53,12 +49,12 @@ fn other_numbers_are_named() {
 fn samples_are_written_as_numpy_writes_them() {
     let at = folder("npy");
     let x = array![[0, 1, 2, 3], [250, 5, 6, 7], [8, 9, 10, 255]];
-    write_samples(&at.join("x.npy"), x.view()).unwrap();
+    write_samples(at.join("x.npy"), x.view()).unwrap();
     assert_eq!(fs::read(at.join("x.npy")).unwrap(), fs::read(from_numpy("nu1")).unwrap());
     for shape in [(0, 3), (1, 1), (1000, 64)] {
         let x = Array2::from_shape_fn(shape, |(i, j)| (i * i + j) as u8);
-        write_samples(&at.join("x.npy"), x.view()).unwrap();
-        assert_eq!(read_samples(&at.join("x.npy")).unwrap(), x);
+        write_samples(at.join("x.npy"), x.view()).unwrap();
+        assert_eq!(read_samples(at.join("x.npy")).unwrap(), x);
     }
     fs::remove_dir_all(at).unwrap();
 }
@@ -130,8 +126,8 @@ fn headers_that_claim_too_much_are_refused() {
 fn damaged_files_are_refused() {
     let at = folder("damaged");
     let mut rng = Streams::new(64).domain("damage").stream(0);
-    write_born(&at.join("born"), &BornMps::random(&[2; 3], 2, &mut rng).unwrap()).unwrap();
-    write_mps(&at.join("mps"), &Mps::random_real(&[2; 3], 2, &mut rng).unwrap()).unwrap();
+    BornMps::random(&[2; 3], 2, &mut rng).unwrap().write(at.join("born")).unwrap();
+    Mps::random_real(&[2; 3], 2, &mut rng).unwrap().write(at.join("mps")).unwrap();
     let names = ["nu1", "bi8", "version2", "records"].map(from_numpy);
     let (mut read, mut refused) = (0, 0);
     for path in names.iter().chain(&[at.join("born"), at.join("mps")]) {
@@ -153,8 +149,10 @@ fn damaged_files_are_refused() {
             let file = at.join("damaged");
             fs::write(&file, &bytes).unwrap();
             let result = match path.file_name().and_then(|name| name.to_str()) {
-                Some("born") => read_born(&file).map(|model| model.amplitude().tensors().iter().map(|a| a.len()).sum()),
-                Some("mps") => read_mps(&file).map(|mps| mps.tensors().iter().map(|a| a.len()).sum::<usize>()),
+                Some("born") => {
+                    BornMps::read(&file).map(|model| model.amplitude().tensors().iter().map(|a| a.len()).sum())
+                }
+                Some("mps") => Mps::read(&file).map(|mps| mps.tensors().iter().map(|a| a.len()).sum::<usize>()),
                 _ => read_samples(&file).map(|x| x.len()),
             };
             match result {
@@ -180,19 +178,19 @@ fn laws_come_back_with_their_normaliser() {
     for scale in [0.0, 12.28, -3e5] {
         let (tensors, _) = Mps::random_positive(&[2, 3, 1, 4], 3, &mut rng).unwrap().into_parts();
         let law = PositiveMps::new(&Mps::new(tensors, scale).unwrap()).unwrap();
-        write_positive(&path, &law).unwrap();
-        let read = read_positive(&path).unwrap();
+        law.write(&path).unwrap();
+        let read = PositiveMps::read(&path).unwrap();
         assert_eq!((read.as_mps(), read.log_z()), (law.as_mps(), law.log_z()));
         assert_eq!(read.site_marginals(), law.site_marginals());
         let (tensors, _) = Mps::random_real(&[2, 3, 1, 4], 3, &mut rng).unwrap().into_parts();
         let law = BornMps::new(&Mps::new(tensors, scale).unwrap()).unwrap();
-        write_born(&path, &law).unwrap();
-        let read = read_born(&path).unwrap();
+        law.write(&path).unwrap();
+        let read = BornMps::read(&path).unwrap();
         assert_eq!((read.amplitude(), read.log_z()), (law.amplitude(), law.log_z()));
         // The sites that are summed over stay so.
         let law = BornMps::marginal(law.amplitude(), 2).unwrap();
-        write_born(&path, &law).unwrap();
-        let read = read_born(&path).unwrap();
+        law.write(&path).unwrap();
+        let read = BornMps::read(&path).unwrap();
         assert_eq!((read.dims(), read.amplitude()), (law.dims(), law.amplitude()));
     }
     fs::remove_dir_all(at).unwrap();
@@ -204,16 +202,16 @@ fn vectors_and_operators_come_back() {
     let mut rng = Streams::new(64).domain("trains").stream(0);
     let (tensors, _) = Mps::random_real(&[2, 5, 3], 4, &mut rng).unwrap().into_parts();
     let mps = Mps::new(tensors, -1.5e3).unwrap();
-    write_mps(&at.join("mps"), &mps).unwrap();
-    assert_eq!(read_mps(&at.join("mps")).unwrap(), mps);
+    mps.write(at.join("mps")).unwrap();
+    assert_eq!(Mps::read(at.join("mps")).unwrap(), mps);
     let mut tensor = |l, r| Array4::from_shape_simple_fn((l, 2, 3, r), || rng.random::<f64>() - 0.5);
     let mpo = Mpo::new(vec![tensor(1, 3), tensor(3, 2), tensor(2, 1)], 0.25).unwrap();
-    write_mpo(&at.join("mpo"), &mpo).unwrap();
-    assert_eq!(read_mpo(&at.join("mpo")).unwrap(), mpo);
+    mpo.write(at.join("mpo")).unwrap();
+    assert_eq!(Mpo::read(at.join("mpo")).unwrap(), mpo);
     // Each kind by its own reader only.
-    assert!(matches!(read_mps(&at.join("mpo")), Err(Error::Format { .. })));
-    assert!(matches!(read_mpo(&at.join("mps")), Err(Error::Format { .. })));
-    assert!(matches!(read_born(&at.join("mps")), Err(Error::Format { .. })));
+    assert!(matches!(Mps::read(at.join("mpo")), Err(Error::Format { .. })));
+    assert!(matches!(Mpo::read(at.join("mps")), Err(Error::Format { .. })));
+    assert!(matches!(BornMps::read(at.join("mps")), Err(Error::Format { .. })));
     fs::remove_dir_all(at).unwrap();
 }
 
@@ -241,17 +239,17 @@ fn tensors_in_any_gauge_are_read() {
     let x = all_configs(&dims);
     let psi = Mps::random_real(&dims, 3, &mut rng).unwrap();
     foreign(&path, "tensorjump born law", &psi);
-    let (read, truth) = (read_born(&path).unwrap(), BornMps::new(&psi).unwrap());
+    let (read, truth) = (BornMps::read(&path).unwrap(), BornMps::new(&psi).unwrap());
     let log_prob = |model: &dyn Model| model.log_prob(x.view()).unwrap();
     let close = |a: &dyn Model, b: &dyn Model| log_prob(a).iter().zip(&log_prob(b)).all(|(a, b)| (a - b).abs() < 1e-12);
     assert!(close(&read, &truth) && (read.log_z() - truth.log_z()).abs() < 1e-12);
     let weights = Mps::random_positive(&dims, 3, &mut rng).unwrap();
     foreign(&path, "tensorjump positive law", &weights);
-    let (read, truth) = (read_positive(&path).unwrap(), PositiveMps::new(&weights).unwrap());
+    let (read, truth) = (PositiveMps::read(&path).unwrap(), PositiveMps::new(&weights).unwrap());
     assert!(close(&read, &truth) && (read.log_z() - truth.log_z()).abs() < 1e-12);
     // The wrong twin: another law.
     assert!(!close(&read, &PositiveMps::random(&dims, 3, &mut rng).unwrap()));
     foreign(&path, "tensorjump positive law", &psi);
-    assert!(matches!(read_positive(&path), Err(Error::Negative { .. })));
+    assert!(matches!(PositiveMps::read(&path), Err(Error::Negative { .. })));
     fs::remove_dir_all(at).unwrap();
 }

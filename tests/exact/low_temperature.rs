@@ -3,9 +3,10 @@
 
 use ndarray::{Array1, Array2};
 use rand::RngExt;
-use tensorjump::lattice::square::{BoundaryMps, ContractOptions, FreeFermions, contract, free_fermion_log_z};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
-use tensorjump::mcmc::{log_importance_weights, log_mean_weight, weight_summary};
+use tensorjump::lattice::{
+    BoundaryMps, ContractOptions, Contraction, Couplings, FreeFermions, Geometry, Ising, PairModel, Square,
+};
+use tensorjump::mcmc::{Estimate, WeightSummary};
 use tensorjump::{Error, Model, SiteWeights, Streams, Target};
 
 use crate::common::all_configs;
@@ -45,10 +46,10 @@ fn frustrated_laws_by_seed_and_temperature() {
                 let log_z = log_sum(&w);
                 let q = BoundaryMps::new(&ising, 16).unwrap();
                 assert!((q.log_z() - log_z).abs() < 1e-12 * log_z, "{place}: {} {log_z}", q.log_z());
-                let found = contract(&ising.pair_model().unwrap(), &ContractOptions::default()).unwrap();
+                let found = Contraction::new(&ising.pair_model().unwrap(), &ContractOptions::default()).unwrap();
                 assert!(found.converged && (found.log_z - log_z).abs() < 1e-12 * log_z, "{place}: {found:?} {log_z}");
                 let draws = q.draw(256, &Streams::new(seed)).unwrap();
-                let log_w = log_importance_weights(&ising, &draws).unwrap();
+                let log_w = draws.log_importance_weights(&ising).unwrap();
                 // A rare draw may be off by more: its conditionals are near the grid of 2⁻³².
                 let off = log_w.mapv(|w| (w - log_z).abs()).mean().unwrap();
                 assert!(off < 1e-4, "{place}: log-weights off by {off:e}");
@@ -77,7 +78,7 @@ fn frustrated_laws_against_free_fermions() {
         for (seed, beta) in (1..=3).flat_map(|seed| BETAS.map(|beta| (seed, beta))) {
             let place = format!("{side}x{side} {geometry:?} chi {chi} seed {seed} beta {beta}");
             let ising = Ising::new(Couplings::plus_minus(square(side, side, geometry), seed), beta).unwrap();
-            let Ok(exact) = free_fermion_log_z(&ising) else { continue };
+            let Ok(exact) = FreeFermions::log_z_of(&ising) else { continue };
             let q = match BoundaryMps::new(&ising, chi) {
                 Ok(q) => q,
                 Err(error) => {
@@ -88,15 +89,15 @@ fn frustrated_laws_against_free_fermions() {
             };
             kept += 1;
             let draws = q.draw(if side == 8 { 64 } else { 512 }, &Streams::new(seed)).unwrap();
-            let log_w = log_importance_weights(&ising, &draws).unwrap();
+            let log_w = draws.log_importance_weights(&ising).unwrap();
             if side == 8 {
                 // Free fermions lose 10⁻¹⁶ e^{4β} a gate.
                 assert!((q.log_z() - exact).abs() < 1e-6, "{place}: {} {exact}", q.log_z());
                 let off = log_w.mapv(|w| (w - q.log_z()).abs()).mean().unwrap();
                 assert!(off < 1e-4, "{place}: log-weights off by {off:e}");
             } else {
-                let evidence = log_mean_weight(log_w.view()).unwrap();
-                let fraction = weight_summary(log_w.view()).unwrap().fraction;
+                let evidence = Estimate::log_mean_weight(log_w.view()).unwrap();
+                let fraction = WeightSummary::of(log_w.view()).unwrap().fraction;
                 let off = (evidence.mean - exact).abs();
                 // At the edge of a visible loss the errors of first order of 512 weights are their spread.
                 let allowed = 0.02 + 5.0 * evidence.error + 0.6 * (1.0 / fraction - 1.0);
@@ -140,7 +141,7 @@ fn huge_weights_on_small_lattices() {
                 let w = ising.log_weight(x.view()).unwrap();
                 let log_z = log_sum(&w);
                 let close = |found: f64| (found - log_z).abs() < 1e-12 * log_z.abs().max(1.0);
-                let found = contract(&ising.pair_model().unwrap(), &ContractOptions::default()).unwrap();
+                let found = Contraction::new(&ising.pair_model().unwrap(), &ContractOptions::default()).unwrap();
                 assert!(found.converged && close(found.log_z), "{place}: {found:?}, {log_z}");
                 let q = BoundaryMps::new(&ising, 16).unwrap();
                 assert!(close(q.log_z()), "{place}: {}, {log_z}", q.log_z());
@@ -179,7 +180,7 @@ fn huge_weights_on_large_lattices() {
         for (couplings, exact, narrow) in rings.into_iter().chain([(corner(14, strength), exact, false)]) {
             let model = Ising::new(couplings, 1.0).unwrap().pair_model().unwrap();
             let right = |log_z: f64| (log_z - exact).abs() < 1e-12 * exact + 1e-9;
-            match contract(&model, &ContractOptions { chi_max: 32, ..Default::default() }) {
+            match Contraction::new(&model, &ContractOptions { max_bond: 32, ..Default::default() }) {
                 Ok(found) => assert!(right(found.log_z) || !found.converged, "J = {strength}: {found:?}, {exact}"),
                 Err(Error::NoConvergence { .. }) if !narrow => refused += 1,
                 Err(error) => panic!("J = {strength}: {error}"),
@@ -191,9 +192,9 @@ fn huge_weights_on_large_lattices() {
                 }
                 Ok(q) => {
                     let draws = q.draw(256, &Streams::new(3)).unwrap();
-                    let log_w = log_importance_weights(&model, &draws).unwrap();
-                    let fraction = weight_summary(log_w.view()).unwrap().fraction;
-                    let evidence = log_mean_weight(log_w.view()).unwrap();
+                    let log_w = draws.log_importance_weights(&model).unwrap();
+                    let fraction = WeightSummary::of(log_w.view()).unwrap().fraction;
+                    let evidence = Estimate::log_mean_weight(log_w.view()).unwrap();
                     assert!(
                         fraction < 0.5 || (evidence.mean - exact).abs() < 0.1,
                         "J = {strength}: {evidence:?}, {exact}"

@@ -31,6 +31,8 @@ mod open_bond;
 mod reverse;
 mod runs;
 mod scores;
+#[cfg(feature = "serde")]
+mod serialised;
 mod snake;
 mod square;
 mod tn;

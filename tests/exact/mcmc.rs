@@ -307,26 +307,26 @@ fn bad_input_is_a_typed_error() {
     let mh = MetropolisHastings::new(&single);
     let options = |updates, thin| RunOptions { updates, thin, warm_up: 0, ..RunOptions::default() };
     let before = chains.clone();
-    assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 0), observe).unwrap_err()), "thin");
-    assert_eq!(name(run(&target, &mh, &mut chains, &options(5, 6), observe).unwrap_err()), "updates");
+    assert_eq!(name(options(5, 0).run(&target, &mh, &mut chains, observe).unwrap_err()), "thin");
+    assert_eq!(name(options(5, 6).run(&target, &mh, &mut chains, observe).unwrap_err()), "updates");
     let endless = RunOptions { updates: 5, warm_up: usize::MAX, ..RunOptions::default() };
-    assert_eq!(name(run(&target, &mh, &mut chains, &endless, observe).unwrap_err()), "warm_up");
-    let huge = run(&target, &mh, &mut chains, &options(usize::MAX, 1), observe);
+    assert_eq!(name(endless.run(&target, &mh, &mut chains, observe).unwrap_err()), "warm_up");
+    let huge = options(usize::MAX, 1).run(&target, &mh, &mut chains, observe);
     assert!(matches!(huge, Err(Error::TooLarge { .. })));
     let elsewhere = Toy::new(&DIMS, &[0.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0], 1.0);
-    let forbidden = run(&elsewhere, &mh, &mut chains, &options(5, 1), observe);
+    let forbidden = options(5, 1).run(&elsewhere, &mh, &mut chains, observe);
     assert_eq!(forbidden, Err(Error::LogWeight { row: 0, value: f64::NEG_INFINITY }));
     let nan = |x: Configs<'_>| Ok(Array2::from_elem((x.nrows(), 2), f64::NAN));
-    assert!(matches!(run(&target, &mh, &mut chains, &options(5, 1), nan), Err(Error::NotFinite { .. })));
+    assert!(matches!(options(5, 1).run(&target, &mh, &mut chains, nan), Err(Error::NotFinite { .. })));
     let short = |_: Configs<'_>| Ok(Array2::zeros((3, 2)));
-    assert!(matches!(run(&target, &mh, &mut chains, &options(5, 1), short), Err(Error::Shape { .. })));
+    assert!(matches!(options(5, 1).run(&target, &mh, &mut chains, short), Err(Error::Shape { .. })));
     let other = MetropolisHastings::new(SingleSite::new(&[2, 2, 2]).unwrap());
-    assert_eq!(run(&target, &other, &mut chains, &options(5, 1), observe).unwrap_err(), expected);
+    assert_eq!(options(5, 1).run(&target, &other, &mut chains, observe).unwrap_err(), expected);
     let leave = Local::new(|x: &mut [u8], _: &mut tensorjump::Stream| {
         x.copy_from_slice(&[0, 2, 1]); // the configuration of weight zero
         Ok((1, 1))
     });
-    let left = run(&target, &leave, &mut chains, &options(5, 1), observe).unwrap_err();
+    let left = options(5, 1).run(&target, &leave, &mut chains, observe).unwrap_err();
     assert_eq!(left, Error::LogWeight { row: 0, value: f64::NEG_INFINITY });
     assert_eq!(chains, before, "an error must not change the chains");
 
@@ -334,22 +334,25 @@ fn bad_input_is_a_typed_error() {
     let (one, two) = (array![0.0], array![0.0, 0.0]);
     let count = |expected, got| Error::SampleCount { expected, got };
     let few = |needed, got| Error::TooFewSamples { needed, got };
-    assert_eq!(log_mean_weight(one.view()), Err(few(2, 1)));
-    assert_eq!(series_mean(array![[1.0]].view()), Err(few(2, 1)));
-    assert_eq!(importance_mean(two.view(), one.view()), Err(count(2, 1)));
-    assert_eq!(stationary_acceptance(one.view()), Err(few(2, 1)));
-    assert!(matches!(weight_summary(array![0.0, f64::NAN].view()), Err(Error::LogWeight { row: 1, .. })));
-    assert!(matches!(log_mean_weight(array![f64::INFINITY, 0.0].view()), Err(Error::LogWeight { row: 0, .. })));
+    assert_eq!(Estimate::log_mean_weight(one.view()), Err(few(2, 1)));
+    assert_eq!(SeriesMean::of(array![[1.0]].view()), Err(few(2, 1)));
+    assert_eq!(Estimate::importance_mean(two.view(), one.view()), Err(count(2, 1)));
+    assert_eq!(Estimate::stationary_acceptance(one.view()), Err(few(2, 1)));
+    assert!(matches!(WeightSummary::of(array![0.0, f64::NAN].view()), Err(Error::LogWeight { row: 1, .. })));
+    assert!(matches!(
+        Estimate::log_mean_weight(array![f64::INFINITY, 0.0].view()),
+        Err(Error::LogWeight { row: 0, .. })
+    ));
     let none = array![f64::NEG_INFINITY, f64::NEG_INFINITY];
-    assert!(matches!(weight_summary(none.view()), Err(Error::ZeroWeight { .. })));
-    assert_eq!(name(missing_mass(f64::NAN, two.view(), two.view()).unwrap_err()), "kappa");
-    assert_eq!(missing_mass(0.0, two.view(), one.view()), Err(count(2, 1)));
-    assert_eq!(missing_mass(0.0, none.slice(s![..0]), none.slice(s![..0])), Err(few(1, 0)));
-    assert!(matches!(missing_mass(0.0, none.view(), two.view()), Err(Error::LogWeight { row: 0, .. })));
-    assert_eq!(autocorrelation(Array2::zeros((0, 3)).view()), Err(few(1, 0)));
+    assert!(matches!(WeightSummary::of(none.view()), Err(Error::ZeroWeight { .. })));
+    assert_eq!(name(Estimate::missing_mass(f64::NAN, two.view(), two.view()).unwrap_err()), "kappa");
+    assert_eq!(Estimate::missing_mass(0.0, two.view(), one.view()), Err(count(2, 1)));
+    assert_eq!(Estimate::missing_mass(0.0, none.slice(s![..0]), none.slice(s![..0])), Err(few(1, 0)));
+    assert!(matches!(Estimate::missing_mass(0.0, none.view(), two.view()), Err(Error::LogWeight { row: 0, .. })));
+    assert_eq!(Autocorrelation::of(Array2::zeros((0, 3)).view()), Err(few(1, 0)));
     assert_eq!(split_r_hat(Array2::zeros((3, 2)).view()), Err(few(4, 3)));
     assert_eq!(split_r_hat(Array2::zeros((4, 0)).view()), Err(few(1, 0)));
-    assert!(matches!(autocorrelation(array![[f64::NAN]].view()), Err(Error::NotFinite { .. })));
+    assert!(matches!(Autocorrelation::of(array![[f64::NAN]].view()), Err(Error::NotFinite { .. })));
 }
 
 /// A foreign model that returns the wrong number of rows is an error, not a panic or a short answer.

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array2, array, s};
 use rand::RngExt;
-use tensorjump::diffusion::{Smoothing, smoothed};
+use tensorjump::diffusion::Smoothing;
 use tensorjump::model::KernelMixture;
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::tn::Truncation;
@@ -75,7 +75,7 @@ fn matrix_products_of_a_mixture() {
     for dims in [vec![2, 3, 2, 2, 3], vec![3]] {
         let x = data(&dims, 70, &mut rng);
         let noise = Noise::new(Rates::new(random_rates(&dims, 3)).unwrap(), Schedule::default());
-        let model = smoothed(x.view(), None, &noise.kernel(0.0, 0.4).unwrap()).unwrap();
+        let model = Smoothing::new(x.view(), None, &noise).unwrap().law(0.4).unwrap();
         let p = sums(&x, &Array1::ones(70), model.tables());
         let exact = table(model.to_positive().unwrap().as_mps());
         let full = model.compress(&Truncation::default()).unwrap();

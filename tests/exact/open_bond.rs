@@ -367,15 +367,15 @@ fn learning_refuses_open_laws() {
         (Array1::from_elem(4, -2.0), |e: Error| matches!(e, Error::Parameter { name: "Born law", .. }));
     let options = BornOptions { start: Start::Model(open.clone()), ..BornOptions::default() };
     let data = Data::new(x.clone(), &[2, 2, 2]).unwrap();
-    assert!(refused(learn::born(&data, &options).err().unwrap()));
+    assert!(refused(options.fit(&data).err().unwrap()));
     let step = learn::SignedStep { rate: 0.1, limit: 0.1, truncation: Truncation::default() };
     for rows in [0, 4] {
         let part = x.slice(ndarray::s![..rows, ..]);
         let weights = Array1::ones(rows);
-        assert!(refused(learn::born_sweep(&open, part, weights.view(), &step).err().unwrap()));
+        assert!(refused(step.apply(&open, part, weights.view()).err().unwrap()));
     }
-    let towards = learn::born_towards(&open, x.view(), logs.view(), logs.view(), &learn::TowardsStep::default());
+    let towards = learn::TowardsStep::default().apply(&open, x.view(), logs.view(), logs.view());
     assert!(refused(towards.err().unwrap()));
-    let tangent = learn::born_tangent(&open, x.view(), logs.view(), logs.view(), &[], &learn::TangentStep::default());
+    let tangent = learn::TangentStep::default().apply(&open, x.view(), logs.view(), logs.view(), &[]);
     assert!(refused(tangent.err().unwrap()));
 }

@@ -2,10 +2,9 @@
 //! errors.
 
 use ndarray::{Array2, Array3, Axis, s};
-use tensorjump::dense::DenseLaw;
-use tensorjump::dense::{distances, leap_law};
+use tensorjump::dense::{DenseLaw, LeapLaw, distances};
 use tensorjump::diffusion::reverse::{
-    Bound, Corrector, Finish, Method, Step, TimeGrid, exact_paths, exact_start, prior_law, prior_start, reverse,
+    Bound, Corrector, Finish, Method, Step, TimeGrid, exact_paths, exact_start, reverse,
 };
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser};
 use tensorjump::model::{BornMps, PositiveMps};
@@ -81,7 +80,7 @@ fn laws_of_one_step() {
 fn error_of(law: &DenseLaw, denoiser: &dyn Denoiser, steps: usize, step: Step, corrector: Option<Corrector>) -> f64 {
     let start = law.noised(&denoiser.noise().kernel(0.0, 1.0).unwrap()).unwrap();
     let grid = TimeGrid::uniform(1.0, 0.0, steps).unwrap();
-    let end = leap_law(denoiser, &start, &grid, step, corrector).unwrap();
+    let end = LeapLaw::new(denoiser, &start, &grid, step, corrector).unwrap();
     assert_eq!(end.lost, 0.0);
     distances(law.p(), end.law.p()).unwrap().0
 }
@@ -141,7 +140,7 @@ fn the_corrector_leaves_the_noised_law() {
 fn bias_of_the_prior_start() {
     for (law, noise) in systems() {
         let denoiser = ExactDenoiser::new(&law, &noise).unwrap();
-        let weights: Vec<Vec<f64>> = prior_law(&noise).unwrap().outer_iter().map(|w| w.to_vec()).collect();
+        let weights: Vec<Vec<f64>> = noise.stationary_law().unwrap().outer_iter().map(|w| w.to_vec()).collect();
         let weights: Vec<Vec<f64>> = weights.iter().zip(law.dims()).map(|(w, &d)| w[..d].to_vec()).collect();
         let prior = DenseLaw::of(&PositiveMps::product(&weights).unwrap()).unwrap();
         let biases = [0.5, 1.0, 4.0].map(|t| {
@@ -153,7 +152,7 @@ fn bias_of_the_prior_start() {
             }
             let bias = distances(law.p(), &exact).unwrap().0;
             let grid = TimeGrid::uniform_in_noise(noise.schedule(), t, 0.0, 200).unwrap();
-            let stepped = leap_law(&denoiser, &prior, &grid, Step::Analytical, None).unwrap();
+            let stepped = LeapLaw::new(&denoiser, &prior, &grid, Step::Analytical, None).unwrap();
             // 200 steps leave an error of the order of the step: less than a hundredth.
             assert!(distances(&exact, stepped.law.p()).unwrap().0 < 0.01);
             bias
@@ -211,7 +210,7 @@ fn masks() {
     // Both sites always agree: unmasking both at once may leave the support.
     let law = DenseLaw::new(&[2, 2], &[0.5, 0.0, 0.0, 0.5]).unwrap();
     let denoiser = ExactDenoiser::new(&law, &noise).unwrap();
-    let y = prior_start(&noise, 4000, &Streams::new(1)).unwrap();
+    let y = noise.draw_stationary(4000, &Streams::new(1)).unwrap();
     assert!(y.iter().all(|&a| a == 2));
     let grid = TimeGrid::new(vec![f64::INFINITY, 2.0, 0.5, 0.25, 0.0]).unwrap();
     let out = reverse(&denoiser, y.view(), &grid, &Step::Analytical.into(), true, &Streams::new(2)).unwrap();
@@ -220,7 +219,7 @@ fn masks() {
     let agree = |row: usize| out.x[[row, 0]] == out.x[[row, 1]];
     assert!(out.lost.iter().all(|&row| !agree(row)) && out.x.iter().all(|&a| a < 2));
     let start = DenseLaw::new(&[3, 3], &[0., 0., 0., 0., 0., 0., 0., 0., 1.]).unwrap();
-    let end = leap_law(&denoiser, &start, &grid, Step::Analytical, None).unwrap();
+    let end = LeapLaw::new(&denoiser, &start, &grid, Step::Analytical, None).unwrap();
     // Rows that leave the support in the very last step are not asked again.
     let outside: f64 = [1, 3].map(|i| end.law.p()[i]).iter().sum();
     let seen = (0..4000).filter(|&row| !agree(row)).count() as f64 / 4000.0;
@@ -333,7 +332,7 @@ fn bad_input() {
     }
     // The analytical step starts at T = ∞ with the cavities of a model; from conditional marginals they
     // cannot be had there.
-    run(&denoiser, &Step::Analytical.into(), &grid, y.view()).unwrap();
+    let _ = run(&denoiser, &Step::Analytical.into(), &grid, y.view()).unwrap();
     let given = GivenDenoiser::new(noise.clone(), Face::ConditionalMarginals, |t, y: Configs<'_>| {
         denoiser.conditional_marginals(t, y)
     });
@@ -365,7 +364,7 @@ fn bad_input() {
     }
 
     let frozen = Noise::new(Rates::uniform(&dims, 1.0).unwrap().on_sites(&[0]).unwrap(), Schedule::default());
-    assert!(matches!(prior_law(&frozen), Err(Error::NotInvertible { site: 1, .. })));
+    assert!(matches!(frozen.stationary_law(), Err(Error::NotInvertible { site: 1, .. })));
     let start = exact_start(&law, &frozen, 1.0, 5, &Streams::new(1)).unwrap();
     let thinned = ExactDenoiser::new(&law, &frozen).unwrap();
     // Sites without noise stay, exactly.

@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 use ndarray::{Axis, concatenate, s};
 use rand::RngExt;
-use tensorjump::lattice::square::{BoundaryMps, SiteHeatBath, SpinSweep, SwendsenWang, Windows, Wolff};
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+use tensorjump::lattice::{
+    BoundaryMps, Couplings, Geometry, Ising, SiteHeatBath, SpinSweep, Square, SwendsenWang, Windows, Wolff,
+};
 use tensorjump::mcmc::*;
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Error, Result, Stream, Streams, Target};
@@ -74,7 +75,7 @@ fn chains_spread_over_processes_are_those_of_one() {
             let mut chains = Chains::initial_from(ising, first, chains, 3).unwrap();
             let options =
                 RunOptions { updates: 12, warm_up: 2, seed: 9, first_chain: counted, ..RunOptions::default() };
-            let found = run(ising, dynamics, &mut chains, &options, |x| ising.energy(x)).unwrap();
+            let found = options.run(ising, dynamics, &mut chains, |x| ising.energy(x)).unwrap();
             (chains.x().to_owned(), found.series, found.log_weight, found.report)
         };
         let (all, a, b) = (part(0, 8, 0), part(0, 3, 0), part(3, 5, 3));
@@ -95,7 +96,7 @@ fn runs_restart_bit_for_bit() {
     with_moves(|ising, name, dynamics| {
         let go = |chains: &mut Chains, updates: usize| {
             let options = RunOptions { updates, warm_up: 0, seed: 9, ..RunOptions::default() };
-            run(ising, dynamics, chains, &options, |x| ising.energy(x)).unwrap()
+            options.run(ising, dynamics, chains, |x| ising.energy(x)).unwrap()
         };
         let mut whole = Chains::initial(ising, 5, 3).unwrap();
         let straight = go(&mut whole, 13);
@@ -132,7 +133,7 @@ fn failing_observers_and_stops_leave_complete_updates() {
 
     // The first look comes before the run, the fourth at update 5 + 3·4.
     let (mut chains, mut looks) = (start.clone(), 0);
-    let failed = run(&ising, &sweep, &mut chains, &options, |x| {
+    let failed = options.run(&ising, &sweep, &mut chains, |x| {
         looks += 1;
         if looks == 4 { Err(Error::ZeroEvidence { row: 77 }) } else { ising.energy(x) }
     });
@@ -140,25 +141,25 @@ fn failing_observers_and_stops_leave_complete_updates() {
     assert_eq!(chains, after(17));
     assert_eq!(chains.log_weight(), ising.log_weight(chains.x()).unwrap());
     let mut untouched = start.clone();
-    let refused = run(&ising, &sweep, &mut untouched, &options, |_| Err::<(), _>(Error::ZeroEvidence { row: 1 }));
+    let refused = options.run(&ising, &sweep, &mut untouched, |_| Err::<(), _>(Error::ZeroEvidence { row: 1 }));
     assert_eq!((refused, &untouched), (Err(Error::ZeroEvidence { row: 1 }), &start));
 
     let mut whole = start.clone();
-    let complete = run(&ising, &sweep, &mut whole, &options, |x| ising.energy(x)).unwrap();
+    let complete = options.run(&ising, &sweep, &mut whole, |x| ising.energy(x)).unwrap();
     assert_eq!((complete.stopped, complete.series.dim()), (false, (7, 6, 1)));
     for (stop, records) in [(3, 0), (5, 0), (9, 1), (18, 3), (35, 7)] {
         let mut chains = start.clone();
-        let stopped = run_with_progress(
-            &ising,
-            &sweep,
-            &mut chains,
-            &options,
-            |x| ising.energy(x),
-            |p| {
-                if p.done == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-            },
-        )
-        .unwrap();
+        let stopped = options
+            .run_with_progress(
+                &ising,
+                &sweep,
+                &mut chains,
+                |x| ising.energy(x),
+                |p| {
+                    if p.done == stop { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                },
+            )
+            .unwrap();
         assert!(stopped.stopped);
         assert_eq!(stopped.series, complete.series.slice(s![..records, .., ..]));
         assert_eq!(stopped.log_weight, complete.log_weight.slice(s![..records, ..]));
@@ -174,11 +175,10 @@ fn a_recorder_fed_by_hand_is_a_run() {
     let sweep = SpinSweep::heat_bath(&ising).unwrap();
     let options = RunOptions { updates: 12, warm_up: 3, thin: 4, seed: 9, ..RunOptions::default() };
     let start = Chains::initial(&ising, 6, 3).unwrap();
-    let whole = run(&ising, &sweep, &mut start.clone(), &options, |x| ising.energy(x)).unwrap();
-    let table =
-        run(&ising, &sweep, &mut start.clone(), &options, |x| Ok(ising.energy(x)?.insert_axis(Axis(1)))).unwrap();
+    let whole = options.run(&ising, &sweep, &mut start.clone(), |x| ising.energy(x)).unwrap();
+    let table = options.run(&ising, &sweep, &mut start.clone(), |x| Ok(ising.energy(x)?.insert_axis(Axis(1)))).unwrap();
     assert_eq!(whole, table);
-    let nothing = run(&ising, &sweep, &mut start.clone(), &options, |_| Ok(())).unwrap();
+    let nothing = options.run(&ising, &sweep, &mut start.clone(), |_| Ok(())).unwrap();
     assert_eq!((nothing.series.dim(), &nothing.log_weight), ((3, 6, 0), &whole.log_weight));
 
     let mut chains = start.clone();

@@ -8,8 +8,8 @@ use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
 use tensorjump::dense::DenseLaw;
 use tensorjump::diffusion::{
-    Denoiser, Ends, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser, Quadrature, bound_integrand, conditional_kl,
-    ratio_matching_loss, score_matching_loss, signal, time_of_signal,
+    Denoiser, Ends, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser, LikelihoodBound, Quadrature, conditional_kl,
+    ratio_matching_loss, score_matching_loss,
 };
 use tensorjump::learn::Data;
 use tensorjump::model::PositiveMps;
@@ -111,7 +111,7 @@ fn bound<D: Denoiser + ?Sized>(denoiser: &D, law: &DenseLaw, nodes: &Quadrature)
     };
     for (&t, &w) in nodes.times().iter().zip(nodes.weights()) {
         let (x, z, q) = pairs(noise, t);
-        add(w, &bound_integrand(denoiser, t, x.view(), z.view()).unwrap(), &x, &q);
+        add(w, &LikelihoodBound::integrand(denoiser, t, x.view(), z.view()).unwrap(), &x, &q);
     }
     let (t_0, t_1) = nodes.interval();
     let (x, z, q) = pairs(noise, t_0);
@@ -161,10 +161,10 @@ fn special_forms_of_the_bound() {
     let t = 0.6;
     for (name, law, noise) in systems() {
         let exact = ExactDenoiser::new(&law, &noise).unwrap();
-        let (alpha, (x, z, _)) = (signal(&noise, t).unwrap(), pairs(&noise, t));
-        assert_close(time_of_signal(&noise, alpha).unwrap(), t, 1e-12, "time of the signal");
+        let (alpha, (x, z, _)) = (noise.signal(t).unwrap(), pairs(&noise, t));
+        assert_close(noise.time_of_signal(alpha).unwrap(), t, 1e-12, "time of the signal");
         let (c, p) = (exact.cavities(t, z.view()).unwrap(), exact.conditional_marginals(t, z.view()).unwrap());
-        let got = bound_integrand(&exact, t, x.view(), z.view()).unwrap();
+        let got = LikelihoodBound::integrand(&exact, t, x.view(), z.view()).unwrap();
         for (row, (x, z)) in x.outer_iter().zip(z.outer_iter()).enumerate() {
             let site = |j: usize| {
                 let (a, b, d) = (usize::from(x[j]), usize::from(z[j]), noise.dims_in()[j] as f64);

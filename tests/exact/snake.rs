@@ -49,9 +49,9 @@ fn full_bond_is_exact_with_field_and_any_couplings() {
         let ising = glass(rows, cols, geometry, 0.6);
         let exact = law(&ising);
         let snake = SnakeMps::new(&ising, bond).unwrap();
-        assert!(snake.bond_dimensions().into_iter().max().unwrap_or(1) <= bond);
+        assert!(snake.bonds().into_iter().max().unwrap_or(1) <= bond);
         assert!(amplitude_error(&snake, &exact) < 1e-13, "{rows} x {cols} {geometry:?}");
-        assert!(snake.discarded_weight() < 1e-28);
+        assert!(snake.truncation_error() < 1e-28);
         let sum: f64 = ising.log_weight(all_configs(ising.dims()).view()).unwrap().mapv(f64::exp).sum();
         assert!((snake.log_z() - sum.ln()).abs() < 1e-12);
         // The wrong twin: the snake read row by row.
@@ -82,7 +82,7 @@ fn pair_models_are_exact() {
     ] {
         let snake = SnakeMps::new(&model, 64).unwrap();
         assert!(amplitude_error(&snake, &law(&model)) < 1e-13);
-        assert!(snake.discarded_weight() < 1e-28);
+        assert!(snake.truncation_error() < 1e-28);
     }
 }
 
@@ -101,11 +101,11 @@ fn discarded_weight_is_the_distance() {
             .zip(&exact)
             .map(|(x, p)| p.sqrt() * amplitude(snake.born(), snake.order().iter().map(|&j| x[j])))
             .sum();
-        let discarded = snake.discarded_weight();
+        let discarded = snake.truncation_error();
         assert!((1.0 - overlap * overlap - discarded).abs() < 1e-12, "chi {chi}: {overlap}, {discarded}");
-        assert!(discarded > 1e-6 && snake.discarded_weights().len() == 15);
+        assert!(discarded > 1e-6 && snake.truncation_errors().len() == 15);
         // The projections before a cut act on one side of it and lower its singular values.
-        for (k, weight) in snake.discarded_weights().iter().enumerate() {
+        for (k, weight) in snake.truncation_errors().iter().enumerate() {
             assert!(*weight <= schmidt_tail(&exact, snake.order(), k + 1, chi) + 1e-13, "bond {k}");
         }
     }
@@ -136,10 +136,10 @@ fn schmidt_tail(law: &[f64], order: &[usize], k: usize, chi: usize) -> f64 {
 fn bonds_shrink_where_the_law_is_simpler() {
     let lattice = Square::new(5, 4, Geometry::Cylinder).unwrap();
     let free = Couplings::uniform(lattice, 0.0).unwrap().with_field(vec![0.4; 20]).unwrap();
-    assert_eq!(SnakeMps::new(&Ising::new(free, 1.0).unwrap(), 16).unwrap().bond_dimensions(), vec![1; 19]);
+    assert_eq!(SnakeMps::new(&Ising::new(free, 1.0).unwrap(), 16).unwrap().bonds(), vec![1; 19]);
     // Rings that do not see each other.
     let rings = Couplings::new(lattice, vec![1.0; 20], vec![0.0; 16], vec![0.0; 20]).unwrap();
-    let bonds = SnakeMps::new(&Ising::new(rings, 0.5).unwrap(), 16).unwrap().bond_dimensions();
+    let bonds = SnakeMps::new(&Ising::new(rings, 0.5).unwrap(), 16).unwrap().bonds();
     assert_eq!(bonds, [2, 4, 2, 1].repeat(5)[..19]);
 }
 
@@ -265,7 +265,7 @@ fn bad_input_is_named() {
         Error::Parameter { name, .. } => assert_eq!(name, expected),
         other => panic!("{other}"),
     };
-    parameter(build(4, 4, Geometry::Cylinder, 0), "chi");
+    parameter(build(4, 4, Geometry::Cylinder, 0), "max_bond");
     parameter(build(4, 4, Geometry::Torus, 4), "geometry");
     for error in
         [build(4, 13, Geometry::Cylinder, 4), build(13, 14, Geometry::Open, 4), build(2, 100, Geometry::Cylinder, 4)]

@@ -3,8 +3,7 @@
 use ndarray::{Array2, ArrayView1, array};
 use rand::RngExt;
 use serde_json::Value;
-use tensorjump::lattice::square::{Bond, Rectangle, Wolff};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::lattice::{Bond, Couplings, Geometry, Ising, PairModel, Rectangle, Square, Wolff};
 use tensorjump::{Error, Stream, Streams, Target};
 
 use crate::common::all_configs;

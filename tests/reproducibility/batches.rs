@@ -3,7 +3,7 @@
 use ndarray::{Array2, s};
 use tensorjump::dense::DenseLaw;
 use tensorjump::diffusion::{Bridge, Denoise, ExactDiffusion};
-use tensorjump::mcmc::{Chains, Connected, MetropolisHastings, RunOptions, run};
+use tensorjump::mcmc::{Chains, Connected, MetropolisHastings, RunOptions};
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, ExactModel, Model, SiteWeights, Streams};
@@ -153,7 +153,7 @@ fn chains_see_neither() {
                 let dynamics = MetropolisHastings::new(Connected::new(model, kernel.clone()).unwrap());
                 let mut chains = Chains::new(&target, Array2::zeros((chains, 4))).unwrap();
                 let options = RunOptions { updates: 10, warm_up: 0, seed, ..RunOptions::default() };
-                run(&target, &dynamics, &mut chains, &options, observe).unwrap().series
+                options.run(&target, &dynamics, &mut chains, observe).unwrap().series
             })
         };
         let one = trajectory(1, 700, 5);

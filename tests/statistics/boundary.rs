@@ -1,11 +1,8 @@
 //! Draws by boundary states: laws by χ², acceptance of the reference table, energies against exact values.
 
 use ndarray::Array2;
-use tensorjump::lattice::square::{BoundaryMps, Draws};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
-use tensorjump::mcmc::{
-    importance_mean, log_importance_weights, log_mean_weight, missing_mass, stationary_acceptance, weight_summary,
-};
+use tensorjump::lattice::{BoundaryMps, Couplings, Draws, Geometry, Ising, PairModel, Square};
+use tensorjump::mcmc::{Estimate, WeightSummary};
 use tensorjump::{Model, Streams, Target};
 
 use crate::common::reference::{Case, cases};
@@ -54,7 +51,7 @@ fn floored_draws_follow_the_scores() {
         let model = Ising::new(Couplings::plus_minus(square(4, 4, geometry), seed), 2.0).unwrap();
         for chi in [1, 2] {
             let q = BoundaryMps::new(&model, chi).unwrap();
-            let Draws { samples, floored: count } = q.draw_counted(DRAWS, &Streams::new(seed)).unwrap();
+            let Draws { samples, floored: count, .. } = q.draw_counted(DRAWS, &Streams::new(seed)).unwrap();
             floored += count;
             let scores = law(&q);
             assert!((q.log_prob(all_configs(model.dims()).view()).unwrap().mapv(f64::exp).sum() - 1.0).abs() < 1e-12);
@@ -95,7 +92,7 @@ struct Weighted {
 fn weighted(ising: &Ising, chi: usize, n: usize) -> Weighted {
     let q = BoundaryMps::new(ising, chi).unwrap();
     let draws = q.draw_counted(n, &Streams::new(11)).unwrap();
-    let log_w = log_importance_weights(ising, &draws.samples).unwrap();
+    let log_w = draws.samples.log_importance_weights(ising).unwrap();
     Weighted { draws, log_w }
 }
 
@@ -127,7 +124,7 @@ fn acceptance_of_the_reference_table() {
         (64, 12, 0.9997, 500),
     ];
     let check = |ising: &Ising, chi, table: f64, n| {
-        let found = stationary_acceptance(weighted(ising, chi, n).log_w.view()).unwrap();
+        let found = Estimate::stationary_acceptance(weighted(ising, chi, n).log_w.view()).unwrap();
         let bar = table - if table < 0.6 { 0.03 } else { 0.01 };
         assert!(found.mean - 3.0 * found.error > bar, "χ = {chi}: {found:?}, table {table}");
     };
@@ -166,16 +163,16 @@ fn averages_of_the_reference_cases() {
         let x = draws.samples.x.view();
         let energy = case.ising.energy(x).unwrap() / sites;
         let m2 = case.ising.magnetisation(x).unwrap().mapv(|m| m * m);
-        let mean = importance_mean(log_w.view(), energy.view()).unwrap();
+        let mean = Estimate::importance_mean(log_w.view(), energy.view()).unwrap();
         // Single-precision laws at full χ have errors of zero but for rounding.
         let off = |found: f64, exact: f64, error: f64| (found - exact).abs() > 5.0 * error + 1e-9;
         // The bond sums of the glasses above 4 × 4 are good to 1e-6.
         assert!(!off(mean.mean, case.energy_per_site, mean.error + 1e-6), "{}: energy {mean:?}", case.name);
         if let Some(exact) = case.m2 {
-            let m2 = importance_mean(log_w.view(), m2.view()).unwrap();
+            let m2 = Estimate::importance_mean(log_w.view(), m2.view()).unwrap();
             assert!(!off(m2.mean, exact, m2.error), "{}: m² {m2:?}, exact {exact}", case.name);
         }
-        let log_z = log_mean_weight(log_w.view()).unwrap();
+        let log_z = Estimate::log_mean_weight(log_w.view()).unwrap();
         // An untruncated q differs from the law by rounding: 1e-7 a site.
         assert!(
             !off(log_z.mean, case.log_z, log_z.error + 1e-8 * sites),
@@ -209,7 +206,7 @@ fn averages_in_a_field() {
             [ising.energy(x.view()).unwrap(), ising.field_energy(x.view()).unwrap(), m.mapv(|m| m * m)]
         };
         for (found, all) in observe(&draws.samples.x).iter().zip(observe(&all)) {
-            let found = importance_mean(log_w.view(), found.view()).unwrap();
+            let found = Estimate::importance_mean(log_w.view(), found.view()).unwrap();
             assert!((found.mean - exact(&all)).abs() < 5.0 * found.error, "{found:?}, exact {}", exact(&all));
         }
     }
@@ -221,11 +218,11 @@ fn averages_in_a_field() {
 fn small_bonds_show_in_the_weights() {
     let ising = Ising::new(Couplings::uniform(square(16, 16, Geometry::Open), 1.0).unwrap(), 0.4407).unwrap();
     let [one, four] = [1, 4].map(|chi| weighted(&ising, chi, 4000));
-    let fraction = |w: &Weighted| weight_summary(w.log_w.view()).unwrap().fraction;
+    let fraction = |w: &Weighted| WeightSummary::of(w.log_w.view()).unwrap().fraction;
     assert!(fraction(&one) < 0.2 && fraction(&four) > 0.99);
-    let exact = log_mean_weight(four.log_w.view()).unwrap().mean;
+    let exact = Estimate::log_mean_weight(four.log_w.view()).unwrap().mean;
     let log_target = four.log_w.mapv(|w| w - exact) + &four.draws.samples.log_prob;
     let q = BoundaryMps::new(&ising, 1).unwrap();
     let log_q = q.log_prob(four.draws.samples.x.view()).unwrap();
-    assert!(missing_mass(3.0, log_target.view(), log_q.view()).unwrap().mean > 0.05);
+    assert!(Estimate::missing_mass(3.0, log_target.view(), log_q.view()).unwrap().mean > 0.05);
 }

@@ -5,10 +5,9 @@ use ndarray::{Array1, Array2, Array3};
 use rand::{RngExt, SeedableRng};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use tensorjump::lattice::{Fredkin, FredkinModel};
-use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, Proposal, RunOptions, run};
+use tensorjump::mcmc::{Chains, Connected, Disconnected, MetropolisHastings, Proposal, RunOptions};
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::rng::{Stream, Streams};
-use tensorjump::{Model, SiteWeights, Target};
+use tensorjump::{Model, SiteWeights, Stream, Streams, Target};
 
 use super::common::{all_configs, assert_law, counts, index_of};
 
@@ -233,7 +232,7 @@ fn the_exact_model_is_never_rejected() {
     let rejections = |target: &Fredkin, proposal: &dyn Proposal| {
         let mut chains = Chains::initial(target, 100, 3).unwrap();
         let options = RunOptions { updates: 100, warm_up: 0, seed: 4, ..RunOptions::default() };
-        let run = run(target, &MetropolisHastings::new(proposal), &mut chains, &options, |_| Ok(())).unwrap();
+        let run = options.run(target, &MetropolisHastings::new(proposal), &mut chains, |_| Ok(())).unwrap();
         assert_eq!(run.report.proposed, 10_000);
         run.report.proposed - run.report.accepted
     };

@@ -2,11 +2,12 @@
 
 use ndarray::{Array2, Axis, s};
 use rand::{Rng, RngExt};
-use tensorjump::lattice::square::{BoundaryMps, Rectangle, SpinSweep, Spins, SwendsenWang, Windows};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::lattice::{
+    BoundaryMps, Couplings, Geometry, Ising, PairModel, Rectangle, SpinSweep, Spins, Square, SwendsenWang, Windows,
+};
 use tensorjump::mcmc::{
     Chains, Connected, Dynamics, EachChain, InnerDraws, Level, Local, MetropolisHastings, Move, MoveReport, RunOptions,
-    Tempering, run,
+    Tempering,
 };
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Stream, Streams, Target};
@@ -245,7 +246,7 @@ fn windows_of_constrained_models() {
     sites[5][1] = 0.5;
     let bond = |bond| colourings.bond_log_weights(bond).clone();
     let l = colourings.lattice();
-    use tensorjump::lattice::square::Bond::{Horizontal, Vertical};
+    use tensorjump::lattice::Bond::{Horizontal, Vertical};
     let horizontal = (0..l.horizontal_bonds()).map(|i| bond(Horizontal(i))).collect();
     let wrong = PairModel::new(l, sites, horizontal, (0..l.vertical_bonds()).map(|i| bond(Vertical(i))).collect());
     assert_law(&found, &part(&law(&colourings), &colourings, 7), &part(&law(&wrong.unwrap()), &colourings, 7));
@@ -267,7 +268,7 @@ fn windows_on_the_reference_tori() {
         let options =
             RunOptions { updates: if side == 16 { 25 } else { 100 }, warm_up: 10, seed: 3, ..RunOptions::default() };
         let energy = |x: Configs<'_>| Ok(ising.energy(x)? / (side * side) as f64);
-        let found = run(&ising, &windows, &mut chains, &options, energy).unwrap().mean(0).unwrap();
+        let found = options.run(&ising, &windows, &mut chains, energy).unwrap().mean(0).unwrap();
         let off = (found.mean - exact) / found.error;
         assert!(off.abs() < 5.0, "{side}, β = {}: {off:.1} σ", ising.beta());
     }

@@ -3,15 +3,9 @@
 //! Normalisers are compared at 4.9 standard errors, a false-alarm rate of 1e-6; chains by χ² at the same
 //! rate.
 
-use std::ops::ControlFlow;
-
-use tensorjump::lattice::square::{SpinSweep, fast_rng};
-use tensorjump::lattice::{Couplings, Fredkin, FredkinModel, Geometry, Ising, Square};
-use tensorjump::learn::{LoopOptions, Stage, Symmetry, in_the_loop};
-use tensorjump::mcmc::assess;
-use tensorjump::mcmc::{
-    Disconnected, Local, MetropolisHastings, RunOptions, importance_mean, log_importance_weights, missing_mass, run,
-};
+use tensorjump::lattice::{Couplings, Fredkin, FredkinModel, Geometry, Ising, SpinSweep, Square, fast_rng};
+use tensorjump::learn::{LoopOptions, Stage, Symmetry};
+use tensorjump::mcmc::{Assessment, Disconnected, Estimate, Local, MetropolisHastings, RunOptions};
 use tensorjump::model::BornMps;
 use tensorjump::tn::Truncation;
 use tensorjump::{Model, Stream, Streams, Target};
@@ -55,8 +49,8 @@ fn an_ising_model_is_learned_from_its_log_weight() {
     let turn = Symmetry::sites((0..12).map(|j| j / 4 * 4 + (j + 1) % 4).collect()).unwrap();
     let order = Some(ising.lattice().snake());
     let options = LoopOptions { order, keep: 0.3, symmetries: vec![flip, turn], seed: 3, ..LoopOptions::default() };
-    let mut learned = in_the_loop(&stages, &options, |_| ControlFlow::Continue(())).unwrap();
-    let found = assess(&ising, &learned.model, 20_000, &Streams::new(5)).unwrap();
+    let mut learned = options.learn(&stages).unwrap();
+    let found = Assessment::of(&ising, &learned.model, 20_000, &Streams::new(5)).unwrap();
     assert!(found.acceptance.mean > 0.9, "acceptance {:?}", found.acceptance);
     let (law, log_z) = levels(&ising);
     let off = (found.log_z.mean - log_z) / found.log_z.error;
@@ -65,7 +59,7 @@ fn an_ising_model_is_learned_from_its_log_weight() {
     // Chains that go on with the model alone follow the target.
     let dynamics = MetropolisHastings::new(Disconnected::new(&learned.model));
     let plan = RunOptions { updates: 20, warm_up: 0, thin: 20, seed: 11, ..RunOptions::default() };
-    let last = run(&ising, &dynamics, &mut learned.chains, &plan, |x| ising.energy(x)).unwrap();
+    let last = plan.run(&ising, &dynamics, &mut learned.chains, |x| ising.energy(x)).unwrap();
     let mut counts = vec![0; law.len()];
     last.series.iter().for_each(|&e| counts[level(e)] += 1);
     assert_law(&counts, &law, &levels(&warm).0);
@@ -79,8 +73,8 @@ fn dyck_paths_are_learned_from_their_log_weight() {
     });
     let stage =
         Stage { target: &chain, local: &swaps, max_bond: 4, rounds: 12, polish: 0, rate: 0.3, enough: (0.98, 0.98) };
-    let learned = in_the_loop(&[stage], &LoopOptions::default(), |_| ControlFlow::Continue(())).unwrap();
-    let found = assess(&chain, &learned.model, 20_000, &Streams::new(5)).unwrap();
+    let learned = LoopOptions::default().learn(&[stage]).unwrap();
+    let found = Assessment::of(&chain, &learned.model, 20_000, &Streams::new(5)).unwrap();
     assert!(found.acceptance.mean > 0.95, "acceptance {:?}", found.acceptance);
     let off = (found.log_z.mean - 132f64.ln()) / found.log_z.error; // Catalan number of 6
     assert!(off.abs() < SIGMAS, "log Z off by {off:.1} standard errors");
@@ -88,13 +82,13 @@ fn dyck_paths_are_learned_from_their_log_weight() {
     let exact = FredkinModel::new(&chain).unwrap().draw(20_000, &Streams::new(6)).unwrap();
     let missing = |model: &BornMps| {
         let score = model.log_prob(exact.x.view()).unwrap();
-        missing_mass(1000f64.ln(), exact.log_prob.view(), score.view()).unwrap().mean
+        Estimate::missing_mass(1000f64.ln(), exact.log_prob.view(), score.view()).unwrap().mean
     };
     let area_off = |model: &BornMps| {
         let draws = model.draw(20_000, &Streams::new(7)).unwrap();
         let area = chain.area(draws.x.view()).unwrap().mapv(|a| a as f64);
-        let log_w = log_importance_weights(&chain, &draws).unwrap();
-        let mean = importance_mean(log_w.view(), area.view()).unwrap();
+        let log_w = draws.log_importance_weights(&chain).unwrap();
+        let mean = Estimate::importance_mean(log_w.view(), area.view()).unwrap();
         (mean.mean - chain.equilibrium().unwrap().area_mean()) / mean.error
     };
     let model = learned.model.inner();
@@ -104,7 +98,7 @@ fn dyck_paths_are_learned_from_their_log_weight() {
     // (its acceptance is high), and misses the others.
     let cut = model.amplitude().compress(&Truncation { max_bond: 2, cutoff: 0.0 }).unwrap().0;
     let cut = BornMps::new(&cut).unwrap();
-    let found = assess(&chain, &cut, 20_000, &Streams::new(5)).unwrap();
+    let found = Assessment::of(&chain, &cut, 20_000, &Streams::new(5)).unwrap();
     assert!(found.acceptance.mean > 0.95, "acceptance {:?}", found.acceptance);
     assert!(missing(&cut) > 1e-3, "{}", missing(&cut));
     assert!(area_off(&cut).abs() > SIGMAS, "area off by {:.1} standard errors", area_off(&cut));

@@ -5,7 +5,7 @@
 //! draws has a standard error of its own, `√(2 KL/n)`, twenty times smaller still, so that the false-alarm
 //! rate is far below 1e-6.
 
-use tensorjump::learn::{self, BornMethod, BornOptions, Data, PositiveOptions, Start, Training};
+use tensorjump::learn::{BornMethod, BornOptions, Data, PositiveOptions, Start, Training};
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::{Model, Streams};
 
@@ -35,13 +35,13 @@ fn a_known_law_is_learned() {
     let draws = law.draw(30_000, &Streams::new(4)).unwrap().x;
     let data = Data::new(draws, &[2; SITES]).unwrap();
     let training = Training { rounds: 6, batch: 30_000, ..Training::default() };
-    let born = learn::born(&data, &BornOptions { training: training.clone(), ..BornOptions::default() }).unwrap();
+    let born = (BornOptions { training: training.clone(), ..BornOptions::default() }).fit(&data).unwrap();
     let (more, error) = excess(&law, &born.model);
     assert!(more < error, "Born: {more:.5} above the law, standard error {error:.5}");
 
     let training = Training { rounds: 60, ..training };
     let start = Start::Random { bond: 4 };
-    let em = learn::positive(&data, &PositiveOptions { training, start, ..PositiveOptions::default() }).unwrap();
+    let em = (PositiveOptions { training, start, ..PositiveOptions::default() }).fit(&data).unwrap();
     let (more, error) = excess(&law, &em.model);
     assert!(more < error, "EM: {more:.5} above the law, standard error {error:.5}");
 
@@ -69,7 +69,7 @@ fn bonds_do_not_grow_with_noise() {
         if let BornMethod::TwoSite { significance, .. } = &mut options.method {
             *significance = level;
         }
-        learn::born(&data, &options).unwrap().model.amplitude().max_bond()
+        options.fit(&data).unwrap().model.amplitude().max_bond()
     };
     assert_eq!(bonds(&coins, 4.0), 1);
     assert!(bonds(&truth(), 4.0) >= 2, "correlations were taken for noise");

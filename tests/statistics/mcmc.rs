@@ -47,7 +47,7 @@ fn last(target: &Toy, dynamics: &dyn Move, start: usize, seed: u64) -> (Vec<u64>
     let x = start.broadcast((CHAINS, start.len())).unwrap().to_owned();
     let mut chains = Chains::new(target, x).unwrap();
     let options = RunOptions { updates: UPDATES, warm_up: 0, thin: UPDATES, seed, ..RunOptions::default() };
-    let run = run(target, dynamics, &mut chains, &options, |_| Ok(())).unwrap();
+    let run = options.run(target, dynamics, &mut chains, |_| Ok(())).unwrap();
     assert_eq!(chains.log_weight(), target.log_weight(chains.x()).unwrap());
     (counts(&chains.x().to_owned(), target.dims()), run.report)
 }
@@ -234,7 +234,7 @@ fn runs_are_reproducible() {
                     steps.push((p.done, p.total));
                     ControlFlow::Continue(())
                 };
-                let run = run_with_progress(&target, &dynamics, &mut chains, &options, observe, progress).unwrap();
+                let run = options.run_with_progress(&target, &dynamics, &mut chains, observe, progress).unwrap();
                 assert_eq!(steps, (1..=updates).map(|done| (done, updates)).collect::<Vec<_>>());
                 all.extend(run.series.slice(s![.., ..5, ..]).iter().copied());
             }
@@ -268,7 +268,7 @@ fn autocorrelation_time_of_an_autoregressive_series() {
     for (phi, seed) in [(0.8f64, 1u64), (0.0, 2), (-0.5, 3)] {
         let exact = 0.5 * (1.0 + phi) / (1.0 - phi);
         let series = autoregressive(20_000, 8, phi, seed);
-        let found = autocorrelation(series.view()).unwrap();
+        let found = Autocorrelation::of(series.view()).unwrap();
         // Statistical error √(2(2W+1)/n) τ (Sokal 1997, eq. 3.19), in which ½ stands for the zero lag of a
         // white series; and the cut at W leaves out φ^{W+1}/(1−φ).
         let n = series.len() as f64;
@@ -277,7 +277,7 @@ fn autocorrelation_time_of_an_autoregressive_series() {
         assert!((found.tau - exact).abs() < 5.0 * sigma + cut, "φ = {phi}: {} and {exact}", found.tau);
         assert!(!found.lower_bound);
         assert_eq!(found.ess, n / (2.0 * found.tau));
-        let mean = series_mean(series.view()).unwrap();
+        let mean = SeriesMean::of(series.view()).unwrap();
         assert!(mean.mean.abs() < 5.0 * mean.error && mean.error < 0.05);
         // Wrong twin: independent values taken for granted.
         if phi == 0.8 {
@@ -286,11 +286,11 @@ fn autocorrelation_time_of_an_autoregressive_series() {
     }
     // 100 records are fewer than 50 τ = 225: flagged if τ is found above 2, ten standard deviations (0.24)
     // below its value.
-    assert!(autocorrelation(autoregressive(100, 400, 0.8, 4).view()).unwrap().lower_bound);
+    assert!(Autocorrelation::of(autoregressive(100, 400, 0.8, 4).view()).unwrap().lower_bound);
     // Eight chains about eight places: a long time, though each chain by itself is white.
     let mut apart = autoregressive(1000, 8, 0.0, 5);
     apart.columns_mut().into_iter().enumerate().for_each(|(c, mut column)| column += 3.0 * c as f64);
-    let found = autocorrelation(apart.view()).unwrap();
+    let found = Autocorrelation::of(apart.view()).unwrap();
     assert!(found.lower_bound && found.tau > 100.0);
 }
 
@@ -299,7 +299,7 @@ fn misses(series: impl Fn(u64) -> Array2<f64>, twin: impl Fn(&Array2<f64>) -> f6
     let (mut found, mut wrong) = (0, 0);
     for seed in 0..300 {
         let series = series(seed);
-        let mean = series_mean(series.view()).unwrap();
+        let mean = SeriesMean::of(series.view()).unwrap();
         found += usize::from(mean.mean.abs() > 1.96 * mean.error);
         let error = (mean.variance * 2.0 * twin(&series) / series.len() as f64).sqrt();
         wrong += usize::from(mean.mean.abs() > 1.96 * error);
@@ -399,15 +399,15 @@ fn importance_estimates_have_honest_errors() {
     let mut plain = vec![];
     for batch in 0..100 {
         let samples = model.draw(2000, &Streams::new(12).step(batch)).unwrap();
-        let log_w = log_importance_weights(&target, &samples).unwrap();
+        let log_w = samples.log_importance_weights(&target).unwrap();
         // An unnormalised target, Z = e^{-1000}.
         let shifted = log_w.mapv(|v| v - 1000.0);
         let values: Array1<f64> = samples.x.outer_iter().map(|x| f(index_of(x, &DIMS))).collect();
         let estimates = [
-            (importance_mean(shifted.view(), values.view()).unwrap(), exact),
-            (log_mean_weight(shifted.view()).unwrap(), -1000.0),
-            (stationary_acceptance(shifted.view()).unwrap(), acceptance),
-            (supported_mass(log_w.view()).unwrap(), 1.0),
+            (Estimate::importance_mean(shifted.view(), values.view()).unwrap(), exact),
+            (Estimate::log_mean_weight(shifted.view()).unwrap(), -1000.0),
+            (Estimate::stationary_acceptance(shifted.view()).unwrap(), acceptance),
+            (Estimate::supported_mass(log_w.view()).unwrap(), 1.0),
         ];
         for ((found, exact), z) in estimates.iter().zip(&mut deviations) {
             assert!((found.mean - exact).abs() < 5.0 * found.error, "{} and {exact}", found.mean);
@@ -435,7 +435,7 @@ fn chain_averages_have_honest_errors() {
         let mut chains = Chains::initial(&target, 4, seed).unwrap();
         let options = RunOptions { updates: 1500, seed, ..RunOptions::default() };
         let dynamics = MetropolisHastings::new(Disconnected::new(&model));
-        let run = run(&target, &dynamics, &mut chains, &options, observe).unwrap();
+        let run = options.run(&target, &dynamics, &mut chains, observe).unwrap();
         let found = run.mean(0).unwrap();
         assert!((found.mean - exact).abs() < 5.0 * found.error);
         assert!(run.r_hat(0).unwrap() < 1.05);
@@ -449,7 +449,7 @@ fn chain_averages_have_honest_errors() {
     assert!(chi2_tail(naive.iter().map(|z| z * z).sum(), naive.len()) < ALPHA);
 
     let samples = model.draw(100_000, &Streams::new(13)).unwrap();
-    let foretold = stationary_acceptance(log_importance_weights(&target, &samples).unwrap().view()).unwrap();
+    let foretold = Estimate::stationary_acceptance(samples.log_importance_weights(&target).unwrap().view()).unwrap();
     let found = accepted.0 as f64 / accepted.1 as f64;
     // Correlated decisions: at most 2τ ≈ 8 times the binomial variance.
     let sigma = (found * (1.0 - found) * 8.0 / accepted.1 as f64 + foretold.error.powi(2)).sqrt();

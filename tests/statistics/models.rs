@@ -9,7 +9,7 @@ use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
 use tensorjump::dense::{DenseLaw, kernel_matrix};
 use tensorjump::diffusion::Denoise;
-use tensorjump::mcmc::{importance_mean, log_importance_weights, supported_mass};
+use tensorjump::mcmc::Estimate;
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
 use tensorjump::tn::Mps;
@@ -171,16 +171,16 @@ fn weighted_and_unweighted_observables() {
                 let (q, pi) = (tilted_law(&q, &dims, &w, 0).0, tilted_law(&pi, &dims, &w, 0).0);
                 let target = DenseLaw::new(&dims, &pi).unwrap();
                 let draws = model.sample(&w, DRAWS, &Streams::new(3).step(form as u64)).unwrap();
-                let log_w = log_importance_weights(&target, &draws).unwrap();
-                let mass = supported_mass(log_w.view()).unwrap();
+                let log_w = draws.log_importance_weights(&target).unwrap();
+                let mass = Estimate::supported_mass(log_w.view()).unwrap();
                 assert!(within(mass.mean, 1.0, mass.error), "E[π/q] = {} ± {}", mass.mean, mass.error);
                 assert!(mass.error < 3.0 / (DRAWS as f64).sqrt());
                 let index: Vec<usize> = draws.x.outer_iter().map(|x| index_of(x, &dims)).collect();
                 for f in values.columns() {
                     let drawn: Array1<f64> = index.iter().map(|&i| f[i]).collect();
                     let mean = |law: &[f64]| law.iter().zip(f).map(|(p, f)| p * f).sum::<f64>();
-                    let plain = importance_mean(Array1::zeros(DRAWS).view(), drawn.view()).unwrap();
-                    let weighted = importance_mean(log_w.view(), drawn.view()).unwrap();
+                    let plain = Estimate::importance_mean(Array1::zeros(DRAWS).view(), drawn.view()).unwrap();
+                    let weighted = Estimate::importance_mean(log_w.view(), drawn.view()).unwrap();
                     // Rounding where an observable is constant under the weights.
                     let floor = 1e-14;
                     assert!(within(plain.mean, mean(&q), plain.error + floor), "unweighted {plain:?}, {}", mean(&q));

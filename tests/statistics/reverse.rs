@@ -2,10 +2,9 @@
 //! counts.
 
 use ndarray::{Array1, Array2, Array3, ArrayView1};
-use tensorjump::dense::DenseLaw;
-use tensorjump::dense::leap_law;
+use tensorjump::dense::{DenseLaw, LeapLaw};
 use tensorjump::diffusion::reverse::{
-    Bound, Corrector, Finish, Method, Outcome, Step, TimeGrid, exact_paths, exact_start, prior_start, reverse, state_at,
+    Bound, Corrector, Finish, Method, Outcome, Step, TimeGrid, exact_paths, exact_start, reverse,
 };
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser};
 use tensorjump::model::PositiveMps;
@@ -88,8 +87,8 @@ fn runs_follow_their_enumerated_law() {
         let method = Method::Leap { step, corrector };
         let out = reverse(&denoiser, repeat(&y).view(), &grid, &method, false, &Streams::new(80)).unwrap();
         assert_eq!((out.calls, out.evaluations[0]), (6, 6));
-        let law = leap_law(&denoiser, &start, &grid, step, corrector).unwrap().law;
-        let plain = leap_law(&denoiser, &start, &grid, step, None).unwrap().law;
+        let law = LeapLaw::new(&denoiser, &start, &grid, step, corrector).unwrap().law;
+        let plain = LeapLaw::new(&denoiser, &start, &grid, step, None).unwrap().law;
         assert_law(&counts(&out.x, &dims), law.p(), plain.p());
         assert_law(&counts(&out.x, &dims), law.p(), between.p());
     }
@@ -178,7 +177,7 @@ fn masks_are_exact() {
     let noise = Noise::new(Rates::mask(&dims, 1.0).unwrap(), Schedule::default());
     let denoiser = ExactDenoiser::new(&model, &noise).unwrap();
     // 3 e^{-20} of the draws are not all masked at T = 20: 1e-4 in 12,000 draws.
-    let y = prior_start(&noise, DRAWS, &Streams::new(76)).unwrap();
+    let y = noise.draw_stationary(DRAWS, &Streams::new(76)).unwrap();
     let grid = TimeGrid::geometric(20.0, 0.1, 12).unwrap();
     let at_delta = truth.noised(&noise.kernel(0.0, 0.1).unwrap()).unwrap();
     let independent = PositiveMps::product(model.site_marginals()).unwrap();
@@ -207,11 +206,11 @@ fn paths_are_exact() {
     let (to_s, s_to_t) = (noise.kernel(0.0, delta).unwrap(), noise.kernel_between(delta, t).unwrap());
     let between = truth.posterior_between(&to_s, &s_to_t, &y).unwrap();
     let noised = truth.noised(&to_s).unwrap();
-    assert_law(&table(&|i| state_at(&start, &paths[i], delta)), between.p(), noised.p());
+    assert_law(&table(&|i| paths[i].reversed_at(&start, delta)), between.p(), noised.p());
     let clean = truth.posterior(&noise.kernel(0.0, t).unwrap(), &y).unwrap();
     assert_law(&table(&|i| paths[i].last.clone()), clean.p(), truth.p());
     for path in &paths {
-        assert_eq!(state_at(&start, path, 0.0), path.last);
+        assert_eq!(path.reversed_at(&start, 0.0), path.last);
         assert!(path.jumps.windows(2).all(|pair| pair[0].time > pair[1].time));
     }
 }

@@ -7,12 +7,12 @@ use ndarray::{Array1, Array2, Array3, s};
 use rand::RngExt;
 use tensorjump::dense::DenseLaw;
 use tensorjump::diffusion::{
-    Denoiser, Ends, ExactDenoiser, ExactDiffusion, ExactGlauber, Face, GivenDenoiser, Quadrature, SiteConditionals,
-    TokenNoise, classification_loss, conditional_kl, glauber_reverse, likelihood_bound, time_of_signal,
+    Denoiser, Ends, ExactDenoiser, ExactDiffusion, ExactGlauber, Face, GivenDenoiser, LikelihoodBound, Quadrature,
+    SiteConditionals, TokenNoise, classification_loss, conditional_kl, glauber_reverse,
 };
 use tensorjump::learn::{
-    ConditionalTables, Data, Features, GlauberWindow, Objective, OperatorOptions, OperatorScores, RatioMatchingOptions,
-    SoftmaxDenoiser, SoftmaxOptions, Start, glauber_matching, ratio_matching, windows,
+    ConditionalTables, Data, Features, GlauberMatched, GlauberWindow, Objective, OperatorOptions, OperatorScores,
+    RatioMatched, RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions, Start,
 };
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
@@ -32,7 +32,7 @@ fn estimated_bounds() {
     let nodes = Quadrature::logit(&noise, (0.05, 3.0), 12).unwrap();
     let x = all_configs(&dims);
     let run = |denoiser: &dyn Denoiser| {
-        likelihood_bound(denoiser, &Ends::Exact(&law), &nodes, x.view(), 2000, &Streams::new(1)).unwrap()
+        LikelihoodBound::estimate(denoiser, &Ends::Exact(&law), &nodes, x.view(), 2000, &Streams::new(1)).unwrap()
     };
     let bound = run(&exact);
     for ((v, e), p) in bound.total().iter().zip(&bound.error).zip(law.p()) {
@@ -104,7 +104,7 @@ fn ring(samples: usize) -> (PositiveMps, Noise, Data) {
 /// KL a site of learned conditionals, averaged uniformly over times with α in [.05, .95], by enumeration.
 fn kl_per_site(model: &PositiveMps, noise: &Noise, learned: &dyn Denoiser) -> f64 {
     let exact = ExactDenoiser::new(model, noise).unwrap();
-    let (first, last) = (time_of_signal(noise, 0.95).unwrap(), time_of_signal(noise, 0.05).unwrap());
+    let (first, last) = (noise.time_of_signal(0.95).unwrap(), noise.time_of_signal(0.05).unwrap());
     let (y, times) = (all_configs(model.dims()), 8);
     let at = |k: usize| {
         let t = first + (last - first) * (k as f64 + 0.5) / times as f64;
@@ -119,14 +119,14 @@ fn kl_per_site(model: &PositiveMps, noise: &Noise, learned: &dyn Denoiser) -> f6
 #[test]
 fn learned_scores_are_close() {
     let (model, noise, data) = ring(10_000);
-    let near = windows(10, 2, Boundary::Ring);
+    let near = Boundary::Ring.windows(10, 2);
     let tabular = ConditionalTables::tabular(&data, &noise, None).unwrap();
     let window = ConditionalTables::new(&data, &noise, &near, None).unwrap();
     let softmax = SoftmaxDenoiser::new(&data, &noise, &near, None, &SoftmaxOptions::default()).unwrap();
     let operator = OperatorScores::new(&data, &noise, &near, &OperatorOptions::default()).unwrap();
     let options =
         RatioMatchingOptions { start: Start::Random { bond: 4 }, epochs: 15, ..RatioMatchingOptions::default() };
-    let network = ratio_matching(&data, &noise, &options).unwrap().denoiser;
+    let network = RatioMatched::new(&data, &noise, &options).unwrap().denoiser;
     let bound = SoftmaxOptions { objective: Objective::LikelihoodBound, ..SoftmaxOptions::default() };
     let bound = SoftmaxDenoiser::new(&data, &noise, &near, None, &bound).unwrap();
     let learned: [(&str, &dyn Denoiser); 6] = [
@@ -155,7 +155,7 @@ fn damped_moments_have_a_smaller_variance() {
     let (t, repeats) = (0.35, 100);
     let noise = Noise::new(Rates::binary_flip(4, 1.0, 1.0).unwrap(), Schedule::default());
     let kernel = noise.kernel(0.0, t).unwrap();
-    let (all, options) = (windows(4, 4, Boundary::Open), OperatorOptions { degree: 2, ridge: 0.0 });
+    let (all, options) = (Boundary::Open.windows(4, 4), OperatorOptions { degree: 2, ridge: 0.0 });
     let coefficients = |x: Array2<u8>, t: f64| -> Vec<f64> {
         let learned = OperatorScores::new(&Data::new(x, &[2; 4]).unwrap(), &noise, &all, &options).unwrap();
         learned.coefficients(t).unwrap().iter().flat_map(|a| a.iter().copied()).collect()
@@ -191,7 +191,7 @@ fn damped_moments_have_a_smaller_variance() {
 #[test]
 fn a_residual_improves_its_baseline() {
     let (model, noise, data) = ring(2_000);
-    let near = windows(10, 1, Boundary::Ring);
+    let near = Boundary::Ring.windows(10, 1);
     let baseline = OperatorScores::new(&data, &noise, &near, &OperatorOptions { degree: 1, ridge: 1e-3 }).unwrap();
     let before = kl_per_site(&model, &noise, &baseline);
     let options = SoftmaxOptions { times: vec![0.1, 0.3, 0.8, 2.0], ..SoftmaxOptions::default() };
@@ -207,12 +207,12 @@ fn a_residual_improves_its_baseline() {
 fn learned_token_classifiers() {
     let (model, _, data) = ring(5_000);
     let tokens = TokenNoise::uniform(&[2; 10], 3, 0.5).unwrap();
-    let near = windows(10, 2, Boundary::Ring);
+    let near = Boundary::Ring.windows(10, 2);
     let window = GlauberWindow::new(&data, &tokens, &near, Features::Pairs, 1.0).unwrap();
     let alone = GlauberWindow::new(&data, &tokens, &vec![vec![]; 10], Features::Pairs, 1.0).unwrap();
     let options =
         RatioMatchingOptions { start: Start::Random { bond: 4 }, epochs: 40, ..RatioMatchingOptions::default() };
-    let network = glauber_matching(&data, &tokens, &options).unwrap();
+    let network = GlauberMatched::new(&data, &tokens, &options).unwrap();
     let exact = ExactGlauber::new(&model, &tokens).unwrap();
     // The excess loss by enumeration of X_{k+1} and the token, averaged over steps.
     let x = all_configs(&[2; 10]);

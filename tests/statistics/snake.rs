@@ -3,9 +3,7 @@
 use ndarray::{Array1, ArrayView1};
 use serde_json::Value;
 use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
-use tensorjump::mcmc::{
-    Estimate, importance_mean, log_importance_weights, log_mean_weight, stationary_acceptance, weight_summary,
-};
+use tensorjump::mcmc::{Estimate, WeightSummary};
 use tensorjump::model::Permuted;
 use tensorjump::{Model, Samples, Streams};
 
@@ -60,7 +58,8 @@ fn acceptance_of_the_reference_table() {
     let ising = ferromagnet(8, 8, critical());
     let acceptance = |chi: usize| -> Estimate {
         let snake = SnakeMps::new(&ising, chi).unwrap();
-        stationary_acceptance(log_importance_weights(&ising, &draws(&snake, DRAWS / 4)).unwrap().view()).unwrap()
+        Estimate::stationary_acceptance(draws(&snake, DRAWS / 4).log_importance_weights(&ising).unwrap().view())
+            .unwrap()
     };
     let found = [8, 16, 32].map(acceptance);
     for (found, (worse, table)) in found[1..].iter().zip(found.iter().zip([0.60, 0.82])) {
@@ -99,17 +98,17 @@ fn energies_and_magnetisations_of_the_reference_cases() {
         let ising = ferromagnet(size.0, size.1, case["beta"].as_f64().unwrap());
         let snake = SnakeMps::new(&ising, if size.0 == 4 { 6 } else { 32 }).unwrap();
         let samples = draws(&snake, DRAWS / 4);
-        let log_w = log_importance_weights(&ising, &samples).unwrap();
-        assert!(weight_summary(log_w.view()).unwrap().fraction > 0.1);
-        assert!(agrees(log_mean_weight(log_w.view()).unwrap(), case["logZ"].as_f64().unwrap()));
+        let log_w = samples.log_importance_weights(&ising).unwrap();
+        assert!(WeightSummary::of(log_w.view()).unwrap().fraction > 0.1);
+        assert!(agrees(Estimate::log_mean_weight(log_w.view()).unwrap(), case["logZ"].as_f64().unwrap()));
         for (f, name) in observables(&ising, &samples).iter().zip(["energy_per_site", "m2"]) {
             let exact = case[name].as_f64().unwrap();
-            let found = importance_mean(log_w.view(), f.view()).unwrap();
+            let found = Estimate::importance_mean(log_w.view(), f.view()).unwrap();
             assert!(agrees(found, exact), "{size:?} {name}: {found:?}, exact {exact}");
         }
         let warmer = ferromagnet(size.0, size.1, 0.97 * ising.beta());
-        let log_w = log_importance_weights(&warmer, &samples).unwrap();
-        let energy = importance_mean(log_w.view(), observables(&ising, &samples)[0].view()).unwrap();
+        let log_w = samples.log_importance_weights(&warmer).unwrap();
+        let energy = Estimate::importance_mean(log_w.view(), observables(&ising, &samples)[0].view()).unwrap();
         assert!(
             !agrees(energy, case["energy_per_site"].as_f64().unwrap()),
             "{size:?}: the test cannot tell {energy:?}"
@@ -127,13 +126,13 @@ fn energies_in_a_field() {
     let configs = all_configs(&[2; 16]);
     let every = Samples { x: configs, log_prob: Array1::zeros(exact.len()) };
     let samples = draws(&SnakeMps::new(&ising, 4).unwrap(), DRAWS);
-    let log_w = log_importance_weights(&ising, &samples).unwrap();
+    let log_w = samples.log_importance_weights(&ising).unwrap();
     let mean = |f: ArrayView1<'_, f64>| f.iter().zip(&exact).map(|(f, p)| f * p).sum::<f64>();
     let mut biased = false;
     for (f, every) in observables(&ising, &samples).iter().zip(observables(&ising, &every)) {
-        let (found, value) = (importance_mean(log_w.view(), f.view()).unwrap(), mean(every.view()));
+        let (found, value) = (Estimate::importance_mean(log_w.view(), f.view()).unwrap(), mean(every.view()));
         assert!(agrees(found, value), "{found:?}, exact {value}");
-        biased |= !agrees(importance_mean(Array1::zeros(f.len()).view(), f.view()).unwrap(), value);
+        biased |= !agrees(Estimate::importance_mean(Array1::zeros(f.len()).view(), f.view()).unwrap(), value);
     }
     assert!(biased, "unweighted averages do not show");
 }

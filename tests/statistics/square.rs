@@ -4,9 +4,8 @@
 use ndarray::Axis;
 use rand::RngExt;
 use serde_json::Value;
-use tensorjump::lattice::square::{SiteHeatBath, SpinSweep, Wolff};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
-use tensorjump::mcmc::{Chains, Cycle, Mixture, Move, RunOptions, run};
+use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, SiteHeatBath, SpinSweep, Square, Wolff};
+use tensorjump::mcmc::{Chains, Cycle, Mixture, Move, RunOptions};
 use tensorjump::{Configs, Streams, Target};
 
 use crate::common::{ALPHA, all_configs, assert_law, chi2_p_value, counts, law};
@@ -31,7 +30,7 @@ fn last(target: &dyn Target, dynamics: &dyn Move, updates: usize) -> Vec<u64> {
     let x = start.broadcast((CHAINS, start.len())).unwrap().to_owned();
     let mut chains = Chains::new(target, x).unwrap();
     let options = RunOptions { updates, warm_up: 0, thin: updates, seed: 11, ..RunOptions::default() };
-    run(target, dynamics, &mut chains, &options, |_| Ok(())).unwrap();
+    options.run(target, dynamics, &mut chains, |_| Ok(())).unwrap();
     counts(&chains.x().to_owned(), target.dims())
 }
 
@@ -149,7 +148,7 @@ fn energies_at_the_critical_point() {
     for dynamics in &dynamics {
         let mut chains = Chains::initial(&model, 32, 2).unwrap();
         let options = RunOptions { updates: 500, seed: 2, ..RunOptions::default() };
-        let run = run(&model, dynamics, &mut chains, &options, observe).unwrap();
+        let run = options.run(&model, dynamics, &mut chains, observe).unwrap();
         for (k, (name, precision)) in [("energy_per_site", 0.004), ("m2", 0.01)].into_iter().enumerate() {
             let (found, exact) = (run.mean(k).unwrap(), case[name].as_f64().unwrap());
             assert!(found.error < precision, "{name}: error {}", found.error);

@@ -2,8 +2,7 @@
 //! moment give it.
 
 use tensorjump::Streams;
-use tensorjump::lattice::square::{Bond, SpinSweep, Spins, fast_rng};
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+use tensorjump::lattice::{Bond, Couplings, Geometry, Ising, SpinSweep, Spins, Square, fast_rng};
 
 use crate::common::{ALPHA, chi2_tail};
 

@@ -7,9 +7,7 @@ use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, Axis, stack};
 use rand::Rng;
 use tensorjump::lattice::{Equilibrium, Fredkin, FredkinModel};
-use tensorjump::mcmc::{
-    Chains, Connected, Disconnected, Local, MetropolisHastings, Move, Run, RunOptions, SeriesMean, run_with_progress,
-};
+use tensorjump::mcmc::{Chains, Connected, Disconnected, Local, MetropolisHastings, Move, Run, RunOptions, SeriesMean};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, Streams, Target};
 
@@ -117,7 +115,7 @@ pub fn all(
         };
         let mut chains = Chains::new(chain, start.clone())?;
         let clock = ProcessTime::now();
-        let run = run_with_progress(chain, dynamics, &mut chains, &options, observe, |_| {
+        let run = options.run_with_progress(chain, dynamics, &mut chains, observe, |_| {
             bar.inc(1);
             ControlFlow::Continue(())
         })?;

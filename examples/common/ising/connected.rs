@@ -2,8 +2,8 @@
 
 use cpu_time::ProcessTime;
 use ndarray::Array2;
-use tensorjump::lattice::square::BoundaryMps;
-use tensorjump::mcmc::{Chains, TuneOptions, TunedConnected, tune_connected};
+use tensorjump::lattice::BoundaryMps;
+use tensorjump::mcmc::{Chains, TuneOptions, TunedConnected};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, Streams};
 
@@ -34,7 +34,7 @@ pub fn measured(system: &System, chis: &[usize], chains: usize, options: &TuneOp
         Ok(Array2::from_shape_fn((x.nrows(), 2), |(i, k)| all[[i, 2 * k]].abs()))
     };
     let clock = || ProcessTime::now().as_duration().as_secs_f64();
-    tune_connected(system.model(), &laws, &noise(system)?, options, &mut chains, observe, clock)
+    options.tune(system.model(), &laws, &noise(system)?, &mut chains, observe, clock)
 }
 
 /// Noise time, bond dimension (of 2 and 4, unless one was given) and number of inner draws; and the bond

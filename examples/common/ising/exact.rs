@@ -2,8 +2,7 @@
 
 use ndarray::Array2;
 use tensorjump::Result;
-use tensorjump::lattice::square::FreeFermions;
-use tensorjump::lattice::{Geometry, Ising};
+use tensorjump::lattice::{FreeFermions, Geometry, Ising};
 
 use crate::common::ising::system::System;
 

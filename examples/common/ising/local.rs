@@ -7,9 +7,10 @@ use ndarray::{Array1, Array2};
 use rand::{Rng, RngExt};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
-use tensorjump::lattice::PairModel;
-use tensorjump::lattice::square::{Pairwise, SiteHeatBath, SpinSweep, Spins, SwendsenWang, Windows, Wolff, fast_rng};
-use tensorjump::mcmc::autocorrelation;
+use tensorjump::lattice::{
+    PairModel, Pairwise, SiteHeatBath, SpinSweep, Spins, SwendsenWang, Windows, Wolff, fast_rng,
+};
+use tensorjump::mcmc::Autocorrelation;
 use tensorjump::{Result, Streams};
 
 use crate::common::Failure;
@@ -177,7 +178,7 @@ impl<'a> Ensemble<'a> {
         loop {
             let series = self.record(TRIAL, thin, None)?;
             // Both halves are compared with the common mean: drift counts as a long time.
-            let tau = |values: &Array2<f64>| autocorrelation(values.view()).map(|a| a.tau);
+            let tau = |values: &Array2<f64>| Autocorrelation::of(values.view()).map(|a| a.tau);
             let slow = tau(&series.values[0])?.max(tau(&series.values[2].mapv(f64::abs))?);
             // Chains that do not move at all have no time: a single site, Metropolis at β = 0.
             let frozen = |values: &Array2<f64>| {

@@ -5,11 +5,9 @@ use std::time::Instant;
 
 use crate::common::progress::ProgressBar;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
-use tensorjump::lattice::SnakeMps;
-use tensorjump::lattice::square::{BoundaryMps, ContractOptions, contract};
+use tensorjump::lattice::{BoundaryMps, ContractOptions, Contraction, SnakeMps};
 use tensorjump::mcmc::{
-    Chains, Connected, Estimate, InnerDraws, Run, RunOptions, TunedConnected, importance_mean, log_importance_weights,
-    log_mean_weight, run_with_progress, series_mean, stationary_acceptance, weight_summary,
+    Chains, Connected, Estimate, InnerDraws, Run, RunOptions, SeriesMean, TunedConnected, WeightSummary,
 };
 use tensorjump::{Model, Result, Samples, Streams};
 
@@ -194,11 +192,11 @@ impl Network {
                 true => BoundaryMps::proposal(system.model(), chi)?,
                 false => BoundaryMps::new(system.model(), chi)?,
             };
-            let discarded = model.discarded_weight();
+            let discarded = model.truncation_error();
             (Law::Boundary(model), discarded)
         } else {
             let model = SnakeMps::new(system.model(), chi)?;
-            let discarded = model.discarded_weight();
+            let discarded = model.truncation_error();
             (Law::Snake(model), discarded)
         };
         let build_seconds = clock.elapsed().as_secs_f64();
@@ -207,7 +205,7 @@ impl Network {
             Law::Snake(snake) => Some(snake.log_z()),
             // Its contractions are those of the noisy fields.
             Law::Boundary(_) if method == Method::Connected => None,
-            Law::Boundary(boundary) => Some(contract(boundary.model(), &options)?.log_z),
+            Law::Boundary(boundary) => Some(Contraction::new(boundary.model(), &options)?.log_z),
         };
         let discarded_weight = (method != Method::Connected).then_some(discarded_weight.max(0.0));
         Ok(Network { method, model, chi, build_seconds, log_z_contraction, discarded_weight })
@@ -241,21 +239,21 @@ fn draws(network: &Network, system: &System, plan: &Plan, bar: &ProgressBar) -> 
         let n = BLOCK.min(plan.samples - first);
         let (samples, floors) = pieces.time(n, || network.draw(n, &streams.rows_from(first)))?;
         floored = floors.map(|n| n + floored.unwrap_or(0));
-        log_w.extend(log_importance_weights(system.model(), &samples)?);
+        log_w.extend(samples.log_importance_weights(system.model())?);
         values.extend(system.observe(samples.x.view())?);
         last = samples.x.row(n - 1).to_owned();
         bar.inc(n as u64);
     }
     let log_w = Array1::from(log_w);
     let values = Array2::from_shape_vec((plan.samples, OBSERVABLES), values)?;
-    let mean = |f: &Array1<f64>| importance_mean(log_w.view(), f.view());
+    let mean = |f: &Array1<f64>| Estimate::importance_mean(log_w.view(), f.view());
     let averages = Averages::new(system, [values.column(0), values.column(1), values.column(2)], mean)?;
-    let weights = weight_summary(log_w.view())?;
+    let weights = WeightSummary::of(log_w.view())?;
     let samples_per_second = 1.0 / pieces.quartile()?;
     Ok(Measured {
         samples: plan.samples,
-        log_z: Some(log_mean_weight(log_w.view())?),
-        acceptance: Some(stationary_acceptance(log_w.view())?.mean),
+        log_z: Some(Estimate::log_mean_weight(log_w.view())?),
+        acceptance: Some(Estimate::stationary_acceptance(log_w.view())?.mean),
         importance_ess_fraction: Some(weights.fraction),
         max_log_weight: Some(weights.max_log_relative),
         samples_per_second,
@@ -342,13 +340,13 @@ impl Averages {
     pub fn of_series(system: &System, series: [Array2<f64>; 3], thin: usize) -> Result<(Self, [Tau; 2])> {
         let shape = series[0].dim();
         let tau = |values: Array2<f64>| {
-            let a = series_mean(values.view())?.autocorrelation;
+            let a = SeriesMean::of(values.view())?.autocorrelation;
             Ok(Tau { updates: a.tau * thin as f64, lower_bound: a.lower_bound })
         };
         let taus = [tau(series[0].clone())?, tau(series[2].mapv(f64::abs))?];
         let mean = |values: &Array1<f64>| {
             let values = values.to_shape(shape).expect("one value a record and chain");
-            series_mean(values.view()).map(|m| Estimate { mean: m.mean, error: m.error })
+            SeriesMean::of(values.view()).map(|m| Estimate { mean: m.mean, error: m.error })
         };
         let flat = series.map(|s| s.into_iter().collect::<Array1<f64>>());
         Ok((Averages::new(system, [flat[0].view(), flat[1].view(), flat[2].view()], mean)?, taus))
@@ -378,11 +376,10 @@ fn moves(
     let mut pieces = Pieces::default();
     let all = (updates + options.warm_up) * CHAINS;
     let run: Run = pieces.time(all, || {
-        run_with_progress(
+        options.run_with_progress(
             system.model(),
             &dynamics,
             &mut chains,
-            &options,
             |x| system.observe(x),
             |_| {
                 bar.inc(CHAINS as u64);

@@ -4,12 +4,9 @@ use crate::common::progress::ProgressBar;
 use ndarray::{Array1, ArrayView1, Axis};
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::{RGBColor, WHITE};
-use tensorjump::Model;
-use tensorjump::Streams;
-use tensorjump::lattice::Square;
-use tensorjump::lattice::square::BoundaryMps;
-use tensorjump::lattice::square::FreeFermions;
-use tensorjump::mcmc::{importance_mean, log_importance_weights, stationary_acceptance, weight_summary};
+use tensorjump::lattice::{BoundaryMps, FreeFermions, Square};
+use tensorjump::mcmc::{Estimate, WeightSummary};
+use tensorjump::{Model, Streams};
 
 use crate::common::Failure;
 use crate::common::ising::exact::{Exact, fermion_cost, is_free};
@@ -94,9 +91,9 @@ pub fn energy(system: &System, chi: usize, seed: u64, bar: &ProgressBar) -> Resu
     for i in 0..POINTS {
         let model = at(system, i, POINTS)?;
         let samples = BoundaryMps::new(model.model(), chi)?.draw(DRAWS, &streams.step(i as u64))?;
-        let log_w = log_importance_weights(model.model(), &samples)?;
+        let log_w = samples.log_importance_weights(model.model())?;
         let values = model.observe(samples.x.view())?;
-        let mean = |f: &Array1<f64>| importance_mean(log_w.view(), f.view());
+        let mean = |f: &Array1<f64>| Estimate::importance_mean(log_w.view(), f.view());
         let columns = [0, 1, 2].map(|k| values.index_axis(Axis(1), k));
         let averages = Averages::new(&model, columns, mean)?;
         points.push((model.beta(), averages.energy.mean, averages.energy.error));
@@ -177,11 +174,11 @@ pub fn acceptance(system: &System, seed: u64, bar: &ProgressBar) -> Result<Strin
     for chi in BONDS {
         let model = BoundaryMps::new(system.model(), chi)?;
         let samples = model.draw(BOND_DRAWS, &streams.step(chi as u64))?;
-        let log_w = log_importance_weights(system.model(), &samples)?;
-        let acceptance = stationary_acceptance(log_w.view())?;
+        let log_w = samples.log_importance_weights(system.model())?;
+        let acceptance = Estimate::stationary_acceptance(log_w.view())?;
         accepted.push((chi as f64, acceptance.mean, acceptance.error));
         rejected.push((chi as f64, 1.0 - acceptance.mean, acceptance.error));
-        effective.push((chi as f64, weight_summary(log_w.view())?.fraction, 0.0));
+        effective.push((chi as f64, WeightSummary::of(log_w.view())?.fraction, 0.0));
         bar.inc(BOND_DRAWS as u64);
     }
     let joined = |label: &str, colour, values| Series { label: label.into(), colour, mark: Mark::JoinedPoints, values };

@@ -1,8 +1,7 @@
 //! The model of the command line: Ising, or Potts with any number of states.
 
 use ndarray::{Array1, Array2, ArrayView1};
-use tensorjump::lattice::square::{Bond, Pairwise, Windows};
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::lattice::{Bond, Couplings, Geometry, Ising, PairModel, Pairwise, Square, Windows};
 use tensorjump::{Configs, Result};
 
 /// `32 × 32 open`.

@@ -7,6 +7,7 @@ use crate::noise::Schedule;
 ///
 /// Invariant: at least two, strictly descending, none negative; only the first may be infinite.
 #[derive(Debug, Clone, PartialEq)]
+#[must_use]
 pub struct TimeGrid {
     times: Vec<f64>,
 }
@@ -66,7 +67,7 @@ impl TimeGrid {
         if from.is_infinite() {
             return Err(Error::parameter("first time", from, "finite"));
         }
-        Self::new(vec![from, to])?;
+        let _ = Self::new(vec![from, to])?;
         let inner = (1..steps).map(|k| at((steps - k) as f64 / steps as f64));
         let times = [Ok(from)].into_iter().chain(inner).chain([Ok(to)]).collect::<Result<_>>()?;
         Self::new(times)

@@ -14,8 +14,9 @@
 //! | [`exact_paths`]; [`Denoise`](crate::diffusion::Denoise) for `x_0` alone | none | one joint draw |
 //!
 //! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given
-//! configurations: those of [`exact_start`] follow `P_T`, those of [`prior_start`] are biased at finite `T`.
-//! [`leap_law`](crate::dense::leap_law) gives the law of the first three by enumeration. Masks: their rates
+//! configurations: those of [`exact_start`] follow `P_T`, those of
+//! [`Noise::draw_stationary`](crate::noise::Noise::draw_stationary) are biased at finite `T`.
+//! [`LeapLaw`](crate::dense::LeapLaw) gives the law of the first three by enumeration. Masks: their rates
 //! grow as `1/t`, so steps by rates end at `δ > 0` with a last draw; the analytical step goes down to 0.
 
 mod grid;
@@ -29,8 +30,8 @@ mod step;
 
 pub use grid::TimeGrid;
 pub use outcome::{Finish, Outcome};
-pub use paths::{exact_paths, state_at};
+pub use paths::exact_paths;
 pub use rate_bound::Bound;
 pub use run::{Method, reverse};
-pub use start::{exact_start, prior_law, prior_start};
+pub use start::exact_start;
 pub use step::{Corrector, Step, StepLaw};

@@ -6,6 +6,9 @@ use crate::model::Configs;
 
 /// Where a run ended, and what it took; counts by sample.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Outcome {
     /// Configurations at the end, shape `(samples, sites)`.
     pub x: Array2<u8>,
@@ -49,6 +52,8 @@ impl Outcome {
 
 /// In which alphabet, and by which last draw, a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Finish {
     /// At `δ > 0`, as asked: noised configurations.
     Noised,

@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use ndarray::{Array1, Array2};
+use ndarray::Array2;
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -62,13 +62,6 @@ pub fn exact_paths<M: Model + ?Sized>(
         Ok(path)
     };
     (0..y.nrows()).into_par_iter().map(one).collect()
-}
-
-/// The configuration at time `t` of a reverse path that starts at `y`.
-pub fn state_at(y: &Array1<u8>, path: &Path, t: f64) -> Array1<u8> {
-    let mut x = y.clone();
-    path.jumps.iter().take_while(|jump| jump.time >= t).for_each(|jump| x[jump.site] = jump.state);
-    x
 }
 
 /// Bridges of one site between all pairs of ends.

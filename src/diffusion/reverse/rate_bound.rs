@@ -21,6 +21,8 @@ use crate::noise::{Kernel, Noise, Schedule};
 /// The bound `Λ_k` on the total reverse rate over each interval of the grid, in units of `β(t)`: a bound on
 /// rate/β.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Bound {
     /// From the noise, for any data law: holds for every denoiser whose conditionals are those of some law,
     /// exact ones among them.

@@ -15,6 +15,8 @@ use crate::rng::Streams;
 
 /// How the reverse process is simulated.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Method {
     /// All sites at once, step by step along the grid: first order in the step.
     Leap {

@@ -25,6 +25,8 @@ use crate::rng::Streams;
 
 /// How a reverse process leaps from `t` to `s`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Step {
     /// Rates times the step as probabilities; where they exceed one they are scaled down, and that is
     /// counted.
@@ -39,6 +41,7 @@ pub enum Step {
 /// Steps of the process with rates forward + reverse, which leaves `P_s` invariant, after each step down to
 /// `s > 0`.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Corrector {
     /// Number of corrector steps after each predictor step.
     pub rounds: usize,
@@ -48,6 +51,9 @@ pub struct Corrector {
 
 /// The law of one step: independent sites given `y`.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct StepLaw {
     /// `P(x_s^j = b | x_t = y)`, shape `(samples, sites, d_out_max)`, padding zero.
     pub marginals: Array3<f64>,

@@ -16,8 +16,8 @@ use crate::rng::Streams;
 
 /// Couplings `J` of all bonds and fields `h` of all sites of a lattice, all finite.
 ///
-/// Deserialised from the file format of the [`square`](super) module's coupling files, with any serde format;
-/// mistakes name their place.
+/// Deserialised from the file format of the coupling files of the [`lattice`](crate::lattice), with any serde
+/// format; mistakes name their place.
 ///
 /// ```
 /// use tensorjump::lattice::Couplings;

@@ -46,7 +46,7 @@ pub struct Square {
 }
 
 impl Square {
-    /// A lattice; a direction that wraps needs at least three sites (see the [module](super)).
+    /// A lattice; a direction that wraps needs at least three sites (see the [module](crate::lattice)).
     ///
     /// # Errors
     /// [`Error::Parameter`] for no rows or columns, fewer than three in a direction that wraps, or 2³¹ sites

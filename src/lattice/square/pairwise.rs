@@ -13,13 +13,13 @@ use crate::model::Target;
 /// A model with weights on the sites and the nearest-neighbour bonds of a square lattice.
 ///
 /// ```
-/// use tensorjump::lattice::square::{BoundaryMps, ContractOptions, contract};
+/// use tensorjump::lattice::{BoundaryMps, ContractOptions, Contraction};
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 ///
 /// let couplings = Couplings::uniform(Square::new(4, 4, Geometry::Cylinder)?, 1.0)?;
 /// let (ising, potts) = (Ising::new(couplings.clone(), 0.4)?, PairModel::potts(&couplings, 3, 1.0)?);
 /// let (of_ising, of_potts) = (BoundaryMps::new(&ising, 8)?, BoundaryMps::new(&potts, 9)?);
-/// let log_z = contract(&ising, &ContractOptions::default())?.log_z;
+/// let log_z = Contraction::new(&ising, &ContractOptions::default())?.log_z;
 /// assert!((of_ising.log_z() - log_z).abs() < 1e-9 && of_potts.log_z() > 0.0);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```

@@ -15,6 +15,8 @@ use crate::learn::tensors::optimise::Lbfgs;
 
 /// Which functions of the neighbours' states the softmax is linear in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Features {
     /// A constant and the state of each neighbour.
     Additive,

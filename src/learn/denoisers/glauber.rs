@@ -39,7 +39,7 @@ pub struct GlauberWindow {
 
 impl GlauberWindow {
     /// Learns the classifier of every step. `neighbours` lists other sites for each site
-    /// ([`super::tables::windows`]); the penalty is `ridge/(2n) |θ|²`.
+    /// ([`Boundary::windows`](crate::model::Boundary::windows)); the penalty is `ridge/(2n) |θ|²`.
     ///
     /// Cost: some 30 passes over the contexts of a neighbourhood a step.
     ///
@@ -50,10 +50,10 @@ impl GlauberWindow {
     /// # Examples
     /// ```
     /// # use tensorjump::{diffusion::TokenNoise, diffusion::SiteConditionals, model::Boundary};
-    /// # use tensorjump::learn::{Data, Features, GlauberWindow, windows};
+    /// # use tensorjump::learn::{Data, Features, GlauberWindow};
     /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
     /// let tokens = TokenNoise::uniform(&[2; 3], 4, 0.5)?;
-    /// let pairs = windows(3, 1, Boundary::Open);
+    /// let pairs = Boundary::Open.windows(3, 1);
     /// let learned = GlauberWindow::new(&data, &tokens, &pairs, Features::Saturated, 1.0)?;
     /// assert_eq!(learned.conditionals(5, data.x())?.dim(), (4, 2));
     /// # Ok::<(), tensorjump::Error>(())
@@ -123,6 +123,8 @@ impl SiteConditionals for GlauberWindow {
 
 /// A matrix-product law learned by classifying tokens.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct GlauberMatched {
     /// The law of the clean data.
     pub model: PositiveMps,
@@ -131,57 +133,59 @@ pub struct GlauberMatched {
     tokens: TokenNoise,
 }
 
-/// Learns a non-negative matrix-product law by classifying tokens; each batch takes a step of the chain.
-/// `options.times` is not used.
-///
-/// # Errors
-/// As [`ratio_matching`](crate::learn::ratio_matching()).
-///
-/// # Examples
-/// ```
-/// # use tensorjump::{diffusion::{TokenNoise, glauber_reverse}, Streams};
-/// # use tensorjump::learn::{Data, RatioMatchingOptions, glauber_matching};
-/// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
-/// let tokens = TokenNoise::uniform(&[2; 3], 6, 0.5)?;
-/// let learned = glauber_matching(&data, &tokens, &RatioMatchingOptions::default())?;
-/// let y = tokens.kernel(tokens.steps())?.sample(data.x(), &Streams::new(1))?;
-/// assert_eq!(glauber_reverse(&learned, y.view(), &Streams::new(1))?.dim(), (4, 3));
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-pub fn glauber_matching(data: &Data, tokens: &TokenNoise, options: &RatioMatchingOptions) -> Result<GlauberMatched> {
-    glauber_matching_with_progress(data, tokens, options, |_| ControlFlow::Continue(()))
-}
+impl GlauberMatched {
+    /// Learns a non-negative matrix-product law by classifying tokens; each batch takes a step of the chain.
+    /// `options.times` is not used.
+    ///
+    /// # Errors
+    /// As [`RatioMatched::new`](crate::learn::RatioMatched::new).
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::{diffusion::{TokenNoise, glauber_reverse}, Streams};
+    /// # use tensorjump::learn::{Data, GlauberMatched, RatioMatchingOptions};
+    /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
+    /// let tokens = TokenNoise::uniform(&[2; 3], 6, 0.5)?;
+    /// let learned = GlauberMatched::new(&data, &tokens, &RatioMatchingOptions::default())?;
+    /// let y = tokens.kernel(tokens.steps())?.sample(data.x(), &Streams::new(1))?;
+    /// assert_eq!(glauber_reverse(&learned, y.view(), &Streams::new(1))?.dim(), (4, 3));
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn new(data: &Data, tokens: &TokenNoise, options: &RatioMatchingOptions) -> Result<Self> {
+        Self::with_progress(data, tokens, options, |_| ControlFlow::Continue(()))
+    }
 
-/// As [`glauber_matching`]; `progress` is told after each pass through the data, and ends it by `Break`: with
-/// the law as it then is.
-///
-/// # Errors
-/// As [`glauber_matching`].
-pub fn glauber_matching_with_progress(
-    data: &Data,
-    tokens: &TokenNoise,
-    options: &RatioMatchingOptions,
-    progress: impl FnMut(&Epoch) -> ControlFlow<()>,
-) -> Result<GlauberMatched> {
-    data.require_variety()?;
-    match_dims(data.dims(), tokens.dims())?;
-    let start = start_tensors(data, &options.start, options.seed)?;
-    let descent = options.descent();
-    let loss = |tensors: &[Array3<f64>], part: &Data, streams: &Streams| {
-        let k = streams.domain("time").stream(0).random_range(0..tokens.steps());
-        let (kernel, site) = (tokens.kernel(k)?, tokens.site(k));
-        let (given, keep) = tokens.law(k)?;
-        let (x, replaced) = tokens.step(k, kernel.sample(part.x(), streams)?.view(), streams)?;
-        Ok(conditional_gradient(tensors, &kernel, x.view(), |row, j, log_p| {
-            let (given, kept) = (given[usize::from(x[[row, site]])], keep * log_p.exp());
-            let (w, q) = (part.weights()[row], given / (given + kept));
-            let loss = if replaced[row] { -q.ln() } else { -(1.0 - q).ln() };
-            let slope = if replaced[row] { 1.0 - q } else { -q };
-            (j == site).then_some((w * loss, w * slope))
-        }))
-    };
-    let (model, losses) = descend(&start, data, &descent, loss, progress)?;
-    Ok(GlauberMatched { model, losses, tokens: tokens.clone() })
+    /// As [`GlauberMatched::new`]; `progress` is told after each pass through the data, and ends it by `Break`:
+    /// with the law as it then is.
+    ///
+    /// # Errors
+    /// As [`GlauberMatched::new`].
+    pub fn with_progress(
+        data: &Data,
+        tokens: &TokenNoise,
+        options: &RatioMatchingOptions,
+        progress: impl FnMut(&Epoch) -> ControlFlow<()>,
+    ) -> Result<Self> {
+        data.require_variety()?;
+        match_dims(data.dims(), tokens.dims())?;
+        let start = start_tensors(data, &options.start, options.seed)?;
+        let descent = options.descent();
+        let loss = |tensors: &[Array3<f64>], part: &Data, streams: &Streams| {
+            let k = streams.domain("time").stream(0).random_range(0..tokens.steps());
+            let (kernel, site) = (tokens.kernel(k)?, tokens.site(k));
+            let (given, keep) = tokens.law(k)?;
+            let (x, replaced) = tokens.step(k, kernel.sample(part.x(), streams)?.view(), streams)?;
+            Ok(conditional_gradient(tensors, &kernel, x.view(), |row, j, log_p| {
+                let (given, kept) = (given[usize::from(x[[row, site]])], keep * log_p.exp());
+                let (w, q) = (part.weights()[row], given / (given + kept));
+                let loss = if replaced[row] { -q.ln() } else { -(1.0 - q).ln() };
+                let slope = if replaced[row] { 1.0 - q } else { -q };
+                (j == site).then_some((w * loss, w * slope))
+            }))
+        };
+        let (model, losses) = descend(&start, data, &descent, loss, progress)?;
+        Ok(GlauberMatched { model, losses, tokens: tokens.clone() })
+    }
 }
 
 impl SiteConditionals for GlauberMatched {

@@ -46,6 +46,7 @@ type Function = Vec<(usize, usize)>;
 
 /// Options of [`OperatorScores::new`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct OperatorOptions {
     /// Sites of a product of functions at most.
     pub degree: usize,
@@ -140,7 +141,8 @@ fn contract<'a>(table: &[f64], functions: impl DoubleEndedIterator<Item = Vec<f6
 
 impl OperatorScores {
     /// Counts the data frequencies. `neighbours` lists other sites for each site
-    /// ([`super::tables::windows`]): ratios at `j` are functions of these and of `j` itself.
+    /// ([`Boundary::windows`](crate::model::Boundary::windows)): ratios at `j` are functions of these and of
+    /// `j` itself.
     ///
     /// # Errors
     /// Noise or neighbourhoods that do not fit the data; [`Error::Parameter`] for a ridge that is negative or
@@ -149,11 +151,11 @@ impl OperatorScores {
     /// # Examples
     /// ```
     /// # use tensorjump::{diffusion::Denoiser, model::Boundary};
-    /// # use tensorjump::learn::{Data, OperatorOptions, OperatorScores, windows};
+    /// # use tensorjump::learn::{Data, OperatorOptions, OperatorScores};
     /// # use tensorjump::noise::{Noise, Rates, Schedule};
     /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
     /// let noise = Noise::new(Rates::uniform(&[2; 3], 1.0)?, Schedule::default());
-    /// let all = windows(3, 2, Boundary::Open);
+    /// let all = Boundary::Open.windows(3, 2);
     /// let learned = OperatorScores::new(&data, &noise, &all, &OperatorOptions::default())?;
     /// assert_eq!(learned.coefficients(0.5)?[0].dim(), (7, 1));
     /// assert_eq!(learned.conditional_marginals(0.5, data.x())?.dim(), (4, 3, 2));

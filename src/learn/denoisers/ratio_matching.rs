@@ -29,7 +29,8 @@ use crate::noise::{Kernel, Noise};
 use crate::rng::Streams;
 use crate::tn::Mps;
 
-/// Options of [`ratio_matching`].
+/// How to learn by ratio matching: [`RatioMatched::new`],
+/// [`GlauberMatched::new`](super::glauber::GlauberMatched::new).
 #[derive(Debug, Clone)]
 pub struct RatioMatchingOptions {
     /// Where to start.
@@ -64,8 +65,10 @@ impl Default for RatioMatchingOptions {
     }
 }
 
-/// What [`ratio_matching`] has learned.
+/// A matrix-product law learned by ratio matching.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct RatioMatched {
     /// The law, and its conditionals at any time.
     pub denoiser: ExactDenoiser<PositiveMps>,
@@ -73,58 +76,60 @@ pub struct RatioMatched {
     pub losses: Vec<f64>,
 }
 
-/// Learns a non-negative matrix-product law by ratio matching under `noise`.
-///
-/// # Errors
-/// [`crate::error::Error::IdenticalSamples`]; noise or a start that does not fit the data; times as for
-/// [`super::softmax::SoftmaxDenoiser`]; [`crate::error::Error::Parameter`] for no epochs, an empty batch, a
-/// rate that is not positive and finite.
-///
-/// # Examples
-/// ```
-/// # use tensorjump::learn::{Data, RatioMatchingOptions, ratio_matching};
-/// # use tensorjump::noise::{Noise, Rates, Schedule};
-/// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
-/// let noise = Noise::new(Rates::uniform(&[2; 3], 1.0)?, Schedule::default());
-/// let options = RatioMatchingOptions { epochs: 50, ..RatioMatchingOptions::default() };
-/// let learned = ratio_matching(&data, &noise, &options)?;
-/// assert!(learned.losses[49] < learned.losses[0]);
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-///
-/// # References
-/// arXiv 2211.16750.
-pub fn ratio_matching(data: &Data, noise: &Noise, options: &RatioMatchingOptions) -> Result<RatioMatched> {
-    ratio_matching_with_progress(data, noise, options, |_| ControlFlow::Continue(()))
-}
+impl RatioMatched {
+    /// Learns a non-negative matrix-product law by ratio matching under `noise`.
+    ///
+    /// # Errors
+    /// [`crate::error::Error::IdenticalSamples`]; noise or a start that does not fit the data; times as for
+    /// [`super::softmax::SoftmaxDenoiser`]; [`crate::error::Error::Parameter`] for no epochs, an empty batch,
+    /// a rate that is not positive and finite.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::learn::{Data, RatioMatched, RatioMatchingOptions};
+    /// # use tensorjump::noise::{Noise, Rates, Schedule};
+    /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
+    /// let noise = Noise::new(Rates::uniform(&[2; 3], 1.0)?, Schedule::default());
+    /// let options = RatioMatchingOptions { epochs: 50, ..RatioMatchingOptions::default() };
+    /// let learned = RatioMatched::new(&data, &noise, &options)?;
+    /// assert!(learned.losses[49] < learned.losses[0]);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    ///
+    /// # References
+    /// arXiv 2211.16750.
+    pub fn new(data: &Data, noise: &Noise, options: &RatioMatchingOptions) -> Result<Self> {
+        Self::with_progress(data, noise, options, |_| ControlFlow::Continue(()))
+    }
 
-/// As [`ratio_matching`]; `progress` is told after each pass through the data, and ends it by `Break`: with
-/// the law as it then is.
-///
-/// # Errors
-/// As [`ratio_matching`].
-pub fn ratio_matching_with_progress(
-    data: &Data,
-    noise: &Noise,
-    options: &RatioMatchingOptions,
-    progress: impl FnMut(&Epoch) -> ControlFlow<()>,
-) -> Result<RatioMatched> {
-    data.require_variety()?;
-    match_dims(data.dims(), noise.dims_in())?;
-    let kernels: Vec<Kernel> =
-        learning_times(noise, &options.times)?.iter().map(|&t| noise.kernel(0.0, t)).collect::<Result<_>>()?;
-    let start = start_tensors(data, &options.start, options.seed)?;
-    let descent = options.descent();
-    let loss = |tensors: &[Array3<f64>], part: &Data, streams: &Streams| {
-        let kernel = &kernels[streams.domain("time").stream(0).random_range(0..kernels.len())];
-        let y = kernel.sample(part.x(), streams)?;
-        Ok(conditional_gradient(tensors, kernel, y.view(), |row, _, log_p| {
-            let w = part.weights()[row];
-            Some((-w * log_p, -w))
-        }))
-    };
-    let (model, losses) = descend(&start, data, &descent, loss, progress)?;
-    Ok(RatioMatched { denoiser: ExactDenoiser::new(model, noise)?, losses })
+    /// As [`RatioMatched::new`]; `progress` is told after each pass through the data, and ends it by `Break`:
+    /// with the law as it then is.
+    ///
+    /// # Errors
+    /// As [`RatioMatched::new`].
+    pub fn with_progress(
+        data: &Data,
+        noise: &Noise,
+        options: &RatioMatchingOptions,
+        progress: impl FnMut(&Epoch) -> ControlFlow<()>,
+    ) -> Result<Self> {
+        data.require_variety()?;
+        match_dims(data.dims(), noise.dims_in())?;
+        let kernels: Vec<Kernel> =
+            learning_times(noise, &options.times)?.iter().map(|&t| noise.kernel(0.0, t)).collect::<Result<_>>()?;
+        let start = start_tensors(data, &options.start, options.seed)?;
+        let descent = options.descent();
+        let loss = |tensors: &[Array3<f64>], part: &Data, streams: &Streams| {
+            let kernel = &kernels[streams.domain("time").stream(0).random_range(0..kernels.len())];
+            let y = kernel.sample(part.x(), streams)?;
+            Ok(conditional_gradient(tensors, kernel, y.view(), |row, _, log_p| {
+                let w = part.weights()[row];
+                Some((-w * log_p, -w))
+            }))
+        };
+        let (model, losses) = descend(&start, data, &descent, loss, progress)?;
+        Ok(RatioMatched { denoiser: ExactDenoiser::new(model, noise)?, losses })
+    }
 }
 
 /// Tensors to start from: the given ones, or random ones with the marginals of the data.
@@ -140,32 +145,34 @@ pub(crate) fn start_tensors(data: &Data, start: &Start<PositiveMps>, seed: u64) 
     }
 }
 
-/// `Σ_i w_i Σ_j log p(y_{ij} | y_{i,−j})` for the noised law `P K` of non-negative tensors (in any gauge),
-/// and its gradient with respect to them: minus the ratio-matching loss.
-///
-/// `y` has shape `(samples, sites)`, `weights` `(samples,)` with any signs. Cost `9 n N χ²`.
-///
-/// # Errors
-/// A kernel, configurations or weights that do not fit.
-///
-/// # Examples
-/// ```
-/// # use tensorjump::{learn::ratio_matching_gradient, model::PositiveMps, noise::Kernel};
-/// let coins = PositiveMps::product(&[vec![0.25, 0.75], vec![0.5, 0.5]])?;
-/// let none = Kernel::identity(&[2, 2])?;
-/// let (y, w) = (ndarray::array![[1, 0]], ndarray::array![1.0]);
-/// let gradient = ratio_matching_gradient(coins.as_mps(), &none, y.view(), w.view())?;
-/// assert!((gradient.value - 0.375f64.ln()).abs() < 1e-15);
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-pub fn ratio_matching_gradient(
-    law: &Mps,
-    kernel: &Kernel,
-    y: Configs<'_>,
-    weights: ndarray::ArrayView1<'_, f64>,
-) -> Result<Gradient> {
-    match_dims(law.dims(), kernel.dims_in())?;
-    check_weights(y, kernel.dims_out(), weights)?;
-    let f = |row: usize, _, log_p: f64| Some((weights[row] * log_p, weights[row]));
-    Ok(conditional_gradient(law.tensors(), kernel, y, f))
+impl Gradient {
+    /// `Σ_i w_i Σ_j log p(y_{ij} | y_{i,−j})` for the noised law `P K` of non-negative tensors (in any
+    /// gauge), and its gradient with respect to them: minus the ratio-matching loss.
+    ///
+    /// `y` has shape `(samples, sites)`, `weights` `(samples,)` with any signs. Cost `9 n N χ²`.
+    ///
+    /// # Errors
+    /// A kernel, configurations or weights that do not fit.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::{learn::Gradient, model::PositiveMps, noise::Kernel};
+    /// let coins = PositiveMps::product(&[vec![0.25, 0.75], vec![0.5, 0.5]])?;
+    /// let none = Kernel::identity(&[2, 2])?;
+    /// let (y, w) = (ndarray::array![[1, 0]], ndarray::array![1.0]);
+    /// let gradient = Gradient::ratio_matching(coins.as_mps(), &none, y.view(), w.view())?;
+    /// assert!((gradient.value - 0.375f64.ln()).abs() < 1e-15);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn ratio_matching(
+        law: &Mps,
+        kernel: &Kernel,
+        y: Configs<'_>,
+        weights: ndarray::ArrayView1<'_, f64>,
+    ) -> Result<Gradient> {
+        match_dims(law.dims(), kernel.dims_in())?;
+        check_weights(y, kernel.dims_out(), weights)?;
+        let f = |row: usize, _, log_p: f64| Some((weights[row] * log_p, weights[row]));
+        Ok(conditional_gradient(law.tensors(), kernel, y, f))
+    }
 }

@@ -25,7 +25,7 @@ use super::features::{Design, Features, Rows, add_active, log_softmax};
 use super::tables::{SiteTable, check_neighbours, context};
 use crate::configs::match_dims;
 use crate::diffusion::scores::cavities_from_conditionals;
-use crate::diffusion::{Denoiser, logit_signal, marginals_of, time_of_signal};
+use crate::diffusion::{Denoiser, marginals_of};
 use crate::error::{Error, Result};
 use crate::learn::data::Data;
 use crate::model::{Configs, check_configs};
@@ -35,10 +35,13 @@ use crate::rng::Streams;
 /// What the conditional laws minimise; both are least at the exact ones, and differ where the features cannot
 /// express these.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Objective {
     /// `E[−log p_j(y_j)]`.
     RatioMatching,
-    /// The integrand of the likelihood bound, [`crate::diffusion::bound_integrand`], without what does not
+    /// The integrand of the likelihood bound,
+    /// [`LikelihoodBound::integrand`](crate::diffusion::LikelihoodBound::integrand), without what does not
     /// depend on the model: `Σ_b Q_j(b→y_j) (r_b − r̂_b log r_b)`.
     LikelihoodBound,
 }
@@ -72,6 +75,7 @@ impl Objective {
 
 /// Options of [`SoftmaxDenoiser::new`].
 #[derive(Debug, Clone)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SoftmaxOptions {
     /// What is minimised.
     pub objective: Objective,
@@ -128,7 +132,8 @@ impl fmt::Debug for SoftmaxDenoiser {
 }
 
 impl SoftmaxDenoiser {
-    /// Learns the coefficients. `neighbours` lists other sites for each site ([`super::tables::windows`]).
+    /// Learns the coefficients. `neighbours` lists other sites for each site
+    /// ([`Boundary::windows`](crate::model::Boundary::windows)).
     ///
     /// # Errors
     /// Noise, neighbourhoods or a baseline that do not fit the data; [`Error::TimeOrder`] for times that do
@@ -138,11 +143,11 @@ impl SoftmaxDenoiser {
     /// # Examples
     /// ```
     /// # use tensorjump::{diffusion::Denoiser, model::Boundary};
-    /// # use tensorjump::learn::{Data, SoftmaxDenoiser, SoftmaxOptions, windows};
+    /// # use tensorjump::learn::{Data, SoftmaxDenoiser, SoftmaxOptions};
     /// # use tensorjump::noise::{Noise, Rates, Schedule};
     /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
     /// let noise = Noise::new(Rates::uniform(&[2; 3], 1.0)?, Schedule::default());
-    /// let near = windows(3, 1, Boundary::Open);
+    /// let near = Boundary::Open.windows(3, 1);
     /// let learned = SoftmaxDenoiser::new(&data, &noise, &near, None, &SoftmaxOptions::default())?;
     /// assert!(learned.conditional_marginals(0.5, data.x())?.iter().all(|p| *p > 0.0));
     /// # Ok::<(), tensorjump::Error>(())
@@ -168,7 +173,7 @@ impl SoftmaxDenoiser {
             baseline,
             neighbours: neighbours.to_vec(),
             designs,
-            nodes: times.iter().map(|&t| logit_signal(noise, t)).collect::<Result<_>>()?,
+            nodes: times.iter().map(|&t| noise.logit_signal(t)).collect::<Result<_>>()?,
             theta: vec![],
         };
         learned.theta = match &learned.baseline {
@@ -284,7 +289,7 @@ impl SoftmaxOptions {
 pub(crate) fn learning_times(noise: &Noise, times: &[f64]) -> Result<Vec<f64>> {
     let times = if times.is_empty() {
         let edge = (0.97f64 / 0.03).ln();
-        let node = |i: usize| time_of_signal(noise, 1.0 / (1.0 + (edge * (i as f64 / 6.0 - 1.0)).exp()));
+        let node = |i: usize| noise.time_of_signal(1.0 / (1.0 + (edge * (i as f64 / 6.0 - 1.0)).exp()));
         (0..13).map(node).collect::<Result<_>>()?
     } else {
         times.to_vec()
@@ -316,7 +321,7 @@ impl Denoiser for SoftmaxDenoiser {
     }
 
     fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
-        let (dims, logit) = (self.noise.dims_out(), logit_signal(&self.noise, t)?);
+        let (dims, logit) = (self.noise.dims_out(), self.noise.logit_signal(t)?);
         check_configs(y, dims)?;
         let mut p = match &self.baseline {
             Some(baseline) => marginals_of(baseline.as_ref(), t, y)?,

@@ -27,22 +27,6 @@ use crate::noise::{Kernel, Noise};
 /// Largest number of entries of one table.
 const MAX_ENTRIES: usize = 1 << 20;
 
-/// The sites within `radius` of each site of a chain or ring, themselves left out; every other site for a
-/// large radius.
-///
-/// ```
-/// # use tensorjump::{learn::windows, model::Boundary};
-/// assert_eq!(windows(5, 1, Boundary::Ring)[0], [1, 4]);
-/// assert_eq!(windows(3, 9, Boundary::Open)[1], [0, 2]);
-/// ```
-pub fn windows(sites: usize, radius: usize, boundary: Boundary) -> Vec<Vec<usize>> {
-    let near = |i: usize, j: usize| match boundary {
-        Boundary::Open => i.abs_diff(j) <= radius,
-        Boundary::Ring => i.abs_diff(j).min(sites - i.abs_diff(j)) <= radius,
-    };
-    (0..sites).map(|j| (0..sites).filter(|&i| i != j && near(i, j)).collect()).collect()
-}
-
 /// Frequencies of a site and its neighbours: `weights[[x_j, context]]`, contexts row-major with the first
 /// neighbour most significant.
 #[derive(Debug, Clone)]
@@ -161,8 +145,8 @@ pub struct ConditionalTables {
 }
 
 impl ConditionalTables {
-    /// Tables over the given neighbourhoods, one list of other sites for each site: see [`windows`].
-    /// `smoothing` is κ; `None` chooses it.
+    /// Tables over the given neighbourhoods, one list of other sites for each site: see
+    /// [`Boundary::windows`]. `smoothing` is κ; `None` chooses it.
     ///
     /// # Errors
     /// Noise or neighbourhoods that do not fit the data; a site that is its own neighbour;
@@ -170,11 +154,11 @@ impl ConditionalTables {
     ///
     /// # Examples
     /// ```
-    /// # use tensorjump::{diffusion::Denoiser, learn::{ConditionalTables, Data, windows}, model::Boundary};
+    /// # use tensorjump::{diffusion::Denoiser, learn::{ConditionalTables, Data}, model::Boundary};
     /// # use tensorjump::noise::{Noise, Rates, Schedule};
     /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
     /// let noise = Noise::new(Rates::uniform(&[2; 3], 1.0)?, Schedule::default());
-    /// let learned = ConditionalTables::new(&data, &noise, &windows(3, 1, Boundary::Open), None)?;
+    /// let learned = ConditionalTables::new(&data, &noise, &Boundary::Open.windows(3, 1), None)?;
     /// let p = learned.conditional_marginals(0.5, data.x())?;
     /// assert_eq!(p.dim(), (4, 3, 2));
     /// # Ok::<(), tensorjump::Error>(())
@@ -201,7 +185,7 @@ impl ConditionalTables {
     /// As [`ConditionalTables::new`].
     pub fn tabular(data: &Data, noise: &Noise, smoothing: Option<f64>) -> Result<Self> {
         let sites = data.dims().len();
-        Self::new(data, noise, &windows(sites, sites, Boundary::Open), smoothing)
+        Self::new(data, noise, &Boundary::Open.windows(sites, sites), smoothing)
     }
 }
 

@@ -19,7 +19,7 @@ pub struct Stage<'a> {
     pub max_bond: usize,
     /// Rounds by two-site sweeps at most, in which bonds grow.
     pub rounds: usize,
-    /// Rounds after these by steps of all sites ([`super::tangent::born_tangent`]), at half the cost, whose
+    /// Rounds after these by steps of all sites ([`super::tangent::TangentStep`]), at half the cost, whose
     /// rates are measured.
     pub polish: usize,
     /// Rate of the first round, see [`TowardsStep`](crate::learn::TowardsStep); later ones have
@@ -35,7 +35,7 @@ impl fmt::Debug for Stage<'_> {
     }
 }
 
-/// Options of [`in_the_loop`](crate::learn::in_the_loop()).
+/// How to learn from a log-weight alone: [`LoopOptions::learn`].
 #[derive(Debug, Clone, PartialEq)]
 pub struct LoopOptions {
     /// Site of the target at each site of the matrix product (a snake); `None`: their own order.
@@ -98,6 +98,8 @@ impl Default for LoopOptions {
 
 /// A round: the model before it, and what was done.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct LoopRound {
     /// Stage, counted from zero.
     pub stage: usize,
@@ -107,6 +109,7 @@ pub struct LoopRound {
     pub model: Assessment,
     /// `KL(π‖P_θ)` in nats by the chains, with `log Z` of the bridge; +∞ where the model excludes what they
     /// visited.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub kl_chains: f64,
     /// `log Z` by the bridge.
     pub log_z: f64,
@@ -119,7 +122,7 @@ pub struct LoopRound {
     /// Bond dimensions of the model at the start of the round.
     pub bonds: Vec<usize>,
     /// Squared weight that truncation discarded in the sweep; zero where the round did not learn.
-    pub discarded: f64,
+    pub truncation_error: f64,
     /// Rate of the sweep.
     pub rate: f64,
     /// Seconds of wall clock.

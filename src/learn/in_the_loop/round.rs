@@ -8,16 +8,16 @@ use rand::RngExt;
 use super::options::{LoopOptions, LoopRound, Stage};
 use super::tangent::{TangentStep, tangent};
 use super::thin::Thinned;
-use super::towards::{TowardsStep, towards};
+use super::towards::TowardsStep;
 use crate::error::Result;
 use crate::learn::data::Data;
 use crate::learn::interrupt::look;
-use crate::learn::likelihood::born::{BornMethod, BornOptions, Start, SweepStep, born};
+use crate::learn::likelihood::born::{BornMethod, BornOptions, Start, SweepStep};
 use crate::learn::likelihood::fit::Training;
 use crate::learn::symmetry::{Mirror, Symmetry, symmetrised};
 use crate::mcmc::{
-    Assessment, Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions,
-    autocorrelation, bridge, log_importance_weights, split_r_hat,
+    Assessment, Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions, bridge,
+    split_r_hat,
 };
 use crate::model::{BornMps, Model, Permuted};
 use crate::rng::Streams;
@@ -74,7 +74,7 @@ impl State {
             },
         };
         let data = Data::new(x.select(Axis(1), &order), &dims)?;
-        let model = born(&data, &likelihood)?.model;
+        let model = likelihood.fit(&data)?.model;
         let mirrors = Mirror::among(&options.symmetries, &order);
         Ok(State { model, order, mirrors, chains, streams, count: 0 })
     }
@@ -88,7 +88,7 @@ impl State {
         let model = Permuted::new(self.model.clone(), self.order.clone())?;
         let draws = model.draw(options.draws, &streams.domain("draws"))?;
         look(options.interrupt.as_ref())?;
-        let log_w = log_importance_weights(stage.target, &draws)?;
+        let log_w = draws.log_importance_weights(stage.target)?;
         let assessment = Assessment::from_weights(log_w.view())?;
 
         let proposal = MetropolisHastings::new(Disconnected::new(&model));
@@ -110,7 +110,7 @@ impl State {
             autocorrelation: visited.autocorrelation,
             r_hat: visited.r_hat,
             bonds: self.model.amplitude().bonds(),
-            discarded: 0.0,
+            truncation_error: 0.0,
             rate: stage.rate / (1.0 + at.1 as f64 / options.slowing),
             seconds: 0.0,
         };
@@ -152,14 +152,14 @@ impl State {
                 two_site: true,
             };
             let (model, discarded) =
-                towards(&self.model, x, (log_target, log_density), &step, options.interrupt.as_ref())?;
+                step.towards(&self.model, x, (log_target, log_density), options.interrupt.as_ref())?;
             self.model = symmetrised(model, &self.mirrors, &truncation)?;
-            report.discarded = discarded;
+            report.truncation_error = discarded;
         } else {
             let step = TangentStep { truncation, ..TangentStep::default() };
             let (model, done) = tangent(&self.model, x, log_target, log_density, &self.mirrors, &step)?;
             self.model = model;
-            (report.discarded, report.rate) = (done.discarded, done.rate);
+            (report.truncation_error, report.rate) = (done.truncation_error, done.rate);
         }
         Ok(())
     }
@@ -213,7 +213,7 @@ fn visit(
         x.slice_mut(s![k * n..(k + 1) * n, ..]).assign(&chains.x());
         log_weight.row_mut(k).assign(&chains.log_weight());
     }
-    let autocorrelation = autocorrelation(log_weight.view())?;
+    let autocorrelation = Autocorrelation::of(log_weight.view())?;
     let r_hat = split_r_hat(log_weight.view()).ok();
     Ok(Visited { x, log_weight: log_weight.into_iter().collect(), report, autocorrelation, r_hat })
 }

@@ -2,7 +2,7 @@
 //!
 //! Each round draws from the model `P_θ`, runs chains of the target whose updates are a disconnected move
 //! (proposal `P_θ`) and a local move (so that support is never lost), and makes a step towards the target
-//! ([`super::towards`], [`super::tangent::born_tangent`]) on the draws and on what the chains visited:
+//! ([`super::towards`], [`super::tangent::TangentStep`]) on the draws and on what the chains visited:
 //! together they are samples of `m = (n P_θ + k π)/(n + k)`, with `log Z` by the bridge between both. The
 //! local moves show the model where it has too little weight; the draws show it where it has too much.
 //! Samples may be thinned to those that tell most. Symmetries that the chain of tensors can have by itself
@@ -20,25 +20,16 @@ use super::round::State;
 use super::towards::TowardsStep;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::learn::likelihood::fit::Stop;
 use crate::learn::symmetry::Symmetry;
 use crate::mcmc::Chains;
 use crate::model::{BornMps, Permuted};
 use crate::tn::Truncation;
 
-/// Why the loop ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum LoopStop {
-    /// The last stage measured what was asked for.
-    Enough,
-    /// All rounds were made.
-    Rounds,
-    /// The caller said so, or raised the [`Interrupt`](crate::learn::Interrupt): the round under way is
-    /// dropped.
-    Asked,
-}
-
 /// What the loop gave.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct Learned {
     /// The model, in the order of the target. Of the models of the last stage the one of the best measured
     /// acceptance.
@@ -48,79 +39,89 @@ pub struct Learned {
     /// All rounds.
     pub rounds: Vec<LoopRound>,
     /// Why it ended.
-    pub stopped: LoopStop,
+    pub stopped: Stop,
 }
 
-/// Learns a Born law towards the last of the targets, from their log-weights alone.
-///
-/// Chains start at [`initial`](crate::Target::initial) of the first stage, where the local move must mix
-/// within the warm-up: a high temperature, or a narrow law. `progress` is told after each round and may end
-/// the loop.
-///
-/// # Errors
-/// No stages, stages on different lattices, options out of range; a target without allowed configuration;
-/// errors of targets, moves and sweeps; [`Error::IdenticalSamples`] where the warm-up left all chains at one
-/// configuration; [`Error::Interrupted`] before there is a first model.
-///
-/// # Examples
-/// ```
-/// # use std::ops::ControlFlow;
-/// # use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::SpinSweep};
-/// # use tensorjump::learn::{LoopOptions, Stage, in_the_loop};
-/// let square = Square::new(3, 4, Geometry::Cylinder)?;
-/// let ising = Ising::new(Couplings::uniform(square, 1.0)?, 0.3)?;
-/// let sweep = SpinSweep::heat_bath(&ising)?;
-/// let (max_bond, rounds, enough) = (8, 10, (0.9, 0.9));
-/// let stage = Stage { target: &ising, local: &sweep, max_bond, rounds, polish: 0, rate: 0.3, enough };
-/// let order = Some(square.snake());
-/// let options = LoopOptions { order, draws: 2048, chains: 256, ..LoopOptions::default() };
-/// let learned = in_the_loop(&[stage], &options, |round| {
-///     assert!(round.model.acceptance.mean <= 1.0);
-///     ControlFlow::Continue(())
-/// })?;
-/// assert!(learned.rounds.last().unwrap().model.acceptance.mean > 0.9);
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-pub fn in_the_loop(
-    stages: &[Stage<'_>],
-    options: &LoopOptions,
-    mut progress: impl FnMut(&LoopRound) -> ControlFlow<()>,
-) -> Result<Learned> {
-    let order = check(stages, options)?;
-    let mut state = State::start(&stages[0], options, order)?;
-    let mut rounds = Vec::new();
-    let mut best: Option<(f64, BornMps)> = None;
-    let mut stopped = LoopStop::Rounds;
-    'stages: for (index, stage) in stages.iter().enumerate() {
-        stopped = LoopStop::Rounds;
-        // One round more than asked for: the last one only measures.
-        for round in 0..=stage.rounds + stage.polish {
-            let before = state.model.clone();
-            let report = match state.round(stage, (index, round), options) {
-                Err(Error::Interrupted) => {
-                    stopped = LoopStop::Asked;
+impl LoopOptions {
+    /// Learns a Born law towards the last of the targets, from their log-weights alone.
+    ///
+    /// Chains start at [`initial`](crate::Target::initial) of the first stage, where the local move must mix
+    /// within the warm-up: a high temperature, or a narrow law. `progress` is told after each round and may
+    /// end the loop.
+    ///
+    /// # Errors
+    /// No stages, stages on different lattices, options out of range; a target without allowed configuration;
+    /// errors of targets, moves and sweeps; [`Error::IdenticalSamples`] where the warm-up left all chains at
+    /// one configuration; [`Error::Interrupted`] before there is a first model.
+    ///
+    /// # Examples
+    /// ```
+    /// # use std::ops::ControlFlow;
+    /// # use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
+    /// # use tensorjump::learn::{LoopOptions, Stage};
+    /// let square = Square::new(3, 4, Geometry::Cylinder)?;
+    /// let ising = Ising::new(Couplings::uniform(square, 1.0)?, 0.3)?;
+    /// let sweep = SpinSweep::heat_bath(&ising)?;
+    /// let (max_bond, rounds, enough) = (8, 10, (0.9, 0.9));
+    /// let stage = Stage { target: &ising, local: &sweep, max_bond, rounds, polish: 0, rate: 0.3, enough };
+    /// let order = Some(square.snake());
+    /// let options = LoopOptions { order, draws: 2048, chains: 256, ..LoopOptions::default() };
+    /// let learned = options.learn_with_progress(&[stage], |round| {
+    ///     assert!(round.model.acceptance.mean <= 1.0);
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert!(learned.rounds.last().unwrap().model.acceptance.mean > 0.9);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn learn(&self, stages: &[Stage<'_>]) -> Result<Learned> {
+        self.learn_with_progress(stages, |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`LoopOptions::learn`]; `progress` is told after each round, and ends the loop by `Break`.
+    ///
+    /// # Errors
+    /// As [`LoopOptions::learn`].
+    pub fn learn_with_progress(
+        &self,
+        stages: &[Stage<'_>],
+        mut progress: impl FnMut(&LoopRound) -> ControlFlow<()>,
+    ) -> Result<Learned> {
+        let order = check(stages, self)?;
+        let mut state = State::start(&stages[0], self, order)?;
+        let mut rounds = Vec::new();
+        let mut best: Option<(f64, BornMps)> = None;
+        let mut stopped = Stop::Rounds;
+        'stages: for (index, stage) in stages.iter().enumerate() {
+            stopped = Stop::Rounds;
+            // One round more than asked for: the last one only measures.
+            for round in 0..=stage.rounds + stage.polish {
+                let before = state.model.clone();
+                let report = match state.round(stage, (index, round), self) {
+                    Err(Error::Interrupted) => {
+                        stopped = Stop::Asked;
+                        break 'stages;
+                    }
+                    report => report?,
+                };
+                let (acceptance, done) = (report.model.acceptance.mean, report.reaches(stage));
+                if index + 1 == stages.len() && best.as_ref().is_none_or(|(a, _)| acceptance > *a) {
+                    best = Some((acceptance, before));
+                }
+                let asked = progress(&report).is_break();
+                rounds.push(report);
+                if asked {
+                    stopped = Stop::Asked;
                     break 'stages;
                 }
-                report => report?,
-            };
-            let (acceptance, done) = (report.model.acceptance.mean, report.reaches(stage));
-            if index + 1 == stages.len() && best.as_ref().is_none_or(|(a, _)| acceptance > *a) {
-                best = Some((acceptance, before));
-            }
-            let asked = progress(&report).is_break();
-            rounds.push(report);
-            if asked {
-                stopped = LoopStop::Asked;
-                break 'stages;
-            }
-            if done {
-                stopped = LoopStop::Enough;
-                break;
+                if done {
+                    stopped = Stop::Enough;
+                    break;
+                }
             }
         }
+        let model = best.map_or(state.model, |(_, model)| model);
+        Ok(Learned { model: Permuted::new(model, state.order)?, chains: state.chains, rounds, stopped })
     }
-    let model = best.map_or(state.model, |(_, model)| model);
-    Ok(Learned { model: Permuted::new(model, state.order)?, chains: state.chains, rounds, stopped })
 }
 
 /// Checks stages and options; returns the order of the sites.
@@ -148,7 +149,7 @@ fn check(stages: &[Stage<'_>], options: &LoopOptions) -> Result<Vec<usize>> {
         symmetry.apply(Array2::zeros((0, dims.len())).view(), dims)?;
     }
     let order = options.order.clone().unwrap_or_else(|| (0..dims.len()).collect());
-    Symmetry::sites(order.clone())?; // each site once
+    let _ = Symmetry::sites(order.clone())?; // each site once
     if order.len() != dims.len() {
         return Err(Error::SiteCount { expected: dims.len(), got: order.len() });
     }

@@ -37,6 +37,7 @@ const LEAST: f64 = 1e-3;
 
 /// A step of all sites.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TangentStep {
     /// Largest rate, in (0, 1]; the measured one is taken where it is smaller.
     pub rate: f64,
@@ -55,6 +56,9 @@ impl Default for TangentStep {
 
 /// What a step of all sites did.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct TangentReport {
     /// Share of the estimate that is signal by two halves of the samples; negative values are noise.
     pub signal: f64,
@@ -63,32 +67,10 @@ pub struct TangentReport {
     /// `‖Φ‖`, the norm of the estimate, relative to that of `ψ`.
     pub norm: f64,
     /// Squared weight discarded by truncation.
-    pub discarded: f64,
+    pub truncation_error: f64,
 }
 
-/// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed) by one step of all
-/// sites.
-///
-/// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`, `(samples,)`,
-/// normalised as `log_target`; rows of even and of odd number should be independent. `symmetries` are those
-/// of the target that `ψ` has too and that keep or reverse the order of the sites: the estimate is averaged
-/// with its images, which halves its noise for each. Cost `3 N n χ² + O(N d χ³)` multiply-adds.
-///
-/// # Errors
-/// As [`super::towards::born_towards`]; fewer than two samples; a symmetry that moves sites otherwise.
-pub fn born_tangent(
-    model: &BornMps,
-    x: Configs<'_>,
-    log_target: ArrayView1<'_, f64>,
-    log_density: ArrayView1<'_, f64>,
-    symmetries: &[Symmetry],
-    step: &TangentStep,
-) -> Result<(BornMps, TangentReport)> {
-    let mirrors = mirrors(symmetries, model.dims())?;
-    tangent(model, x, log_target, log_density, &mirrors, step)
-}
-
-/// [`born_tangent`] with symmetries that are known to fit.
+/// [`TangentStep::apply`] with symmetries that are known to fit.
 pub(crate) fn tangent(
     model: &BornMps,
     x: Configs<'_>,
@@ -129,7 +111,7 @@ pub(crate) fn tangent(
     let rate = signal.clamp(LEAST, 1.0).min(step.rate);
     let direction: Vec<Array3<f64>> = halves[0].iter().zip(&halves[1]).map(|(a, b)| (a + b) * rate).collect();
     let (next, error) = moved(left, right, &direction)?.compress(&step.truncation)?;
-    let report = TangentReport { signal, rate, norm: square.sqrt(), discarded: error.total() };
+    let report = TangentReport { signal, rate, norm: square.sqrt(), truncation_error: error.total() };
     Ok((BornMps::new(&next)?, report))
 }
 
@@ -141,6 +123,30 @@ impl TangentStep {
             return Ok(());
         }
         Err(Error::parameter("damping", self.damping, "finite and not negative"))
+    }
+
+    /// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed) by one step of
+    /// all sites.
+    ///
+    /// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`,
+    /// `(samples,)`, normalised as `log_target`; rows of even and of odd number should be independent.
+    /// `symmetries` are those of the target that `ψ` has too and that keep or reverse the order of the sites:
+    /// the estimate is averaged with its images, which halves its noise for each. Cost `3 N n χ² + O(N d χ³)`
+    /// multiply-adds.
+    ///
+    /// # Errors
+    /// As [`TowardsStep::apply`](super::towards::TowardsStep::apply); fewer than two samples; a symmetry that
+    /// moves sites otherwise.
+    pub fn apply(
+        &self,
+        model: &BornMps,
+        x: Configs<'_>,
+        log_target: ArrayView1<'_, f64>,
+        log_density: ArrayView1<'_, f64>,
+        symmetries: &[Symmetry],
+    ) -> Result<(BornMps, TangentReport)> {
+        let mirrors = mirrors(symmetries, model.dims())?;
+        tangent(model, x, log_target, log_density, &mirrors, self)
     }
 }
 

@@ -26,15 +26,16 @@ use crate::error::{Error, Result};
 use crate::learn::data::check_weights;
 use crate::learn::interrupt::Interrupt;
 use crate::learn::tensors::environments::Batch;
-use crate::learn::tensors::gradient::{Gradient, born_gradient};
+use crate::learn::tensors::gradient::Gradient;
 use crate::learn::tensors::site_step::{Step, Toward, check_rate};
 use crate::learn::tensors::sweep::{Amplitude, Cut, Sites};
-use crate::mcmc::log_mean_weight;
+use crate::mcmc::Estimate;
 use crate::model::{BornMps, Configs};
 use crate::tn::{Mps, Truncation};
 
 /// A sweep towards a law.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct TowardsStep {
     /// What is made small.
     pub toward: Toward,
@@ -69,49 +70,49 @@ impl TowardsStep {
         }
         if self.limit > 0.0 { Ok(()) } else { Err(Error::parameter("limit", self.limit, "above zero")) }
     }
-}
 
-/// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed), one sweep to the
-/// right and back; returns the model and the squared weight that truncation discarded.
-///
-/// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`, `(samples,)`,
-/// normalised as `log_target`.
-///
-/// # Errors
-/// Configurations that do not fit; the wrong number of log-probabilities, NaN or +∞ among them, a density of
-/// zero; a step out of range; [`Error::NoConvergence`] of an SVD.
-pub fn born_towards(
-    model: &BornMps,
-    x: Configs<'_>,
-    log_target: ArrayView1<'_, f64>,
-    log_density: ArrayView1<'_, f64>,
-    step: &TowardsStep,
-) -> Result<(BornMps, f64)> {
-    towards(model, x, (log_target, log_density), step, None)
-}
+    /// Moves a Born law towards the law of log-probabilities `log_target` (nats; −∞ allowed), one sweep to
+    /// the right and back; returns the model and the squared weight that truncation discarded.
+    ///
+    /// `x`, shape `(samples, sites)`, are draws of a density with log-probabilities `log_density`,
+    /// `(samples,)`, normalised as `log_target`.
+    ///
+    /// # Errors
+    /// Configurations that do not fit; the wrong number of log-probabilities, NaN or +∞ among them, a density
+    /// of zero; a step out of range; [`Error::NoConvergence`] of an SVD.
+    pub fn apply(
+        &self,
+        model: &BornMps,
+        x: Configs<'_>,
+        log_target: ArrayView1<'_, f64>,
+        log_density: ArrayView1<'_, f64>,
+    ) -> Result<(BornMps, f64)> {
+        self.towards(model, x, (log_target, log_density), None)
+    }
 
-/// [`born_towards`] that may be interrupted.
-pub(crate) fn towards(
-    model: &BornMps,
-    x: Configs<'_>,
-    (log_target, log_density): (ArrayView1<'_, f64>, ArrayView1<'_, f64>),
-    step: &TowardsStep,
-    interrupt: Option<&Interrupt>,
-) -> Result<(BornMps, f64)> {
-    step.check()?;
-    let (t, logs) = checked(model, x, log_target, log_density)?;
-    let n = x.nrows() as f64;
-    let mut amplitude = Amplitude::resume(model.amplitude().tensors().to_vec());
-    let bond = model.amplitude().max_bond().max(step.truncation.max_bond.min(256));
-    let mut batch = Batch::new(x, &t, bond)?;
-    batch.scale(&logs);
-    let numbers: usize = model.amplitude().tensors().iter().map(|a| a.len()).sum();
-    let rate = step.rate * (n / numbers as f64).min(1.0);
-    let local = Step::Towards { toward: step.toward, rate, limit: step.limit, significance: step.significance };
-    let cut = Cut { truncation: step.truncation, noise: 0.0 };
-    let sites = if step.two_site { Sites::Two } else { Sites::One };
-    let report = amplitude.sweep(&mut batch, &local, sites, &cut, interrupt)?;
-    Ok((BornMps::from_right_canonical(amplitude.tensors().to_vec())?, report.discarded))
+    /// [`TowardsStep::apply`] that may be interrupted.
+    pub(crate) fn towards(
+        &self,
+        model: &BornMps,
+        x: Configs<'_>,
+        (log_target, log_density): (ArrayView1<'_, f64>, ArrayView1<'_, f64>),
+        interrupt: Option<&Interrupt>,
+    ) -> Result<(BornMps, f64)> {
+        self.check()?;
+        let (t, logs) = checked(model, x, log_target, log_density)?;
+        let n = x.nrows() as f64;
+        let mut amplitude = Amplitude::resume(model.amplitude().tensors().to_vec());
+        let bond = model.amplitude().max_bond().max(self.truncation.max_bond.min(256));
+        let mut batch = Batch::new(x, &t, bond)?;
+        batch.scale(&logs);
+        let numbers: usize = model.amplitude().tensors().iter().map(|a| a.len()).sum();
+        let rate = self.rate * (n / numbers as f64).min(1.0);
+        let local = Step::Towards { toward: self.toward, rate, limit: self.limit, significance: self.significance };
+        let cut = Cut { truncation: self.truncation, noise: 0.0 };
+        let sites = if self.two_site { Sites::Two } else { Sites::One };
+        let report = amplitude.sweep(&mut batch, &local, sites, &cut, interrupt)?;
+        Ok((BornMps::from_right_canonical(amplitude.tensors().to_vec())?, report.discarded))
+    }
 }
 
 /// `√(π/m)/√n` and `−½ log(n m)` of checked samples: target amplitudes, and logarithms by which those of the
@@ -150,16 +151,19 @@ fn relative(log_target: ArrayView1<'_, f64>, log_density: ArrayView1<'_, f64>) -
     Ok(out)
 }
 
-/// `∇KL(π‖P_θ) ≈ −(1/n) Σ_i (w̄_i − 1) ∇log P_θ(x_i)` with respect to the tensors of `ψ`, from draws `x_i` of
-/// `P_θ = ψ²/Z` and their log-weights `log π̃ − log P_θ` (any constant; −∞ allowed), `w̄ = w/mean w`. Its
-/// value is `Σ (w̄ − 1) log P/n`, of which it is minus the gradient at fixed samples.
-///
-/// # Errors
-/// As [`born_gradient`]; fewer than two draws, log-weights NaN or +∞, or all zero.
-pub fn born_kl_gradient(psi: &Mps, x: Configs<'_>, log_w: ArrayView1<'_, f64>) -> Result<Gradient> {
-    let mean = log_mean_weight(log_w)?.mean;
-    let n = log_w.len() as f64;
-    let mut gradient = born_gradient(psi, x, log_w.mapv(|w| ((w - mean).exp() - 1.0) / n).view())?;
-    gradient.tensors.iter_mut().for_each(|g| g.mapv_inplace(|v| -v));
-    Ok(gradient)
+impl Gradient {
+    /// `∇KL(π‖P_θ) ≈ −(1/n) Σ_i (w̄_i − 1) ∇log P_θ(x_i)` with respect to the tensors of `ψ`, from draws
+    /// `x_i` of `P_θ = ψ²/Z` and their log-weights `log π̃ − log P_θ` (any constant; −∞ allowed),
+    /// `w̄ = w/mean w`. Its value is `Σ (w̄ − 1) log P/n`, of which it is minus the gradient at fixed
+    /// samples.
+    ///
+    /// # Errors
+    /// As [`Gradient::born`]; fewer than two draws, log-weights NaN or +∞, or all zero.
+    pub fn born_kl(psi: &Mps, x: Configs<'_>, log_w: ArrayView1<'_, f64>) -> Result<Gradient> {
+        let mean = Estimate::log_mean_weight(log_w)?.mean;
+        let n = log_w.len() as f64;
+        let mut gradient = Gradient::born(psi, x, log_w.mapv(|w| ((w - mean).exp() - 1.0) / n).view())?;
+        gradient.tensors.iter_mut().for_each(|g| g.mapv_inplace(|v| -v));
+        Ok(gradient)
+    }
 }

@@ -21,6 +21,7 @@ use crate::tn::{Mps, Truncation};
 
 /// Where learning starts.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub enum Start<M> {
     /// Near the product of the marginal laws of the sites, with noise in bonds of this dimension.
     Random {
@@ -33,6 +34,7 @@ pub enum Start<M> {
 
 /// The step at each place of a sweep.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SweepStep {
     /// Steps of conjugate gradients for the Newton direction; 1 is the natural gradient.
     pub iterations: usize,
@@ -41,6 +43,7 @@ pub struct SweepStep {
     pub rate: f64,
     /// Rounds after which the rate has halved, as `1/(1 + round/slowing)`: needed where every round sees new
     /// samples.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub slowing: f64,
 }
 
@@ -52,6 +55,8 @@ impl Default for SweepStep {
 
 /// How a Born law is learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum BornMethod {
     /// Two-site sweeps: bonds adapt, up to the truncation.
     TwoSite {
@@ -87,7 +92,7 @@ pub enum BornMethod {
     },
 }
 
-/// Options of [`born`].
+/// How to learn a Born law: [`BornOptions::fit`].
 #[derive(Debug, Clone)]
 pub struct BornOptions {
     /// How to learn.
@@ -110,55 +115,57 @@ impl Default for BornOptions {
     }
 }
 
-/// Learns a Born law `P = ψ²/Z` from samples by maximum likelihood.
-///
-/// The model of the best round is returned, whichever round was the
-/// last. A sweep costs `(4k + 4) N n χ²` multiply-adds for `n` samples and `k` [`SweepStep::iterations`], and
-/// `2N` SVDs of `dχ × dχ`.
-///
-/// # Errors
-/// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states; [`Error::File`] and
-/// [`Error::Format`] of the checkpoint. Numbers that break down on the way are no error but
-/// [`Stop::Failed`](super::fit::Stop::Failed).
-///
-/// # Examples
-/// ```
-/// # use tensorjump::{Model, SiteWeights, Streams};
-/// # use tensorjump::learn::{self, BornOptions, Data};
-/// # use tensorjump::model::{Boundary, PositiveMps};
-/// let truth = PositiveMps::ising(0.5, &[1.0; 7], &[0.0; 8], Boundary::Open)?;
-/// let draws = truth.draw(1000, &Streams::new(1))?;
-/// let data = Data::new(draws.x, &[2; 8])?;
-/// let fit = learn::born(&data, &BornOptions::default())?;
-/// assert!(fit.history.rounds[fit.best].validation_nll.unwrap() < 8.0 * 2f64.ln());
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-///
-/// # References
-/// Two-site sweeps: arXiv 1709.01662.
-pub fn born(data: &Data, options: &BornOptions) -> Result<Fit<BornMps>> {
-    born_with_progress(data, options, |_| ControlFlow::Continue(()))
-}
+impl BornOptions {
+    /// Learns a Born law `P = ψ²/Z` from samples by maximum likelihood.
+    ///
+    /// The model of the best round is returned, whichever round was the last. A sweep costs `(4k + 4) N n χ²`
+    /// multiply-adds for `n` samples and `k` [`SweepStep::iterations`], and `2N` SVDs of `dχ × dχ`.
+    ///
+    /// # Errors
+    /// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states; [`Error::File`]
+    /// and [`Error::Format`] of the checkpoint. Numbers that break down on the way are no error but
+    /// [`Stop::Failed`](super::fit::Stop::Failed).
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::{Model, SiteWeights, Streams};
+    /// # use tensorjump::learn::{self, BornOptions, Data};
+    /// # use tensorjump::model::{Boundary, PositiveMps};
+    /// let truth = PositiveMps::ising(0.5, &[1.0; 7], &[0.0; 8], Boundary::Open)?;
+    /// let draws = truth.draw(1000, &Streams::new(1))?;
+    /// let data = Data::new(draws.x, &[2; 8])?;
+    /// let fit = BornOptions::default().fit(&data)?;
+    /// assert!(fit.history.rounds[fit.best].validation_nll.unwrap() < 8.0 * 2f64.ln());
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    ///
+    /// # References
+    /// Two-site sweeps: arXiv 1709.01662.
+    pub fn fit(&self, data: &Data) -> Result<Fit<BornMps>> {
+        self.fit_with_progress(data, |_| ControlFlow::Continue(()))
+    }
 
-/// As [`born`]; `progress` is told after each round, and stops the fit by `Break`: it then ends with its best
-/// model and [`Stop::Asked`](super::fit::Stop::Asked).
-///
-/// # Errors
-/// As [`born`].
-pub fn born_with_progress(
-    data: &Data,
-    options: &BornOptions,
-    progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
-) -> Result<Fit<BornMps>> {
-    check_method(&options.method)?;
-    let description = describe(&options.method, &options.start);
-    let start = |train: &Data, streams: &Streams| BornTrainer::new(train, options, streams);
-    fit(data, &options.training, &description, start, progress)
+    /// As [`BornOptions::fit`]; `progress` is told after each round, and stops the fit by `Break`: it then
+    /// ends with its best model and [`Stop::Asked`](super::fit::Stop::Asked).
+    ///
+    /// # Errors
+    /// As [`BornOptions::fit`].
+    pub fn fit_with_progress(
+        &self,
+        data: &Data,
+        progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Fit<BornMps>> {
+        check_method(&self.method)?;
+        let description = describe(&self.method, &self.start);
+        let start = |train: &Data, streams: &Streams| BornTrainer::new(train, self, streams);
+        fit(data, &self.training, &description, start, progress)
+    }
 }
 
 /// A two-site sweep along the natural gradient of `Σ_i w_i log P(x_i)` with weights of any sign: ascent, and
 /// the step for `∇KL(π‖P) = −E_P[(π/P − 1) ∇log P]`.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct SignedStep {
     /// Length of each step, in units of the natural gradient (Fisher information 4 in the basis of a step).
     pub rate: f64,
@@ -168,31 +175,33 @@ pub struct SignedStep {
     pub truncation: Truncation,
 }
 
-/// Moves a Born law along the natural gradient of `Σ_i w_i log P(x_i)`, one sweep to the right and back.
-///
-/// `x` has shape `(samples, sites)`, `weights` `(samples,)`, any signs, used as they are (not normalised).
-/// Cost `8 N n χ²` multiply-adds and `2N` SVDs of `dχ × dχ`.
-///
-/// # Errors
-/// Configurations of the wrong shape or out of range; the wrong number of weights, or weights not finite;
-/// numbers of the step out of range; [`Error::NoConvergence`] of an SVD.
-pub fn born_sweep(model: &BornMps, x: Configs<'_>, weights: ArrayView1<'_, f64>, step: &SignedStep) -> Result<BornMps> {
-    check_weights(x, model.dims(), weights)?;
-    step.truncation.check()?;
-    check_rate(step.rate, f64::MAX)?;
-    if step.limit.is_nan() || step.limit <= 0.0 {
-        return Err(Error::parameter("limit", step.limit, "above zero"));
+impl SignedStep {
+    /// Moves a Born law along the natural gradient of `Σ_i w_i log P(x_i)`, one sweep to the right and back.
+    ///
+    /// `x` has shape `(samples, sites)`, `weights` `(samples,)`, any signs, used as they are (not
+    /// normalised). Cost `8 N n χ²` multiply-adds and `2N` SVDs of `dχ × dχ`.
+    ///
+    /// # Errors
+    /// Configurations of the wrong shape or out of range; the wrong number of weights, or weights not finite;
+    /// numbers of the step out of range; [`Error::NoConvergence`] of an SVD.
+    pub fn apply(&self, model: &BornMps, x: Configs<'_>, weights: ArrayView1<'_, f64>) -> Result<BornMps> {
+        check_weights(x, model.dims(), weights)?;
+        self.truncation.check()?;
+        check_rate(self.rate, f64::MAX)?;
+        if self.limit.is_nan() || self.limit <= 0.0 {
+            return Err(Error::parameter("limit", self.limit, "above zero"));
+        }
+        let psi = model.single_amplitude()?;
+        if x.nrows() == 0 {
+            return Ok(model.clone());
+        }
+        let mut amplitude = Amplitude::resume(psi.tensors().to_vec());
+        let bond = psi.max_bond().max(self.truncation.max_bond.min(256));
+        let mut batch = Batch::new(x, &weights.to_vec(), bond)?;
+        let cut = Cut { truncation: self.truncation, noise: 0.0 };
+        amplitude.sweep(&mut batch, &Step::Signed { rate: self.rate, limit: self.limit }, Sites::Two, &cut, None)?;
+        BornMps::from_right_canonical(amplitude.tensors().to_vec())
     }
-    let psi = model.single_amplitude()?;
-    if x.nrows() == 0 {
-        return Ok(model.clone());
-    }
-    let mut amplitude = Amplitude::resume(psi.tensors().to_vec());
-    let bond = psi.max_bond().max(step.truncation.max_bond.min(256));
-    let mut batch = Batch::new(x, &weights.to_vec(), bond)?;
-    let cut = Cut { truncation: step.truncation, noise: 0.0 };
-    amplitude.sweep(&mut batch, &Step::Signed { rate: step.rate, limit: step.limit }, Sites::Two, &cut, None)?;
-    BornMps::from_right_canonical(amplitude.tensors().to_vec())
 }
 
 fn check_step(step: &SweepStep) -> Result<()> {

@@ -18,6 +18,7 @@ use crate::tn::Mps;
 
 /// What a model is judged by while it learns.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Validation {
     /// This fraction of the samples, taken out at random before anything else.
     Fraction(f64),
@@ -29,6 +30,7 @@ pub enum Validation {
 
 /// Where learning state is kept.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct Checkpoint {
     /// The file. If it exists, the run continues where it stands, bit for bit; data, method and seed must be
     /// those of its run.
@@ -81,8 +83,11 @@ impl Default for Training {
 
 /// One round of learning.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct Round {
     /// Negative log-likelihood a sample in nats, on the batch of the round.
+    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
     pub train_nll: f64,
     /// The same on the validation samples, where there are any.
     pub validation_nll: Option<f64>,
@@ -91,7 +96,7 @@ pub struct Round {
     /// Bond dimensions after the round.
     pub bonds: Vec<usize>,
     /// Squared weight discarded by truncation, summed over the round.
-    pub discarded: f64,
+    pub truncation_error: f64,
     /// Training samples of the round that have probability zero.
     pub zeros: usize,
     /// Seconds (wall clock) that the round took, validation included.
@@ -112,6 +117,8 @@ impl Round {
 
 /// All rounds of a run.
 #[derive(Debug, Clone, Default, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub struct History {
     /// In order.
     pub rounds: Vec<Round>,
@@ -137,6 +144,9 @@ impl History {
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Stop {
+    /// The last stage of [learning in the loop](crate::learn::LoopOptions::learn) measured what was asked
+    /// for.
+    Enough,
     /// All rounds were made.
     Rounds,
     /// No better model for as long as the patience lasted.
@@ -153,6 +163,7 @@ pub enum Stop {
 
 /// Told after each round.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct Event<'a> {
     /// The round that has ended.
     pub round: &'a Round,
@@ -164,6 +175,8 @@ pub struct Event<'a> {
 
 /// What learning gave.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
+#[must_use]
 pub struct Fit<M> {
     /// The model of the best round.
     pub model: M,
@@ -287,7 +300,7 @@ fn record<T: Trainer>(
         validation_nll: scored.map(|s| s.0),
         validation_error: scored.map(|s| s.1),
         bonds: tensors[1..].iter().map(|a| a.dim().0).collect(),
-        discarded: report.discarded,
+        truncation_error: report.discarded,
         zeros: report.zeros,
         seconds: clock.elapsed().as_secs_f64(),
     };
@@ -399,7 +412,7 @@ impl Run {
             .iter()
             .flat_map(|r| {
                 let validation = r.validation_nll.zip(r.validation_error).unwrap_or((f64::NAN, f64::NAN));
-                [r.train_nll, validation.0, validation.1, r.discarded, r.zeros as f64, r.seconds]
+                [r.train_nll, validation.0, validation.1, r.truncation_error, r.zeros as f64, r.seconds]
             })
             .collect();
         store.note("validated", rounds.iter().any(|r| r.validation_nll.is_some()));
@@ -437,7 +450,7 @@ impl Run {
             validation_nll: validated.then_some(r[1]),
             validation_error: validated.then_some(r[2]),
             bonds: bonds[k * bonds_a_round..][..bonds_a_round].iter().map(|&b| b as usize).collect(),
-            discarded: r[3],
+            truncation_error: r[3],
             zeros: r[4] as usize,
             seconds: r[5],
         };

@@ -32,6 +32,8 @@ use crate::tn::Mps;
 
 /// How a non-negative law is learned.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum PositiveMethod {
     /// Expectation–maximisation on all samples: no parameter, and the training NLL never rises.
     Em,
@@ -47,7 +49,7 @@ pub enum PositiveMethod {
     },
 }
 
-/// Options of [`positive`].
+/// How to learn a non-negative law: [`PositiveOptions::fit`].
 #[derive(Debug, Clone)]
 pub struct PositiveOptions {
     /// How to learn.
@@ -70,55 +72,57 @@ impl Default for PositiveOptions {
     }
 }
 
-/// Learns a non-negative law from samples by maximum likelihood.
-///
-/// The model of the best round is returned. Cost of a round: `3 N n χ²` multiply-adds.
-///
-/// # Errors
-/// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states, or under which a
-/// sample is impossible ([`Error::ZeroEvidence`] with its row among the training samples, EM only);
-/// [`Error::File`] and [`Error::Format`] of the checkpoint.
-///
-/// # Examples
-/// ```
-/// # use tensorjump::learn::{self, Data, PositiveOptions};
-/// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
-/// let fit = learn::positive(&data, &PositiveOptions::default())?;
-/// assert!(fit.history.rounds.windows(2).all(|r| r[1].train_nll <= r[0].train_nll + 1e-12));
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-///
-/// # References
-/// L. E. Baum, T. Petrie, G. Soules, N. Weiss, Ann. Math. Statist. 41, 164 (1970).
-pub fn positive(data: &Data, options: &PositiveOptions) -> Result<Fit<PositiveMps>> {
-    positive_with_progress(data, options, |_| ControlFlow::Continue(()))
-}
-
-/// As [`positive`]; `progress` is told after each round, and stops the fit by `Break`: it then ends with its
-/// best model and [`Stop::Asked`](super::fit::Stop::Asked).
-///
-/// # Errors
-/// As [`positive`].
-pub fn positive_with_progress(
-    data: &Data,
-    options: &PositiveOptions,
-    progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
-) -> Result<Fit<PositiveMps>> {
-    match options.method {
-        PositiveMethod::Adam { rate } => check_rate(rate, f64::MAX)?,
-        PositiveMethod::Lbfgs { memory: 0 } => return Err(Error::parameter("memory", 0, "at least one pair")),
-        _ => {}
+impl PositiveOptions {
+    /// Learns a non-negative law from samples by maximum likelihood.
+    ///
+    /// The model of the best round is returned. Cost of a round: `3 N n χ²` multiply-adds.
+    ///
+    /// # Errors
+    /// [`Error::IdenticalSamples`]; options out of range; a start of other sites or states, or under which a
+    /// sample is impossible ([`Error::ZeroEvidence`] with its row among the training samples, EM only);
+    /// [`Error::File`] and [`Error::Format`] of the checkpoint.
+    ///
+    /// # Examples
+    /// ```
+    /// # use tensorjump::learn::{self, Data, PositiveOptions};
+    /// let data = Data::new(ndarray::array![[0, 0, 1], [1, 1, 0], [0, 0, 0], [1, 1, 1]], &[2; 3])?;
+    /// let fit = PositiveOptions::default().fit(&data)?;
+    /// assert!(fit.history.rounds.windows(2).all(|r| r[1].train_nll <= r[0].train_nll + 1e-12));
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    ///
+    /// # References
+    /// L. E. Baum, T. Petrie, G. Soules, N. Weiss, Ann. Math. Statist. 41, 164 (1970).
+    pub fn fit(&self, data: &Data) -> Result<Fit<PositiveMps>> {
+        self.fit_with_progress(data, |_| ControlFlow::Continue(()))
     }
-    let method = &options.method;
-    let description = match &options.start {
-        Start::Random { bond } => format!("positive {method:?} random {bond}"),
-        Start::Model(model) => {
-            let numbers = model.as_mps().tensors().iter().flat_map(|a| a.iter());
-            format!("positive {method:?} model {}", hash_numbers(0, numbers))
+
+    /// As [`PositiveOptions::fit`]; `progress` is told after each round, and stops the fit by `Break`: it
+    /// then ends with its best model and [`Stop::Asked`](super::fit::Stop::Asked).
+    ///
+    /// # Errors
+    /// As [`PositiveOptions::fit`].
+    pub fn fit_with_progress(
+        &self,
+        data: &Data,
+        progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
+    ) -> Result<Fit<PositiveMps>> {
+        match self.method {
+            PositiveMethod::Adam { rate } => check_rate(rate, f64::MAX)?,
+            PositiveMethod::Lbfgs { memory: 0 } => return Err(Error::parameter("memory", 0, "at least one pair")),
+            _ => {}
         }
-    };
-    let start = |train: &Data, streams: &Streams| PositiveTrainer::new(train, options, streams);
-    fit(data, &options.training, &description, start, progress)
+        let method = &self.method;
+        let description = match &self.start {
+            Start::Random { bond } => format!("positive {method:?} random {bond}"),
+            Start::Model(model) => {
+                let numbers = model.as_mps().tensors().iter().flat_map(|a| a.iter());
+                format!("positive {method:?} model {}", hash_numbers(0, numbers))
+            }
+        };
+        let start = |train: &Data, streams: &Streams| PositiveTrainer::new(train, self, streams);
+        fit(data, &self.training, &description, start, progress)
+    }
 }
 
 enum State {

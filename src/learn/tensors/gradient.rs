@@ -21,11 +21,50 @@ use crate::tn::{Mps, flat};
 
 /// A number and its gradient with respect to each tensor.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Gradient {
     /// The number, in nats.
     pub value: f64,
     /// One array a site, in the shape of its tensor.
     pub tensors: Vec<Array3<f64>>,
+}
+
+impl Gradient {
+    /// `Σ_i w_i log P(x_i)` for the Born law `P = ψ²/Z` and its gradient with respect to the tensors of `ψ`,
+    /// in whatever gauge they are.
+    ///
+    /// `x` has shape `(samples, sites)`, `weights` `(samples,)` with any signs and sum. The log-scale of `ψ`
+    /// has no influence. Cost `O(N n χ² + N d χ³)`.
+    ///
+    /// # Errors
+    /// Configurations of the wrong shape or out of range; the wrong number of weights, or weights not finite;
+    /// [`Error::ZeroEvidence`] for a sample of probability zero (and non-zero weight); [`Error::ZeroWeight`]
+    /// for `ψ = 0`.
+    pub fn born(psi: &Mps, x: Configs<'_>, weights: ArrayView1<'_, f64>) -> Result<Gradient> {
+        check_weights(x, psi.dims(), weights)?;
+        let log = psi.evaluate(x)?.log_abs;
+        if let Some(row) = log.iter().zip(weights).position(|(&log, &w)| log == f64::NEG_INFINITY && w != 0.0) {
+            return Err(Error::ZeroEvidence { row });
+        }
+        let mut batch = Batch::new(x, &weights.to_vec(), psi.max_bond())?;
+        born_batch(psi.tensors(), &mut batch)
+    }
+
+    /// `Σ_i w_i log P(x_i)` for the non-negative law of `logits` (tensors `(χ_l, d, χ_r)`, softmax over the
+    /// last two indices) and its gradient with respect to the logits.
+    ///
+    /// `x` has shape `(samples, sites)`, `weights` `(samples,)` with any signs. Cost `O(N n χ²)`.
+    ///
+    /// # Errors
+    /// As [`Gradient::born`]; logits that are no matrix-product vector.
+    pub fn positive(logits: &[Array3<f64>], x: Configs<'_>, weights: ArrayView1<'_, f64>) -> Result<Gradient> {
+        let shape = Mps::new(logits.to_vec(), 0.0)?;
+        check_weights(x, shape.dims(), weights)?;
+        let mut batch = Batch::new(x, &weights.to_vec(), shape.max_bond())?;
+        Ok(positive_batch(shape.tensors(), &mut batch))
+    }
 }
 
 /// `Σ_i w_i log|v(x_i)|` and its gradient; the environments of the batch are filled.
@@ -93,26 +132,6 @@ pub(crate) fn born_batch(tensors: &[Array3<f64>], batch: &mut Batch) -> Result<G
     Ok(Gradient { value: 2.0 * gradient.value - total * norm.value, ..gradient })
 }
 
-/// `Σ_i w_i log P(x_i)` for the Born law `P = ψ²/Z` and its gradient with respect to the tensors of `ψ`, in
-/// whatever gauge they are.
-///
-/// `x` has shape `(samples, sites)`, `weights` `(samples,)` with any signs and sum. The log-scale of `ψ` has
-/// no influence. Cost `O(N n χ² + N d χ³)`.
-///
-/// # Errors
-/// Configurations of the wrong shape or out of range; the wrong number of weights, or weights not finite;
-/// [`Error::ZeroEvidence`] for a sample of probability zero (and non-zero weight); [`Error::ZeroWeight`] for
-/// `ψ = 0`.
-pub fn born_gradient(psi: &Mps, x: Configs<'_>, weights: ArrayView1<'_, f64>) -> Result<Gradient> {
-    check_weights(x, psi.dims(), weights)?;
-    let log = psi.evaluate(x)?.log_abs;
-    if let Some(row) = log.iter().zip(weights).position(|(&log, &w)| log == f64::NEG_INFINITY && w != 0.0) {
-        return Err(Error::ZeroEvidence { row });
-    }
-    let mut batch = Batch::new(x, &weights.to_vec(), psi.max_bond())?;
-    born_batch(psi.tensors(), &mut batch)
-}
-
 /// The law of logits: `A_j[i, a, k] = e^{θ_j[i,a,k]} / Σ_{a,k} e^{θ_j[i,a,k]}`, the hidden-Markov gauge.
 pub(crate) fn softmax(logits: &Array3<f64>) -> Array3<f64> {
     let mut a = logits.clone();
@@ -143,18 +162,4 @@ pub(crate) fn positive_batch(logits: &[Array3<f64>], batch: &mut Batch) -> Gradi
         }
     }
     gradient
-}
-
-/// `Σ_i w_i log P(x_i)` for the non-negative law of `logits` (tensors `(χ_l, d, χ_r)`, softmax over the last
-/// two indices) and its gradient with respect to the logits.
-///
-/// `x` has shape `(samples, sites)`, `weights` `(samples,)` with any signs. Cost `O(N n χ²)`.
-///
-/// # Errors
-/// As [`born_gradient`]; logits that are no matrix-product vector.
-pub fn positive_gradient(logits: &[Array3<f64>], x: Configs<'_>, weights: ArrayView1<'_, f64>) -> Result<Gradient> {
-    let shape = Mps::new(logits.to_vec(), 0.0)?;
-    check_weights(x, shape.dims(), weights)?;
-    let mut batch = Batch::new(x, &weights.to_vec(), shape.max_bond())?;
-    Ok(positive_batch(shape.tensors(), &mut batch))
 }

@@ -171,6 +171,8 @@ fn line_search(batch: &Batch, psi: &PerSample, change: &PerSample, overlap: f64,
 
 /// What a step towards a law makes small.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
 pub enum Toward {
     /// `‖√π − ψ‖²`: the largest overlap of the amplitudes. Bounded noise.
     Overlap,

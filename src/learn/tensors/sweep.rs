@@ -18,7 +18,7 @@ use crate::error::{Error, Result};
 use crate::learn::interrupt::{Interrupt, look};
 use crate::linalg::{matmul, qr, svd};
 use crate::rng::Stream;
-use crate::tn::{Mps, Truncation, flat, shaped};
+use crate::tn::{self, Kept, Mps, Truncation, flat, shaped};
 
 /// A Born amplitude on its way through sweeps.
 ///
@@ -227,15 +227,7 @@ impl Amplitude {
 fn split(m: ArrayView2<'_, f64>, cut: &Cut, side: Side) -> Result<(Array2<f64>, Array2<f64>, f64)> {
     let parts = svd(m)?;
     let edge = ((m.nrows() as f64).sqrt() + (m.ncols() as f64).sqrt()).powi(2);
-    let Cut { truncation, noise } = cut;
-    let (mut rank, mut discarded) = (parts.s.len(), 0.0);
-    while rank > 1 {
-        let more = discarded + parts.s[rank - 1].powi(2);
-        if rank <= truncation.max_bond && more > truncation.cutoff && parts.s[rank - 1].powi(2) > noise * edge {
-            break;
-        }
-        (rank, discarded) = (rank - 1, more);
-    }
+    let Kept { rank, discarded } = tn::cut(&parts.s, &cut.truncation, cut.noise * edge);
     let scale = parts.s.slice(s![..rank]);
     let (u, vt) = (parts.u.slice(s![.., ..rank]), parts.vt.slice(s![..rank, ..]));
     Ok(match side {

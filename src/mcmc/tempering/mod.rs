@@ -16,7 +16,7 @@
 //! followed through the exchanges; it makes a round trip when it has gone from the first level to the last
 //! and back.
 //!
-//! **Ladder.** [`tune_ladder`] re-spaces the parameters until neighbours exchange often enough.
+//! **Ladder.** [`TunedLadder::measure`] re-spaces the parameters until neighbours exchange often enough.
 //!
 //! **Packed states.** Where the move of a level is a [`Dynamics`](crate::mcmc::Dynamics) its states stay
 //! packed between updates, and levels of one type exchange them as they are.
@@ -42,8 +42,8 @@ use crate::mcmc::moves::{Move, MoveReport};
 use crate::model::{Configs, Target};
 use crate::rng::Streams;
 
+pub use ladder::TunedLadder;
 use ladder::check_ladder;
-pub use ladder::{TunedLadder, respaced, tune_ladder};
 pub use walkers::Walkers;
 
 /// One level of a ladder, which owns its parts or borrows them: values, references, boxes and `Arc`s will do.
@@ -61,8 +61,7 @@ pub struct Level<T, M> {
 /// A ladder of laws with their moves.
 ///
 /// ```
-/// use tensorjump::lattice::square::SpinSweep;
-/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+/// use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
 /// use tensorjump::mcmc::{Level, Tempering};
 ///
 /// let couplings = Couplings::plus_minus(Square::new(6, 6, Geometry::Open)?, 1);
@@ -80,6 +79,7 @@ pub struct Level<T, M> {
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use]
 pub struct Tempering<T, M> {
     levels: Vec<Level<T, M>>,
     proportional: bool,

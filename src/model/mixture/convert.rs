@@ -47,7 +47,7 @@ impl KernelMixture {
     /// assert_eq!(law.to_positive()?.as_mps().max_bond(), 4);
     /// let draws = law.draw(1000, &Streams::new(1))?.x;
     /// let options = PositiveOptions { start: Start::Random { bond: 2 }, ..PositiveOptions::default() };
-    /// let small = learn::positive(&Data::new(draws, &[2; 4])?, &options)?.model;
+    /// let small = options.fit(&Data::new(draws, &[2; 4])?)?.model;
     /// assert_eq!(small.as_mps().max_bond(), 2);
     /// # Ok::<(), tensorjump::Error>(())
     /// ```

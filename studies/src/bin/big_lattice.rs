@@ -22,8 +22,9 @@ use std::process::ExitCode;
 use ndarray::ArrayView1;
 use plotters::style::RGBColor;
 use serde_json::json;
-use tensorjump::lattice::square::{SpinSweep, Spins, SwendsenWang, Windows, Wolff, fast_rng};
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+use tensorjump::lattice::{
+    Couplings, Geometry, Ising, SpinSweep, Spins, Square, SwendsenWang, Windows, Wolff, fast_rng,
+};
 use tensorjump::{Streams, Target};
 
 use tensorjump_studies::output::finish;

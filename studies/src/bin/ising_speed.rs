@@ -6,11 +6,9 @@
 use std::time::Instant;
 
 use serde::Serialize;
-use tensorjump::Model;
-use tensorjump::Streams;
-use tensorjump::lattice::square::BoundaryMps;
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
-use tensorjump::mcmc::{log_importance_weights, stationary_acceptance, weight_summary};
+use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, Square};
+use tensorjump::mcmc::{Estimate, WeightSummary};
+use tensorjump::{Model, Streams};
 
 use tensorjump_studies::ising::local::{Dynamics, Ensemble};
 use tensorjump_studies::ising::measure::{Averages, CHAINS, Method, Plan, Tau};
@@ -122,7 +120,7 @@ fn two_threads(seed: u64) -> std::result::Result<f64, Failure> {
     for k in 0..SCALING {
         for (pool, best) in pools.iter().zip(&mut best) {
             let start = Instant::now();
-            pool.install(|| model.draw(2 * BLOCK, &Streams::new(seed).step(k)))?;
+            let _ = pool.install(|| model.draw(2 * BLOCK, &Streams::new(seed).step(k)))?;
             *best = best.min(start.elapsed().as_secs_f64());
         }
     }
@@ -136,11 +134,11 @@ fn boundary(system: &System, chi: usize, seed: u64) -> std::result::Result<(f64,
     let (mut pieces, mut log_w) = (Pieces::default(), Vec::new());
     for k in 0..REPETITIONS {
         let draws = pieces.time(BLOCK, || model.draw(BLOCK, &streams.step(k as u64)))?;
-        log_w.extend(log_importance_weights(system.model(), &draws)?);
+        log_w.extend(draws.log_importance_weights(system.model())?);
     }
     let log_w = ndarray::Array1::from(log_w);
-    let acceptance = stationary_acceptance(log_w.view())?.mean;
-    Ok((pieces.quartile()?, acceptance, weight_summary(log_w.view())?.fraction))
+    let acceptance = Estimate::stationary_acceptance(log_w.view())?.mean;
+    Ok((pieces.quartile()?, acceptance, WeightSummary::of(log_w.view())?.fraction))
 }
 
 /// Independent configurations a second in energy and in |m|, and the autocorrelation times.

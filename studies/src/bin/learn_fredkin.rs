@@ -18,10 +18,9 @@ use cpu_time::ProcessTime;
 use ndarray::Array1;
 use plotters::chart::SeriesLabelPosition;
 use serde::Serialize;
-use tensorjump::lattice::{Fredkin, FredkinModel, square::fast_rng};
-use tensorjump::learn::{LoopOptions, LoopRound, Stage, in_the_loop};
-use tensorjump::mcmc::assess;
-use tensorjump::mcmc::{Local, Move, importance_mean, log_importance_weights, missing_mass};
+use tensorjump::lattice::{Fredkin, FredkinModel, fast_rng};
+use tensorjump::learn::{LoopOptions, LoopRound, Stage};
+use tensorjump::mcmc::{Assessment, Estimate, Local, Move};
 use tensorjump::model::{BornMps, Permuted};
 use tensorjump::{Configs, Model, Stream, Streams};
 
@@ -203,7 +202,7 @@ fn learn(
         seed: options.seed,
         ..LoopOptions::default()
     };
-    let learned = in_the_loop(&stages, &plan, |round| {
+    let learned = plan.learn_with_progress(&stages, |round| {
         if options.verbose {
             tell(way[round.stage], round, cpu.elapsed().as_secs_f64());
         }
@@ -212,14 +211,14 @@ fn learn(
     let seconds = (clock.elapsed().as_secs_f64(), cpu.elapsed().as_secs_f64());
 
     let (chain, streams) = (&chains[chains.len() - 1], Streams::new(options.seed).domain("measure"));
-    let found = assess(chain, &learned.model, MEASURED, &streams)?;
+    let found = Assessment::of(chain, &learned.model, MEASURED, &streams)?;
     let samples = learned.model.draw(MEASURED, &streams.domain("area"))?;
-    let log_w = log_importance_weights(chain, &samples)?;
+    let log_w = samples.log_importance_weights(chain)?;
     let area: Array1<f64> = chain.area(samples.x.view())?.mapv(|a| a as f64);
-    let area = importance_mean(log_w.view(), area.view())?;
+    let area = Estimate::importance_mean(log_w.view(), area.view())?;
     let exact = FredkinModel::new(chain)?.draw(MEASURED, &streams.domain("exact"))?;
     let score = learned.model.log_prob(exact.x.view())?;
-    let missing = missing_mass(1000f64.ln(), exact.log_prob.view(), score.view())?;
+    let missing = Estimate::missing_mass(1000f64.ln(), exact.log_prob.view(), score.view())?;
     let report = Report {
         sites,
         c,
@@ -259,6 +258,6 @@ fn tell(c: f64, round: &LoopRound, cpu: f64) {
         round.kl_chains,
         round.chains.parts.first().map_or(f64::NAN, |part| part.acceptance()),
         round.autocorrelation.tau,
-        round.discarded,
+        round.truncation_error,
     );
 }

@@ -13,17 +13,15 @@ use std::sync::Arc;
 use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, Axis};
 use serde_json::json;
-use tensorjump::dense::DenseLaw;
-use tensorjump::dense::distances;
-use tensorjump::dense::glauber_law;
+use tensorjump::dense::{DenseLaw, distances, glauber_law};
 use tensorjump::diffusion::{
-    Denoiser, Ends, ExactDenoiser, ExactDiffusion, ExactGlauber, Quadrature, SiteConditionals, TokenNoise,
-    conditional_kl, likelihood_bound, time_of_signal,
+    Denoiser, Ends, ExactDenoiser, ExactDiffusion, ExactGlauber, LikelihoodBound, Quadrature, SiteConditionals,
+    TokenNoise, conditional_kl,
 };
 use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::learn::{
-    ConditionalTables, Data, Features, GlauberWindow, Objective, OperatorOptions, OperatorScores, RatioMatchingOptions,
-    SoftmaxDenoiser, SoftmaxOptions, Start, glauber_matching, ratio_matching, windows,
+    ConditionalTables, Data, Features, GlauberMatched, GlauberWindow, Objective, OperatorOptions, OperatorScores,
+    RatioMatched, RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions, Start,
 };
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
@@ -99,7 +97,7 @@ fn noised(case: &Case, t: f64, streams: &Streams) -> Result<(Array2<u8>, Array1<
 /// learner.
 fn kl_per_site(case: &Case, learned: &dyn Denoiser, times: usize, seed: u64) -> Result<f64, Failure> {
     let exact = ExactDenoiser::new(case.model.as_ref(), &case.noise)?;
-    let (first, last) = (time_of_signal(&case.noise, 0.95)?, time_of_signal(&case.noise, 0.05)?);
+    let (first, last) = (case.noise.time_of_signal(0.95)?, case.noise.time_of_signal(0.05)?);
     let mut mean = 0.0;
     for k in 0..times {
         let t = first + (last - first) * (k as f64 + 0.5) / times as f64;
@@ -114,14 +112,14 @@ fn kl_per_site(case: &Case, learned: &dyn Denoiser, times: usize, seed: u64) -> 
 fn bound_per_site(case: &Case, denoiser: &dyn Denoiser, seed: u64) -> Result<f64, Failure> {
     let (streams, noise) = (Streams::new(seed).domain("bound"), &case.noise);
     let x = case.model.draw(256, &streams)?.x;
-    let nodes = Quadrature::logit(noise, (time_of_signal(noise, 0.99)?, time_of_signal(noise, 0.01)?), 16)?;
+    let nodes = Quadrature::logit(noise, (noise.time_of_signal(0.99)?, noise.time_of_signal(0.01)?), 16)?;
     let kernel = noise.kernel(0.0, nodes.interval().1)?;
     let mut prior = Array2::zeros((SITES, kernel.tables().dim().2));
     for (j, mut prior) in prior.outer_iter_mut().enumerate() {
         let table = kernel.table(j);
         prior.assign(&(table.sum_axis(Axis(0)) / table.nrows() as f64));
     }
-    let bound = likelihood_bound(denoiser, &Ends::Product(prior.view()), &nodes, x.view(), 2, &streams)?;
+    let bound = LikelihoodBound::estimate(denoiser, &Ends::Product(prior.view()), &nodes, x.view(), 2, &streams)?;
     Ok(bound.total().sum() / (256 * SITES) as f64)
 }
 
@@ -129,7 +127,7 @@ fn bound_per_site(case: &Case, denoiser: &dyn Denoiser, seed: u64) -> Result<f64
 type Learner<'a> = (String, Box<dyn Fn(&Data, &Noise) -> tensorjump::Result<Box<dyn Denoiser>> + 'a>);
 
 fn learners(case: &Case, seed: u64) -> Vec<Learner<'_>> {
-    let near = |r: usize| windows(SITES, r, case.boundary);
+    let near = |r: usize| case.boundary.windows(SITES, r);
     let mut list: Vec<Learner<'_>> =
         vec![("tabular".into(), Box::new(|data, noise| Ok(Box::new(ConditionalTables::tabular(data, noise, None)?))))];
     for r in [0, 1, 2, 3] {
@@ -172,7 +170,7 @@ fn learners(case: &Case, seed: u64) -> Vec<Learner<'_>> {
         let options = RatioMatchingOptions { start: Start::Random { bond }, seed, ..RatioMatchingOptions::default() };
         list.push((
             format!("ratio matching, χ = {bond}"),
-            Box::new(move |data, noise| Ok(Box::new(ratio_matching(data, noise, &options)?.denoiser))),
+            Box::new(move |data, noise| Ok(Box::new(RatioMatched::new(data, noise, &options)?.denoiser))),
         ));
     }
     list
@@ -199,13 +197,13 @@ fn glauber_rows(case: &Case, data: &Data, seed: u64) -> Result<Vec<(String, [f64
     measure("exact conditionals".into(), ProcessTime::now(), &ExactGlauber::new(case.model.as_ref(), &tokens)?)?;
     for (r, features) in [(0, Features::Additive), (2, Features::Pairs), (SITES, Features::Saturated)] {
         let clock = ProcessTime::now();
-        let learned = GlauberWindow::new(data, &tokens, &windows(SITES, r, case.boundary), features, 0.01)?;
+        let learned = GlauberWindow::new(data, &tokens, &case.boundary.windows(SITES, r), features, 0.01)?;
         measure(format!("classifier, {features:?}, radius {}", r.min(SITES - 1)), clock, &learned)?;
     }
     // One site of a noised sample is classified, where ratio matching scores all: more passes.
     let options = RatioMatchingOptions { start: Start::Random { bond: 8 }, epochs: 180, seed, ..Default::default() };
     let clock = ProcessTime::now();
-    let learned = glauber_matching(data, &tokens, &options)?;
+    let learned = GlauberMatched::new(data, &tokens, &options)?;
     measure("classifier, χ = 8".into(), clock, &learned)?;
     Ok(rows)
 }

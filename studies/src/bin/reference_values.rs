@@ -10,7 +10,7 @@ mod reference;
 use std::time::Instant;
 
 use serde_json::json;
-use tensorjump::lattice::square::{ContractOptions, contract};
+use tensorjump::lattice::{ContractOptions, Contraction};
 use tensorjump_studies::output::print;
 use tensorjump_studies::{Failure, options};
 
@@ -34,16 +34,16 @@ fn run() -> Result<(), Failure> {
     let mut rows = Vec::new();
     for case in reference::cases(options.max_cols) {
         let start = Instant::now();
-        let found = contract(&case.ising.pair_model()?, &contraction)?;
+        let found = Contraction::new(&case.ising.pair_model()?, &contraction)?;
         let (error, seconds) = ((found.log_z - case.log_z).abs(), start.elapsed().as_secs_f64());
         eprintln!(
             "{:<45} χ {:>3}  error {error:.1e} ({:.1e} relative)  {seconds:.2} s",
             case.name,
-            found.chi,
+            found.max_bond,
             error / case.log_z.abs()
         );
         rows.push(json!({
-            "case": case.name, "log_z": found.log_z, "exact": case.log_z, "error": error, "chi": found.chi,
+            "case": case.name, "log_z": found.log_z, "exact": case.log_z, "error": error, "chi": found.max_bond,
             "converged": found.converged, "seconds": seconds,
         }));
     }

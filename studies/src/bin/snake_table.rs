@@ -19,8 +19,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
 use tensorjump::mcmc::{
-    Chains, Connected, Disconnected, MetropolisHastings, Move, RunOptions, importance_mean, log_importance_weights,
-    log_mean_weight, run, stationary_acceptance, weight_summary,
+    Chains, Connected, Disconnected, Estimate, MetropolisHastings, Move, RunOptions, WeightSummary,
 };
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Streams};
@@ -181,7 +180,7 @@ fn draw(ising: &Ising, snake: &SnakeMps, n: usize, streams: &Streams) -> Result<
         let clock = ProcessTime::now();
         let samples = snake.draw(BLOCK.min(n - first), &streams.rows_from(first))?;
         seconds += clock.elapsed().as_secs_f64();
-        log_w.append(Axis(0), log_importance_weights(ising, &samples)?.view())?;
+        log_w.append(Axis(0), samples.log_importance_weights(ising)?.view())?;
         observables.append(Axis(0), observe(ising, samples.x.view())?.view())?;
     }
     Ok(Draws { log_w, observables, per_second: n as f64 / seconds })
@@ -207,8 +206,8 @@ fn acceptance(options: &Options) -> Result<Answer, Failure> {
         let build_seconds = clock.elapsed().as_secs_f64();
         let draws =
             draw(&ising, &snake, options.draws, &Streams::new(options.seed).domain("acceptance").step(k as u64))?;
-        let found = stationary_acceptance(draws.log_w.view())?;
-        let (log_z, weights) = (log_mean_weight(draws.log_w.view())?, weight_summary(draws.log_w.view())?);
+        let found = Estimate::stationary_acceptance(draws.log_w.view())?;
+        let (log_z, weights) = (Estimate::log_mean_weight(draws.log_w.view())?, WeightSummary::of(draws.log_w.view())?);
         rows.push(AcceptanceRow {
             cols,
             rows: sites,
@@ -219,7 +218,7 @@ fn acceptance(options: &Options) -> Result<Answer, Failure> {
             importance_ess_fraction: weights.fraction,
             max_log_weight: weights.max_log_relative,
             log_z_off_in_sigma: (log_z.mean - snake.log_z()) / log_z.error,
-            discarded_weight: snake.discarded_weight(),
+            discarded_weight: snake.truncation_error(),
             build_seconds,
             draws_per_second: draws.per_second,
         });
@@ -280,7 +279,7 @@ fn connected(options: &Options) -> Result<Answer, Failure> {
             ..RunOptions::default()
         };
         let clock = ProcessTime::now();
-        let run = run(&ising, &dynamics, &mut chains, &plan, |x| Ok(ising.magnetisation(x)?.mapv(f64::abs)))?;
+        let run = plan.run(&ising, &dynamics, &mut chains, |x| Ok(ising.magnetisation(x)?.mapv(f64::abs)))?;
         let updates = (plan.updates + plan.warm_up) * options.chains;
         let found = run.autocorrelation(0)?;
         rows.push(ConnectedRow {
@@ -318,7 +317,7 @@ fn connected(options: &Options) -> Result<Answer, Failure> {
 fn equilibrium(ising: &Ising, snake: &SnakeMps, options: &Options) -> Result<Array2<u8>, Failure> {
     let streams = Streams::new(options.seed).domain("start");
     let samples = snake.draw(options.draws, &streams)?;
-    let log_w = log_importance_weights(ising, &samples)?;
+    let log_w = samples.log_importance_weights(ising)?;
     let max = log_w.iter().copied().fold(f64::NEG_INFINITY, f64::max);
     let mut sum = 0.0;
     let cumulative: Vec<f64> = log_w
@@ -348,9 +347,9 @@ fn moments(options: &Options) -> Result<Answer, Failure> {
         let ising = ferromagnet(cols, sites, beta)?;
         let snake = SnakeMps::new(&ising, chi)?;
         let draws = draw(&ising, &snake, options.draws, &Streams::new(options.seed).domain("moments").step(k as u64))?;
-        let energy = importance_mean(draws.log_w.view(), draws.observables.column(0))?;
-        let m2 = importance_mean(draws.log_w.view(), draws.observables.column(1).mapv(|m| m * m).view())?;
-        let log_z = log_mean_weight(draws.log_w.view())?;
+        let energy = Estimate::importance_mean(draws.log_w.view(), draws.observables.column(0))?;
+        let m2 = Estimate::importance_mean(draws.log_w.view(), draws.observables.column(1).mapv(|m| m * m).view())?;
+        let log_z = Estimate::log_mean_weight(draws.log_w.view())?;
         rows.push(MomentRow {
             cols,
             rows: sites,
@@ -363,7 +362,7 @@ fn moments(options: &Options) -> Result<Answer, Failure> {
             m2_stderr: m2.error,
             m2_off_in_sigma: (m2.mean - get(case, "m2")?) / m2.error,
             log_z_off_in_sigma: (log_z.mean - get(case, "logZ")?) / log_z.error,
-            importance_ess_fraction: weight_summary(draws.log_w.view())?.fraction,
+            importance_ess_fraction: WeightSummary::of(draws.log_w.view())?.fraction,
         });
     }
     let header = ["lattice", "β", "χ", "E/N", "± σ", "off by", "m²", "± σ", "off by", "log Z off", "ESS/n"];

@@ -23,11 +23,9 @@ use plotters::chart::SeriesLabelPosition;
 use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::{Value, json};
-use tensorjump::Model;
-use tensorjump::lattice::square::{BoundaryMps, FreeFermions, SpinSweep, Spins, fast_rng};
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
-use tensorjump::mcmc::{Walkers, acceptance_probability, autocorrelation, tune_ladder};
-use tensorjump::{Error, Streams};
+use tensorjump::lattice::{BoundaryMps, Couplings, FreeFermions, Geometry, Ising, SpinSweep, Spins, Square, fast_rng};
+use tensorjump::mcmc::{Autocorrelation, TunedLadder, Walkers, acceptance_probability};
+use tensorjump::{Error, Model, Streams};
 
 use tensorjump_studies::output::{Folder, finish};
 use tensorjump_studies::plotting::{Axis as PlotAxis, BLUE, Mark, ORANGE, Panel, Series, figure};
@@ -121,7 +119,7 @@ fn tau(series: &[f64]) -> Result<f64, Failure> {
     let variance = series.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / series.len() as f64;
     let block = |b: &[f64]| (b.iter().sum::<f64>() / n as f64 - mean).powi(2);
     let of_blocks = series.chunks_exact(n).take(BLOCKS).map(block).sum::<f64>() / (BLOCKS - 1) as f64;
-    let window = autocorrelation(Array1::from(series.to_vec()).insert_axis(Axis(1)).view())?.tau;
+    let window = Autocorrelation::of(Array1::from(series.to_vec()).insert_axis(Axis(1)).view())?.tau;
     Ok(window.max(n as f64 * of_blocks / (2.0 * variance)))
 }
 
@@ -320,7 +318,7 @@ fn run() -> Result<(), Failure> {
     let mut tempering = vec![];
     for &rate in &o.rates {
         let first: Vec<f64> = (0..16).map(|k| o.hot * (o.beta / o.hot).powf(f64::from(k) / 15.0)).collect();
-        let tuned = tune_ladder(&first, rate, 8, &mut |betas| {
+        let tuned = TunedLadder::measure(&first, rate, 8, &mut |betas| {
             let mut ladder = Ladder::new(&glass, betas, 1, o.seed)?;
             ladder.warm_up(500)?;
             (0..1500).try_for_each(|_| ladder.update())?;

@@ -12,9 +12,9 @@ use ndarray::Array2;
 use serde_json::json;
 use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::linalg::matmul_into;
-use tensorjump::model::{BornMps, Model, PositiveMps, SiteWeights};
+use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::noise::Kernel;
-use tensorjump::{Result, Streams};
+use tensorjump::{Model, Result, SiteWeights, Streams};
 use tensorjump_studies::output::print;
 use tensorjump_studies::{Failure, choices, options};
 
@@ -122,7 +122,7 @@ fn measure(case: &Case<'_>, options: &Options, threads: usize) -> Result<(Durati
     for k in 0..options.repeat {
         gemm = gemm.max(gemm_gflops());
         let (clock, cpu) = (Instant::now(), ThreadTime::now());
-        case.model.sample(&case.weights, options.batch, &streams.step(k as u64))?;
+        let _ = case.model.sample(&case.weights, options.batch, &streams.step(k as u64))?;
         sampler = sampler.min(if threads == 1 { cpu.elapsed() } else { clock.elapsed() });
     }
     Ok((sampler, gemm))
@@ -138,7 +138,7 @@ fn fredkin(options: &Options) -> std::result::Result<serde_json::Value, Failure>
         let mut best = Duration::MAX;
         for k in 0..options.repeat {
             let start = ThreadTime::now();
-            model.draw(options.batch, &streams.step(k as u64))?;
+            let _ = model.draw(options.batch, &streams.step(k as u64))?;
             best = best.min(start.elapsed());
         }
         Ok(best)

@@ -2,10 +2,9 @@
 
 use nalgebra::{DMatrix, SymmetricEigen};
 use ndarray::{Array1, Array2, Axis};
-use tensorjump::Target;
 use tensorjump::lattice::{Fredkin, FredkinProcess};
-use tensorjump::rng::Streams;
 use tensorjump::tn::Mpo;
+use tensorjump::{Streams, Target};
 
 use super::super::common::{all_configs, index_of};
 

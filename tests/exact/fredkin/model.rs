@@ -3,8 +3,7 @@
 use ndarray::{Array1, Array2, Array3, ArrayView1, Axis};
 use rand::RngExt;
 use tensorjump::lattice::{Fredkin, FredkinModel};
-use tensorjump::rng::Streams;
-use tensorjump::{Error, ExactModel, Model, SiteWeights, Target};
+use tensorjump::{Error, ExactModel, Model, SiteWeights, Streams, Target};
 
 use super::super::common::all_configs;
 

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tensorjump::io::{read_born, read_positive, read_samples, write_born, write_positive, write_samples};
+use tensorjump::io::{read_samples, write_samples};
 use tensorjump::learn::{
     self, BornMethod, BornOptions, Checkpoint, Data, Fit, PositiveMethod, PositiveOptions, Round, Start, Training,
     Validation,
@@ -23,7 +23,9 @@ pub fn folder(name: &str) -> PathBuf {
 
 /// Everything but the clock.
 fn without_seconds<M>(fit: &Fit<M>) -> Vec<Round> {
-    fit.history.rounds.iter().map(|r| Round { seconds: 0.0, ..r.clone() }).collect()
+    let mut rounds = fit.history.rounds.clone();
+    rounds.iter_mut().for_each(|round| round.seconds = 0.0);
+    rounds
 }
 
 #[test]
@@ -31,25 +33,27 @@ fn models_and_samples_come_back() {
     let at = folder("models");
     let mut stream = Streams::new(8).stream(0);
     let born = BornMps::random(&[2, 3, 2, 5], 4, &mut stream).unwrap();
-    write_born(&at.join("born"), &born).unwrap();
-    assert_eq!(read_born(&at.join("born")).unwrap().amplitude(), born.amplitude());
+    born.write(at.join("born")).unwrap();
+    assert_eq!(BornMps::read(at.join("born")).unwrap().amplitude(), born.amplitude());
     let positive = PositiveMps::random(&[2, 3, 2, 5], 4, &mut stream).unwrap();
-    write_positive(&at.join("positive"), &positive).unwrap();
-    let read = read_positive(&at.join("positive")).unwrap();
+    positive.write(at.join("positive")).unwrap();
+    let read = PositiveMps::read(at.join("positive")).unwrap();
     for (a, b) in read.as_mps().tensors().iter().zip(positive.as_mps().tensors()) {
         assert!(a.iter().zip(b).all(|(a, b)| (a - b).abs() < 1e-15));
     }
     let x = some_samples(20, 7);
-    write_samples(&at.join("x.npy"), x.view()).unwrap();
-    assert_eq!(read_samples(&at.join("x.npy")).unwrap(), x);
-    write_samples(&at.join("t.npy"), x.t()).unwrap();
-    assert_eq!(read_samples(&at.join("t.npy")).unwrap(), x.t());
+    write_samples(at.join("x.npy"), x.view()).unwrap();
+    assert_eq!(read_samples(at.join("x.npy")).unwrap(), x);
+    write_samples(at.join("t.npy"), x.t()).unwrap();
+    assert_eq!(read_samples(at.join("t.npy")).unwrap(), x.t());
     // A file of the other kind, a missing one, one that cannot be written.
-    assert!(matches!(read_born(&at.join("positive")), Err(Error::Format { .. })));
-    assert!(matches!(read_born(&at.join("none")), Err(Error::File { .. })));
-    assert!(matches!(read_samples(&at.join("born")), Err(Error::Format { .. })));
-    assert!(matches!(write_born(&at.join("no").join("folder"), &born), Err(Error::File { .. })));
-    assert!(matches!(write_born(Path::new("/"), &born), Err(Error::File { .. })));
+    assert!(matches!(BornMps::read(at.join("positive")), Err(Error::Format { .. })));
+    let Err(Error::File { path, source }) = BornMps::read(at.join("none")) else { panic!("there is no such file") };
+    let said = source.get().downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    assert_eq!((path, said), (at.join("none"), Some(std::io::ErrorKind::NotFound)));
+    assert!(matches!(read_samples(at.join("born")), Err(Error::Format { .. })));
+    assert!(matches!(born.write(at.join("no").join("folder")), Err(Error::File { .. })));
+    assert!(matches!(born.write(Path::new("/")), Err(Error::File { .. })));
     fs::remove_dir_all(at).unwrap();
 }
 
@@ -58,18 +62,18 @@ fn models_and_samples_come_back() {
 fn cut_off_files_are_refused() {
     let at = folder("cut");
     let born = BornMps::random(&[2; 4], 3, &mut Streams::new(8).stream(0)).unwrap();
-    write_born(&at.join("born"), &born).unwrap();
-    write_samples(&at.join("x.npy"), some_samples(20, 7).view()).unwrap();
+    born.write(at.join("born")).unwrap();
+    write_samples(at.join("x.npy"), some_samples(20, 7).view()).unwrap();
     for name in ["born", "x.npy"] {
         let whole = fs::read(at.join(name)).unwrap();
         for length in (0..whole.len()).step_by(7).chain([whole.len() - 1]) {
             fs::write(at.join("part"), &whole[..length]).unwrap();
             let error =
-                if name == "born" { read_born(&at.join("part")).err() } else { read_samples(&at.join("part")).err() };
+                if name == "born" { BornMps::read(at.join("part")).err() } else { read_samples(at.join("part")).err() };
             assert!(matches!(error, Some(Error::Format { .. })), "{name} cut at {length}: {error:?}");
         }
         fs::write(at.join("part"), [&whole[..], &[0; 9]].concat()).unwrap();
-        let longer = read_born(&at.join("part")).is_err() && read_samples(&at.join("part")).is_err();
+        let longer = BornMps::read(at.join("part")).is_err() && read_samples(at.join("part")).is_err();
         assert!(longer, "{name} with bytes behind its end");
     }
     fs::remove_dir_all(at).unwrap();
@@ -98,10 +102,10 @@ fn runs_continue_bit_for_bit() {
             start: Start::Random { bond: 3 },
             training: training(&path, rounds),
         };
-        let whole = learn::born(&data, &options(at.join(format!("whole {k}")), 7)).unwrap();
+        let whole = options(at.join(format!("whole {k}")), 7).fit(&data).unwrap();
         let path = at.join(format!("part {k}"));
         for rounds in [1, 4, 7, 7] {
-            let part = learn::born(&data, &options(path.clone(), rounds)).unwrap();
+            let part = options(path.clone(), rounds).fit(&data).unwrap();
             assert_eq!(without_seconds(&part), without_seconds(&whole)[..rounds], "{method:?}");
             if rounds == 7 {
                 assert_eq!(part.model.amplitude(), whole.model.amplitude(), "{method:?}");
@@ -117,10 +121,10 @@ fn runs_continue_bit_for_bit() {
             start: Start::Random { bond: 3 },
             training: training(&path, rounds),
         };
-        let whole = learn::positive(&data, &options(at.join(format!("positive whole {k}")), 7)).unwrap();
+        let whole = options(at.join(format!("positive whole {k}")), 7).fit(&data).unwrap();
         let path = at.join(format!("positive part {k}"));
         for rounds in [2, 5, 7] {
-            let part = learn::positive(&data, &options(path.clone(), rounds)).unwrap();
+            let part = options(path.clone(), rounds).fit(&data).unwrap();
             assert_eq!(without_seconds(&part), without_seconds(&whole)[..rounds], "{method:?}");
             if rounds == 7 {
                 assert_eq!(part.model.as_mps(), whole.model.as_mps(), "{method:?}");
@@ -136,10 +140,10 @@ fn foreign_checkpoints_are_refused_and_kept() {
     let path = at.join("state");
     let data = Data::new(some_samples(200, 6), &[2; 6]).unwrap();
     let options = BornOptions { training: training(&path, 2), ..BornOptions::default() };
-    learn::born(&data, &options).unwrap();
+    let _ = options.fit(&data).unwrap();
     let state = fs::read(&path).unwrap();
     let refused = |data: &Data, options: &BornOptions, what: &str| {
-        let out = learn::born(data, options);
+        let out = options.fit(data);
         assert!(matches!(out, Err(Error::Format { .. })), "{what}: {:?}", out.err());
         assert_eq!(fs::read(&path).unwrap(), state, "{what} changed the checkpoint");
     };
@@ -156,17 +160,17 @@ fn foreign_checkpoints_are_refused_and_kept() {
     refused(&Data::new(some_samples(201, 6), &[2; 6]).unwrap(), &options, "other data");
     refused(&Data::new(some_samples(200, 7), &[2; 7]).unwrap(), &options, "another shape");
     // More rounds or more patience are the same run.
-    learn::born(&data, &with(&|o| o.training.patience = 200)).unwrap();
+    let _ = with(&|o| o.training.patience = 200).fit(&data).unwrap();
     // Another kind of model, a model file, a cut-off file.
     let positive = PositiveOptions { training: training(&path, 2), ..PositiveOptions::default() };
-    assert!(matches!(learn::positive(&data, &positive), Err(Error::Format { .. })));
+    assert!(matches!(positive.fit(&data), Err(Error::Format { .. })));
     let model = at.join("model");
-    write_born(&model, &BornMps::random(&[2; 6], 3, &mut Streams::new(8).stream(0)).unwrap()).unwrap();
-    let out = learn::born(&data, &with(&|o| o.training = training(&model, 2)));
+    BornMps::random(&[2; 6], 3, &mut Streams::new(8).stream(0)).unwrap().write(&model).unwrap();
+    let out = with(&|o| o.training = training(&model, 2)).fit(&data);
     assert!(matches!(out, Err(Error::Format { .. })));
     for length in (0..state.len()).step_by(61) {
         fs::write(&path, &state[..length]).unwrap();
-        let out = learn::born(&data, &options);
+        let out = options.fit(&data);
         assert!(matches!(out, Err(Error::Format { .. })), "cut at {length}");
         assert_eq!(fs::read(&path).unwrap().len(), length, "a broken checkpoint was touched");
     }

@@ -2,7 +2,7 @@
 
 use ndarray::{Array1, Array3};
 use rand::RngExt;
-use tensorjump::learn::{Gradient, SignedStep, born_gradient, born_sweep, positive_gradient};
+use tensorjump::learn::{Gradient, SignedStep};
 use tensorjump::model::BornMps;
 use tensorjump::tn::{Mps, Truncation};
 use tensorjump::{Error, Model};
@@ -67,7 +67,7 @@ fn born_gradients_are_those_of_enumeration() {
             };
             psi.tensors().iter().enumerate().map(|(j, a)| Array3::from_shape_fn(a.dim(), |at| entry(j, at))).collect()
         };
-        let got = born_gradient(&psi, x.view(), w.view()).unwrap();
+        let got = Gradient::born(&psi, x.view(), w.view()).unwrap();
         let value: f64 = v.iter().zip(&w).map(|(v, w)| w * (v * v / z).ln()).sum();
         assert!((got.value - value).abs() < 1e-11 * w.iter().map(|w| w.abs()).sum::<f64>() * 30.0, "system {k}");
         // A smallest amplitude of 1e-4 of the others costs four digits of sixteen.
@@ -88,7 +88,7 @@ fn born_gradients_are_those_of_finite_differences() {
             let z: f64 = v.iter().map(|v| v * v).sum();
             v.iter().zip(&w).map(|(v, w)| w * (v * v / z).ln()).sum()
         };
-        let got = born_gradient(&psi, x.view(), w.view()).unwrap();
+        let got = Gradient::born(&psi, x.view(), w.view()).unwrap();
         let error = relative_error(&got, &differences(psi.tensors(), f));
         assert!(error < 1e-7, "system {k}: {error:e}");
     }
@@ -111,7 +111,7 @@ fn positive_gradients_are_those_of_finite_differences() {
         let x = all_configs(&dims);
         let w = signed_weights(x.nrows(), "weights");
         let f = |logits: &[Array3<f64>]| table(&softmax(logits)).iter().zip(&w).map(|(p, w)| w * p.ln()).sum();
-        let got = positive_gradient(&logits, x.view(), w.view()).unwrap();
+        let got = Gradient::positive(&logits, x.view(), w.view()).unwrap();
         let expected = differences(&logits, f);
         let error = relative_error(&got, &expected);
         assert!(error < 1e-7, "system {k}: {error:e}");
@@ -135,7 +135,7 @@ fn gradients_do_not_depend_on_gauge_or_scale_or_length() {
     let model = BornMps::new(&psi).unwrap();
     let draws = model.draw(20, &tensorjump::Streams::new(3)).unwrap();
     let w = Array1::from_elem(20, 0.05);
-    let got = born_gradient(&psi, draws.x.view(), w.view()).unwrap();
+    let got = Gradient::born(&psi, draws.x.view(), w.view()).unwrap();
     let expected = draws.log_prob.mean().unwrap();
     assert!((got.value - expected).abs() < 1e-9 * expected.abs(), "{} against {expected}", got.value);
     for (a, g) in psi.tensors().iter().zip(&got.tensors) {
@@ -157,18 +157,18 @@ fn a_signed_step_is_the_natural_gradient() {
     let norm: f64 = moved.iter().map(|v| v * v).sum();
     let truncation = Truncation { max_bond: usize::MAX, cutoff: 0.0 };
     let step = |limit| SignedStep { rate, limit, truncation };
-    let got = born_sweep(&model, x.view(), w.view(), &step(1e9)).unwrap();
+    let got = step(1e9).apply(&model, x.view(), w.view()).unwrap();
     for (row, moved) in got.log_prob(x.view()).unwrap().iter().zip(&moved) {
         assert!((row - (moved * moved / norm).ln()).abs() < 1e-9, "{row} against {}", (moved * moved / norm).ln());
     }
     // A limit far below the step shortens it to its own length: the amplitude moves by no more.
-    let short = born_sweep(&model, x.view(), w.view(), &step(1e-6)).unwrap();
+    let short = step(1e-6).apply(&model, x.view(), w.view()).unwrap();
     let overlap = short.amplitude().inner(model.amplitude()).unwrap();
     assert!(overlap.log_abs > -1e-12 && overlap.log_abs <= 1e-15 * 100.0);
     // To first order the sum rises by rate · ‖G − WM‖²; the second order is rate · w/ψ² times that, with ψ²
     // down to 1e-6.
     let small = SignedStep { rate: 1e-10, ..step(1e9) };
-    let risen = born_sweep(&model, x.view(), w.view(), &small).unwrap();
+    let risen = small.apply(&model, x.view(), w.view()).unwrap();
     let sum = |m: &BornMps| m.log_prob(x.view()).unwrap().dot(&w);
     let square: f64 = v.iter().zip(&w).map(|(v, w)| (w / v - total * v).powi(2)).sum();
     let rise = (sum(&risen) - sum(&model)) / (1e-10 * square);
@@ -181,21 +181,21 @@ fn wrong_gradient_input_is_named() {
     let x = all_configs(&[2, 3]);
     let w = Array1::from_elem(6, 1.0);
     let nan = Array1::from(vec![1.0, f64::NAN, 1.0, 1.0, 1.0, 1.0]);
-    assert!(matches!(born_gradient(&psi, x.view(), nan.view()), Err(Error::NotFinite { site: 1, .. })));
+    assert!(matches!(Gradient::born(&psi, x.view(), nan.view()), Err(Error::NotFinite { site: 1, .. })));
     let few = w.slice(ndarray::s![..5]);
-    assert!(matches!(born_gradient(&psi, x.view(), few), Err(Error::SampleCount { expected: 6, got: 5 })));
+    assert!(matches!(Gradient::born(&psi, x.view(), few), Err(Error::SampleCount { expected: 6, got: 5 })));
     let wide = all_configs(&[2, 4]);
     let w8 = Array1::from_elem(8, 1.0);
-    let out = born_gradient(&psi, wide.view(), w8.view());
+    let out = Gradient::born(&psi, wide.view(), w8.view());
     assert!(matches!(out, Err(Error::StateOutOfRange { row: 3, site: 1, state: 3, dim: 3 })));
     let product = Mps::product(&[vec![1.0, 0.0], vec![1.0, 1.0, 1.0]]).unwrap();
-    assert!(matches!(born_gradient(&product, x.view(), w.view()), Err(Error::ZeroEvidence { row: 3 })));
+    assert!(matches!(Gradient::born(&product, x.view(), w.view()), Err(Error::ZeroEvidence { row: 3 })));
     let model = BornMps::new(&psi).unwrap();
     for (rate, limit, name) in
         [(0.0, 1.0, "rate"), (f64::NAN, 1.0, "rate"), (0.1, 0.0, "limit"), (0.1, f64::NAN, "limit")]
     {
         let step = SignedStep { rate, limit, truncation: Truncation::default() };
-        let out = born_sweep(&model, x.view(), w.view(), &step);
+        let out = step.apply(&model, x.view(), w.view());
         assert!(matches!(out, Err(Error::Parameter { name: n, .. }) if n == name));
     }
 }

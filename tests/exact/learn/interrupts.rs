@@ -35,7 +35,7 @@ fn an_interrupted_round_leaves_no_trace() {
             let told = Cell::new(0);
             let training = training(interrupt.clone());
             let options = BornOptions { method, training, ..BornOptions::default() };
-            let fit = learn::born_with_progress(&data(), &options, |_| {
+            let fit = options.fit_with_progress(&data(), |_| {
                 told.set(told.get() + 1);
                 if told.get() == whole {
                     interrupt.iter().for_each(Interrupt::ask);
@@ -61,7 +61,7 @@ fn before_the_first_round_the_start_comes_back() {
     for method in [PositiveMethod::Em, PositiveMethod::Adam { rate: 0.05 }, PositiveMethod::Lbfgs { memory: 3 }] {
         let training = training(Some(interrupt.clone()));
         let options = PositiveOptions { method, training, ..PositiveOptions::default() };
-        let fit = learn::positive_with_progress(&data(), &options, |_| panic!("no round was made")).unwrap();
+        let fit = options.fit_with_progress(&data(), |_| panic!("no round was made")).unwrap();
         assert_eq!((fit.stopped, fit.best, fit.history.rounds.len()), (Stop::Asked, 0, 1));
         assert!(fit.history.rounds[0].score().is_finite());
     }
@@ -79,9 +79,9 @@ fn matching_tells_its_passes_and_stops() {
             if epoch.index == last { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         };
         let losses = if glauber {
-            learn::glauber_matching_with_progress(&data, &tokens, options, progress).unwrap().losses
+            learn::GlauberMatched::with_progress(&data, &tokens, options, progress).unwrap().losses
         } else {
-            learn::ratio_matching_with_progress(&data, &noise, options, progress).unwrap().losses
+            learn::RatioMatched::with_progress(&data, &noise, options, progress).unwrap().losses
         };
         assert_eq!(told, losses.iter().copied().enumerate().collect::<Vec<_>>());
         losses

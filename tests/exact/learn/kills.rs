@@ -8,8 +8,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use rand::RngExt;
-use tensorjump::io::{read_born, write_born};
-use tensorjump::learn::{self, BornOptions, Checkpoint, Data, Training};
+use tensorjump::learn::{BornOptions, Checkpoint, Data, Training};
+use tensorjump::model::BornMps;
 use tensorjump::{Error, Streams};
 
 use super::files::folder;
@@ -35,8 +35,8 @@ fn child() {
     let (folder, seed) = folder.split_once('|').unwrap();
     let at = std::path::Path::new(folder);
     let checkpoint = Checkpoint { path: at.join("state"), every: 1 };
-    let fit = learn::born(&data(), &options(seed.parse().unwrap(), Some(checkpoint))).unwrap();
-    write_born(&at.join("model"), &fit.model).unwrap();
+    let fit = options(seed.parse().unwrap(), Some(checkpoint)).fit(&data()).unwrap();
+    fit.model.write(at.join("model")).unwrap();
 }
 
 #[test]
@@ -68,8 +68,8 @@ fn killed_runs_continue_bit_for_bit() {
             }
             Some(status) => {
                 assert!(status.success(), "a resume failed after {killed} kills");
-                let whole = learn::born(&data(), &options(finished, None)).unwrap();
-                let model = read_born(&at.join("model")).unwrap();
+                let whole = options(finished, None).fit(&data()).unwrap();
+                let model = BornMps::read(at.join("model")).unwrap();
                 assert_eq!(model.amplitude(), whole.model.amplitude(), "after {killed} kills");
                 finished += 1;
                 std::fs::remove_file(at.join("state")).unwrap();
@@ -79,6 +79,6 @@ fn killed_runs_continue_bit_for_bit() {
     }
     println!("{killed} kills, {in_the_middle} of them with a checkpoint on disk, {finished} runs finished");
     assert!(2 * in_the_middle > kills, "too few kills came after the first checkpoint");
-    assert!(matches!(read_born(&at.join("model")), Err(Error::File { .. })));
+    assert!(matches!(BornMps::read(at.join("model")), Err(Error::File { .. })));
     std::fs::remove_dir_all(at).unwrap();
 }

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use ndarray::{Array2, array, s};
 use tensorjump::learn::{
-    self, BornMethod, BornOptions, Data, PositiveMethod, PositiveOptions, Start, Stop, SweepStep, Symmetry, Training,
+    BornMethod, BornOptions, Data, PositiveMethod, PositiveOptions, Start, Stop, SweepStep, Symmetry, Training,
     Validation,
 };
 use tensorjump::model::BornMps;
@@ -32,7 +32,7 @@ fn every_method_finds_the_law_of_a_table() {
         (BornMethod::Adam { rate: 0.02 }, 1500, 1e-3),
     ];
     for (method, rounds, tolerance) in methods {
-        let fit = learn::born(&data, &without_validation(method, 6, rounds)).unwrap();
+        let fit = without_validation(method, 6, rounds).fit(&data).unwrap();
         let excess = fit.history.rounds[fit.best].train_nll - entropy;
         assert!((-1e-12..tolerance).contains(&excess), "{method:?}: {excess:e}");
         // Pinsker: the total variation is at most √(KL/2).
@@ -42,7 +42,7 @@ fn every_method_finds_the_law_of_a_table() {
     }
     // The wrong twin: the same configurations without their weights.
     let flat = Data::new(data.x().to_owned(), &dims).unwrap();
-    let fit = learn::born(&flat, &without_validation(untruncated(8, 1.0), 6, 40)).unwrap();
+    let fit = without_validation(untruncated(8, 1.0), 6, 40).fit(&flat).unwrap();
     let log = fit.model.log_prob(data.x()).unwrap();
     let nll: f64 = -log.iter().zip(&p).map(|(l, p)| l * p).sum::<f64>();
     assert!(nll - entropy > 1e-3, "unweighted data gave the weighted law: {}", nll - entropy);
@@ -64,7 +64,7 @@ fn positive_methods_find_the_law_of_a_table() {
         (PositiveMethod::Adam { rate: 0.05 }, 2000, 1e-3),
     ];
     for (method, rounds, tolerance) in methods {
-        let fit = learn::positive(&data, &positive_options(method, 8, rounds)).unwrap();
+        let fit = positive_options(method, 8, rounds).fit(&data).unwrap();
         let excess = fit.history.rounds[fit.best].train_nll - entropy;
         assert!((-1e-12..tolerance).contains(&excess), "{method:?}: {excess:e}");
     }
@@ -74,7 +74,7 @@ fn positive_methods_find_the_law_of_a_table() {
 fn em_never_rises() {
     for (k, (dims, bond)) in systems().into_iter().enumerate() {
         let (data, _, entropy) = weighted_table(&dims, 10 + k as u64);
-        let fit = learn::positive(&data, &positive_options(PositiveMethod::Em, bond, 60)).unwrap();
+        let fit = positive_options(PositiveMethod::Em, bond, 60).fit(&data).unwrap();
         for pair in fit.history.rounds.windows(2) {
             // The NLL is a sum of numbers of size 10 with relative rounding 1e-16 a term.
             assert!(pair[1].train_nll <= pair[0].train_nll + 1e-13, "system {k}: {:?}", pair);
@@ -83,7 +83,7 @@ fn em_never_rises() {
     }
     // A long chain, where probabilities are e^{−700}.
     let data = Data::new(some_samples(40, 1000), &[2; 1000]).unwrap();
-    let fit = learn::positive(&data, &positive_options(PositiveMethod::Em, 6, 15)).unwrap();
+    let fit = positive_options(PositiveMethod::Em, 6, 15).fit(&data).unwrap();
     assert!(fit.history.rounds.windows(2).all(|r| r[1].train_nll <= r[0].train_nll + 1e-10));
 }
 
@@ -94,7 +94,7 @@ fn ten_thousand_sites() {
     if let BornMethod::TwoSite { truncation, .. } = &mut options.method {
         truncation.max_bond = 4;
     }
-    let fit = learn::born(&data, &options).unwrap();
+    let fit = options.fit(&data).unwrap();
     let nll = fit.history.rounds[fit.best].train_nll;
     assert!(nll.is_finite() && nll < 10_000.0 * 2f64.ln(), "{nll}");
     let log = fit.model.log_prob(data.x()).unwrap();
@@ -113,12 +113,13 @@ fn amplitude_zero_on_samples_is_survived() {
         let mut options = without_validation(untruncated(8, 1.0), 1, 60);
         options.start = Start::Model(model);
         let mut rounds = 0;
-        let fit = learn::born_with_progress(&data, &options, |event| {
-            rounds += 1;
-            assert!(!event.round.train_nll.is_nan());
-            ControlFlow::Continue(())
-        })
-        .unwrap();
+        let fit = options
+            .fit_with_progress(&data, |event| {
+                rounds += 1;
+                assert!(!event.round.train_nll.is_nan());
+                ControlFlow::Continue(())
+            })
+            .unwrap();
         assert_eq!(rounds, 60);
         let excess = fit.history.rounds[fit.best].train_nll - entropy;
         assert!(excess < 1e-6, "{excess:e} from {factors:?}");
@@ -132,7 +133,7 @@ fn results_do_not_depend_on_threads() {
     let options = without_validation(BornOptions::default().method, 3, 2);
     let run = |threads| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
-        pool.install(|| learn::born(&data, &options).unwrap().model)
+        pool.install(|| options.fit(&data).unwrap().model)
     };
     assert_eq!(run(1).amplitude(), run(3).amplitude());
 }
@@ -144,7 +145,7 @@ fn the_best_round_is_returned() {
     let data = Data::new(x, &[2; 12]).unwrap();
     let training = Training { rounds: 40, patience: 4, validation: Validation::Fraction(0.5), ..Training::default() };
     let options = BornOptions { method: untruncated(3, 0.3), start: Start::Random { bond: 2 }, training };
-    let fit = learn::born(&data, &options).unwrap();
+    let fit = options.fit(&data).unwrap();
     assert_eq!(fit.stopped, Stop::Patience);
     assert_eq!(fit.history.rounds.len(), fit.best + 1 + 4);
     let scores: Vec<f64> = fit.history.rounds.iter().map(|r| r.score()).collect();
@@ -166,7 +167,7 @@ fn symmetries_are_learned_from() {
     let flip = Symmetry::sites((0..5).collect()).unwrap().with_states(vec![vec![1, 0]; 5]).unwrap();
     let mut options = without_validation(untruncated(4, 1.0), 4, 30);
     let asymmetry = |options: &BornOptions| {
-        let fit = learn::born(&data, options).unwrap();
+        let fit = options.fit(&data).unwrap();
         let score = |x: &Array2<u8>| fit.model.log_prob(x.view()).unwrap().mapv(f64::exp);
         let image = mirror.apply(x.view(), &dims).unwrap();
         (score(&x) - score(&image)).iter().fold(0.0f64, |m, v| m.max(v.abs()))
@@ -186,9 +187,9 @@ fn mini_batches_differ_from_round_to_round() {
     let (data, ..) = weighted_table(&[2; 6], 3);
     let mut options = without_validation(BornOptions::default().method, 2, 4);
     options.training.batch = 20;
-    let fit = learn::born(&data, &options).unwrap();
+    let fit = options.fit(&data).unwrap();
     assert!(fit.history.rounds.windows(2).all(|r| r[0].train_nll != r[1].train_nll));
-    let again = learn::born(&data, &options).unwrap();
+    let again = options.fit(&data).unwrap();
     assert_eq!(again.model.amplitude(), fit.model.amplitude());
 }
 
@@ -223,15 +224,15 @@ fn wrong_data_and_options_are_named() {
     let none = Validation::None;
     let options = |training| BornOptions { training, ..BornOptions::default() };
     let plain = Training { validation: none.clone(), ..Training::default() };
-    let out = learn::born(&same, &options(plain.clone()));
+    let out = options(plain.clone()).fit(&same);
     assert!(matches!(out, Err(Error::IdenticalSamples { samples: 7 })));
-    let out = learn::born(&weigh([1.0, 0.0, 0.0]).unwrap(), &options(plain.clone()));
+    let out = options(plain.clone()).fit(&weigh([1.0, 0.0, 0.0]).unwrap());
     assert!(matches!(out, Err(Error::IdenticalSamples { samples: 1 })));
     let positive = PositiveOptions { training: plain.clone(), ..PositiveOptions::default() };
-    assert!(matches!(learn::positive(&same, &positive), Err(Error::IdenticalSamples { .. })));
+    assert!(matches!(positive.fit(&same), Err(Error::IdenticalSamples { .. })));
 
     let named = |training: Training, name: &str| {
-        let out = learn::born(&data, &options(training));
+        let out = options(training).fit(&data);
         assert!(matches!(&out, Err(Error::Parameter { name: n, .. }) if *n == name), "{name}: {:?}", out.err());
     };
     named(Training { rounds: 0, ..plain.clone() }, "rounds");
@@ -250,11 +251,11 @@ fn wrong_data_and_options_are_named() {
         (BornMethod::Lbfgs { memory: 0 }, "memory"),
     ];
     for (method, name) in methods {
-        let out = learn::born(&data, &BornOptions { method, ..options(plain.clone()) });
+        let out = (BornOptions { method, ..options(plain.clone()) }).fit(&data);
         assert!(matches!(&out, Err(Error::Parameter { name: n, .. }) if *n == name), "{name}");
     }
     let other = Start::Model(BornMps::random(&[2, 2], 2, &mut Streams::new(1).stream(0)).unwrap());
-    let out = learn::born(&data, &BornOptions { start: other, ..options(plain) });
+    let out = (BornOptions { start: other, ..options(plain) }).fit(&data);
     assert!(matches!(out, Err(Error::LocalDimension { site: 1, .. })));
 }
 
@@ -264,7 +265,7 @@ fn single_sites_and_unused_states() {
         let x = all_configs(&dims).slice(s![..2, ..]).to_owned();
         let data = Data::new(x, &dims).unwrap();
         for method in [untruncated(4, 1.0), ONE_SITE, BornMethod::Lbfgs { memory: 5 }] {
-            let fit = learn::born(&data, &without_validation(method, 2, 60)).unwrap();
+            let fit = without_validation(method, 2, 60).fit(&data).unwrap();
             let nll = fit.history.rounds[fit.best].train_nll;
             assert!(nll < 2f64.ln() + 1e-4, "{method:?} on {dims:?}: {nll}");
         }

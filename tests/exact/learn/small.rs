@@ -4,8 +4,7 @@
 use ndarray::{Array1, Array2};
 use rand::RngExt;
 use tensorjump::learn::{
-    self, BornMethod, BornOptions, Data, Fit, PositiveMethod, PositiveOptions, Start, Stop, SweepStep, Training,
-    Validation,
+    BornMethod, BornOptions, Data, Fit, PositiveMethod, PositiveOptions, Start, Stop, SweepStep, Training, Validation,
 };
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::tn::{Mps, Truncation};
@@ -108,20 +107,20 @@ fn drive(range: std::ops::Range<u64>) -> Vec<String> {
         if number.is_multiple_of(2) {
             let method = born_method(rng);
             let options = BornOptions { method, start: Start::Random { bond }, training: training.clone() };
-            let fit = learn::born(&data, &options);
+            let fit = options.fit(&data);
             let what = wrong(&fit, false).or_else(|| {
                 let start = Start::Model(fit.ok().filter(|_| again)?.model);
-                wrong(&learn::born(&other, &BornOptions { method: born_method(rng), start, training }), true)
+                wrong(&(BornOptions { method: born_method(rng), start, training }).fit(&other), true)
             });
             what.map(|what| format!("{name} {method:?}: {what}"))
         } else {
             let method = positive_method(rng);
             let options = PositiveOptions { method, start: Start::Random { bond }, training: training.clone() };
-            let fit = learn::positive(&data, &options);
+            let fit = options.fit(&data);
             let what = wrong(&fit, false).or_else(|| {
                 let start = Start::Model(fit.ok().filter(|_| again)?.model);
                 let options = PositiveOptions { method: positive_method(rng), start, training };
-                wrong(&learn::positive(&other, &options), true)
+                wrong(&options.fit(&other), true)
             });
             what.map(|what| format!("{name} {method:?}: {what}"))
         }
@@ -147,7 +146,7 @@ fn a_fit_that_breaks_down_gives_its_best_model() {
         start: Start::Model(start.clone()),
         training: Training { validation: Validation::None, ..Training::default() },
     };
-    let fit = learn::born(&data, &options).unwrap();
+    let fit = options.fit(&data).unwrap();
     assert!(matches!(fit.stopped, Stop::Failed(Error::NotFinite { .. })), "{:?}", fit.stopped);
     assert_eq!((fit.best, fit.history.rounds.len()), (0, 1));
     assert_eq!(fit.history.rounds[0].train_nll, f64::INFINITY);
@@ -161,5 +160,5 @@ fn a_fit_that_breaks_down_gives_its_best_model() {
         training: Training { validation: Validation::None, ..Training::default() },
         ..PositiveOptions::default()
     };
-    assert_eq!(learn::positive(&data, &options).err(), Some(Error::ZeroEvidence { row: 1 }));
+    assert_eq!(options.fit(&data).err(), Some(Error::ZeroEvidence { row: 1 }));
 }

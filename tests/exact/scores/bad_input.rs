@@ -3,13 +3,12 @@
 use ndarray::{Array2, Array3, s};
 use tensorjump::dense::glauber_law;
 use tensorjump::diffusion::{
-    Ends, ExactDenoiser, ExactGlauber, Face, GivenDenoiser, Quadrature, SiteConditionals, TokenNoise, bound_integrand,
-    classification_loss, conditionals_from_replaced, glauber_reverse, likelihood_bound, ratio_matching_loss, signal,
-    time_of_signal,
+    Ends, ExactDenoiser, ExactGlauber, Face, GivenDenoiser, LikelihoodBound, Quadrature, SiteConditionals, TokenNoise,
+    classification_loss, glauber_reverse, ratio_matching_loss,
 };
 use tensorjump::learn::{
-    ConditionalTables, Data, OperatorOptions, OperatorScores, RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions,
-    glauber_matching, ratio_matching, windows,
+    ConditionalTables, Data, GlauberMatched, OperatorOptions, OperatorScores, RatioMatched, RatioMatchingOptions,
+    SoftmaxDenoiser, SoftmaxOptions,
 };
 use tensorjump::model::Boundary;
 use tensorjump::noise::{Noise, Rates, Schedule};
@@ -25,23 +24,23 @@ fn bad_input_is_named() {
     let noise = Noise::new(Rates::uniform(&[2, 2], 1.0).unwrap(), Schedule::default());
     let (exact, data) = (ExactDenoiser::new(&law, &noise).unwrap(), infinite(&law));
     let x = all_configs(&[2, 2]);
-    let near = windows(2, 1, Boundary::Open);
+    let near = Boundary::Open.windows(2, 1);
     let parameter = |r: Result<()>| matches!(r, Err(Error::Parameter { .. }));
 
     assert!(matches!(Quadrature::logit(&noise, (1.0, 0.5), 8), Err(Error::TimeOrder { .. })));
     assert!(parameter(Quadrature::logit(&noise, (0.0, 0.5), 8).map(drop)));
     assert!(parameter(Quadrature::logit(&noise, (0.1, f64::INFINITY), 8).map(drop)));
     assert!(parameter(Quadrature::logit(&noise, (0.1, 0.5), 0).map(drop)));
-    assert!(parameter(time_of_signal(&noise, 0.0).map(drop)));
+    assert!(parameter(noise.time_of_signal(0.0).map(drop)));
     let frozen = Noise::new(Rates::uniform(&[2, 2], 0.0).unwrap(), Schedule::default());
-    assert!(parameter(signal(&frozen, 1.0).map(drop)));
+    assert!(parameter(frozen.signal(1.0).map(drop)));
     let few = x.slice(s![..1, ..]);
-    assert!(matches!(bound_integrand(&exact, 0.5, few, x.view()), Err(Error::SampleCount { .. })));
+    assert!(matches!(LikelihoodBound::integrand(&exact, 0.5, few, x.view()), Err(Error::SampleCount { .. })));
     let wrong = ndarray::array![[2u8, 0]];
     assert!(matches!(ratio_matching_loss(&exact, 0.5, wrong.view()), Err(Error::StateOutOfRange { .. })));
     let nodes = Quadrature::logit(&noise, (0.1, 0.5), 4).unwrap();
     let ends = Ends::Exact(&law);
-    let one = likelihood_bound(&exact, &ends, &nodes, x.view(), 1, &Streams::new(1));
+    let one = LikelihoodBound::estimate(&exact, &ends, &nodes, x.view(), 1, &Streams::new(1));
     assert!(matches!(one, Err(Error::TooFewSamples { .. })));
 
     assert!(matches!(TokenNoise::new(&[2], vec![vec![0.5, 0.4, 0.2]]), Err(Error::NotStochastic { .. })));
@@ -54,7 +53,7 @@ fn bad_input_is_named() {
     assert!(parameter(glauber.conditionals(4, x.view()).map(drop)));
     assert!(matches!(classification_loss(&glauber, 0, x.view(), &[true]), Err(Error::SampleCount { .. })));
     let certain = Array2::zeros((1, 2));
-    assert!(matches!(conditionals_from_replaced(&chain, 0, &certain), Err(Error::NotInvertible { .. })));
+    assert!(matches!(chain.conditionals_from_replaced(0, &certain), Err(Error::NotInvertible { .. })));
 
     let other = Noise::new(Rates::uniform(&[2, 3], 1.0).unwrap(), Schedule::default());
     assert!(matches!(ConditionalTables::tabular(&data, &other, None), Err(Error::LocalDimension { .. })));
@@ -71,13 +70,13 @@ fn bad_input_is_named() {
     assert!(parameter(softmax(SoftmaxOptions { ridge: -1.0, ..SoftmaxOptions::default() })));
     let one = Data::new(Array2::zeros((5, 2)), &[2, 2]).unwrap();
     let options = RatioMatchingOptions::default();
-    assert!(matches!(ratio_matching(&one, &noise, &options), Err(Error::IdenticalSamples { .. })));
-    assert!(matches!(glauber_matching(&one, &chain, &options), Err(Error::IdenticalSamples { .. })));
+    assert!(matches!(RatioMatched::new(&one, &noise, &options), Err(Error::IdenticalSamples { .. })));
+    assert!(matches!(GlauberMatched::new(&one, &chain, &options), Err(Error::IdenticalSamples { .. })));
     let none = RatioMatchingOptions { batch: 0, ..RatioMatchingOptions::default() };
-    assert!(parameter(ratio_matching(&data, &noise, &none).map(drop)));
+    assert!(parameter(RatioMatched::new(&data, &noise, &none).map(drop)));
     let ridge = OperatorOptions { ridge: f64::INFINITY, ..OperatorOptions::default() };
     assert!(parameter(OperatorScores::new(&data, &noise, &near, &ridge).map(drop)));
-    let everything = windows(24, 24, Boundary::Open);
+    let everything = Boundary::Open.windows(24, 24);
     let high = OperatorOptions { degree: 12, ridge: 1.0 };
     assert!(matches!(OperatorScores::new(&big, &big_noise, &everything, &high), Err(Error::TooLarge { .. })));
     // One configuration does not determine the moments without a ridge.
@@ -157,7 +156,7 @@ fn parts_of_the_bound_are_checked() {
     let integrand = |shape: (usize, usize, usize), value: f64| {
         let face = Face::ConditionalMarginals;
         let given = GivenDenoiser::new(noise.clone(), face, |_, _: Configs<'_>| Ok(Array3::from_elem(shape, value)));
-        bound_integrand(&given, 0.5, x.view(), x.view())
+        LikelihoodBound::integrand(&given, 0.5, x.view(), x.view())
     };
     assert!(integrand((4, 2, 2), 0.5).is_ok());
     for shape in [(3, 2, 2), (4, 1, 2), (4, 2, 1)] {
@@ -172,7 +171,7 @@ fn parts_of_the_bound_are_checked() {
 fn any_degree() {
     let law = random_law(&[2, 2], 73);
     let noise = Noise::new(Rates::uniform(&[2, 2], 1.0).unwrap(), Schedule::default());
-    let near = windows(2, 1, Boundary::Open);
+    let near = Boundary::Open.windows(2, 1);
     let learn = |degree| {
         let options = OperatorOptions { degree, ridge: 1e-3 };
         OperatorScores::new(&infinite(&law), &noise, &near, &options).unwrap().coefficients(0.5).unwrap()

@@ -3,10 +3,7 @@
 use ndarray::{Array2, Axis};
 use rand::RngExt;
 use tensorjump::dense::DenseLaw;
-use tensorjump::diffusion::{
-    ExactGlauber, SiteConditionals, TokenNoise, classification_loss, conditionals_from_replaced,
-    replaced_from_conditionals,
-};
+use tensorjump::diffusion::{ExactGlauber, SiteConditionals, TokenNoise, classification_loss};
 use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::model::PositiveMps;
 use tensorjump::{Configs, Result, Streams};
@@ -156,8 +153,8 @@ fn token_classifiers_know_the_conditionals() {
         let before = law.noised(&tokens.kernel(k).unwrap()).unwrap();
         let after = law.noised(&tokens.kernel(k + 1).unwrap()).unwrap();
         let p = exact.conditionals(k, x.view()).unwrap();
-        let q = replaced_from_conditionals(&tokens, k, &p).unwrap();
-        let back = conditionals_from_replaced(&tokens, k, &q).unwrap();
+        let q = tokens.replaced_from_conditionals(k, &p).unwrap();
+        let back = tokens.conditionals_from_replaced(k, &q).unwrap();
         p.iter().zip(&back).for_each(|(a, b)| assert_close(*a, *b, 1e-13, "there and back"));
         // P(Z ≠ keep, X_{k+1} = x) by enumeration, against q and the loss.
         let (mut loss, mut least) = (0.0, 0.0);

@@ -6,8 +6,8 @@ use ndarray::{Array1, Axis, s};
 use tensorjump::Target;
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, ExactGlauber, SiteConditionals, ratio_matching_loss};
 use tensorjump::learn::{
-    ConditionalTables, Data, Features, GlauberWindow, Objective, OperatorOptions, OperatorScores, SoftmaxDenoiser,
-    SoftmaxOptions, ratio_matching_gradient, windows,
+    ConditionalTables, Data, Features, GlauberWindow, Gradient, Objective, OperatorOptions, OperatorScores,
+    SoftmaxDenoiser, SoftmaxOptions,
 };
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
@@ -32,7 +32,7 @@ fn full_bases_give_exact_ratios() {
         let (law, noise, t) = (random_law(&dims, 69), Noise::new(rates, Schedule::default()), 0.35);
         let data =
             Data::new(all_configs(&dims), &dims).unwrap().weighted(Array1::from(law.p().to_vec()).view()).unwrap();
-        let all = windows(dims.len(), dims.len(), Boundary::Open);
+        let all = Boundary::Open.windows(dims.len(), dims.len());
         let options = OperatorOptions { degree: dims.len(), ridge: 0.0 };
         let learned = OperatorScores::new(&data, &noise, &all, &options).unwrap();
         let noised = law.noised(&noise.kernel(0.0, t).unwrap()).unwrap();
@@ -56,7 +56,7 @@ fn impossible_rows_have_no_gradient() {
     let none = tensorjump::noise::Kernel::identity(&[2, 2]).unwrap();
     let y = ndarray::array![[0, 0], [1, 0]];
     let gradient =
-        |w: [f64; 2]| ratio_matching_gradient(law.as_mps(), &none, y.view(), Array1::from(w.to_vec()).view()).unwrap();
+        |w: [f64; 2]| Gradient::ratio_matching(law.as_mps(), &none, y.view(), Array1::from(w.to_vec()).view()).unwrap();
     let (both, possible) = (gradient([1.0, 1.0]), gradient([1.0, 0.0]));
     assert_eq!(both.value, f64::NEG_INFINITY);
     assert_close(possible.value, 0.5f64.ln(), 1e-15, "value");
@@ -77,7 +77,7 @@ fn gradient_of_ratio_matching() {
         let loss = ratio_matching_loss(&ExactDenoiser::new(&model, &noise).unwrap(), t, y.view()).unwrap();
         -(loss * &weights).sum()
     };
-    let gradient = ratio_matching_gradient(&law, &kernel, y.view(), weights.view()).unwrap();
+    let gradient = Gradient::ratio_matching(&law, &kernel, y.view(), weights.view()).unwrap();
     assert_close(gradient.value, value(&law), 1e-10, "value");
     for (j, g) in gradient.tensors.iter().enumerate() {
         for (at, &g) in g.indexed_iter() {
@@ -97,7 +97,7 @@ fn gradient_of_ratio_matching() {
 fn learners_of_any_law_find_the_exact_conditionals() {
     for (name, law, noise) in systems() {
         let (data, exact) = (infinite(&law), ExactDenoiser::new(&law, &noise).unwrap());
-        let all = windows(law.dims().len(), 9, Boundary::Open);
+        let all = Boundary::Open.windows(law.dims().len(), 9);
         let t = 0.5;
         let options = SoftmaxOptions {
             features: Features::Saturated,
@@ -122,7 +122,7 @@ fn learners_of_any_law_find_the_exact_conditionals() {
     }
     let dims = [2, 3, 2];
     let (law, tokens) = (random_law(&dims, 71), tokens(&dims));
-    let all = windows(3, 2, Boundary::Open);
+    let all = Boundary::Open.windows(3, 2);
     let learned = GlauberWindow::new(&infinite(&law), &tokens, &all, Features::Saturated, 0.0).unwrap();
     let (exact, x) = (ExactGlauber::new(&law, &tokens).unwrap(), all_configs(&dims));
     for k in 0..tokens.steps() {
@@ -137,7 +137,7 @@ fn a_learned_conditional_does_not_read_its_site() {
     let law = random_law(&[3; 4], 72);
     let noise = Noise::new(Rates::new(random_rates(&[3; 4], 72)).unwrap(), Schedule::default());
     let data = Data::new(all_configs(&[3; 4]), &[3; 4]).unwrap();
-    let near = windows(4, 1, Boundary::Ring);
+    let near = Boundary::Ring.windows(4, 1);
     let operator = OperatorScores::new(&data, &noise, &near, &OperatorOptions::default()).unwrap();
     let options = SoftmaxOptions { copies: 1, times: vec![0.3, 0.6], ..SoftmaxOptions::default() };
     let residual =

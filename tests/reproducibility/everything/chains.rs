@@ -5,7 +5,7 @@ use tensorjump::dense::DenseLaw;
 use tensorjump::lattice::{Fredkin, FredkinModel};
 use tensorjump::mcmc::{
     Chains, Connected, Cycle, Disconnected, Exchange, InnerDraws, Local, MetropolisHastings, Mixture, Move, MoveReport,
-    Proposal, Repeat, RunOptions, SingleSite, TuneOptions, run, tune_connected,
+    Proposal, Repeat, RunOptions, SingleSite, TuneOptions,
 };
 use tensorjump::model::PositiveMps;
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
@@ -48,7 +48,7 @@ fn reported(hash: &mut Fnv, target: &dyn Target, dynamics: &dyn Move) -> MoveRep
     let mut total = MoveReport::default();
     for updates in [9, 6] {
         let options = RunOptions { updates, warm_up: 2, thin: 3, seed: 17, ..RunOptions::default() };
-        let run = run(target, dynamics, &mut chains, &options, observe).unwrap();
+        let run = options.run(target, dynamics, &mut chains, observe).unwrap();
         hash.numbers(run.series.iter().chain(&run.log_weight));
         hash.report(&run.report);
         hash.x(chains.x());
@@ -169,7 +169,7 @@ fn tuning() {
         now += 1.0;
         now
     };
-    let found = tune_connected(&target, &models, &noise(), &options, &mut chains, observe, clock).unwrap();
+    let found = options.tune(&target, &models, &noise(), &mut chains, observe, clock).unwrap();
     Family::of("tune connected")
         .case("best", |hash| hash.count(found.best as u64))
         .case("trials", |hash| {

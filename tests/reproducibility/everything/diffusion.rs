@@ -3,13 +3,13 @@
 use ndarray::{Array1, Array2, array};
 use tensorjump::dense::DenseLaw;
 use tensorjump::diffusion::reverse::{
-    Bound, Corrector, Finish, Method, Outcome, Step, TimeGrid, exact_paths, exact_start, prior_start, reverse, state_at,
+    Bound, Corrector, Finish, Method, Outcome, Step, TimeGrid, exact_paths, exact_start, reverse,
 };
 use tensorjump::diffusion::{
     Bridge, Classified, Denoise, Denoiser, Ends, ExactDenoiser, ExactDiffusion, ExactGlauber, Face, GivenDenoiser,
-    Guided, Quadrature, Scheme, TokenNoise, glauber_reverse, likelihood_bound,
+    Guided, LikelihoodBound, Quadrature, Scheme, TokenNoise, glauber_reverse,
 };
-use tensorjump::learn::{ConditionalTables, Data, windows};
+use tensorjump::learn::{ConditionalTables, Data};
 use tensorjump::model::{Boundary, LabelLeg, PositiveMps};
 use tensorjump::noise::{Noise, Path, Rates, Schedule};
 use tensorjump::{Configs, Model};
@@ -115,7 +115,7 @@ fn denoising() {
 fn starts_and_exact_paths() {
     Family::of("reverse start")
         .case("exact", |hash| hash.x(start(&noise()).view()))
-        .case("prior", |hash| hash.x(prior_start(&noise(), ROWS, &streams()).unwrap().view()))
+        .case("prior", |hash| hash.x(noise().draw_stationary(ROWS, &streams()).unwrap().view()))
         .and(exact_path_cases())
         .check();
 }
@@ -128,7 +128,7 @@ fn exact_path_cases() -> Family {
     Family::of("exact paths")
         .case("rates", |hash| paths(hash, &drawn))
         .case("state at", |hash| {
-            y.outer_iter().zip(&drawn).for_each(|(y, path)| hash.bytes(state_at(&y.to_owned(), path, 0.4)));
+            y.outer_iter().zip(&drawn).for_each(|(y, path)| hash.bytes(path.reversed_at(&y.to_owned(), 0.4)));
         })
         .case("masks", |hash| {
             paths(hash, &exact_paths(&law, &masks(&DIMS), T, masked.view(), &streams()).unwrap());
@@ -189,7 +189,7 @@ fn reverse_methods() {
 fn reverse_without_a_law() {
     let (law, noise) = (law(), noise());
     let data = Data::new(law.draw(300, &streams()).unwrap().x, &DIMS).unwrap();
-    let tables = ConditionalTables::new(&data, &noise, &windows(4, 1, Boundary::Open), None).unwrap();
+    let tables = ConditionalTables::new(&data, &noise, &Boundary::Open.windows(4, 1), None).unwrap();
     let exact = ExactDenoiser::new(&law, &noise).unwrap();
     let given = GivenDenoiser::new(noise.clone(), Face::Cavities, |t, y: Configs<'_>| exact.cavities(t, y));
     let mut family = Family::of("reverse: product");
@@ -301,7 +301,8 @@ fn bound() {
     Family::of("likelihood bound")
         .case("draws", |hash| {
             let x = array![[0, 1, 3, 0], [2, 0, 1, 1]];
-            let bound = likelihood_bound(&exact, &Ends::Exact(&law), &nodes, x.view(), 10, &streams()).unwrap();
+            let bound =
+                LikelihoodBound::estimate(&exact, &Ends::Exact(&law), &nodes, x.view(), 10, &streams()).unwrap();
             hash.numbers(bound.path.iter().chain(&bound.start).chain(&bound.end).chain(&bound.error));
         })
         .check();

@@ -1,19 +1,16 @@
 //! Learning: the likelihood of each round to eight digits, and draws of what was learned.
 
-use std::ops::ControlFlow;
-
 use std::sync::Arc;
 
 use tensorjump::Model;
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, TokenNoise, glauber_reverse};
-use tensorjump::lattice::square::SpinSweep;
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
+use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
 use tensorjump::learn::{
-    self, BornMethod, BornOptions, Data, Fit, LoopOptions, Objective, PositiveMethod, PositiveOptions,
-    RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions, Stage, Start, SweepStep, Symmetry, Toward, Training,
-    Validation, glauber_matching, in_the_loop, ratio_matching, windows,
+    BornMethod, BornOptions, Data, Fit, GlauberMatched, LoopOptions, Objective, PositiveMethod, PositiveOptions,
+    RatioMatched, RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions, Stage, Start, SweepStep, Symmetry, Toward,
+    Training, Validation,
 };
-use tensorjump::mcmc::assess;
+use tensorjump::mcmc::Assessment;
 use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::tn::Truncation;
@@ -53,7 +50,7 @@ fn fit<M: Model>(hash: &mut Fnv, fit: &Fit<M>) {
 
 fn born(hash: &mut Fnv, method: BornMethod, training: Training) {
     let options = BornOptions { method, start: Start::Random { bond: 3 }, training };
-    fit(hash, &learn::born(&data(), &options).unwrap());
+    fit(hash, &options.fit(&data()).unwrap());
 }
 
 #[test]
@@ -79,7 +76,7 @@ fn born_laws() {
 fn positive_laws() {
     let learned = |hash: &mut Fnv, method, batch| {
         let options = PositiveOptions { method, start: Start::Random { bond: 3 }, training: training(batch) };
-        fit(hash, &learn::positive(&data(), &options).unwrap());
+        fit(hash, &options.fit(&data()).unwrap());
     };
     Family::of("learn positive")
         .case("em", |hash| learned(hash, PositiveMethod::Em, 8192))
@@ -113,7 +110,7 @@ fn laws_from_a_log_weight() {
             seed: 3,
             ..LoopOptions::default()
         };
-        let learned = in_the_loop(&stages, &options, |_| ControlFlow::Continue(())).unwrap();
+        let learned = options.learn(&stages).unwrap();
         for round in &learned.rounds {
             hash.rounded(DIGITS, [&round.model.acceptance.mean, &round.log_z, &round.kl_chains]);
             hash.report(&round.chains);
@@ -128,7 +125,7 @@ fn laws_from_a_log_weight() {
         .case("divergence, thinned", |hash| learned(hash, Toward::Divergence, 0.4))
         .case("assess", |hash| {
             let model = PositiveMps::random(&[2; 12], 2, &mut stream("everything")).unwrap();
-            let found = assess(&warm, &model, 300, &streams()).unwrap();
+            let found = Assessment::of(&warm, &model, 300, &streams()).unwrap();
             hash.numbers(&[found.acceptance.mean, found.ess_fraction, found.log_z.mean]);
         })
         .check();
@@ -145,16 +142,16 @@ fn denoisers() {
         ..RatioMatchingOptions::default()
     };
     let softmax = |hash: &mut Fnv, objective| {
-        let baseline = ratio_matching(&data(), &noise(), &matching()).unwrap().denoiser;
+        let baseline = RatioMatched::new(&data(), &noise(), &matching()).unwrap().denoiser;
         let options = SoftmaxOptions { objective, rounds: 3, times: vec![0.3, 1.0], copies: 2, ..Default::default() };
-        let near = windows(6, 1, Boundary::Open);
+        let near = Boundary::Open.windows(6, 1);
         let learned = SoftmaxDenoiser::new(&data(), &noise(), &near, Some(Arc::new(baseline)), &options).unwrap();
         let x = data().x().slice(ndarray::s![..5, ..]).to_owned();
         hash.rounded(DIGITS, &learned.conditional_marginals(0.5, x.view()).unwrap());
     };
     Family::of("learn denoisers")
         .case("ratio matching", |hash| {
-            let learned = ratio_matching(&data(), &noise(), &matching()).unwrap();
+            let learned = RatioMatched::new(&data(), &noise(), &matching()).unwrap();
             hash.rounded(DIGITS, &learned.losses);
             hash.x(learned.denoiser.model().draw(20, &streams()).unwrap().x.view());
         })
@@ -162,12 +159,12 @@ fn denoisers() {
         .case("softmax, likelihood bound", |hash| softmax(hash, Objective::LikelihoodBound))
         .case("glauber matching", |hash| {
             let tokens = TokenNoise::uniform(&DIMS, 3, 0.4).unwrap();
-            let learned = glauber_matching(&data(), &tokens, &matching()).unwrap();
+            let learned = GlauberMatched::new(&data(), &tokens, &matching()).unwrap();
             hash.rounded(DIGITS, &learned.losses);
             hash.x(glauber_reverse(&learned, data().x(), &streams()).unwrap().view());
         })
         .case("exact denoiser of a learned law", |hash| {
-            let learned = ratio_matching(&data(), &noise(), &matching()).unwrap();
+            let learned = RatioMatched::new(&data(), &noise(), &matching()).unwrap();
             let (model, noise) = (learned.denoiser.model(), noise());
             let exact = ExactDenoiser::new(model, &noise).unwrap();
             let y = data().x().slice(ndarray::s![..20, ..]).to_owned();

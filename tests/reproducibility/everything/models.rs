@@ -2,9 +2,10 @@
 
 use ndarray::{Array2, Array3, array};
 use tensorjump::dense::DenseLaw;
-use tensorjump::lattice::fredkin::FredkinProcess;
-use tensorjump::lattice::square::{BoundaryMps, fast_rng};
-use tensorjump::lattice::{Couplings, Fredkin, FredkinModel, Geometry, Ising, PairModel, SnakeMps, Square};
+use tensorjump::lattice::{
+    BoundaryMps, Couplings, Fredkin, FredkinModel, FredkinProcess, Geometry, Ising, PairModel, SnakeMps, Square,
+    fast_rng,
+};
 use tensorjump::mcmc::Chains;
 use tensorjump::model::{Automaton, BornMps, Boundary, KernelMixture, LabelLeg, Permuted, PositiveMps, pinned};
 use tensorjump::noise::{Noise, Rates, Schedule};

@@ -1,10 +1,9 @@
 //! What moves on the square lattice: sweeps, clusters, windows; packed or on states, and as moves of chains.
 
-use tensorjump::lattice::square::Pairwise;
-use tensorjump::lattice::square::{
-    Rectangle, Redrawn, SiteHeatBath, SpinSweep, Spins, SwendsenWang, Windows, Wolff, fast_rng,
+use tensorjump::lattice::{
+    Couplings, Geometry, Ising, PairModel, Pairwise, Rectangle, Redrawn, SiteHeatBath, SpinSweep, Spins, Square,
+    SwendsenWang, Windows, Wolff, fast_rng,
 };
-use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 use tensorjump::mcmc::Chains;
 use tensorjump::{Stream, Target};
 

@@ -1,8 +1,7 @@
 //! Parallel tempering: exchanges, walkers, restarts, ladders.
 
-use tensorjump::lattice::square::SpinSweep;
-use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
-use tensorjump::mcmc::{Level, Replicas, Tempering, tune_ladder};
+use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
+use tensorjump::mcmc::{Level, Replicas, Tempering, TunedLadder};
 
 use super::{Family, Fnv};
 
@@ -60,7 +59,7 @@ fn tempering() {
                 (0..30).try_for_each(|_| tempering.update(&mut state))?;
                 Ok(state.swap_rates())
             };
-            let found = tune_ladder(&[0.3, 2.5], 0.4, 3, &mut measure).unwrap();
+            let found = TunedLadder::measure(&[0.3, 2.5], 0.4, 3, &mut measure).unwrap();
             hash.count(found.rounds as u64);
             hash.numbers(found.ladder.iter().chain(&found.swap_rates));
         })

@@ -22,31 +22,35 @@ use crate::lattice::square::pairwise::Pairwise;
 use crate::model::Target;
 use crate::rng::Streams;
 
-/// How accurate [`contract`] has to be.
+/// How accurate a [`Contraction`] has to be.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub struct ContractOptions {
     /// Largest difference of two successive values of `log Z`, in nats.
     pub tolerance: f64,
     /// First bond dimension; it grows by half each time.
-    pub chi: usize,
+    pub first_bond: usize,
     /// Largest bond dimension.
-    pub chi_max: usize,
+    pub max_bond: usize,
 }
 
 impl Default for ContractOptions {
     /// Two values within 1e-6, bonds of 8 to 256.
     fn default() -> Self {
-        ContractOptions { tolerance: 1e-6, chi: 8, chi_max: 256 }
+        ContractOptions { tolerance: 1e-6, first_bond: 8, max_bond: 256 }
     }
 }
 
-/// The result of [`contract`].
+/// `log Z` with what it took to get there: see [`Contraction::new`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Contraction {
     /// `log Z` at the last bond dimension, in nats.
     pub log_z: f64,
     /// That bond dimension.
-    pub chi: usize,
+    pub max_bond: usize,
     /// Difference to the value before; zero where nothing was truncated.
     pub change: f64,
     /// Largest difference between the values of `log Z` that the states from above and from below give at the
@@ -57,70 +61,78 @@ pub struct Contraction {
     /// below 1e-3 (or the root of a larger tolerance), without truncation below rounding.
     pub converged: bool,
     /// Sum of the relative squared weights dropped in the last contraction.
-    pub discarded_weight: f64,
+    pub truncation_error: f64,
 }
 
-/// `log Z` of a model on an open lattice or a cylinder, by boundary states whose bond dimension grows until
-/// two successive values agree.
-///
-/// Agreement of successive values is the customary sign of convergence, not a bound: the truncation error of
-/// a contraction has no sign. Without convergence by `chi_max` the last value is returned with
-/// `converged = false`. Strips of up to eleven spins, along the rows or the columns (on a ring five rows),
-/// are summed exactly site by site, in logarithms: `chi` is then not used, and no weight is too large.
-/// Frustrated couplings of `β|J|` above about 5 are beyond double precision: row states are accurate relative
-/// to their norm, and the configurations that decide may be below that. Cost: `O(sites d⁴χ³)` for the last χ,
-/// twice that on a cylinder; memory that of `2√rows` boundary states, a quarter of it for models invariant
-/// under the flip of all spins.
-///
-/// ```
-/// use tensorjump::lattice::square::{ContractOptions, contract};
-/// use tensorjump::lattice::{Geometry, PairModel, Square};
-///
-/// // Independent sets of the 4 × 4 grid.
-/// let model = PairModel::hard_squares(Square::new(4, 4, Geometry::Open)?, 1.0)?;
-/// let z = contract(&model, &ContractOptions::default())?;
-/// assert!((z.log_z.exp() - 1234.0).abs() < 1e-8);
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-///
-/// # Errors
-/// [`Error::Parameter`] for a torus, a bond dimension of zero, `chi > chi_max`, or a tolerance that is
-/// negative or NaN; [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`] where
-/// the value is not positive even at `chi_max`; [`Error::NotFinite`] for weights beyond `f64`.
-pub fn contract<M: Pairwise + ?Sized>(model: &M, options: &ContractOptions) -> Result<Contraction> {
-    let model: &PairModel = &*model.tables()?;
-    let ContractOptions { tolerance, chi, chi_max } = *options;
-    if tolerance.is_nan() || tolerance < 0.0 {
-        return Err(Error::parameter("tolerance", tolerance, "not negative"));
-    }
-    check_chi(chi)?;
-    if chi > chi_max {
-        return Err(Error::parameter("chi_max", chi_max, "at least the first bond dimension"));
-    }
-    check_geometry(model)?;
-    let weights = Weights::new(model)?;
-    if let Some(log_z) = tables::log_z(model) {
-        if log_z == f64::NEG_INFINITY {
-            return Err(Error::ZeroWeight { what: "the lattice model" });
+impl Contraction {
+    /// `log Z` of a model on an open lattice or a cylinder, by boundary states whose bond dimension grows
+    /// until two successive values agree.
+    ///
+    /// Agreement of successive values is the customary sign of convergence, not a bound: the truncation error
+    /// of a contraction has no sign. Without convergence by `max_bond` the last value is returned with
+    /// `converged = false`. Strips of up to eleven spins, along the rows or the columns (on a ring five
+    /// rows), are summed exactly site by site, in logarithms: `chi` is then not used, and no weight is too
+    /// large. Frustrated couplings of `β|J|` above about 5 are beyond double precision: row states are
+    /// accurate relative to their norm, and the configurations that decide may be below that. Cost:
+    /// `O(sites d⁴χ³)` for the last χ, twice that on a cylinder; memory that of `2√rows` boundary states, a
+    /// quarter of it for models invariant under the flip of all spins.
+    ///
+    /// ```
+    /// use tensorjump::lattice::{ContractOptions, Contraction, Geometry, PairModel, Square};
+    ///
+    /// // Independent sets of the 4 × 4 grid.
+    /// let model = PairModel::hard_squares(Square::new(4, 4, Geometry::Open)?, 1.0)?;
+    /// let z = Contraction::new(&model, &ContractOptions::default())?;
+    /// assert!((z.log_z.exp() - 1234.0).abs() < 1e-8);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a torus, a bond dimension of zero, `chi > max_bond`, or a tolerance that is
+    /// negative or NaN; [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NoConvergence`]
+    /// where the value is not positive even at `max_bond`; [`Error::NotFinite`] for weights beyond `f64`.
+    pub fn new<M: Pairwise + ?Sized>(model: &M, options: &ContractOptions) -> Result<Self> {
+        let model: &PairModel = &*model.tables()?;
+        let ContractOptions { tolerance, first_bond: chi, max_bond } = *options;
+        if tolerance.is_nan() || tolerance < 0.0 {
+            return Err(Error::parameter("tolerance", tolerance, "not negative"));
         }
-        return Ok(Contraction { log_z, chi, change: 0.0, spread: 0.0, converged: true, discarded_weight: 0.0 });
-    }
-    let (mut chi, mut before) = (chi, f64::NAN);
-    loop {
-        let (Sweep { log_z, discarded_weight, truncated }, spread) = both_ways(&weights, model, chi)?;
-        let change = if truncated { (log_z - before).abs() } else { 0.0 };
-        // Errors of second order are of the size of the spread squared; without truncation only rounding is
-        // left.
-        let allowed = if truncated { tolerance.sqrt().max(SPREAD) } else { ROUNDING * log_z.abs().max(1.0) };
-        let converged = log_z.is_finite() && change <= tolerance && spread <= allowed;
-        if converged || chi == chi_max && log_z.is_finite() {
-            return Ok(Contraction { log_z, chi, change, spread, converged, discarded_weight });
+        check_chi("first_bond", chi)?;
+        if chi > max_bond {
+            return Err(Error::parameter("max_bond", max_bond, "at least the first bond dimension"));
         }
-        if chi == chi_max {
-            return Err(LOST);
+        check_geometry(model)?;
+        let weights = Weights::new(model)?;
+        if let Some(log_z) = tables::log_z(model) {
+            if log_z == f64::NEG_INFINITY {
+                return Err(Error::ZeroWeight { what: "the lattice model" });
+            }
+            return Ok(Contraction {
+                log_z,
+                max_bond: chi,
+                change: 0.0,
+                spread: 0.0,
+                converged: true,
+                truncation_error: 0.0,
+            });
         }
-        before = log_z;
-        chi = (chi + chi.div_ceil(2)).next_multiple_of(2).min(chi_max);
+        let (mut chi, mut before) = (chi, f64::NAN);
+        loop {
+            let (Sweep { log_z, truncation_error, truncated }, spread) = both_ways(&weights, model, chi)?;
+            let change = if truncated { (log_z - before).abs() } else { 0.0 };
+            // Errors of second order are of the size of the spread squared; without truncation only rounding
+            // is left.
+            let allowed = if truncated { tolerance.sqrt().max(SPREAD) } else { ROUNDING * log_z.abs().max(1.0) };
+            let converged = log_z.is_finite() && change <= tolerance && spread <= allowed;
+            if converged || chi == max_bond && log_z.is_finite() {
+                return Ok(Contraction { log_z, max_bond: chi, change, spread, converged, truncation_error });
+            }
+            if chi == max_bond {
+                return Err(LOST);
+            }
+            before = log_z;
+            chi = (chi + chi.div_ceil(2)).next_multiple_of(2).min(max_bond);
+        }
     }
 }
 
@@ -211,7 +223,7 @@ impl<'a> Above<'a> {
 /// One contraction.
 pub(super) struct Sweep {
     pub log_z: f64,
-    pub discarded_weight: f64,
+    pub truncation_error: f64,
     /// Whether the bond dimension was ever the limit.
     pub truncated: bool,
 }
@@ -226,21 +238,21 @@ pub(super) fn sweep(
     mut each: impl FnMut(usize, &RowState) -> Result<()>,
 ) -> Result<Sweep> {
     let mut state = RowState::ones(weights);
-    let (mut discarded_weight, mut truncated) = (0.0, false);
+    let (mut truncation_error, mut truncated) = (0.0, false);
     each(weights.rows - 1, &state)?;
     for r in (1..weights.rows).rev() {
         let dropped;
         (state, dropped) = next_row(&state, weights, r, chi)?;
-        discarded_weight += dropped;
+        truncation_error += dropped;
         truncated |= state.bond() >= chi;
         each(r - 1, &state)?;
     }
-    let Some(model) = model else { return Ok(Sweep { log_z: f64::NAN, discarded_weight, truncated }) };
+    let Some(model) = model else { return Ok(Sweep { log_z: f64::NAN, truncation_error, truncated }) };
     let log_z = weights.log_z(state.log_total(weights));
     if log_z < least_log_z(model) && model.initial(&mut Streams::new(0).stream(0)).is_none() {
         return Err(Error::ZeroWeight { what: "the lattice model" });
     }
-    Ok(Sweep { log_z, discarded_weight, truncated })
+    Ok(Sweep { log_z, truncation_error, truncated })
 }
 
 /// A lower bound of `log Z` if any configuration is allowed, with a margin for rounding: the product of the
@@ -256,8 +268,8 @@ fn least_log_z(model: &PairModel) -> f64 {
     total - 1.0 - 1e-9 * total.abs()
 }
 
-pub(super) fn check_chi(chi: usize) -> Result<()> {
-    if chi == 0 { Err(Error::parameter("chi", chi, "at least one")) } else { Ok(()) }
+pub(super) fn check_chi(name: &'static str, chi: usize) -> Result<()> {
+    if chi == 0 { Err(Error::parameter(name, chi, "at least one")) } else { Ok(()) }
 }
 
 /// Rows are contracted one after the other: they must not wrap around.

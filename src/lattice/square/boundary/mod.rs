@@ -1,40 +1,4 @@
 //! Equilibrium sampling on open square lattices and cylinders by boundary matrix-product states.
-//!
-//! ```text
-//! q(s) = ∏_r q(s_r | s_{r−1}),
-//! q(s_r | s_{r−1}) ∝ ∏_c V(s_{r−1,c}, s_{r,c}) v(s_{r,c}) ∏_c H(s_{r,c}, s_{r,c+1}) · Ẽ_r(s_r),
-//! ```
-//!
-//! rows drawn from the top, `Ẽ_r` the sum over all rows below row `r` as a matrix-product state with bonds of
-//! at most χ (QR and truncated SVD, row after row from below, in double precision). Within a row the sites
-//! are drawn from left to right. Where nothing is truncated and double precision holds the weights
-//! (frustrated couplings of `β|J|` below about 5), `q` is the law of the model to single precision; else it
-//! is a law close to it, *normalised exactly* and with known log-probability: a proposal for
-//! [`mcmc`](crate::mcmc), or independent draws with importance weights. At the critical point of the Ising
-//! model χ = 8 has an acceptance of .99 at 64 × 64.
-//!
-//! **Precision.** A state is accurate relative to its largest entry, and at low temperature the rows that
-//! decide may lie far below it. Some draws are therefore weighed when a law is made. Where single precision
-//! has lost something and rows are so short that nothing would be truncated (`d^{cols/2} ≤ χ`), the law is
-//! drawn from exact tables of logarithms instead, right at any temperature. Where rows are longer, a law
-//! whose draws agree with each other and weigh less than the contraction says is refused with
-//! [`Error::NoConvergence`]; a law that is poor by its weights (an effective fraction below one half) is not.
-//! Tilted laws are not weighed: they are drawn from tables wherever these fit, and are proposals elsewhere.
-//!
-//! **Floor.** Truncation can make a conditional slightly negative. Conditionals are rounded to multiples of
-//! 2⁻³², and every symbol that the row above and the site to the left allow has at least 5·2⁻³² > 1e-9; draw
-//! and score use the same integers. How often the floor decided is returned ([`Draws::floored`]). A dead end
-//! (no symbol allowed) is left by a uniform draw; the configuration then has weight zero in the model.
-//!
-//! **Lanes.** 32 configurations are worked through side by side, in single precision, each with its own
-//! xoshiro128++ generator seeded from its stream. Cost a configuration: `sites · (d+1)χ²` multiply-adds for
-//! models invariant under the flip of all spins, `2dχ² sites` for others; on a cylinder the right-hand
-//! vectors are needed for each state of the first site of a row. Memory: `4dχ²` bytes a site for the model,
-//! and `128 dχ cols` bytes a thread, on a ring `d` times that.
-//!
-//! References: boundary states of classical lattices, Verstraete, Murg, Cirac, Adv. Phys. 57, 143; sampling
-//! from them with acceptance test, Frías-Pérez, Mariën, Pérez-García, Bañuls, Iblisdir, SciPost Phys. 14,
-//! 123.
 
 mod contraction;
 mod draws;
@@ -60,10 +24,13 @@ use evidence::Evidence;
 use tables::RowTables;
 use weights::Weights;
 
-pub use contraction::{ContractOptions, Contraction, contract};
+pub use contraction::{ContractOptions, Contraction};
 
 /// Draws, with the number of choices in which the floor decided.
 #[derive(Debug, Clone, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct Draws {
     /// Configurations and log-probabilities.
     pub samples: Samples,
@@ -71,20 +38,55 @@ pub struct Draws {
     pub floored: u64,
 }
 
-/// A law on an open lattice or a cylinder, drawn row by row against boundary states of bond dimension χ: see
-/// the [module](self).
+/// A law on an open lattice or a cylinder, drawn row by row against boundary states of bond dimension χ.
+///
+/// ```text
+/// q(s) = ∏_r q(s_r | s_{r−1}),
+/// q(s_r | s_{r−1}) ∝ ∏_c V(s_{r−1,c}, s_{r,c}) v(s_{r,c}) ∏_c H(s_{r,c}, s_{r,c+1}) · Ẽ_r(s_r),
+/// ```
+///
+/// rows drawn from the top, `Ẽ_r` the sum over all rows below row `r` as a matrix-product state with bonds of
+/// at most χ (QR and truncated SVD, row after row from below, in double precision). Within a row the sites
+/// are drawn from left to right. Where nothing is truncated and double precision holds the weights
+/// (frustrated couplings of `β|J|` below about 5), `q` is the law of the model to single precision; else it
+/// is a law close to it, *normalised exactly* and with known log-probability: a proposal for
+/// [`mcmc`](crate::mcmc), or independent draws with importance weights. At the critical point of the Ising
+/// model χ = 8 has an acceptance of .99 at 64 × 64.
+///
+/// **Precision.** A state is accurate relative to its largest entry, and at low temperature the rows that
+/// decide may lie far below it. Some draws are therefore weighed when a law is made. Where single precision
+/// has lost something and rows are so short that nothing would be truncated (`d^{cols/2} ≤ χ`), the law is
+/// drawn from exact tables of logarithms instead, right at any temperature. Where rows are longer, a law
+/// whose draws agree with each other and weigh less than the contraction says is refused with
+/// [`Error::NoConvergence`]; a law that is poor by its weights (an effective fraction below one half) is not.
+/// Tilted laws are not weighed: they are drawn from tables wherever these fit, and are proposals elsewhere.
+///
+/// **Floor.** Truncation can make a conditional slightly negative. Conditionals are rounded to multiples of
+/// 2⁻³², and every symbol that the row above and the site to the left allow has at least 5·2⁻³² > 1e-9; draw
+/// and score use the same integers. How often the floor decided is returned ([`Draws::floored`]). A dead end
+/// (no symbol allowed) is left by a uniform draw; the configuration then has weight zero in the model.
+///
+/// **Lanes.** 32 configurations are worked through side by side, in single precision, each with its own
+/// xoshiro128++ generator seeded from its stream. Cost a configuration: `sites · (d+1)χ²` multiply-adds for
+/// models invariant under the flip of all spins, `2dχ² sites` for others; on a cylinder the right-hand
+/// vectors are needed for each state of the first site of a row. Memory: `4dχ²` bytes a site for the model,
+/// and `128 dχ cols` bytes a thread, on a ring `d` times that.
+///
+/// References: boundary states of classical lattices, Verstraete, Murg, Cirac, Adv. Phys. 57, 143; sampling
+/// from them with acceptance test, Frías-Pérez, Mariën, Pérez-García, Bañuls, Iblisdir, SciPost Phys. 14,
+/// 123.
 ///
 /// ```
-/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
-/// use tensorjump::mcmc::{log_importance_weights, weight_summary};
+/// use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, Square};
+/// use tensorjump::mcmc::WeightSummary;
 /// use tensorjump::{Model, Streams};
 ///
 /// let lattice = Square::new(16, 16, Geometry::Open)?;
 /// let ising = Ising::new(Couplings::uniform(lattice, 1.0)?, 0.4407)?;
 /// let model = BoundaryMps::new(&ising, 8)?;
 /// let draws = model.draw(1000, &Streams::new(1))?;
-/// let log_w = log_importance_weights(&ising, &draws)?;
-/// assert!(weight_summary(log_w.view())?.fraction > 0.999);
+/// let log_w = draws.log_importance_weights(&ising)?;
+/// assert!(WeightSummary::of(log_w.view())?.fraction > 0.999);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
 #[derive(Debug, Clone)]
@@ -93,7 +95,7 @@ pub struct BoundaryMps {
     chi: usize,
     log_z: f64,
     log_z_gap: f64,
-    discarded_weight: f64,
+    truncation_error: f64,
     law: Law,
 }
 
@@ -112,7 +114,7 @@ enum Law {
 
 impl BoundaryMps {
     /// Contracts the lattice from below, with bonds of at most `chi`, and once from above for comparison, and
-    /// weighs 128 draws. Cost as one round of [`contract`].
+    /// weighs 128 draws. Cost as one round of [`Contraction::new`].
     ///
     /// # Errors
     /// [`Error::Parameter`] for a torus or `chi = 0`; [`Error::ZeroWeight`] where no configuration is
@@ -171,7 +173,7 @@ impl BoundaryMps {
     fn by_tables(model: &PairModel, chi: usize) -> Result<Self> {
         let tables = RowTables::new(model)?;
         let (model, log_z) = (model.clone(), tables.log_z);
-        Ok(BoundaryMps { model, chi, log_z, log_z_gap: 0.0, discarded_weight: 0.0, law: Law::Tables(tables) })
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: 0.0, truncation_error: 0.0, law: Law::Tables(tables) })
     }
 
     /// Weighs some draws.
@@ -191,11 +193,11 @@ impl BoundaryMps {
 
     /// [`BoundaryMps::proposal`] of an owned model.
     pub(super) fn unchecked(model: PairModel, chi: usize) -> Result<Self> {
-        check_chi(chi)?;
+        check_chi("max_bond", chi)?;
         check_geometry(&model)?;
         let weights = Weights::new(&model)?;
-        let (packed, Sweep { log_z, discarded_weight, .. }) = pack(&weights, Some(&model), chi)?;
-        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, discarded_weight, law: Law::States(packed) })
+        let (packed, Sweep { log_z, truncation_error, .. }) = pack(&weights, Some(&model), chi)?;
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, truncation_error, law: Law::States(packed) })
     }
 
     /// The model whose law is approximated.
@@ -204,7 +206,7 @@ impl BoundaryMps {
     }
 
     /// Largest bond dimension allowed.
-    pub fn chi(&self) -> usize {
+    pub fn max_bond(&self) -> usize {
         self.chi
     }
 
@@ -217,15 +219,15 @@ impl BoundaryMps {
     }
 
     /// `log Z` of the model by this contraction, in nats; −∞ if the truncated contraction is not positive.
-    /// See [`contract`] for a controlled value, and [`log_mean_weight`](crate::mcmc::log_mean_weight) for an
-    /// unbiased one.
+    /// See [`Contraction::new`] for a controlled value, and
+    /// [`Estimate::log_mean_weight`](crate::mcmc::Estimate::log_mean_weight) for an unbiased one.
     pub fn log_z(&self) -> f64 {
         self.log_z
     }
 
     /// Sum over all truncations of the relative squared weight dropped.
-    pub fn discarded_weight(&self) -> f64 {
-        self.discarded_weight
+    pub fn truncation_error(&self) -> f64 {
+        self.truncation_error
     }
 
     /// Draws `n` configurations as [`Model::sample`] does, and counts where the floor decided.

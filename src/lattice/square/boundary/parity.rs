@@ -4,6 +4,7 @@ use ndarray::{Array2, s};
 
 use crate::error::Result;
 use crate::linalg::{qr, svd};
+use crate::tn::{Kept, Truncation, cut};
 
 /// Singular values below this fraction of the largest are rounding noise and always dropped.
 const NOISE: f64 = 1e-15;
@@ -74,13 +75,12 @@ pub(super) fn truncated(m: &Array2<f64>, rows: &[u8], columns: &[u8], chi: usize
     }
     let mut values: Vec<f64> = found.iter().flat_map(|f| f.3.s.iter().copied()).collect();
     values.sort_unstable_by(|a, b| b.total_cmp(a));
-    let largest = values.first().copied().unwrap_or(0.0);
-    let kept = values.iter().take(chi).filter(|&&s| s > NOISE * largest).count().max(1);
+    let noise = NOISE * values.first().copied().unwrap_or(0.0);
+    let Kept { rank, discarded } = cut(&values, &Truncation { max_bond: chi, cutoff: 0.0 }, noise * noise);
     let total: f64 = values.iter().map(|s| s * s).sum();
-    let dropped: f64 = values[kept.min(values.len())..].iter().map(|s| s * s).sum();
     // Of equal values those of even parity come first.
-    let least = values.get(kept - 1).copied().unwrap_or(0.0);
-    let mut ties = values[..kept.min(values.len())].iter().filter(|&&s| s == least).count();
+    let least = values[..rank].last().copied().unwrap_or(0.0);
+    let mut ties = values[..rank].iter().filter(|&&s| s == least).count();
     let parts: Vec<Sector> = found
         .into_iter()
         .map(|(parity, rows, columns, svd)| {
@@ -92,5 +92,5 @@ pub(super) fn truncated(m: &Array2<f64>, rows: &[u8], columns: &[u8], chi: usize
             Sector { parity, rows, columns, left, right: svd.vt.slice(s![..k, ..]).to_owned() }
         })
         .collect();
-    Ok((join(m.dim(), &parts), if total > 0.0 { dropped / total } else { 0.0 }))
+    Ok((join(m.dim(), &parts), if total > 0.0 { discarded / total } else { 0.0 }))
 }

@@ -1,9 +1,9 @@
 //! What moves on a square lattice: sweeps, clusters, windows; as moves of chains and on packed spins.
 
-pub(super) mod heat_bath;
-pub(super) mod spins;
-pub(super) mod sweep;
-pub(super) mod swendsen_wang;
-pub(super) mod windows;
-pub(super) mod wolff;
+pub(crate) mod heat_bath;
+pub(crate) mod spins;
+pub(crate) mod sweep;
+pub(crate) mod swendsen_wang;
+pub(crate) mod windows;
+pub(crate) mod wolff;
 pub(super) mod words;

@@ -52,7 +52,7 @@ const ENTRIES: usize = 32;
 ///
 /// ```
 /// use tensorjump::Streams;
-/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::{SpinSweep, Spins, fast_rng}};
+/// use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Spins, Square, fast_rng};
 ///
 /// let lattice = Square::new(8, 8, Geometry::Torus)?;
 /// let ising = Ising::new(Couplings::uniform(lattice, 1.0)?, 0.6)?;

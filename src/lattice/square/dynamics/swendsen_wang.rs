@@ -32,7 +32,7 @@ const POTTS: &str =
 /// Swendsen–Wang sweeps: a [`Dynamics`] and a [`Move`] whose target must be the model that it was built from.
 ///
 /// ```
-/// use tensorjump::lattice::{Couplings, Geometry, PairModel, Square, square::SwendsenWang};
+/// use tensorjump::lattice::{Couplings, Geometry, PairModel, Square, SwendsenWang};
 /// use tensorjump::mcmc::{Chains, Move};
 /// use tensorjump::Streams;
 ///

@@ -36,7 +36,7 @@ use crate::rng::{Stream, Streams};
 ///
 /// ```
 /// use tensorjump::Streams;
-/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::Windows};
+/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, Windows};
 /// use tensorjump::mcmc::{Chains, Move};
 ///
 /// let lattice = Square::new(8, 8, Geometry::Torus)?;
@@ -89,7 +89,7 @@ impl<M: Pairwise> Windows<M> {
             return Err(Error::parameter("rows of the window", rows, "fewer than a torus has"));
         }
         if chi == 0 {
-            return Err(Error::parameter("chi", chi, "at least one"));
+            return Err(Error::parameter("max_bond", chi, "at least one"));
         }
         Ok(Windows { model, rows, cols, chi, count: None, flip: false })
     }

@@ -52,6 +52,9 @@ const HEAT: f64 = 1e-6;
 
 /// Exact thermodynamics of a field-free Ising model.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+#[must_use]
 pub struct FreeFermions {
     /// `log Z` in nats.
     pub log_z: f64,
@@ -61,41 +64,18 @@ pub struct FreeFermions {
     pub specific_heat: f64,
 }
 
-/// Exact `log Z` in nats of an Ising model without field on an open lattice or cylinder, any couplings. Cost:
-/// `2 rows cols³` multiply-adds, `cols ≤ rows` if open; a tenth of a second at 128 × 128.
-///
-/// Rounding: some 1e-15 relative for ferromagnets and for `β|J| ≲ 1`; frustrated bonds of strength `β|J|`
-/// lose up to `4β|J|/ln 10` of sixteen digits.
-///
-/// # Errors
-/// [`Error::Entry`] naming the first site with a field; [`Error::Parameter`] for a torus;
-/// [`Error::NoConvergence`] where couplings are so strong and frustrated that double precision does not hold
-/// the state.
-///
-/// # Examples
-/// ```
-/// use tensorjump::lattice::square::free_fermion_log_z;
-/// use tensorjump::lattice::{Couplings, Geometry, Ising, Square};
-///
-/// let couplings = Couplings::uniform(Square::new(1, 3, Geometry::Open)?, 1.0)?;
-/// let log_z = free_fermion_log_z(&Ising::new(couplings, 0.5)?)?;
-/// assert!((log_z - (2.0 * (2.0 * 0.5f64.cosh()).powi(2)).ln()).abs() < 1e-14); // a chain of three spins
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-pub fn free_fermion_log_z(ising: &Ising) -> Result<f64> {
-    Ok(evolve::<1>(ising)?.0.value())
-}
-
 impl FreeFermions {
-    /// Log Z with its first two derivatives in `β`: six times the multiply-adds of [`free_fermion_log_z`].
-    /// Rounding of the energy is that of log Z, relative; of the specific heat some ten times more.
+    /// Log Z with its first two derivatives in `β`: six times the multiply-adds of
+    /// [`FreeFermions::log_z_of`]. Rounding of the energy is that of log Z, relative; of the specific heat
+    /// some ten times more.
     ///
     /// A specific heat that rounding may have reached (small ones at low temperature, where terms of order
     /// one cancel) is summed again over positive terms on strips of up to eleven spins; on wider lattices it
     /// is compared with that of the lattice turned by half a circle, at twice the cost.
     ///
     /// # Errors
-    /// As [`free_fermion_log_z`]; [`Error::NoConvergence`] where the two differ by more than 1e-6, relative.
+    /// As [`FreeFermions::log_z_of`]; [`Error::NoConvergence`] where the two differ by more than 1e-6,
+    /// relative.
     pub fn new(ising: &Ising) -> Result<Self> {
         let (series, defect) = evolve::<3>(ising)?;
         let found = FreeFermions::of(ising, series);
@@ -123,6 +103,30 @@ impl FreeFermions {
             energy_per_site: -first / sites,
             specific_heat: 2.0 * half_second * ising.beta() * ising.beta() / sites,
         }
+    }
+
+    /// Exact `log Z` in nats of an Ising model without field on an open lattice or cylinder, any couplings.
+    /// Cost: `2 rows cols³` multiply-adds, `cols ≤ rows` if open; a tenth of a second at 128 × 128.
+    ///
+    /// Rounding: some 1e-15 relative for ferromagnets and for `β|J| ≲ 1`; frustrated bonds of strength `β|J|`
+    /// lose up to `4β|J|/ln 10` of sixteen digits.
+    ///
+    /// # Errors
+    /// [`Error::Entry`] naming the first site with a field; [`Error::Parameter`] for a torus;
+    /// [`Error::NoConvergence`] where couplings are so strong and frustrated that double precision does not
+    /// hold the state.
+    ///
+    /// # Examples
+    /// ```
+    /// use tensorjump::lattice::{Couplings, FreeFermions, Geometry, Ising, Square};
+    ///
+    /// let couplings = Couplings::uniform(Square::new(1, 3, Geometry::Open)?, 1.0)?;
+    /// let log_z = FreeFermions::log_z_of(&Ising::new(couplings, 0.5)?)?;
+    /// assert!((log_z - (2.0 * (2.0 * 0.5f64.cosh()).powi(2)).ln()).abs() < 1e-14); // a chain of three spins
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    pub fn log_z_of(ising: &Ising) -> Result<f64> {
+        Ok(evolve::<1>(ising)?.0.value())
     }
 }
 

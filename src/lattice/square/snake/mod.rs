@@ -20,7 +20,7 @@
 
 mod transfer;
 
-use ndarray::{Array1, Array2, Array3, ArrayView1, Zip, s};
+use ndarray::{Array1, Array2, Array3, Zip, s};
 
 use crate::error::{Error, Result};
 use crate::lattice::square::geometry::{Geometry, Square};
@@ -30,7 +30,7 @@ use crate::linalg::{matmul, qr, svd};
 use crate::log_space::log_sum_exp;
 use crate::model::{BornMps, Configs, ExactModel, Model, Permuted, Samples, SiteWeights, Target};
 use crate::rng::{Stream, Streams};
-use crate::tn::Mps;
+use crate::tn::{Kept, Mps, Truncation, cut};
 use transfer::{Step, Transfer};
 
 /// Most states of a frontier: circumference 12 for two states a site.
@@ -46,13 +46,13 @@ const TABLE_LIMIT: usize = 1 << 27;
 ///
 /// ```
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
-/// use tensorjump::mcmc::{log_importance_weights, stationary_acceptance};
+/// use tensorjump::mcmc::Estimate;
 /// use tensorjump::{Model, SiteWeights, Streams};
 ///
 /// let ising = Ising::new(Couplings::uniform(Square::new(6, 4, Geometry::Cylinder)?, 1.0)?, 0.44)?;
 /// let snake = SnakeMps::new(&ising, 12)?;
 /// let draws = snake.draw(1000, &Streams::new(1))?;
-/// let acceptance = stationary_acceptance(log_importance_weights(&ising, &draws)?.view())?;
+/// let acceptance = Estimate::stationary_acceptance(draws.log_importance_weights(&ising)?.view())?;
 /// assert!(acceptance.mean > 0.95);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
@@ -76,7 +76,7 @@ impl SnakeMps {
     pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
         let model: &PairModel = &*model.tables()?;
         if chi == 0 {
-            return Err(Error::parameter("chi", chi, "at least 1"));
+            return Err(Error::parameter("max_bond", chi, "at least 1"));
         }
         if model.lattice().geometry() == Geometry::Torus {
             return Err(Error::parameter("geometry", "torus", "a cylinder or open, for a snake MPS"));
@@ -109,12 +109,12 @@ impl SnakeMps {
     }
 
     /// The largest bond dimension allowed.
-    pub fn chi(&self) -> usize {
+    pub fn max_bond(&self) -> usize {
         self.chi
     }
 
     /// Bond dimensions along the snake, `N − 1` entries.
-    pub fn bond_dimensions(&self) -> Vec<usize> {
+    pub fn bonds(&self) -> Vec<usize> {
         self.born().amplitude().bonds()
     }
 
@@ -125,12 +125,12 @@ impl SnakeMps {
 
     /// Total discarded weight `‖√π − ψ_χ‖²` before normalisation: one minus the squared overlap of `√π` with
     /// the law's amplitude.
-    pub fn discarded_weight(&self) -> f64 {
+    pub fn truncation_error(&self) -> f64 {
         self.discarded.iter().sum()
     }
 
     /// Discarded weight at each bond of the snake, `N − 1` entries.
-    pub fn discarded_weights(&self) -> &[f64] {
+    pub fn truncation_errors(&self) -> &[f64] {
         &self.discarded
     }
 
@@ -217,10 +217,9 @@ fn split(c: &Array2<f64>, chi: usize) -> Result<(Array2<f64>, f64)> {
     // The entries of `C` are off by some 10⁻¹⁶ of their size: what is below a few of that is noise, a squared
     // weight of 3·10⁻³⁰.
     let noise = 8.0 * f64::EPSILON * parts.s[0];
-    let rank = parts.s.iter().take_while(|s| **s > noise).count().clamp(1, chi);
-    let weight = |s: ArrayView1<'_, f64>| s.iter().map(|s| s * s).sum::<f64>();
-    let discarded = weight(parts.s.slice(s![rank..])) / weight(parts.s.view());
-    Ok((parts.u.slice(s![.., ..rank]).as_standard_layout().into_owned(), discarded))
+    let Kept { rank, discarded } = cut(&parts.s, &Truncation { max_bond: chi, cutoff: 0.0 }, noise * noise);
+    let weight: f64 = parts.s.iter().map(|s| s * s).sum();
+    Ok((parts.u.slice(s![.., ..rank]).as_standard_layout().into_owned(), discarded / weight))
 }
 
 impl Target for SnakeMps {

@@ -22,11 +22,11 @@ use ndarray::{Array2, Array3};
 use plotters::prelude::RGBColor;
 use rayon::prelude::*;
 use serde::Serialize;
-use tensorjump::learn::{self, BornMethod, BornOptions, Data, Start, SweepStep, Training, Validation};
+use tensorjump::learn::{BornMethod, BornOptions, Data, Start, SweepStep, Training, Validation};
 use tensorjump::linalg::matmul;
-use tensorjump::model::{BornMps, ExactModel, Model, SiteWeights};
+use tensorjump::model::BornMps;
 use tensorjump::tn::Truncation;
-use tensorjump::{Result, Streams};
+use tensorjump::{ExactModel, Model, Result, SiteWeights, Streams};
 
 use code::{SITES, encode, kernel, mean_kernel, mmd, words};
 use planar::{NAMES, Planar};
@@ -226,7 +226,7 @@ fn learn_law(law: &Planar, scale: f64, options: &Options, streams: &Streams) -> 
         },
     };
     let bar = progress::bar(options.sweeps as u64);
-    let fit = learn::born_with_progress(&data, &learning, |event| {
+    let fit = learning.fit_with_progress(&data, |event| {
         bar.set_message(format!("NLL {:.4}, bond {}", event.round.score(), event.round.max_bond()));
         bar.inc(1);
         std::ops::ControlFlow::Continue(())

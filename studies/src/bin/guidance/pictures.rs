@@ -5,8 +5,7 @@ use ndarray::Array2;
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::{RGBColor, WHITE};
 use tensorjump::diffusion::{ExactDenoiser, Guided, Scheme};
-use tensorjump::lattice::square::BoundaryMps;
-use tensorjump::lattice::{Couplings, Fredkin, Geometry, Ising, Square};
+use tensorjump::lattice::{BoundaryMps, Couplings, Fredkin, Geometry, Ising, Square};
 use tensorjump::model::{LabelLeg, PositiveMps, pinned};
 use tensorjump::{Model, SiteWeights, Streams};
 

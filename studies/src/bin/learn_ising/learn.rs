@@ -5,11 +5,9 @@ use std::time::Instant;
 
 use cpu_time::ProcessTime;
 use serde::Serialize;
-use tensorjump::lattice::square::{SpinSweep, Wolff};
-use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
-use tensorjump::learn::{LoopOptions, LoopRound, Stage, Symmetry, in_the_loop};
-use tensorjump::mcmc::{Assessment, assess};
-use tensorjump::mcmc::{Cycle, Move};
+use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, SpinSweep, Square, Wolff};
+use tensorjump::learn::{LoopOptions, LoopRound, Stage, Symmetry};
+use tensorjump::mcmc::{Assessment, Cycle, Move};
 use tensorjump::model::{BornMps, Permuted};
 use tensorjump::{Streams, Target};
 
@@ -168,13 +166,13 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
         seed: budget.seed,
         ..LoopOptions::default()
     };
-    let learned = in_the_loop(&stages, &options, |round| {
+    let learned = options.learn_with_progress(&stages, |round| {
         if budget.verbose {
             tell(round, cpu.elapsed().as_secs_f64());
         }
         ControlFlow::Continue(())
     })?;
-    let found = assess(ising, &learned.model, MEASURED, &Streams::new(budget.seed).domain("measure"))?;
+    let found = Assessment::of(ising, &learned.model, MEASURED, &Streams::new(budget.seed).domain("measure"))?;
     let chains = learned.rounds.last().and_then(|round| round.chains.parts.first()).map(|part| part.acceptance());
     let report = Report {
         rows: square.rows(),
@@ -199,7 +197,7 @@ pub fn learn(ising: &Ising, chi: usize, budget: &Budget) -> Result<(Report, Perm
 
 /// The optimal truncation of the same amplitude, measured alike.
 pub fn optimal(ising: &Ising, chi: usize, seed: u64) -> Result<Assessment, Failure> {
-    Ok(assess(ising, &SnakeMps::new(ising, chi)?, MEASURED, &Streams::new(seed).domain("optimal"))?)
+    Ok(Assessment::of(ising, &SnakeMps::new(ising, chi)?, MEASURED, &Streams::new(seed).domain("optimal"))?)
 }
 
 fn tell(round: &LoopRound, cpu: f64) {
@@ -215,6 +213,6 @@ fn tell(round: &LoopRound, cpu: f64) {
         round.kl_chains,
         round.chains.parts.first().map_or(f64::NAN, |part| part.acceptance()),
         round.autocorrelation.tau,
-        round.discarded,
+        round.truncation_error,
     );
 }

@@ -2,8 +2,8 @@
 
 use tensorjump::diffusion::{Denoiser, SiteConditionals, TokenNoise};
 use tensorjump::learn::{
-    ConditionalTables, Data, OperatorOptions, OperatorScores, RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions,
-    glauber_matching, ratio_matching, windows,
+    ConditionalTables, Data, GlauberMatched, OperatorOptions, OperatorScores, RatioMatched, RatioMatchingOptions,
+    SoftmaxDenoiser, SoftmaxOptions,
 };
 use tensorjump::{Result, Streams};
 
@@ -21,11 +21,11 @@ pub fn data(system: &System, samples: usize, seed: u64) -> Result<Data> {
 /// Learned denoisers with their names.
 pub fn denoisers(system: &System, data: &Data, seed: u64) -> Result<Vec<(&'static str, Box<dyn Denoiser>)>> {
     let (noise, sites) = (&system.noise, system.model.dims().len());
-    let near = windows(sites, 2, system.boundary);
+    let near = system.boundary.windows(sites, 2);
     let softmax = SoftmaxOptions { seed, ..SoftmaxOptions::default() };
     let operator =
-        OperatorScores::new(data, noise, &windows(sites, sites, system.boundary), &OperatorOptions::default())?;
-    let matched = ratio_matching(data, noise, &RatioMatchingOptions { seed, ..RatioMatchingOptions::default() })?;
+        OperatorScores::new(data, noise, &system.boundary.windows(sites, sites), &OperatorOptions::default())?;
+    let matched = RatioMatched::new(data, noise, &RatioMatchingOptions { seed, ..RatioMatchingOptions::default() })?;
     Ok(vec![
         ("learned table", Box::new(ConditionalTables::tabular(data, noise, None)?)),
         ("learned window softmax", Box::new(SoftmaxDenoiser::new(data, noise, &near, None, &softmax)?)),
@@ -38,5 +38,5 @@ pub fn denoisers(system: &System, data: &Data, seed: u64) -> Result<Vec<(&'stati
 pub fn classifier(data: &Data, tokens: &TokenNoise, seed: u64) -> Result<Box<dyn SiteConditionals>> {
     // One site of a noised sample is classified, where ratio matching scores all: more passes.
     let options = RatioMatchingOptions { epochs: 180, seed, ..RatioMatchingOptions::default() };
-    Ok(Box::new(glauber_matching(data, tokens, &options)?))
+    Ok(Box::new(GlauberMatched::new(data, tokens, &options)?))
 }

@@ -3,12 +3,8 @@
 use cpu_time::ProcessTime;
 use ndarray::{Array1, Array2, ArrayView2};
 use serde::Serialize;
-use tensorjump::dense::DenseLaw;
-use tensorjump::dense::glauber_law;
-use tensorjump::dense::{distances, leap_law};
-use tensorjump::diffusion::reverse::{
-    Bound, Corrector, Method, Step, TimeGrid, exact_paths, exact_start, prior_law, prior_start, reverse,
-};
+use tensorjump::dense::{DenseLaw, LeapLaw, distances, glauber_law};
+use tensorjump::diffusion::reverse::{Bound, Corrector, Method, Step, TimeGrid, exact_paths, exact_start, reverse};
 use tensorjump::diffusion::{
     Denoise, Denoiser, ExactDenoiser, ExactGlauber, SiteConditionals, TokenNoise, glauber_reverse,
 };
@@ -78,7 +74,7 @@ fn leaps() -> [(&'static str, Step, Option<Corrector>); 4] {
 /// All rows of a system; `tick` is called after each part.
 pub fn measure(system: &System, plan: &Plan, tick: &mut dyn FnMut()) -> Result<Vec<Row>> {
     let (noise, law) = (&system.noise, &system.law);
-    let weights: Vec<Vec<f64>> = prior_law(noise)?.outer_iter().map(|w| w.to_vec()).collect();
+    let weights: Vec<Vec<f64>> = noise.stationary_law()?.outer_iter().map(|w| w.to_vec()).collect();
     let prior = DenseLaw::of(&PositiveMps::product(&weights)?)?;
     let exact = law.noised(&noise.kernel(0.0, plan.horizon)?)?;
     let mut rows = Vec::new();
@@ -116,7 +112,7 @@ fn leap_rows(
     let mut rows: Vec<Row> = Vec::new();
     for &steps in &plan.steps {
         let grid = TimeGrid::uniform(plan.horizon, 0.0, steps)?;
-        let end = leap_law(denoiser, from, &grid, step, corrector)?;
+        let end = LeapLaw::new(denoiser, from, &grid, step, corrector)?;
         let (total_variation, kl) = distances(system.law.p(), end.law.p())?;
         let order = match &rows[..] {
             [.., a, b] if (4 * a.steps, 2 * b.steps) == (steps, steps) => {
@@ -185,7 +181,7 @@ fn drawn(
     let streams = Streams::new(plan.seed).domain(system.name);
     let samples = if matches!(method, Method::Leap { .. }) { 256 } else { plan.samples };
     let y = match start {
-        "prior" => prior_start(&system.noise, samples, &streams)?,
+        "prior" => system.noise.draw_stationary(samples, &streams)?,
         _ => exact_start(system.model.as_ref(), &system.noise, grid.from(), samples, &streams)?,
     };
     let clock = ProcessTime::now();
@@ -223,7 +219,7 @@ fn exact_samplers(system: &System, prior: &DenseLaw, plan: &Plan) -> Result<Vec<
     }
     let (total_variation, kl) = distances(system.law.p(), biased.as_slice().unwrap_or(&[]))?;
     let clock = ProcessTime::now();
-    system.model.denoise(&kernel, y.view(), &streams.step(1))?;
+    let _ = system.model.denoise(&kernel, y.view(), &streams.step(1))?;
     let seconds = clock.elapsed().as_secs_f64() / plan.samples as f64;
     rows.push(Row {
         model: system.name.into(),

@@ -4,9 +4,9 @@ use std::hint::black_box;
 
 use cpu_time::ThreadTime;
 use tensorjump::diffusion::{Denoise, Denoiser, ExactDenoiser};
-use tensorjump::model::{Model, PositiveMps};
+use tensorjump::model::PositiveMps;
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Result, Streams};
+use tensorjump::{Model, Result, Streams};
 
 use tensorjump_studies::Failure;
 
@@ -38,7 +38,7 @@ pub fn measure(
                 rates.push(clock.elapsed().as_secs_f64());
             } else {
                 let clock = ThreadTime::now();
-                black_box(model.denoise(&kernel, y.view(), &streams.step(k))?);
+                let _ = black_box(model.denoise(&kernel, y.view(), &streams.step(k))?);
                 draws.push(clock.elapsed().as_secs_f64());
             }
         }

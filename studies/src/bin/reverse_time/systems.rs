@@ -3,9 +3,9 @@
 use ndarray::array;
 use tensorjump::dense::DenseLaw;
 use tensorjump::lattice::{Fredkin, FredkinModel};
-use tensorjump::model::{Boundary, ExactModel, PositiveMps};
+use tensorjump::model::{Boundary, PositiveMps};
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Result, Streams};
+use tensorjump::{ExactModel, Result, Streams};
 
 /// A law that can be enumerated, as a model and as a table, with its noise.
 pub struct System {
