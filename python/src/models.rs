@@ -7,6 +7,7 @@ use ndarray::{Array2, Array3};
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use tensorjump::diffusion::noised_law;
 use tensorjump::model::{Automaton, BornMps, Boundary, KernelMixture, LabelLeg, Permuted, PositiveMps, pinned};
 use tensorjump::tn::{Mps, Truncation};
 use tensorjump::{ExactModel, Model, SiteWeights, Target, io};
@@ -107,6 +108,12 @@ impl PyPositiveMps {
     /// The law on the configurations that `constraint` allows, normalised.
     fn constrained(&self, py: Python<'_>, constraint: &PyAutomaton) -> PyResult<Py<Self>> {
         let model = free(py, || self.0.constrained(&constraint.0))?;
+        Self::made(py, Ok(model))
+    }
+
+    /// The law after the noise of `kernel`, of the same bond dimensions.
+    fn noised(&self, py: Python<'_>, kernel: &crate::noise::PyKernel) -> PyResult<Py<Self>> {
+        let model = free(py, || PositiveMps::new(&noised_law(self.0.as_mps(), &kernel.0)?))?;
         Self::made(py, Ok(model))
     }
 
