@@ -53,7 +53,15 @@ pub struct PyDenoiser {
     /// The law behind it, where there is one.
     pub law: Option<Arc<dyn ExactModel>>,
     text: String,
-    made: Option<(Py<PyNoise>, Py<PyAny>, String, Option<usize>)>,
+    made: Option<Made>,
+}
+
+/// The arguments of the constructor.
+struct Made {
+    noise: Py<PyNoise>,
+    undo: Py<PyAny>,
+    face: String,
+    label: Option<usize>,
 }
 
 impl PyDenoiser {
@@ -134,7 +142,7 @@ impl PyDenoiser {
                 )));
             }
         };
-        let made = Some((noise.unbind(), undo.unbind(), face.to_string(), label));
+        let made = Some(Made { noise: noise.unbind(), undo: undo.unbind(), face: face.to_string(), label });
         Ok(PyDenoiser { denoiser, law, text, made })
     }
 
@@ -377,7 +385,9 @@ impl PyDenoiser {
     #[getter]
     fn model(&self, py: Python<'_>) -> PyResult<Option<Py<PyModel>>> {
         match (&self.law, &self.made) {
-            (Some(_), Some((_, undo, ..))) if undo.bind(py).is_instance_of::<PyModel>() => Ok(Some(undo.extract(py)?)),
+            (Some(_), Some(Made { undo, .. })) if undo.bind(py).is_instance_of::<PyModel>() => {
+                Ok(Some(undo.extract(py)?))
+            }
             (Some(law), _) => Ok(Some(exact_class(py, law.clone())?)),
             _ => Ok(None),
         }
@@ -389,7 +399,7 @@ impl PyDenoiser {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, pyo3::types::PyTuple>)> {
         let py = slf.py();
-        let Some((noise, undo, face, label)) = &slf.get().made else {
+        let Some(Made { noise, undo, face, label }) = &slf.get().made else {
             let name = slf.get_type().name()?;
             return Err(pyo3::exceptions::PyTypeError::new_err(format!("cannot pickle a learned {name}")));
         };

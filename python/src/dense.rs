@@ -155,6 +155,7 @@ impl PyDenseLaw {
         format!("DenseLaw({})", short(self.0.dims()))
     }
 
+    #[allow(clippy::type_complexity)]
     fn __reduce__<'py>(
         slf: &Bound<'py, Self>,
     ) -> PyResult<(Bound<'py, PyAny>, (Vec<usize>, Bound<'py, PyArray1<f64>>))> {

@@ -110,6 +110,12 @@ impl PyPositiveMps {
         Self::made(py, Ok(model))
     }
 
+    /// The law after the noise of `kernel`, of the same bond dimensions.
+    fn noised(&self, py: Python<'_>, kernel: &crate::noise::PyKernel) -> PyResult<Py<Self>> {
+        let model = free(py, || PositiveMps::new(&kernel.0.noised_law(self.0.as_mps())?))?;
+        Self::made(py, Ok(model))
+    }
+
     /// `log Z` of the tensors that the law was made from, in nats.
     #[getter]
     fn log_z(&self) -> f64 {

@@ -467,6 +467,7 @@ def test_tables_of_small_systems(law):
     np.testing.assert_allclose(tj.kernel_matrix(kernel), k, **EXACT)
     dense = tj.DenseLaw.of(model)
     np.testing.assert_allclose(dense.noised(kernel).p, p @ k, **EXACT)
+    np.testing.assert_allclose(tj.DenseLaw.of(model.noised(kernel)).p, p @ k, **EXACT)
     y = np.array([1, 3, 2])
     column = p * k[:, index(out, y)]
     np.testing.assert_allclose(dense.posterior(kernel, y).p, column / column.sum(), **EXACT)
