@@ -245,6 +245,41 @@ fn masks() {
     }
 }
 
+/// A denoiser of no preference that knows one configuration to be impossible: rows that jump into it are lost,
+/// the others take the path that they take where it is possible.
+#[test]
+fn rows_lost_between_two_jumps_leave_the_others_alone() {
+    let noise = Noise::new(Rates::binary_flip(3, 1.0, 0.5).unwrap(), Schedule::default());
+    let denoiser = |forbidden: Option<[u8; 3]>| {
+        GivenDenoiser::new(noise.clone(), Face::ConditionalMarginals, move |_, y: Configs<'_>| {
+            let impossible = |y: ndarray::ArrayView1<'_, u8>| forbidden.is_some_and(|f| y.iter().eq(&f));
+            match y.outer_iter().position(impossible) {
+                Some(row) => Err(Error::ZeroEvidence { row }),
+                None => Ok(Array3::from_elem((y.nrows(), 3, 2), 0.5)),
+            }
+        })
+    };
+    let y = Array2::zeros((200, 3));
+    let grid = TimeGrid::uniform(2.0, 0.1, 4).unwrap();
+    for bound in [4.0, 10.0] {
+        let method = Method::Uniformization(Bound::Given(vec![bound; 4]));
+        let run = |forbidden, y: &Array2<u8>| {
+            reverse(&denoiser(forbidden), y.view(), &grid, &method, false, &Streams::new(8))
+        };
+        let (free, out) = (run(None, &y).unwrap(), run(Some([1, 1, 1]), &y).unwrap());
+        assert!(free.lost.is_empty() && out.lost.len() > 10 && out.lost.len() < 190, "{} lost", out.lost.len());
+        for row in 0..200 {
+            let lost = out.lost.binary_search(&row).is_ok();
+            assert!(lost || out.x.row(row) == free.x.row(row), "row {row} depends on others");
+            assert!(!lost || (out.x.row(row).iter().all(|&a| a == 1) && out.jumps[row] > 0));
+        }
+        // An impossible start is the error of the caller, as in leaps.
+        let mut start = y.clone();
+        start.row_mut(7).fill(1);
+        assert_eq!(run(Some([1, 1, 1]), &start).unwrap_err(), Error::ZeroEvidence { row: 7 });
+    }
+}
+
 /// Rows do not depend on their batch, for any method.
 #[test]
 fn rows_do_not_depend_on_the_batch() {

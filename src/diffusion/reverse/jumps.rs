@@ -6,10 +6,13 @@
 //! each interval. All rows of a batch go to their next event, then one call of the denoiser evaluates them,
 //! each at its own time.
 //!
+//! A row that comes into a configuration of probability zero stays there, and is lost; the others go on, with
+//! streams of their own.
+//!
 //! Cost: `∫Λ` evaluations a sample. Uniformization takes `Λ_k` over all configurations, thinning over the
 //! present one.
 
-use ndarray::{Array2, ArrayView1, Axis};
+use ndarray::{Array2, ArrayView1, Axis, s};
 use rand::RngExt;
 use rand_distr::{Distribution, Exp1};
 use rayon::prelude::*;
@@ -120,6 +123,12 @@ impl Clock {
     }
 }
 
+/// Which rows are possible, each at its own time.
+fn possible_at<D: Denoiser + ?Sized>(denoiser: &D, at: &[f64], y: Configs<'_>) -> Result<Vec<bool>> {
+    let one = |(row, &t): (usize, &f64)| Ok(denoiser.possible(t, y.slice(s![row..=row, ..]))?[0]);
+    at.par_iter().enumerate().map(one).collect()
+}
+
 /// Runs all rows from the first time of the grid to its last.
 pub(super) fn jump_by_jump<D: Denoiser + ?Sized>(
     denoiser: &D,
@@ -150,8 +159,6 @@ pub(super) fn jump_by_jump<D: Denoiser + ?Sized>(
         if clocks.is_empty() {
             return Ok(outcome);
         }
-        let rows: Vec<usize> = clocks.iter().map(|clock| clock.row).collect();
-        let now = outcome.x.select(Axis(0), &rows);
         let time = |clock: &Clock| {
             let (s, t) = (times[clock.interval + 1], times[clock.interval]);
             noise.schedule().time_after(
@@ -160,12 +167,39 @@ pub(super) fn jump_by_jump<D: Denoiser + ?Sized>(
                 t,
             )
         };
-        let at: Vec<f64> = clocks.iter().map(time).collect::<Result<_>>()?;
-        let rates = denoiser.conditional_marginals_at(&at, now.view());
-        let rates = rates.and_then(|p| rates_in_place(noise, 1.0, now.view(), p)).map_err(|error| match error {
-            Error::ZeroEvidence { row } => Error::ZeroEvidence { row: rows[row] },
-            error => error,
-        })?;
+        let mut at: Vec<f64> = clocks.iter().map(time).collect::<Result<_>>()?;
+        let rates = loop {
+            let rows: Vec<usize> = clocks.iter().map(|clock| clock.row).collect();
+            let now = outcome.x.select(Axis(0), &rows);
+            let found = denoiser.conditional_marginals_at(&at, now.view());
+            match found.and_then(|p| rates_in_place(noise, 1.0, now.view(), p)) {
+                Err(Error::ZeroEvidence { row }) => {
+                    let alive = possible_at(denoiser, &at, now.view())?;
+                    if alive.iter().all(|ok| *ok) {
+                        return Err(Error::ZeroEvidence { row: rows[row] });
+                    }
+                    // A row that has not moved may have been impossible from the start: the caller's error.
+                    for (&row, _) in rows.iter().zip(&alive).filter(|(row, ok)| !**ok && outcome.jumps[**row] == 0) {
+                        if !denoiser.possible(times[0], y.slice(s![row..=row, ..]))?[0] {
+                            return Err(Error::ZeroEvidence { row });
+                        }
+                    }
+                    for (clock, _) in clocks.iter().zip(&alive).filter(|(_, ok)| !**ok) {
+                        outcome.bound[clock.row] = clock.integral;
+                        outcome.lost.push(clock.row);
+                    }
+                    outcome.lost.sort_unstable();
+                    let mut keep = alive.iter();
+                    clocks.retain(|_| *keep.next().unwrap_or(&true));
+                    let mut keep = alive.iter();
+                    at.retain(|_| *keep.next().unwrap_or(&true));
+                    if clocks.is_empty() {
+                        return Ok(outcome);
+                    }
+                }
+                found => break found?,
+            }
+        };
         outcome.calls += 1;
         for (i, clock) in clocks.iter_mut().enumerate() {
             outcome.evaluations[clock.row] += 1;

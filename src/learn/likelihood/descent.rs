@@ -45,6 +45,9 @@ pub(crate) fn downhill(gradient: Gradient) -> (f64, Vec<f64>) {
 }
 
 /// One pass of Adam through the data; returns the mean NLL before the steps and samples of probability zero.
+///
+/// A batch counts by the weight of its samples: its mean gradient times that over the weight of as many
+/// average ones. Each batch by itself, like all others, would pull towards the law without weights.
 fn adam_pass(
     (train, batch, streams): (&Data, usize, &Streams),
     (flat, adam, rate): (&mut Flat, &mut Adam, f64),
@@ -57,8 +60,11 @@ fn adam_pass(
     for rows in order.chunks(size) {
         let part = if batches == 1 { None } else { Some(train.select(rows)?) };
         let part = part.as_ref().unwrap_or(train);
-        let (value, gradient) = evaluate(flat, &flat.values, part)?;
-        mean += value * rows.len() as f64 / train.len() as f64;
+        let (value, mut gradient) = evaluate(flat, &flat.values, part)?;
+        let average = 1.0 / train.len() as f64;
+        let share = rows.iter().map(|&row| train.weights()[row] / average).sum::<f64>() / rows.len() as f64;
+        gradient.iter_mut().for_each(|g| *g *= share);
+        mean += value * share * rows.len() as f64 / train.len() as f64;
         if gradient.iter().all(|g| g.is_finite()) {
             adam.step(&mut flat.values, &gradient, rate);
         }

@@ -8,7 +8,7 @@ use std::time::Instant;
 use serde::Serialize;
 use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, Square};
 use tensorjump::mcmc::{Estimate, WeightSummary};
-use tensorjump::{Model, Streams};
+use tensorjump::{Model, Streams, Target};
 
 use tensorjump_studies::ising::local::{Dynamics, Ensemble};
 use tensorjump_studies::ising::measure::{Averages, CHAINS, Method, Plan, Tau};
@@ -25,6 +25,8 @@ const SIDES: [(usize, [usize; 2]); 4] = [(16, [4, 12]), (32, [4, 8]), (64, [4, 8
 /// Draws at a time, and repetitions.
 const BLOCK: usize = 1024;
 const REPETITIONS: usize = 40;
+/// Draws by single calls in a repetition.
+const SINGLE: usize = 64;
 /// Repetitions on one and on two threads.
 const SCALING: u64 = 15;
 /// Records of each chain.
@@ -102,11 +104,12 @@ fn run() -> std::result::Result<(), Failure> {
         bar.inc(1);
     }
     let scaling = two_threads(options.seed)?;
+    let single = one_at_a_time(options.seed)?;
     bar.finish_and_clear();
     print(&if options.json {
-        options::json(&options, &serde_json::json!({ "rows": rows, "two_threads": scaling }))?
+        options::json(&options, &serde_json::json!({ "rows": rows, "two_threads": scaling, "one_at_a_time": single }))?
     } else {
-        text(&rows, scaling)
+        text(&rows, scaling, single)
     })
 }
 
@@ -125,6 +128,25 @@ fn two_threads(seed: u64) -> std::result::Result<f64, Failure> {
         }
     }
     Ok(best[0] / best[1])
+}
+
+/// CPU seconds of a draw on an open 16 × 16 at χ = 8: its share of a batch, handed out from a batch made
+/// ahead, by a call of its own.
+fn one_at_a_time(seed: u64) -> std::result::Result<[f64; 3], Failure> {
+    let couplings = Couplings::uniform(Square::new(16, 16, Geometry::Open)?, 1.0)?;
+    let model = BoundaryMps::new(&Ising::new(couplings, beta_c())?, 8)?;
+    let streams = Streams::new(seed).domain("one at a time");
+    let mut ahead = model.draws(&streams, BLOCK)?;
+    let mut x = vec![0; model.dims().len()];
+    let mut pieces: [Pieces; 3] = Default::default();
+    for k in 0..REPETITIONS as u64 {
+        pieces[0].time(BLOCK, || model.draw(BLOCK, &streams.step(k)))?;
+        pieces[1].time(BLOCK, || (0..BLOCK).try_for_each(|_| ahead.next_into(&mut x).map(|_| ())))?;
+        let single = |row: usize| model.draw(1, &streams.step(k).rows_from(row)).map(|_| ());
+        pieces[2].time(SINGLE, || (0..SINGLE).try_for_each(single))?;
+    }
+    let [batch, ahead, single] = pieces;
+    Ok([batch.quartile()?, ahead.quartile()?, single.quartile()?])
 }
 
 /// CPU seconds of a draw, acceptance, effective fraction.
@@ -153,7 +175,7 @@ fn chains(method: Method, system: &System, seed: u64) -> std::result::Result<([f
     Ok((tau.map(|tau| 0.5 / (tau.updates * seconds)), tau))
 }
 
-fn text(rows: &[Row], scaling: f64) -> String {
+fn text(rows: &[Row], scaling: f64, single: [f64; 3]) -> String {
     let header = [
         "L",
         "χ",
@@ -192,6 +214,10 @@ fn text(rows: &[Row], scaling: f64) -> String {
     );
     text += &format!(
         "Two threads draw {scaling:.2} times as fast as one (64 × 64, χ = 8, best of {SCALING} each, elapsed time).\n"
+    );
+    let [batch, ahead, alone] = single.map(|seconds| number(1e6 * seconds, 3));
+    text += &format!(
+        "A draw of 16 × 16, χ = 8: {batch} µs in a batch of {BLOCK}, {ahead} µs handed out from one made ahead, {alone} µs by a call of its own.\n"
     );
     for r in rows.iter().filter(|r| !r.chains_long_enough) {
         text += &format!("L = {}: a chain is shorter than 50 τ, which is then a lower bound.\n", r.side);

@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use ndarray::{Array2, array, s};
 use tensorjump::learn::{
-    BornMethod, BornOptions, Data, PositiveMethod, PositiveOptions, Start, Stop, SweepStep, Symmetry, Training,
+    BornMethod, BornOptions, Data, Event, PositiveMethod, PositiveOptions, Start, Stop, SweepStep, Symmetry, Training,
     Validation,
 };
 use tensorjump::model::BornMps;
@@ -68,6 +68,31 @@ fn positive_methods_find_the_law_of_a_table() {
         let excess = fit.history.rounds[fit.best].train_nll - entropy;
         assert!((-1e-12..tolerance).contains(&excess), "{method:?}: {excess:e}");
     }
+}
+
+/// Mini-batches of data with weights: a few heavy samples say yes, many light ones no. Batches that all count
+/// alike would end at a law between the two.
+#[test]
+fn mini_batches_count_by_their_weights() {
+    let heavy = |i: usize| i % 8 == 0;
+    let x = Array2::from_shape_fn((64, 2), |(i, j)| u8::from(heavy(i) || (i + j) % 16 == 3));
+    let weights = ndarray::Array1::from_shape_fn(64, |i| if heavy(i) { 10.0 } else { 1.0 });
+    let yes = |data: &Data| data.x().column(0).iter().zip(data.weights()).map(|(&a, w)| f64::from(a) * w).sum::<f64>();
+    let flat = Data::new(x, &[2, 2]).unwrap();
+    let data = flat.clone().weighted(weights.view()).unwrap();
+    assert!(yes(&data) > yes(&flat) + 0.3, "the optima differ");
+    let mut options = positive_options(PositiveMethod::Adam { rate: 0.002 }, 1, 400);
+    options.training.batch = 4;
+    let mut last = 0.0f64;
+    let progress = |event: &Event<'_>| {
+        last = event.round.train_nll;
+        ControlFlow::Continue(())
+    };
+    let fit = options.fit_with_progress(&data, progress).unwrap();
+    let found = fit.model.site_marginals()[0][1];
+    // Adam at rate 0.002 wanders by some hundredths; batches that all count alike end 0.1 below.
+    assert!((found - yes(&data)).abs() < 0.04, "{found} instead of {}", yes(&data));
+    assert!(last.is_finite());
 }
 
 #[test]
