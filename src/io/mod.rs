@@ -44,5 +44,7 @@ mod npy;
 pub(crate) mod safetensors;
 mod samples;
 
-pub use models::{read_born, read_mpo, read_mps, read_positive, write_born, write_mpo, write_mps, write_positive};
+pub use models::{
+    StoredLaw, read_born, read_law, read_mpo, read_mps, read_positive, write_born, write_mpo, write_mps, write_positive,
+};
 pub use samples::{read_samples, write_samples};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ndarray::{Ix3, Ix4};
 
+use super::files::format_error;
 use super::safetensors::Store;
 use crate::error::Result;
 use crate::model::{BornMps, PositiveMps, Target};
@@ -72,6 +73,29 @@ pub fn write_positive(path: &Path, model: &PositiveMps) -> Result<()> {
 /// As [`read_born`]; [`Error::Negative`](crate::error::Error::Negative).
 pub fn read_positive(path: &Path) -> Result<PositiveMps> {
     PositiveMps::stored(read(path, POSITIVE)?)
+}
+
+/// A law from a file, of either kind.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StoredLaw {
+    /// `P = ψ²/Z`, as [`read_born`] reads it.
+    Born(BornMps),
+    /// `P = v/Z`, as [`read_positive`] reads it.
+    Positive(PositiveMps),
+}
+
+/// Reads a Born law or a non-negative law, whichever the file says it holds.
+///
+/// # Errors
+/// As [`read_born`] and [`read_positive`]; [`Error::Format`](crate::error::Error::Format) for a file that
+/// holds no law.
+pub fn read_law(path: &Path) -> Result<StoredLaw> {
+    match Store::kind_of(path)?.as_str() {
+        BORN => read_born(path).map(StoredLaw::Born),
+        POSITIVE => read_positive(path).map(StoredLaw::Positive),
+        other => Err(format_error(path, format!("a `{other}`, expected a Born law or a positive law"))),
+    }
 }
 
 /// Writes a matrix-product vector to a `.safetensors` file.

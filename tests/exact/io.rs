@@ -7,8 +7,8 @@ use ndarray::{Array2, Array4, array};
 use rand::RngExt;
 use tensorjump::Target;
 use tensorjump::io::{
-    read_born, read_mpo, read_mps, read_positive, read_samples, write_born, write_mpo, write_mps, write_positive,
-    write_samples,
+    StoredLaw, read_born, read_law, read_mpo, read_mps, read_positive, read_samples, write_born, write_mpo, write_mps,
+    write_positive, write_samples,
 };
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::tn::{Mpo, Mps};
@@ -253,5 +253,28 @@ fn tensors_in_any_gauge_are_read() {
     assert!(!close(&read, &PositiveMps::random(&dims, 3, &mut rng).unwrap()));
     foreign(&path, "tensorjump positive law", &psi);
     assert!(matches!(read_positive(&path), Err(Error::Negative { .. })));
+    fs::remove_dir_all(at).unwrap();
+}
+
+#[test]
+fn a_law_of_either_kind_is_read() {
+    let at = folder("either");
+    let path = at.join("law");
+    let mut rng = Streams::new(64).domain("either").stream(0);
+    let (dims, other) = ([2, 3, 2], [2, 3, 3]);
+    let born = BornMps::random(&dims, 3, &mut rng).unwrap();
+    write_born(&path, &born).unwrap();
+    let read = read_law(&path).unwrap();
+    assert!(matches!(&read, StoredLaw::Born(law) if law.amplitude() == born.amplitude() && law.dims() != other));
+    let positive = PositiveMps::random(&dims, 3, &mut rng).unwrap();
+    write_positive(&path, &positive).unwrap();
+    let read = read_law(&path).unwrap();
+    assert!(matches!(&read, StoredLaw::Positive(law) if law.as_mps() == positive.as_mps()));
+    write_mps(&path, positive.as_mps()).unwrap();
+    let error = read_law(&path).unwrap_err();
+    assert!(error.to_string().contains("tensorjump mps"), "{error}");
+    fs::write(&path, b"no file of ours").unwrap();
+    assert!(matches!(read_law(&path), Err(Error::Format { .. })));
+    assert!(matches!(read_law(&at.join("absent")), Err(Error::File { .. })));
     fs::remove_dir_all(at).unwrap();
 }
