@@ -30,8 +30,7 @@ static double m_squared(const uint8_t *x) {
 
 int main(void) {
     /* The proposal: couplings somewhat larger, in place of the diagonal ones. */
-    tj_model *model;
-    tj_draws *draws;
+    tj_model *model; tj_draws *draws;
     check(tj_boundary_ising(L, L, TJ_OPEN, J + K, NULL, NULL, NULL, 8, &model));
     check(tj_draws_new(model, 1, 0, 1024, &draws));
 

@@ -175,6 +175,9 @@ pub unsafe extern "C" fn tj_mps_complex(
     })
 }
 
+/// Far above what fits the tables of the law, and below what a list of sites should take.
+const FREDKIN_SITES: usize = 1 << 20;
+
 /// The equilibrium law of the stochastic Fredkin chain at parameter `0 < c < 1`: paths from height 0 to height 0
 /// that never go below, state 1 a step up, `P = q^k/Z` with `q = c/(1 − c)` and `k = (Σ_j height_j − sites/2)/2`.
 /// Exact for `chi = 0`; else restricted to the `chi` likeliest heights at each bond, `log Z` that of these paths.
@@ -185,6 +188,10 @@ pub unsafe extern "C" fn tj_fredkin(sites: usize, c: c_double, chi: usize, out: 
     // SAFETY: the contract of the header.
     compute(|| unsafe {
         hand_out(out, || {
+            if sites > FREDKIN_SITES {
+                let (what, size, limit) = ("a Fredkin chain", sites, FREDKIN_SITES);
+                return Err(Error::TooLarge { what, size, limit }.into());
+            }
             let chain = Fredkin::new(sites, c)?;
             let law = if chi == 0 { FredkinModel::new(&chain)? } else { FredkinModel::truncated(&chain, chi)? };
             let log_z = law.log_z();

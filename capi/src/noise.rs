@@ -3,8 +3,8 @@
 use std::ffi::c_double;
 
 use ndarray::{Dim, Ix2};
+use tensorjump::Streams;
 use tensorjump::noise::{Kernel, Noise, Rates};
-use tensorjump::{Error, Streams};
 
 use super::buffers::{Out, arrays, blocks, configs, in_block, list, list_or, size};
 use super::handle::{at, free, hand_out, handle};
@@ -178,8 +178,8 @@ pub unsafe extern "C" fn tj_noise_log_prob(
         let kernel = at(noise)?;
         let sites = kernel.sites();
         let (x, y) = (configs(x, n, sites, "x")?, configs(y, n, sites, "y")?);
-        let scores: Result<_, Error> = kernel.log_prob(x, y);
-        Out::new(log_prob, n, "log_prob")?.write(0, scores?.to_vec());
+        let mut log_prob = Out::new(log_prob, n, "log_prob")?;
+        log_prob.write(0, kernel.log_prob(x, y)?.to_vec());
         Ok(())
     })
 }
