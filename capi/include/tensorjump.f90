@@ -8,7 +8,7 @@
 module tensorjump
   use, intrinsic :: iso_c_binding
   implicit none
-  private :: c_message, c_version, text
+  private :: text
   integer, parameter :: tj_size = c_size_t, tj_long = c_int64_t
   enum, bind(c)
     enumerator :: TJ_OK = 0, TJ_NULL, TJ_INPUT, TJ_ZERO_EVIDENCE, TJ_FILE, TJ_NUMERIC, TJ_TOO_LARGE, TJ_CALLBACK, TJ_PANIC, &
