@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The C interface from outside: installed, built against by one command a language, run, and run under AddressSanitizer
 # and valgrind. Takes about half a minute. Needs the built library (cargo build --release --workspace), a C and a C++
-# compiler, pkg-config; tests Fortran, CMake, valgrind and Julia where they are, and says what it left out.
+# compiler; uses pkg-config, Fortran, CMake, valgrind and Julia where they are, and says what it left out.
 # STRICT=1: nothing but Julia may be left out.
 set -euo pipefail
 capi="$(cd "$(dirname "$0")" && pwd)"
@@ -20,10 +20,12 @@ have() {
 echo "── install"
 "$capi/install.sh" "$prefix" "$built"
 export PKG_CONFIG_PATH="$prefix/lib/pkgconfig"
-flags="$(pkg-config --cflags --libs tensorjump)"
-static="$(pkg-config --cflags tensorjump) $prefix/lib/libtensorjump.a"
+flags="-I$prefix/include -L$prefix/lib -Wl,-rpath,$prefix/lib -ltensorjump"
+if have pkg-config; then flags="$(pkg-config --cflags --libs tensorjump)"; fi
+static="-I$prefix/include $prefix/lib/libtensorjump.a"
 system="$(sed -n 's/^Libs.private: //p' "$PKG_CONFIG_PATH/tensorjump.pc")"
 cd "$out"
+export RUST_BACKTRACE=0
 warn="-Wall -Wextra -pedantic -Werror"
 
 # shellcheck disable=SC2086

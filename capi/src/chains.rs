@@ -12,8 +12,8 @@ use super::proposals::tj_proposal;
 use super::status::{Failure, compute, tj_status};
 use super::targets::{Goal, tj_target};
 
-/// Markov chains of a target, side by side. For one thread at a time; it keeps what it needs of the target (but for
-/// the context of a caller's function).
+/// Markov chains of a target, side by side. For one thread at a time; it keeps what it needs of the target
+/// (but for the context of a caller's function).
 pub struct tj_chains {
     _opaque: [u8; 0],
 }
@@ -36,8 +36,8 @@ pub struct tj_report {
     pub accepted: u64,
     /// Updates that changed the configuration.
     pub moved: u64,
-    /// Proposals rejected because the model cannot propose the present configuration: one that is counted at each
-    /// update never moves.
+    /// Proposals rejected because the model cannot propose the present configuration: one that is counted at
+    /// each update never moves.
     pub unsupported: u64,
     /// Proposals not made because no configuration of the model explains the noisy one.
     pub impossible: u64,
@@ -56,8 +56,8 @@ impl From<&MoveReport> for tj_report {
     }
 }
 
-/// Starts `n` chains of the target at the configurations `x[n*sites]`. `seed` names all their randomness; chain `i`
-/// does not depend on the others, nor on the number of threads.
+/// Starts `n` chains of the target at the configurations `x[n*sites]`. `seed` names all their randomness;
+/// chain `i` does not depend on the others, nor on the number of threads.
 ///
 /// Errors: `TJ_INPUT` for no chains, a state that the site does not have, a start of weight 0; `TJ_CALLBACK`;
 /// `TJ_NULL`, `TJ_HANDLE`, `TJ_TOO_LARGE`.
@@ -80,11 +80,12 @@ pub unsafe extern "C" fn tj_chains_new(
     })
 }
 
-/// Updates each chain `updates` times by Metropolis–Hastings with this proposal, which may be another one than
-/// before. What happened is written to `*report` (NULL: not wanted). 500 and then 500 updates are 1000.
+/// Updates each chain `updates` times by Metropolis–Hastings with this proposal, which may be another one
+/// than before. What happened is written to `*report` (NULL: not wanted). 500 and then 500 updates are 1000.
 ///
-/// Errors, after which the chains stand at the last complete update: `TJ_INPUT` for a proposal of other sites, a
-/// log-weight NaN or +∞; `TJ_CALLBACK`; `TJ_BUSY` while another call works on the chains; `TJ_NULL`, `TJ_HANDLE`.
+/// Errors, after which the chains stand at the last complete update: `TJ_INPUT` for a proposal of other
+/// sites, a log-weight NaN or +∞; `TJ_CALLBACK`; `TJ_BUSY` while another call works on the chains; `TJ_NULL`,
+/// `TJ_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_chains_advance(
     chains: *const tj_chains,

@@ -11,8 +11,8 @@ use super::handle::{at, free, hand_out, handle, lock};
 use super::models::tj_model;
 use super::status::{compute, tj_status};
 
-/// Independent draws of a model, made ahead by the batch and handed out one by one. For one thread at a time; it
-/// keeps what it needs of the model.
+/// Independent draws of a model, made ahead by the batch and handed out one by one. For one thread at a time;
+/// it keeps what it needs of the model.
 pub struct tj_draws {
     _opaque: [u8; 0],
 }
@@ -55,11 +55,11 @@ const LIMIT: usize = 1 << 32;
 
 /// The next draw: its configuration into `x[sites]`, its log-probability in nats into `*log_prob`.
 ///
-/// An independence chain accepts a draw `x'` with probability
-/// `min(1, e^(log_weight(x') − log_weight(x) + log_prob(x) − log_prob(x')))`, `log_prob(x)` being known from when
-/// `x` was drawn.
+/// An independence chain accepts a draw `x'` with probability `min(1, e^(log_weight(x') − log_weight(x) +
+/// log_prob(x) − log_prob(x')))`, `log_prob(x)` being known from when `x` was drawn.
 ///
-/// Errors: `TJ_BUSY` while another thread is in a call with it; `TJ_NULL`, `TJ_HANDLE`. The draw is then not lost.
+/// Errors: `TJ_BUSY` while another thread is in a call with it; `TJ_NULL`, `TJ_HANDLE`. The draw is then not
+/// lost.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_draws_next(draws: *const tj_draws, x: *mut u8, log_prob: *mut c_double) -> tj_status {
     // SAFETY: the contract of the header.

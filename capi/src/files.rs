@@ -9,11 +9,11 @@ use super::handle::{at, hand_out};
 use super::models::{Stored, tj_model};
 use super::status::{compute, refused, tj_status};
 
-/// A model from a `.safetensors` file that this library wrote, or anybody by the layout in its documentation: a
-/// Born law or a non-negative law, learned models among them. `path`: UTF-8.
+/// A model from a `.safetensors` file that this library wrote, or anybody by the layout in its documentation:
+/// a Born law or a non-negative law, learned models among them. `path`: UTF-8.
 ///
-/// Errors: `TJ_FILE` for a file that cannot be read, is damaged or holds no law; `TJ_INPUT` for tensors that are no
-/// law; `TJ_NULL`.
+/// Errors: `TJ_FILE` for a file that cannot be read, is damaged or holds no law; `TJ_INPUT` for tensors that
+/// are no law; `TJ_NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_model_load(path: *const c_char, out: *mut *mut tj_model) -> tj_status {
     // SAFETY: the contract of the header.

@@ -69,15 +69,15 @@ unsafe fn ising(
     Ok(Ising::new(Couplings::new(lattice, horizontal, vertical, field)?, beta)?)
 }
 
-/// The Ising model or glass `exp(beta (Σ J s s + Σ h s))` on `rows x cols` sites, site `r*cols + c`, state 1 for
-/// spin +1: a target, from which `tj_boundary`, `tj_snake`, `tj_contract` make more.
+/// The Ising model or glass `exp(beta (Σ J s s + Σ h s))` on `rows x cols` sites, site `r*cols + c`, state 1
+/// for spin +1: a target, from which `tj_boundary`, `tj_snake`, `tj_contract` make more.
 ///
-/// `horizontal`: couplings of `(r, c)` with `(r, c+1)`, row by row: `cols - 1` a row, `cols` where columns wrap.
-/// `vertical`: couplings of `(r, c)` with `(r+1, c)`: `cols` for each of `rows - 1` rows, `rows` on a torus. NULL
-/// for all 1. `field[rows*cols]`, NULL for none. `geometry`: a `tj_geometry`.
+/// `horizontal`: couplings of `(r, c)` with `(r, c+1)`, row by row: `cols - 1` a row, `cols` where columns
+/// wrap. `vertical`: couplings of `(r, c)` with `(r+1, c)`: `cols` for each of `rows - 1` rows, `rows` on a
+/// torus. NULL for all 1. `field[rows*cols]`, NULL for none. `geometry`: a `tj_geometry`.
 ///
-/// Errors: `TJ_INPUT` for no rows or columns, fewer than 3 where a direction wraps, another geometry, numbers not
-/// finite; `TJ_TOO_LARGE` above 2^24 sites; `TJ_NULL`.
+/// Errors: `TJ_INPUT` for no rows or columns, fewer than 3 where a direction wraps, another geometry, numbers
+/// not finite; `TJ_TOO_LARGE` above 2^24 sites; `TJ_NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_ising(
     rows: usize,
@@ -98,12 +98,13 @@ pub unsafe extern "C" fn tj_ising(
 /// Any pair weights on `rows x cols` sites, given as logarithms, −∞ for what is forbidden:
 /// `Π_j e^(site_j[x_j]) Π_bonds e^(bond[x_i, x_j])`. A target, as `tj_ising`.
 ///
-/// `dims[rows*cols]`: numbers of states, NULL for 2 everywhere. `site[site_length]`: the log-weights of the states
-/// of each site, one site after the other. `horizontal[horizontal_length]`, `vertical[vertical_length]`: a table
-/// a bond, in the order of `tj_ising`, of shape `(dims[i], dims[j])` row-major, `i` the left or upper site.
+/// `dims[rows*cols]`: numbers of states, NULL for 2 everywhere. `site[site_length]`: the log-weights of the
+/// states of each site, one site after the other. `horizontal[horizontal_length]`,
+/// `vertical[vertical_length]`: a table a bond, in the order of `tj_ising`, of shape `(dims[i], dims[j])`
+/// row-major, `i` the left or upper site.
 ///
-/// Errors: `TJ_INPUT` for a length that does not fit, NaN or +∞, constraints that leave a site without states;
-/// else as `tj_ising`.
+/// Errors: `TJ_INPUT` for a length that does not fit, NaN or +∞, constraints that leave a site without
+/// states; else as `tj_ising`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_pair(
     rows: usize,
@@ -136,8 +137,8 @@ pub unsafe extern "C" fn tj_pair(
 }
 
 /// As `tj_pair`, the same weights everywhere: `site[states]`, NULL for none, and tables
-/// `horizontal[states*states]`, `vertical[states*states]`, `vertical` NULL for those of `horizontal` (Potts and
-/// clock models, hard squares, colourings).
+/// `horizontal[states*states]`, `vertical[states*states]`, `vertical` NULL for those of `horizontal` (Potts
+/// and clock models, hard squares, colourings).
 ///
 /// Errors: as `tj_pair`; `TJ_INPUT` for `states` outside 1 to 256.
 #[unsafe(no_mangle)]
@@ -189,19 +190,20 @@ fn weighed(model: &dyn Pairwise, chi: usize) -> Result<Law, Failure> {
 
 /// The law of a lattice model (`tj_ising`, `tj_pair`, `tj_pair_uniform`; open or cylinder) drawn row by row
 /// against boundary states of bond dimension `chi`. Where nothing is truncated it is the law itself to single
-/// precision, else close to it with exact log-probabilities; the critical Ising model of 64 x 64 sites is accepted
-/// at 0.99 with `chi = 8`. Cost of a draw: `sites (d + 1) chi²` multiplications.
+/// precision, else close to it with exact log-probabilities; the critical Ising model of 64 x 64 sites is
+/// accepted at 0.99 with `chi = 8`. Cost of a draw: `sites (d + 1) chi²` multiplications.
 ///
-/// Errors: `TJ_INPUT` for `chi = 0`, a torus, a target of another kind; `TJ_NUMERIC` where the precision does not
-/// hold the law (frustrated couplings at low temperature: see `tj_boundary_proposal`); `TJ_NULL`, `TJ_HANDLE`.
+/// Errors: `TJ_INPUT` for `chi = 0`, a torus, a target of another kind; `TJ_NUMERIC` where the precision does
+/// not hold the law (frustrated couplings at low temperature: see `tj_boundary_proposal`); `TJ_NULL`,
+/// `TJ_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_boundary(target: *const tj_target, chi: usize, out: *mut *mut tj_model) -> tj_status {
     // SAFETY: the contract of the header.
     compute(|| unsafe { hand_out(out, || weighed(pairwise(at(target)?)?, chi)) })
 }
 
-/// As `tj_boundary`, for moves with an acceptance test only: not compared with anything, at half the cost. Averages
-/// over its draws without an acceptance test may be wrong without a sign.
+/// As `tj_boundary`, for moves with an acceptance test only: not compared with anything, at half the cost.
+/// Averages over its draws without an acceptance test may be wrong without a sign.
 ///
 /// Errors: as `tj_boundary`, but for those of the comparisons.
 #[unsafe(no_mangle)]
@@ -241,8 +243,8 @@ pub unsafe extern "C" fn tj_boundary_ising(
     })
 }
 
-/// The law of a lattice model as a Born matrix-product state along a snake: exact for `chi` large enough, `log Z`
-/// always exact, and exactly denoised. For lattices up to 12 spins wide (less for more states).
+/// The law of a lattice model as a Born matrix-product state along a snake: exact for `chi` large enough,
+/// `log Z` always exact, and exactly denoised. For lattices up to 12 spins wide (less for more states).
 ///
 /// Errors: `TJ_TOO_LARGE` for wider lattices; else as `tj_boundary`.
 #[unsafe(no_mangle)]
@@ -257,9 +259,9 @@ pub unsafe extern "C" fn tj_snake(target: *const tj_target, chi: usize, out: *mu
     })
 }
 
-/// `log Z` in nats of a lattice model (open or cylinder) by boundary states whose bond dimension grows to `chi_max`
-/// until two values agree to `tolerance`. `*log_z` is the last value, `*change` its difference to the one before
-/// (NULL: not wanted).
+/// `log Z` in nats of a lattice model (open or cylinder) by boundary states whose bond dimension grows to
+/// `chi_max` until two values agree to `tolerance`. `*log_z` is the last value, `*change` its difference to
+/// the one before (NULL: not wanted).
 ///
 /// Errors: `TJ_NUMERIC` where `tolerance` is not reached, the values being written all the same; else as
 /// `tj_boundary`.

@@ -15,8 +15,9 @@ use super::handle::{at, free, hand_out, handle};
 use super::noise::tj_noise;
 use super::status::{Failure, compute, refused, tj_status};
 
-/// A normalised law that is drawn site by site, with known log-probabilities. Immutable; may be used by several
-/// threads at once. Proposals, draws, targets made from it keep what they need: it may be freed before them.
+/// A normalised law that is drawn site by site, with known log-probabilities. Immutable; may be used by
+/// several threads at once. Proposals, draws, targets made from it keep what they need: it may be freed
+/// before them.
 pub struct tj_model {
     _opaque: [u8; 0],
 }
@@ -61,11 +62,11 @@ impl Law {
     }
 }
 
-/// The nearest-neighbour Ising chain or ring, `P(x) ∝ exp(beta (Σ J_j s_j s_{j+1} + Σ h_j s_j))`, state 1 for spin
-/// +1, state 0 for spin −1; exact.
+/// The nearest-neighbour Ising chain or ring, `P(x) ∝ exp(beta (Σ J_j s_j s_{j+1} + Σ h_j s_j))`, state 1 for
+/// spin +1, state 0 for spin −1; exact.
 ///
-/// `couplings`: `sites - 1` numbers, `sites` for a ring (the last couples the last site to the first); NULL for
-/// all 1. `fields`: `sites` numbers; NULL for none. `ring`: 0 or 1.
+/// `couplings`: `sites - 1` numbers, `sites` for a ring (the last couples the last site to the first); NULL
+/// for all 1. `fields`: `sites` numbers; NULL for none. `ring`: 0 or 1.
 ///
 /// Errors: `TJ_INPUT` for no sites, numbers not finite, a ring of fewer than 3 sites; `TJ_NULL`.
 #[unsafe(no_mangle)]
@@ -102,13 +103,13 @@ unsafe fn shapes(sites: usize, dims: *const usize, bonds: *const usize) -> Resul
 
 /// A non-negative law from tensors, `P(x) ∝ A_0[x_0] A_1[x_1] ⋯`, all entries at least 0.
 ///
-/// `dims[sites]`: numbers of states, 1 to 256; NULL for 2 everywhere. `bonds[sites + 1]`: bond dimensions, the
-/// first and the last 1. `tensors[length]`: all tensors one after the other, tensor `j` of shape
-/// `(bonds[j], dims[j], bonds[j+1])` row-major: the last index runs fastest. (Column-major languages: the shape
-/// is `(bonds[j+1], dims[j], bonds[j])`.)
+/// `dims[sites]`: numbers of states, 1 to 256; NULL for 2 everywhere. `bonds[sites + 1]`: bond dimensions,
+/// the first and the last 1. `tensors[length]`: all tensors one after the other, tensor `j` of shape
+/// `(bonds[j], dims[j], bonds[j+1])` row-major: the last index runs fastest. (Column-major languages: the
+/// shape is `(bonds[j+1], dims[j], bonds[j])`.)
 ///
-/// Errors: `TJ_INPUT` for a `length` that is not the sum of the sizes, shapes that do not fit, numbers negative
-/// or not finite, total weight 0; `TJ_NULL`.
+/// Errors: `TJ_INPUT` for a `length` that is not the sum of the sizes, shapes that do not fit, numbers
+/// negative or not finite, total weight 0; `TJ_NULL`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_mps_positive(
     sites: usize,
@@ -128,8 +129,8 @@ pub unsafe extern "C" fn tj_mps_positive(
     })
 }
 
-/// A Born law from real tensors, `P(x) ∝ |A_0[x_0] A_1[x_1] ⋯|²`; tensors as in `tj_mps_positive`, of any sign.
-/// A last bond `K > 1` is summed over (mixtures, purifications): `P(x) ∝ Σ_k ψ_k(x)²`, `K` at most 256.
+/// A Born law from real tensors, `P(x) ∝ |A_0[x_0] A_1[x_1] ⋯|²`; tensors as in `tj_mps_positive`, of any
+/// sign. A last bond `K > 1` is summed over (mixtures, purifications): `P(x) ∝ Σ_k ψ_k(x)²`, `K` at most 256.
 ///
 /// Errors: as `tj_mps_positive`.
 #[unsafe(no_mangle)]
@@ -178,11 +179,13 @@ pub unsafe extern "C" fn tj_mps_complex(
 /// Far above what fits the tables of the law, and below what a list of sites should take.
 const FREDKIN_SITES: usize = 1 << 20;
 
-/// The equilibrium law of the stochastic Fredkin chain at parameter `0 < c < 1`: paths from height 0 to height 0
-/// that never go below, state 1 a step up, `P = q^k/Z` with `q = c/(1 − c)` and `k = (Σ_j height_j − sites/2)/2`.
-/// Exact for `chi = 0`; else restricted to the `chi` likeliest heights at each bond, `log Z` that of these paths.
+/// The equilibrium law of the stochastic Fredkin chain at parameter `0 < c < 1`: paths from height 0 to
+/// height 0 that never go below, state 1 a step up, `P = q^k/Z` with `q = c/(1 − c)` and `k = (Σ_j height_j −
+/// sites/2)/2`. Exact for `chi = 0`; else restricted to the `chi` likeliest heights at each bond, `log Z`
+/// that of these paths.
 ///
-/// Errors: `TJ_INPUT` for an odd number of sites or none, `c` out of range; `TJ_TOO_LARGE` above about 45,000 sites.
+/// Errors: `TJ_INPUT` for an odd number of sites or none, `c` out of range; `TJ_TOO_LARGE` above about 45,000
+/// sites.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_fredkin(sites: usize, c: c_double, chi: usize, out: *mut *mut tj_model) -> tj_status {
     // SAFETY: the contract of the header.
@@ -227,8 +230,8 @@ pub unsafe extern "C" fn tj_model_dims(model: *const tj_model, dims: *mut usize)
     })
 }
 
-/// `log Z` in nats of what the model was made from; NaN for what is no model. Ising and Fredkin chains: exact.
-/// Boundary laws: by their contraction. Tensors: `log Σ_x` of the weights that they stand for.
+/// `log Z` in nats of what the model was made from; NaN for what is no model. Ising and Fredkin chains:
+/// exact. Boundary laws: by their contraction. Tensors: `log Σ_x` of the weights that they stand for.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_model_log_z(model: *const tj_model) -> c_double {
     // SAFETY: the contract of the header.
@@ -238,8 +241,8 @@ pub unsafe extern "C" fn tj_model_log_z(model: *const tj_model) -> c_double {
 /// Draws `n` independent configurations into `x[n*sites]`, configuration `i` at `x + i*sites`, and their
 /// log-probabilities in nats into `log_prob[n]` (NULL: not wanted).
 ///
-/// `(seed, step)` name the randomness: equal ones give equal draws, on any number of threads; row `i` is the same
-/// whatever `n` is. A loop with one configuration draws faster by `tj_draws`.
+/// `(seed, step)` name the randomness: equal ones give equal draws, on any number of threads; row `i` is the
+/// same whatever `n` is. A loop with one configuration draws faster by `tj_draws`.
 ///
 /// Errors: `TJ_NULL`, `TJ_HANDLE`, `TJ_TOO_LARGE`.
 #[unsafe(no_mangle)]
@@ -266,8 +269,8 @@ pub unsafe extern "C" fn tj_sample(
     })
 }
 
-/// Log-probabilities in nats of the configurations `x[n*sites]` into `log_prob[n]`; −∞ for impossible ones. Of a
-/// draw bit for bit what `tj_sample` returned with it.
+/// Log-probabilities in nats of the configurations `x[n*sites]` into `log_prob[n]`; −∞ for impossible ones.
+/// Of a draw bit for bit what `tj_sample` returned with it.
 ///
 /// Errors: `TJ_INPUT` for a state that the site does not have; `TJ_NULL`, `TJ_HANDLE`, `TJ_TOO_LARGE`.
 #[unsafe(no_mangle)]
@@ -291,9 +294,9 @@ pub unsafe extern "C" fn tj_log_prob(
     })
 }
 
-/// Denoises: draws `x ~ P(x | y)` for each configuration of `y[n*sites]`, which the noise made from a draw of the
-/// model, into `x[n*sites]`, with `log P(x | y)` in nats into `log_prob[n]` (NULL: not wanted). `x` may be `y`.
-/// Exact for chains, tensors, snakes and Fredkin; of boundary laws the law that they draw from.
+/// Denoises: draws `x ~ P(x | y)` for each configuration of `y[n*sites]`, which the noise made from a draw of
+/// the model, into `x[n*sites]`, with `log P(x | y)` in nats into `log_prob[n]` (NULL: not wanted). `x` may
+/// be `y`. Exact for chains, tensors, snakes and Fredkin; of boundary laws the law that they draw from.
 ///
 /// `(seed, step)` as in `tj_sample`; they may be those of the draw and of the noise.
 ///
@@ -332,8 +335,8 @@ pub unsafe extern "C" fn tj_denoise(
     })
 }
 
-/// `log P(x | y)` in nats for each pair of configurations of `x[n*sites]` and `y[n*sites]`, into `log_prob[n]`:
-/// bit for bit what `tj_denoise` returns.
+/// `log P(x | y)` in nats for each pair of configurations of `x[n*sites]` and `y[n*sites]`, into
+/// `log_prob[n]`: bit for bit what `tj_denoise` returns.
 ///
 /// Errors: as `tj_denoise`.
 #[unsafe(no_mangle)]

@@ -10,8 +10,8 @@ use super::buffers::{Out, arrays, blocks, configs, in_block, list, list_or, size
 use super::handle::{at, free, hand_out, handle};
 use super::status::{Failure, compute, tj_status};
 
-/// Noise: independent jumps at each site for some time, `K(x, y) = Π_j K_j(x_j → y_j)`. Immutable; may be used
-/// by several threads at once.
+/// Noise: independent jumps at each site for some time, `K(x, y) = Π_j K_j(x_j → y_j)`. Immutable; may be
+/// used by several threads at once.
 pub struct tj_noise {
     _opaque: [u8; 0],
 }
@@ -33,8 +33,8 @@ unsafe fn for_a_time(rates: Rates, time: f64, factors: *const f64) -> Result<Ker
 
 /// Flips of binary sites for `time`: 0 → 1 at rate `up`, 1 → 0 at rate `down`.
 ///
-/// `factors[sites]` multiplies the rates site by site: 0 leaves a site alone, so that a region is noised; NULL for
-/// 1 everywhere. `time` may be infinite: a site then forgets its state.
+/// `factors[sites]` multiplies the rates site by site: 0 leaves a site alone, so that a region is noised;
+/// NULL for 1 everywhere. `time` may be infinite: a site then forgets its state.
 ///
 /// Errors: `TJ_INPUT` for no sites, a rate, factor or time negative or NaN; `TJ_NULL`.
 #[unsafe(no_mangle)]
@@ -77,11 +77,11 @@ pub unsafe extern "C" fn tj_noise_uniform(
 
 /// Noise by any rates for `time`.
 ///
-/// `rates[length]`: one matrix a site, `dims[j] × dims[j]` row-major, one after the other; entry `(a, b)` is the
-/// rate from state `a` to state `b`, rows sum to 0. `dims`, `factors`, `time` as in `tj_noise_uniform`.
+/// `rates[length]`: one matrix a site, `dims[j] × dims[j]` row-major, one after the other; entry `(a, b)` is
+/// the rate from state `a` to state `b`, rows sum to 0. `dims`, `factors`, `time` as in `tj_noise_uniform`.
 ///
-/// Errors: as `tj_noise_flips`; `TJ_INPUT` for a `length` that is not `Σ dims[j]²`, a negative rate, a row that
-/// does not sum to 0.
+/// Errors: as `tj_noise_flips`; `TJ_INPUT` for a `length` that is not `Σ dims[j]²`, a negative rate, a row
+/// that does not sum to 0.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_noise_rates(
     sites: usize,
@@ -101,10 +101,11 @@ pub unsafe extern "C" fn tj_noise_rates(
     })
 }
 
-/// Noise by any single-site kernels: `tables[length]`, one matrix a site as in `tj_noise_rates`, entry `(a, b)` the
-/// probability of `b` after `a`, rows sum to 1. `dims` as in `tj_noise_uniform`.
+/// Noise by any single-site kernels: `tables[length]`, one matrix a site as in `tj_noise_rates`, entry `(a,
+/// b)` the probability of `b` after `a`, rows sum to 1. `dims` as in `tj_noise_uniform`.
 ///
-/// Errors: `TJ_INPUT` for a `length` that is not `Σ dims[j]²`, a negative entry, a row that does not sum to 1.
+/// Errors: `TJ_INPUT` for a `length` that is not `Σ dims[j]²`, a negative entry, a row that does not sum to
+/// 1.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_noise_tables(
     sites: usize,
@@ -133,7 +134,8 @@ pub unsafe extern "C" fn tj_noise_free(noise: *mut tj_noise) {
     unsafe { free(noise) }
 }
 
-/// Noises each configuration of `x[n*sites]` into `y[n*sites]`; `y` may be `x`. `(seed, step)` as in `tj_sample`.
+/// Noises each configuration of `x[n*sites]` into `y[n*sites]`; `y` may be `x`. `(seed, step)` as in
+/// `tj_sample`.
 ///
 /// Errors: `TJ_INPUT` for a state that the site does not have; `TJ_NULL`, `TJ_HANDLE`, `TJ_TOO_LARGE`.
 #[unsafe(no_mangle)]
@@ -162,7 +164,8 @@ pub unsafe extern "C" fn tj_noise_apply(
     })
 }
 
-/// `log K(x, y)` in nats for each pair of configurations of `x[n*sites]` and `y[n*sites]`, into `log_prob[n]`.
+/// `log K(x, y)` in nats for each pair of configurations of `x[n*sites]` and `y[n*sites]`, into
+/// `log_prob[n]`.
 ///
 /// Errors: as `tj_noise_apply`.
 #[unsafe(no_mangle)]

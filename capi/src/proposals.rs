@@ -12,15 +12,16 @@ use super::models::tj_model;
 use super::noise::tj_noise;
 use super::status::{Failure, compute, tj_status};
 
-/// A law of proposals `x → x'` with known density ratio. Accept with probability
-/// `min(1, e^(log_weight(x') − log_weight(x) + log_ratio))`: exact for every target. Immutable; may be used by
-/// several threads at once. It keeps what it needs of models and noise.
+/// A law of proposals `x → x'` with known density ratio. Accept with probability `min(1, e^(log_weight(x') −
+/// log_weight(x) + log_ratio))`: exact for every target. Immutable; may be used by several threads at once.
+/// It keeps what it needs of models and noise.
 pub struct tj_proposal {
     _opaque: [u8; 0],
 }
 handle!(tj_proposal, "proposal", b"tj prop.", Arc<dyn Proposal>);
 
-/// Proposes plain draws of the model, whatever `x` is. A loop over one configuration draws faster by `tj_draws`.
+/// Proposes plain draws of the model, whatever `x` is. A loop over one configuration draws faster by
+/// `tj_draws`.
 ///
 /// Errors: `TJ_NULL`, `TJ_HANDLE`.
 #[unsafe(no_mangle)]
@@ -29,8 +30,9 @@ pub unsafe extern "C" fn tj_disconnected(model: *const tj_model, out: *mut *mut 
     compute(|| unsafe { hand_out(out, || Ok(Arc::new(Disconnected::new(at(model)?.model.clone())))) })
 }
 
-/// Proposes by noise and its inverse: `y ~ K(x, ·)`, then `x' ~ P(· | y)` by the model. Short noise makes small
-/// moves that are mostly accepted; noise in a region resamples that region; infinite noise is `tj_disconnected`.
+/// Proposes by noise and its inverse: `y ~ K(x, ·)`, then `x' ~ P(· | y)` by the model. Short noise makes
+/// small moves that are mostly accepted; noise in a region resamples that region; infinite noise is
+/// `tj_disconnected`.
 ///
 /// Errors: `TJ_INPUT` for noise of other sites or states; `TJ_NULL`, `TJ_HANDLE`.
 #[unsafe(no_mangle)]
@@ -53,8 +55,8 @@ pub unsafe extern "C" fn tj_single_site(sites: usize, dims: *const usize, out: *
     compute(|| unsafe { hand_out(out, || Ok(Arc::new(SingleSite::new(&list_or(dims, sites, 2, "dims")?)?))) })
 }
 
-/// Proposes to exchange the states of one of the pairs of sites `(pairs[2i], pairs[2i+1])`, chosen uniformly: keeps
-/// the number of particles. `dims[sites]`: numbers of states, NULL for 2 everywhere.
+/// Proposes to exchange the states of one of the pairs of sites `(pairs[2i], pairs[2i+1])`, chosen uniformly:
+/// keeps the number of particles. `dims[sites]`: numbers of states, NULL for 2 everywhere.
 ///
 /// Errors: `TJ_INPUT` for no pairs, a pair of equal sites or sites of different numbers of states; `TJ_NULL`.
 #[unsafe(no_mangle)]
@@ -78,8 +80,8 @@ pub unsafe extern "C" fn tj_exchange(
 /// One of `count` proposals, `parts[i]` with `probabilities[i]`, chosen anew for each step, the same for all
 /// configurations of a call.
 ///
-/// Errors: `TJ_INPUT` for no parts, a negative probability, probabilities that do not sum to 1 (to 1e-12), parts
-/// for different sites; `TJ_NULL`, `TJ_HANDLE`.
+/// Errors: `TJ_INPUT` for no parts, a negative probability, probabilities that do not sum to 1 (to 1e-12),
+/// parts for different sites; `TJ_NULL`, `TJ_HANDLE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_mixture(
     count: usize,
@@ -112,10 +114,9 @@ pub unsafe extern "C" fn tj_proposal_sites(proposal: *const tj_proposal) -> usiz
     unsafe { at(proposal) }.map_or(0, |proposal| proposal.dims().len())
 }
 
-/// Proposes for each configuration of `x[n*sites]`, into `x_new[n*sites]`, with `log_ratio[n]`, the log of the
-/// reverse over the forward density in nats: accept with probability
-/// `min(1, e^(log_weight(x_new) − log_weight(x) + log_ratio))`. −∞: reject (`x_new` may then be anything allowed).
-/// `x_new` may be `x`.
+/// Proposes for each configuration of `x[n*sites]`, into `x_new[n*sites]`, with `log_ratio[n]`, the log of
+/// the reverse over the forward density in nats: accept with probability `min(1, e^(log_weight(x_new) −
+/// log_weight(x) + log_ratio))`. −∞: reject (`x_new` may then be anything allowed). `x_new` may be `x`.
 ///
 /// `(seed, step)` name the randomness: calls must differ in one of them, or they propose by the same random
 /// numbers and the chain is wrong. Row `i` is the same whatever `n` is.

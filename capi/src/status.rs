@@ -9,8 +9,8 @@ use tensorjump::Error;
 
 use super::threads;
 
-/// What a call came to. Everything but `TJ_OK` leaves a message for `tj_error_message`, and buffers and handles
-/// as they were unless a function says otherwise (`*out` of a constructor is then NULL).
+/// What a call came to. Everything but `TJ_OK` leaves a message for `tj_error_message`, and buffers and
+/// handles as they were unless a function says otherwise (`*out` of a constructor is then NULL).
 #[repr(C)]
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum tj_status {
@@ -134,8 +134,9 @@ pub(super) fn compute(body: impl FnOnce() -> Outcome) -> tj_status {
     guard(|| threads::run(body))
 }
 
-/// The message of the last call of this thread that failed: empty before the first failure, never NULL, at most
-/// 511 bytes of UTF-8, overwritten by the next failure on this thread, readable for as long as the thread lives.
+/// The message of the last call of this thread that failed: empty before the first failure, never NULL, at
+/// most 511 bytes of UTF-8, overwritten by the next failure on this thread, readable for as long as the
+/// thread lives.
 #[unsafe(no_mangle)]
 pub extern "C" fn tj_error_message() -> *const c_char {
     MESSAGE.with_borrow(|message| message.as_ptr().cast())

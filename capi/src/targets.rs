@@ -13,8 +13,9 @@ use super::handle::{at, free, hand_out, handle};
 use super::models::{at_least_one, tj_model};
 use super::status::{compute, refused, tj_status};
 
-/// An unnormalised law: log-weights of configurations. Immutable; may be used by several threads at once. What is
-/// made from it keeps what it needs, but for the context of a caller's function, which must outlive all of that.
+/// An unnormalised law: log-weights of configurations. Immutable; may be used by several threads at once.
+/// What is made from it keeps what it needs, but for the context of a caller's function, which must outlive
+/// all of that.
 pub struct tj_target {
     _opaque: [u8; 0],
 }
@@ -53,10 +54,10 @@ impl Target for Goal {
     }
 }
 
-/// A caller's function: writes the log-weights of the configurations `x[n*sites]`, in nats, into `log_weight[n]`,
-/// −∞ where forbidden. Returns 0; another number ends the call that asked with `TJ_CALLBACK`. It may be called from
-/// several threads at once, unless `tj_set_threads(1)` was called and only one thread uses the target. It must not
-/// throw or jump out.
+/// A caller's function: writes the log-weights of the configurations `x[n*sites]`, in nats, into
+/// `log_weight[n]`, −∞ where forbidden. Returns 0; another number ends the call that asked with
+/// `TJ_CALLBACK`. It may be called from several threads at once, unless `tj_set_threads(1)` was called and
+/// only one thread uses the target. It must not throw or jump out.
 pub type tj_log_weight = Option<
     unsafe extern "C" fn(
         context: *mut c_void,
@@ -101,8 +102,8 @@ impl Target for Callback {
     }
 }
 
-/// A target from the caller's function `f`, which is called with `context`. `dims[sites]`: numbers of states, 1 to
-/// 256, NULL for 2 everywhere.
+/// A target from the caller's function `f`, which is called with `context`. `dims[sites]`: numbers of states,
+/// 1 to 256, NULL for 2 everywhere.
 ///
 /// Errors: `TJ_NULL` for `f` or `out`; `TJ_INPUT` for no sites or states out of range.
 #[unsafe(no_mangle)]
@@ -194,8 +195,8 @@ pub struct tj_assessment {
     pub outside: c_double,
 }
 
-/// Draws `n` configurations of the model and weighs them by the target, into `*result`. Errors and `log Z` are right
-/// where the model misses nothing of the target.
+/// Draws `n` configurations of the model and weighs them by the target, into `*result`. Errors and `log Z`
+/// are right where the model misses nothing of the target.
 ///
 /// Errors: `TJ_INPUT` for fewer than 2 draws or other sites, weights NaN or +∞; `TJ_CALLBACK`; `TJ_NULL`,
 /// `TJ_HANDLE`.

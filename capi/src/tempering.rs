@@ -13,8 +13,8 @@ use super::proposals::tj_proposal;
 use super::status::{Failure, compute, tj_status};
 use super::targets::{Goal, tj_target};
 
-/// Parallel tempering: targets along a ladder, whose chains exchange configurations. For one thread at a time; it
-/// keeps what it needs (but for the contexts of a caller's functions).
+/// Parallel tempering: targets along a ladder, whose chains exchange configurations. For one thread at a
+/// time; it keeps what it needs (but for the contexts of a caller's functions).
 pub struct tj_tempering {
     _opaque: [u8; 0],
 }
@@ -26,14 +26,15 @@ pub(super) struct State {
     replicas: Replicas,
 }
 
-/// A ladder of `levels` targets with the parameters `parameters[levels]` (rising or falling, β for example), each
-/// updated by its `proposals[level]`, `moves` times between exchanges; `copies` independent ladders side by side.
-/// `x[levels*copies*sites]`: the starts, level by level. `seed` names all randomness.
+/// A ladder of `levels` targets with the parameters `parameters[levels]` (rising or falling, β for example),
+/// each updated by its `proposals[level]`, `moves` times between exchanges; `copies` independent ladders side
+/// by side. `x[levels*copies*sites]`: the starts, level by level. `seed` names all randomness.
 ///
 /// Callers' functions are called from several threads at once, unless `tj_set_threads(1)` was called.
 ///
-/// Errors: `TJ_INPUT` for fewer than 2 levels, parameters out of order, no copies or moves, targets or proposals of
-/// different sites, starts of weight 0 or out of range; `TJ_CALLBACK`; `TJ_NULL`, `TJ_HANDLE`, `TJ_TOO_LARGE`.
+/// Errors: `TJ_INPUT` for fewer than 2 levels, parameters out of order, no copies or moves, targets or
+/// proposals of different sites, starts of weight 0 or out of range; `TJ_CALLBACK`; `TJ_NULL`, `TJ_HANDLE`,
+/// `TJ_TOO_LARGE`.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_tempering_new(
     levels: usize,
@@ -61,7 +62,7 @@ pub unsafe extern "C" fn tj_tempering_new(
             let ladder = Tempering::new(levels_with.collect::<tensorjump::Result<_>>()?)?;
             let x = configs(x, size("x", &[levels, copies])?, sites, "x")?;
             let level = |k: usize| x.slice(ndarray::s![k * copies..(k + 1) * copies, ..]).to_owned();
-            let walkers = vec![Walkers::new(levels)?; size("copies", &[copies, levels])? / levels];
+            let walkers = vec![Walkers::new(levels)?; copies];
             let x = (0..levels).map(level).collect();
             let replicas = ladder.resume(ReplicasSnapshot { seed, updates: 0, x, walkers })?;
             Ok(Mutex::new(State { ladder, replicas }))
@@ -101,9 +102,9 @@ pub unsafe extern "C" fn tj_tempering_read(
     })
 }
 
-/// Mean acceptance of the exchanges of each pair of neighbouring levels so far, into `rates[levels-1]`; NaN before
-/// the first attempt. Round trips of all configurations between the first and the last level into `*round_trips`
-/// (NULL: not wanted).
+/// Mean acceptance of the exchanges of each pair of neighbouring levels so far, into `rates[levels-1]`; NaN
+/// before the first attempt. Round trips of all configurations between the first and the last level into
+/// `*round_trips` (NULL: not wanted).
 ///
 /// Errors: `TJ_INPUT` for other `levels`; `TJ_BUSY`, `TJ_NULL`, `TJ_HANDLE`.
 #[unsafe(no_mangle)]

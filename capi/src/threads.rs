@@ -75,17 +75,17 @@ fn watch_forks() {
 #[cfg(not(unix))]
 fn watch_forks() {}
 
-/// Sets the number of threads that calls compute on; at first as many as there are cores. Results never depend
-/// on it.
+/// Sets the number of threads that calls compute on; at first as many as there are cores. Results never
+/// depend on it.
 ///
 /// `threads = 1`: every call computes on the thread that makes it, without any other (codes that spread their
-/// own work over MPI ranks or OpenMP threads). It may be said at any time, costs some kilobytes for each thread
-/// that then calls, and cannot be taken back.
+/// own work over MPI ranks or OpenMP threads). It may be said at any time, costs some kilobytes for each
+/// thread that then calls, and cannot be taken back.
 ///
 /// `threads > 1`: once, before the first call that computes.
 ///
-/// Errors: `TJ_INPUT` for 0, for more than 4096, and for several threads after the first computing call or after
-/// `tj_set_threads(1)`.
+/// Errors: `TJ_INPUT` for 0, for more than 4096, and for several threads after the first computing call or
+/// after `tj_set_threads(1)`.
 #[unsafe(no_mangle)]
 pub extern "C" fn tj_set_threads(threads: usize) -> tj_status {
     guard(|| match threads {

@@ -257,6 +257,9 @@ static void use(void) {
     tj_target_free(nan), tj_proposal_free(p), tj_proposal_free(p4), tj_proposal_free(single);
 }
 
+/* Not in the header: panics inside. */
+extern tj_status tj_test_panic(void);
+
 int main(int count, char **arguments) {
     int rounds = count > 1 ? atoi(arguments[1]) : 1;
     FILE *junk = fopen("errors.junk", "w");
@@ -266,6 +269,8 @@ int main(int count, char **arguments) {
     tj_chains_free(NULL), tj_tempering_free(NULL);
     EXPECT(tj_set_threads(0) == TJ_INPUT && tj_set_threads(5000) == TJ_INPUT);
     EXPECT(strlen(tj_version()) >= 5);
+    puts("a panic, on purpose:"), fflush(stdout);
+    REFUSED(TJ_PANIC, "on purpose", tj_test_panic());
     remove("errors.junk");
     printf("%ld refused calls\n", calls);
     return done("errors.c");

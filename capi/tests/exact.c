@@ -283,6 +283,49 @@ static void noise_and_moves(void) {
     tj_proposal_free(mixture), tj_noise_free(flips), tj_noise_free(rates), tj_model_free(ring);
 }
 
+/* Batches beyond one block of the interface (4 million symbols): the same rows, errors with the row of the batch. */
+static void large(void) {
+    enum { N = 6, ROWS = 700000 };
+    uint8_t *many = malloc((size_t)N * ROWS), one[N];
+    double *lp = malloc(ROWS * sizeof *lp), q;
+    tj_model *ring;
+    tj_draws *draws;
+    OK(tj_ising_chain(0.8, N, NULL, NULL, 1, &ring));
+    OK(tj_sample(ring, ROWS, 2, 0, many, lp));
+    OK(tj_draws_new(ring, 2, 0, 1000, &draws));
+    long differ = 0;
+    for (size_t i = 0; i < ROWS; i++) {
+        if (tj_draws_next(draws, one, &q)) break;
+        differ += memcmp(one, many + i * N, N) != 0 || q != lp[i];
+    }
+    EXPECT(differ == 0);
+    many[(size_t)N * ROWS - 1] = 2;
+    REFUSED(TJ_INPUT, "row 699999, site 5", tj_log_prob(ring, ROWS, many, lp));
+    tj_draws_free(draws), tj_model_free(ring), free(many), free(lp);
+}
+
+/* Noise for an infinite time in a region forgets the region and nothing else: the move resamples it. */
+static void region(void) {
+    enum { N = 6, ROWS = 2000 };
+    double inside[N] = {0, 0, 1, 1, 0, 0}, ratio[ROWS];
+    size_t changed[N] = {0};
+    tj_model *ring;
+    tj_noise *noise;
+    tj_proposal *move;
+    OK(tj_ising_chain(0.5, N, NULL, NULL, 1, &ring));
+    OK(tj_noise_flips(N, 1, 3, INFINITY, inside, &noise));
+    OK(tj_connected(ring, noise, &move));
+    uint8_t from[N] = {1, 0, 1, 0, 1, 1}, to[N] = {1, 0, 0, 1, 1, 1};
+    OK(tj_noise_log_prob(noise, 1, from, to, ratio));
+    EXPECT(fabs(ratio[0] - log(0.75 * 0.25)) < 1e-12);
+    OK(tj_sample(ring, ROWS, 1, 0, x, NULL));
+    OK(tj_propose(move, ROWS, x, 1, 1, y, ratio));
+    for (int i = 0; i < ROWS; i++)
+        for (int j = 0; j < N; j++) changed[j] += x[i * N + j] != y[i * N + j];
+    EXPECT(changed[2] > ROWS / 8 && changed[3] > ROWS / 8 && !changed[0] && !changed[1] && !changed[4] && !changed[5]);
+    tj_model_free(ring), tj_noise_free(noise), tj_proposal_free(move);
+}
+
 /* A caller's log-weight: attraction of all spins, strength in the context. */
 static int attraction(void *context, size_t n, size_t sites, const uint8_t *c, double *out) {
     for (size_t i = 0; i < n; i++) {
@@ -354,7 +397,14 @@ int main(void) {
     lattices();
     fredkin();
     noise_and_moves();
+    large();
+    region();
     chains();
+    /* The number of threads is for the start, but for one thread, which may be said at any time. */
+    REFUSED(TJ_INPUT, "threads", tj_set_threads(3));
+    OK(tj_set_threads(1));
+    REFUSED(TJ_INPUT, "threads", tj_set_threads(3));
+    fredkin();
     remove("capi_test.safetensors");
     return done("exact.c");
 }
