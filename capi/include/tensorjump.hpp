@@ -43,7 +43,8 @@ template <class T, auto F, class Make> std::shared_ptr<T> shared(Make make) {
 }
 inline void same(std::size_t expected, std::size_t got, const char *what) {
     if (expected != got)
-        throw std::invalid_argument(std::string(what) + " has " + std::to_string(got) + " entries, expected " + std::to_string(expected));
+        throw std::invalid_argument(std::string(what) + " has " + std::to_string(got) + " entries, expected " +
+                                    std::to_string(expected));
 }
 template <class T> const T *or_null(const std::vector<T> &v, std::size_t n, const char *what) {
     if (v.empty()) return nullptr;
@@ -71,20 +72,35 @@ class Noise {
     template <class Make> static Noise of(Make make) { return Noise(make, 0); }
 
 public:
-    static Noise flips(std::size_t sites, double up, double down, double time, const std::vector<double> &factors = {}) {
+    static Noise flips(std::size_t sites, double up, double down, double time,
+                       const std::vector<double> &factors = {}) {
         auto *f = detail::or_null(factors, sites, "factors");
         return of([&](tj_noise **out) { return tj_noise_flips(sites, up, down, time, f, out); });
     }
-    static Noise uniform(const std::vector<std::size_t> &dims, double gamma, double time, const std::vector<double> &factors = {}) {
+    static Noise uniform(const std::vector<std::size_t> &dims, double gamma, double time,
+                         const std::vector<double> &factors = {}) {
         auto *f = detail::or_null(factors, dims.size(), "factors");
         return of([&](tj_noise **out) { return tj_noise_uniform(dims.size(), dims.data(), gamma, time, f, out); });
     }
-    static Noise rates(const std::vector<std::size_t> &dims, const std::vector<double> &rates, double time, const std::vector<double> &factors = {}) {
+    static Noise rates(const std::vector<std::size_t> &dims, const std::vector<double> &rates, double time,
+                       const std::vector<double> &factors = {}) {
         auto *f = detail::or_null(factors, dims.size(), "factors");
-        return of([&](tj_noise **out) { return tj_noise_rates(dims.size(), dims.data(), rates.data(), rates.size(), time, f, out); });
+        return of([&](tj_noise **out) {
+            return tj_noise_rates(dims.size(), dims.data(), rates.data(), rates.size(), time, f, out);
+        });
     }
     static Noise tables(const std::vector<std::size_t> &dims, const std::vector<double> &tables) {
-        return of([&](tj_noise **out) { return tj_noise_tables(dims.size(), dims.data(), tables.data(), tables.size(), out); });
+        return of([&](tj_noise **out) {
+            return tj_noise_tables(dims.size(), dims.data(), tables.data(), tables.size(), out);
+        });
+    }
+    /// Noises configurations of so many sites.
+    std::vector<std::uint8_t> apply(const std::vector<std::uint8_t> &x, std::size_t sites, std::uint64_t seed,
+                                    std::uint64_t step = 0) const {
+        std::vector<std::uint8_t> y(x.size());
+        detail::same(x.size() / sites * sites, x.size(), "x");
+        check(tj_noise_apply(get(), x.size() / sites, x.data(), seed, step, y.data()));
+        return y;
     }
     const tj_noise *get() const { return p.get(); }
 };
@@ -98,24 +114,34 @@ class Model {
     template <class Make> static Model of(Make make) { return Model(make, 0); }
 
 public:
-    static Model ising_chain(double beta, std::size_t sites, bool ring = false, const std::vector<double> &couplings = {}, const std::vector<double> &fields = {}) {
+    static Model ising_chain(double beta, std::size_t sites, bool ring = false,
+                             const std::vector<double> &couplings = {}, const std::vector<double> &fields = {}) {
         auto *j = detail::or_null(couplings, ring ? sites : sites - (sites > 0), "couplings");
         auto *h = detail::or_null(fields, sites, "fields");
         return of([&](tj_model **out) { return tj_ising_chain(beta, sites, j, h, ring, out); });
     }
     /// From tensors, one after the other, (bonds[j], dims[j], bonds[j+1]) row-major.
-    static Model positive(const std::vector<std::size_t> &dims, const std::vector<std::size_t> &bonds, const std::vector<double> &tensors) {
+    static Model positive(const std::vector<std::size_t> &dims, const std::vector<std::size_t> &bonds,
+                          const std::vector<double> &tensors) {
         detail::same(dims.size() + 1, bonds.size(), "bonds");
-        return of([&](tj_model **out) { return tj_mps_positive(dims.size(), dims.data(), bonds.data(), tensors.data(), tensors.size(), out); });
+        return of([&](tj_model **out) {
+            return tj_mps_positive(dims.size(), dims.data(), bonds.data(), tensors.data(), tensors.size(), out);
+        });
     }
-    static Model born(const std::vector<std::size_t> &dims, const std::vector<std::size_t> &bonds, const std::vector<double> &tensors) {
+    static Model born(const std::vector<std::size_t> &dims, const std::vector<std::size_t> &bonds,
+                      const std::vector<double> &tensors) {
         detail::same(dims.size() + 1, bonds.size(), "bonds");
-        return of([&](tj_model **out) { return tj_mps_born(dims.size(), dims.data(), bonds.data(), tensors.data(), tensors.size(), out); });
+        return of([&](tj_model **out) {
+            return tj_mps_born(dims.size(), dims.data(), bonds.data(), tensors.data(), tensors.size(), out);
+        });
     }
-    static Model complex(const std::vector<std::size_t> &dims, const std::vector<std::size_t> &bonds, const std::vector<double> &re, const std::vector<double> &im) {
+    static Model complex(const std::vector<std::size_t> &dims, const std::vector<std::size_t> &bonds,
+                         const std::vector<double> &re, const std::vector<double> &im) {
         detail::same(dims.size() + 1, bonds.size(), "bonds");
         detail::same(re.size(), im.size(), "im");
-        return of([&](tj_model **out) { return tj_mps_complex(dims.size(), dims.data(), bonds.data(), re.data(), im.data(), re.size(), out); });
+        return of([&](tj_model **out) {
+            return tj_mps_complex(dims.size(), dims.data(), bonds.data(), re.data(), im.data(), re.size(), out);
+        });
     }
     static Model fredkin(std::size_t sites, double c, std::size_t chi = 0) {
         return of([&](tj_model **out) { return tj_fredkin(sites, c, chi, out); });
@@ -146,10 +172,18 @@ public:
         check(tj_log_prob(get(), out.size(), x.data(), out.data()));
         return out;
     }
-    Samples denoise(const Noise &noise, const std::vector<std::uint8_t> &y, std::uint64_t seed, std::uint64_t step = 0) const {
+    Samples denoise(const Noise &noise, const std::vector<std::uint8_t> &y, std::uint64_t seed,
+                    std::uint64_t step = 0) const {
         Samples s{sites(), std::vector<std::uint8_t>(y.size()), std::vector<double>(rows(y))};
         check(tj_denoise(get(), noise.get(), s.size(), y.data(), seed, step, s.x.data(), s.log_prob.data()));
         return s;
+    }
+    std::vector<double> denoise_log_prob(const Noise &noise, const std::vector<std::uint8_t> &x,
+                                         const std::vector<std::uint8_t> &y) const {
+        std::vector<double> out(rows(x));
+        detail::same(x.size(), y.size(), "y");
+        check(tj_denoise_log_prob(get(), noise.get(), out.size(), x.data(), y.data(), out.data()));
+        return out;
     }
     const tj_model *get() const { return p.get(); }
 
@@ -185,16 +219,17 @@ class Target {
     template <class Make> explicit Target(Make make, int) : p(detail::shared<tj_target, tj_target_free>(make)) {}
     template <class Make> static Target of(Make make) { return Target(make, 0); }
     friend class Chains;
-    /// Throws what the callable threw, or what a status says.
+    friend class Tempering;
+    /// Throws what the callable threw, if it did.
+    void rethrow() const {
+        if (!function) return;
+        std::unique_lock<std::mutex> lock(function->mutex);
+        auto thrown = std::exchange(function->thrown, nullptr);
+        lock.unlock();
+        if (thrown) std::rethrow_exception(thrown);
+    }
     void finish(tj_status status) const {
-        if (status == TJ_CALLBACK && function) {
-            std::exception_ptr thrown;
-            {
-                std::lock_guard<std::mutex> lock(function->mutex);
-                std::swap(thrown, function->thrown);
-            }
-            if (thrown) std::rethrow_exception(thrown);
-        }
+        if (status == TJ_CALLBACK) rethrow();
         check(status);
     }
 
@@ -206,21 +241,32 @@ public:
               return tj_target_new(sites, detail::or_null(dims, sites, "dims"), call, function.get(), out);
           })) {}
     /// The law of a model.
-    explicit Target(const Model &model) : Target([&](tj_target **out) { return tj_target_model(model.get(), out); }, 0) {}
-    static Target ising(std::size_t rows, std::size_t cols, double beta, tj_geometry geometry = TJ_OPEN, const double *horizontal = nullptr, const double *vertical = nullptr, const double *field = nullptr) {
-        return of([&](tj_target **out) { return tj_ising(rows, cols, geometry, beta, horizontal, vertical, field, out); });
+    explicit Target(const Model &model)
+        : Target([&](tj_target **out) { return tj_target_model(model.get(), out); }, 0) {}
+    static Target ising(std::size_t rows, std::size_t cols, double beta, tj_geometry geometry = TJ_OPEN,
+                        const double *horizontal = nullptr, const double *vertical = nullptr,
+                        const double *field = nullptr) {
+        return of(
+            [&](tj_target **out) { return tj_ising(rows, cols, geometry, beta, horizontal, vertical, field, out); });
     }
-    static Target pair(std::size_t rows, std::size_t cols, const std::vector<std::size_t> &dims, const std::vector<double> &site, const std::vector<double> &horizontal, const std::vector<double> &vertical, tj_geometry geometry = TJ_OPEN) {
+    static Target pair(std::size_t rows, std::size_t cols, const std::vector<std::size_t> &dims,
+                       const std::vector<double> &site, const std::vector<double> &horizontal,
+                       const std::vector<double> &vertical, tj_geometry geometry = TJ_OPEN) {
         auto *d = detail::or_null(dims, rows * cols, "dims");
         return of([&](tj_target **out) {
-            return tj_pair(rows, cols, geometry, d, site.data(), site.size(), horizontal.data(), horizontal.size(), vertical.data(), vertical.size(), out);
+            return tj_pair(rows, cols, geometry, d, site.data(), site.size(), horizontal.data(), horizontal.size(),
+                           vertical.data(), vertical.size(), out);
         });
     }
-    static Target pair_uniform(std::size_t rows, std::size_t cols, std::size_t states, const std::vector<double> &site, const std::vector<double> &horizontal, const std::vector<double> &vertical = {}, tj_geometry geometry = TJ_OPEN) {
+    static Target pair_uniform(std::size_t rows, std::size_t cols, std::size_t states, const std::vector<double> &site,
+                               const std::vector<double> &horizontal, const std::vector<double> &vertical = {},
+                               tj_geometry geometry = TJ_OPEN) {
         auto *s = detail::or_null(site, states, "site");
         detail::same(states * states, horizontal.size(), "horizontal");
         auto *v = detail::or_null(vertical, states * states, "vertical");
-        return of([&](tj_target **out) { return tj_pair_uniform(rows, cols, geometry, states, s, horizontal.data(), v, out); });
+        return of([&](tj_target **out) {
+            return tj_pair_uniform(rows, cols, geometry, states, s, horizontal.data(), v, out);
+        });
     }
 
     std::size_t sites() const { return tj_target_sites(get()); }
@@ -271,13 +317,16 @@ public:
         return of([&](tj_proposal **out) { return tj_single_site(dims.size(), dims.data(), out); });
     }
     static Proposal exchange(const std::vector<std::size_t> &dims, const std::vector<std::size_t> &pairs) {
-        return of([&](tj_proposal **out) { return tj_exchange(dims.size(), dims.data(), pairs.size() / 2, pairs.data(), out); });
+        return of([&](tj_proposal **out) {
+            return tj_exchange(dims.size(), dims.data(), pairs.size() / 2, pairs.data(), out);
+        });
     }
     static Proposal mixture(const std::vector<double> &probabilities, const std::vector<Proposal> &parts) {
         detail::same(probabilities.size(), parts.size(), "parts");
         std::vector<const tj_proposal *> handles;
         for (auto &part : parts) handles.push_back(part.get());
-        return of([&](tj_proposal **out) { return tj_mixture(handles.size(), probabilities.data(), handles.data(), out); });
+        return of(
+            [&](tj_proposal **out) { return tj_mixture(handles.size(), probabilities.data(), handles.data(), out); });
     }
     std::size_t sites() const { return tj_proposal_sites(get()); }
     /// Of one configuration, into x_new[sites]; returns the log-ratio.
@@ -287,7 +336,8 @@ public:
         return log_ratio;
     }
     /// Of many.
-    std::vector<double> propose(const std::vector<std::uint8_t> &x, std::vector<std::uint8_t> &x_new, std::uint64_t seed, std::uint64_t step) const {
+    std::vector<double> propose(const std::vector<std::uint8_t> &x, std::vector<std::uint8_t> &x_new,
+                                std::uint64_t seed, std::uint64_t step) const {
         std::vector<double> log_ratio(x.size() / sites());
         detail::same(log_ratio.size() * sites(), x.size(), "x");
         x_new.resize(x.size());
@@ -322,7 +372,8 @@ class Chains {
     std::unique_ptr<tj_chains, detail::Free<tj_chains_free>> p;
 
 public:
-    Chains(const Target &of, const std::vector<std::uint8_t> &x, std::uint64_t seed) : target(of), count(x.size() / of.sites()) {
+    Chains(const Target &of, const std::vector<std::uint8_t> &x, std::uint64_t seed)
+        : target(of), count(x.size() / of.sites()) {
         tj_chains *chains = nullptr;
         detail::same(count * of.sites(), x.size(), "x");
         target.finish(tj_chains_new(target.get(), count, x.data(), seed, &chains));
@@ -342,6 +393,49 @@ public:
         std::vector<double> out(count);
         check(tj_chains_read(p.get(), count, nullptr, out.data()));
         return out;
+    }
+};
+
+/// Parallel tempering: tj_tempering. Not copied. What a callable throws comes out of the call that it stopped.
+class Tempering {
+    std::vector<Target> targets; // keep callables alive
+    std::size_t copies;
+    std::unique_ptr<tj_tempering, detail::Free<tj_tempering_free>> p;
+
+    void finish(tj_status status) const {
+        if (status == TJ_CALLBACK)
+            for (auto &target : targets) target.rethrow();
+        check(status);
+    }
+
+public:
+    /// x[levels*copies*sites]: the starts, level by level.
+    Tempering(const std::vector<double> &parameters, std::vector<Target> of, const std::vector<Proposal> &proposals,
+              std::size_t moves, const std::vector<std::uint8_t> &x, std::uint64_t seed)
+        : targets(std::move(of)), copies(0) {
+        detail::same(parameters.size(), targets.size(), "targets");
+        detail::same(parameters.size(), proposals.size(), "proposals");
+        std::vector<const tj_target *> t;
+        std::vector<const tj_proposal *> q;
+        for (auto &target : targets) t.push_back(target.get());
+        for (auto &proposal : proposals) q.push_back(proposal.get());
+        if (!targets.empty()) copies = x.size() / (targets.size() * targets[0].sites());
+        detail::same(targets.empty() ? 0 : copies * targets.size() * targets[0].sites(), x.size(), "x");
+        tj_tempering *tempering = nullptr;
+        finish(tj_tempering_new(t.size(), parameters.data(), t.data(), q.data(), moves, copies, x.data(), seed,
+                                &tempering));
+        p.reset(tempering);
+    }
+    void advance(std::size_t updates) { finish(tj_tempering_advance(p.get(), updates)); }
+    std::vector<std::uint8_t> x(std::size_t level) const {
+        std::vector<std::uint8_t> x(copies * targets[0].sites());
+        check(tj_tempering_read(p.get(), level, copies, x.data(), nullptr));
+        return x;
+    }
+    std::vector<double> swap_rates() const {
+        std::vector<double> rates(targets.size() - 1);
+        check(tj_tempering_rates(p.get(), targets.size(), rates.data(), nullptr));
+        return rates;
     }
 };
 

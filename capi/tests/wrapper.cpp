@@ -74,6 +74,19 @@ int main() {
     EXPECT(report.proposed == 500);
     EXPECT(std::abs(Target(ring).log_weight(draws.x)[5] - draws.log_prob[5]) < 1e-12);
 
+    auto noisy = Noise::flips(8, 1, 1, 0.2).apply(draws.x, 8, 1);
+    auto clean = ring.denoise(Noise::flips(8, 1, 1, 0.2), noisy, 1);
+    EXPECT(noisy != draws.x && ring.denoise_log_prob(Noise::flips(8, 1, 1, 0.2), clean.x, noisy) == clean.log_prob);
+
+    // Tempering of two callables.
+    auto single = Proposal::single_site(std::vector<std::size_t>(8, 2));
+    auto tempering = [&] {
+        std::vector<Target> levels{Target(8, pull), Target(8, [](const std::uint8_t *x) { return 2 * pull(x); })};
+        return Tempering({1, 2}, levels, {single, single}, 4, std::vector<std::uint8_t>(2 * 50 * 8, 1), 1);
+    }();
+    tempering.advance(20);
+    EXPECT(tempering.x(1).size() == 400 && tempering.x(1) != tempering.x(0) && tempering.swap_rates()[0] > 0.5);
+
     // Mistakes throw; what a callable throws comes out as it is.
     EXPECT(thrown([] { Model::fredkin(7, 0.5); }).substr(0, 8) == "2 sites ");
     EXPECT(thrown([] { Model::load("/absent"); }).substr(0, 2) == "4 ");
@@ -84,6 +97,8 @@ int main() {
     EXPECT(thrown([&] { angry.log_weight(std::vector<std::uint8_t>(8, 1)); }) == "of the callable");
     EXPECT(thrown([&] { angry.log_weight(std::vector<std::uint8_t>(8, 0)); }) == "nothing");
     EXPECT(thrown([&] { Chains(angry, std::vector<std::uint8_t>(8, 1), 1); }) == "of the callable");
+    EXPECT(thrown([&] { Tempering({1, 2}, {Target(8, pull), angry}, {single, single}, 1, std::vector<std::uint8_t>(16, 1), 1); }) == "of the callable");
+    EXPECT(thrown([&] { Tempering({2, 2}, {Target(8, pull), angry}, {single, single}, 1, std::vector<std::uint8_t>(16, 0), 1); }).substr(0, 2) == "2 ");
     std::printf("wrapper.cpp: %s\n", failures ? "FAILED" : "passed");
     return failures != 0;
 }

@@ -1,7 +1,8 @@
 """
     TensorJump
 
-Julia (1.9 or newer) over the C interface of tensorjump; `tensorjump.h` documents shapes and errors.
+Julia (1.9 or newer) over the C interface of tensorjump; `tensorjump.h` documents shapes and errors. The calls are
+compared with the header by a test; Julia itself was not at hand where this was written.
 `ENV["TENSORJUMP_LIB"]` may name the path of `libtensorjump.so` before loading.
 
 A batch of configurations is a `Matrix{UInt8}` of size `(sites, n)`, states from 0; a lattice reshapes to
@@ -28,14 +29,22 @@ check(status::Cint) =
 version() = unsafe_string(@ccall lib.tj_version()::Cstring)
 set_threads(n) = check(@ccall lib.tj_set_threads(n::Csize_t)::Cint)
 
-for (T, free) in ((:Model, :tj_model_free), (:Noise, :tj_noise_free), (:Proposal, :tj_proposal_free), (:Draws, :tj_draws_free))
-    @eval begin
-        mutable struct $T
-            ptr::Handle
-            $T(ptr::Handle) = finalizer(h -> @ccall(lib.$free(h.ptr::Handle)::Cvoid), new(ptr))
-        end
-        Base.unsafe_convert(::Type{Handle}, h::$T) = h.ptr
-    end
+mutable struct Model
+    ptr::Handle
+    Model(ptr::Handle) = finalizer(h -> @ccall(lib.tj_model_free(h.ptr::Handle)::Cvoid), new(ptr))
+end
+mutable struct Noise
+    ptr::Handle
+    Noise(ptr::Handle) = finalizer(h -> @ccall(lib.tj_noise_free(h.ptr::Handle)::Cvoid), new(ptr))
+end
+mutable struct Proposal
+    ptr::Handle
+    Proposal(ptr::Handle) = finalizer(h -> @ccall(lib.tj_proposal_free(h.ptr::Handle)::Cvoid), new(ptr))
+end
+mutable struct Draws
+    ptr::Handle
+    sites::Int
+    Draws(ptr::Handle, sites) = finalizer(h -> @ccall(lib.tj_draws_free(h.ptr::Handle)::Cvoid), new(ptr, sites))
 end
 "An unnormalised law. `f` keeps the function of a callback alive."
 mutable struct Target
@@ -43,14 +52,13 @@ mutable struct Target
     f::Any
     Target(ptr::Handle, f) = finalizer(h -> @ccall(lib.tj_target_free(h.ptr::Handle)::Cvoid), new(ptr, f))
 end
-Base.unsafe_convert(::Type{Handle}, h::Target) = h.ptr
 mutable struct Chains
     ptr::Handle
     target::Target # its callback must outlive the chains
     n::Int
     Chains(ptr::Handle, target, n) = finalizer(h -> @ccall(lib.tj_chains_free(h.ptr::Handle)::Cvoid), new(ptr, target, n))
 end
-Base.unsafe_convert(::Type{Handle}, h::Chains) = h.ptr
+Base.unsafe_convert(::Type{Handle}, h::Union{Model,Noise,Proposal,Draws,Target,Chains}) = h.ptr
 
 "Calls a constructor that writes a handle."
 function made(make)
@@ -187,12 +195,12 @@ function propose!(x_new::Matrix{UInt8}, p::Proposal, x::Matrix{UInt8}; seed, ste
     ratio
 end
 Draws(m::Model; seed, step=0, ahead=1024) =
-    (Draws(made(out -> @ccall lib.tj_draws_new(m::Handle, seed::UInt64, step::UInt64, ahead::Csize_t, out::Ptr{Handle})::Cint)), sites(m))
+    Draws(made(out -> @ccall lib.tj_draws_new(m::Handle, seed::UInt64, step::UInt64, ahead::Csize_t, out::Ptr{Handle})::Cint), sites(m))
 "The next draw into `x`, which must have one entry a site; returns its log-probability."
-function next!(x::Vector{UInt8}, (draws, n)::Tuple{Draws,Int})
-    length(x) == n || throw(DimensionMismatch("x has $(length(x)) sites, expected $n"))
+function next!(x::Vector{UInt8}, d::Draws)
+    length(x) == d.sites || throw(DimensionMismatch("x has $(length(x)) sites, expected $(d.sites)"))
     lp = Ref(0.0)
-    check(@ccall lib.tj_draws_next(draws::Handle, x::Ptr{UInt8}, lp::Ptr{Cdouble})::Cint)
+    check(@ccall lib.tj_draws_next(d::Handle, x::Ptr{UInt8}, lp::Ptr{Cdouble})::Cint)
     lp[]
 end
 
