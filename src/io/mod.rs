@@ -43,4 +43,5 @@ mod npy;
 pub(crate) mod safetensors;
 mod samples;
 
+pub use models::StoredLaw;
 pub use samples::{read_samples, write_samples};

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use ndarray::{Ix3, Ix4};
 
+use super::files::format_error;
 use super::safetensors::Store;
 use crate::error::Result;
 use crate::model::{BornMps, PositiveMps, Target};
@@ -116,5 +117,31 @@ impl Mpo {
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let store = Store::read(path.as_ref(), MPO)?;
         Mpo::new(store.tensors::<Ix4>("tensor")?, store.noted_or(SCALE, 0.0)?)
+    }
+}
+
+/// A law from a file, of either kind.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum StoredLaw {
+    /// `P = ψ²/Z`, as [`BornMps::read`] reads it.
+    Born(BornMps),
+    /// `P = v/Z`, as [`PositiveMps::read`] reads it.
+    Positive(PositiveMps),
+}
+
+impl StoredLaw {
+    /// Reads a Born law or a non-negative law, whichever the file says it holds.
+    ///
+    /// # Errors
+    /// As [`BornMps::read`] and [`PositiveMps::read`]; [`Error::Format`](crate::error::Error::Format) for a file
+    /// that holds no law.
+    pub fn read(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        match Store::kind_of(path)?.as_str() {
+            BORN => BornMps::read(path).map(StoredLaw::Born),
+            POSITIVE => PositiveMps::read(path).map(StoredLaw::Positive),
+            other => Err(format_error(path, format!("a `{other}`, expected a Born law or a positive law"))),
+        }
     }
 }

@@ -116,13 +116,17 @@ impl Store {
         write_whole(path, &bytes)
     }
 
+    /// What a file says that it is.
+    pub(crate) fn kind_of(path: &Path) -> Result<String> {
+        let kind = notes(path, &read_whole(path)?)?.remove("kind");
+        kind.ok_or_else(|| format_error(path, "no note `kind`"))
+    }
+
     /// Reads a file and checks that it is of the given kind.
     pub(crate) fn read(path: &Path, kind: &str) -> Result<Self> {
         let bytes = read_whole(path)?;
-        let wrong = |e: safetensors::SafeTensorError| format_error(path, format!("cut off or damaged: {e}"));
-        let (_, header) = SafeTensors::read_metadata(&bytes).map_err(wrong)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(wrong)?;
-        let notes = header.metadata().clone().unwrap_or_default().into_iter().collect();
+        let notes = notes(path, &bytes)?;
+        let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
         let mut store = Store { arrays: BTreeMap::new(), notes, path: path.to_owned() };
         for (name, view) in file.tensors() {
             if view.dtype() != Dtype::F64 {
@@ -140,4 +144,14 @@ impl Store {
             other => Err(format_error(path, format!("layout {other}, this library reads {VERSION}"))),
         }
     }
+}
+
+fn damaged(path: &Path, e: safetensors::SafeTensorError) -> Error {
+    format_error(path, format!("cut off or damaged: {e}"))
+}
+
+/// The notes in the header of a file.
+fn notes(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, String>> {
+    let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
+    Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
 }

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use ndarray::{Array1, Array2, Array3};
+use ndarray::{Array1, Array2, Array3, ArrayViewMut1};
 use rand::Rng;
 
 use super::weights::SiteWeights;
@@ -232,9 +232,8 @@ impl<M: Model> DrawAhead<M> {
             self.made += self.ahead;
             self.next = 0;
         }
-        for (to, &from) in x.iter_mut().zip(self.batch.x.row(self.next)) {
-            *to = from;
-        }
+        let mut to = ArrayViewMut1::from(x);
+        to.assign(&self.batch.x.row(self.next)); // one copy where rows are contiguous
         self.next += 1;
         Ok(self.batch.log_prob[self.next - 1])
     }

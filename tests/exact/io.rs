@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, Array4, array};
 use rand::RngExt;
-use tensorjump::io::{read_samples, write_samples};
+use tensorjump::io::{StoredLaw, read_samples, write_samples};
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::tn::{Mpo, Mps};
 use tensorjump::{Error, Model, Streams, Target};
@@ -251,5 +251,28 @@ fn tensors_in_any_gauge_are_read() {
     assert!(!close(&read, &PositiveMps::random(&dims, 3, &mut rng).unwrap()));
     foreign(&path, "tensorjump positive law", &psi);
     assert!(matches!(PositiveMps::read(&path), Err(Error::Negative { .. })));
+    fs::remove_dir_all(at).unwrap();
+}
+
+#[test]
+fn a_law_of_either_kind_is_read() {
+    let at = folder("either");
+    let path = at.join("law");
+    let mut rng = Streams::new(64).domain("either").stream(0);
+    let (dims, other) = ([2, 3, 2], [2, 3, 3]);
+    let born = BornMps::random(&dims, 3, &mut rng).unwrap();
+    born.write(&path).unwrap();
+    let read = StoredLaw::read(&path).unwrap();
+    assert!(matches!(&read, StoredLaw::Born(law) if law.amplitude() == born.amplitude() && law.dims() != other));
+    let positive = PositiveMps::random(&dims, 3, &mut rng).unwrap();
+    positive.write(&path).unwrap();
+    let read = StoredLaw::read(&path).unwrap();
+    assert!(matches!(&read, StoredLaw::Positive(law) if law.as_mps() == positive.as_mps()));
+    positive.as_mps().write(&path).unwrap();
+    let error = StoredLaw::read(&path).unwrap_err();
+    assert!(error.to_string().contains("tensorjump mps"), "{error}");
+    fs::write(&path, b"no file of ours").unwrap();
+    assert!(matches!(StoredLaw::read(&path), Err(Error::Format { .. })));
+    assert!(matches!(StoredLaw::read(&at.join("absent")), Err(Error::File { .. })));
     fs::remove_dir_all(at).unwrap();
 }
