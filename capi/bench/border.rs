@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::ptr::{null, null_mut};
 
 use cpu_time::ProcessTime;
-use tensorjump::lattice::square::BoundaryMps;
+use tensorjump::lattice::BoundaryMps;
 use tensorjump::lattice::{Couplings, Fredkin, FredkinModel, Geometry, Ising, Square};
 use tensorjump::mcmc::{Connected, Proposal};
 use tensorjump::model::{Boundary, PositiveMps};

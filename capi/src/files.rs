@@ -2,7 +2,7 @@
 
 use std::ffi::c_char;
 
-use tensorjump::io::{StoredLaw, read_law, write_born, write_positive};
+use tensorjump::io::StoredLaw;
 
 use super::buffers::text;
 use super::handle::{at, hand_out};
@@ -18,7 +18,7 @@ use super::status::{compute, refused, tj_status};
 pub unsafe extern "C" fn tj_model_load(path: *const c_char, out: *mut *mut tj_model) -> tj_status {
     // SAFETY: the contract of the header.
     compute(|| unsafe {
-        hand_out(out, || match read_law(&text(path)?)? {
+        hand_out(out, || match StoredLaw::read(text(path)?)? {
             StoredLaw::Born(law) => Ok(law.into()),
             StoredLaw::Positive(law) => Ok(law.into()),
             _ => Err(refused("law", "of a new kind", "a Born law or a non-negative law")),
@@ -35,8 +35,8 @@ pub unsafe extern "C" fn tj_model_save(model: *const tj_model, path: *const c_ch
     compute(|| unsafe {
         let (law, path) = (at(model)?, text(path)?);
         match &law.stored {
-            Stored::Born(born) => write_born(&path, born)?,
-            Stored::Positive(positive) => write_positive(&path, positive)?,
+            Stored::Born(born) => born.write(&path)?,
+            Stored::Positive(positive) => positive.write(&path)?,
             Stored::No => return Err(refused("model", "a lattice or Fredkin law", "one made from tensors")),
         }
         Ok(())

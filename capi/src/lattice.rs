@@ -3,7 +3,7 @@
 use std::ffi::{c_double, c_int};
 
 use ndarray::{Array2, Dim};
-use tensorjump::lattice::square::{BoundaryMps, ContractOptions, Pairwise, contract};
+use tensorjump::lattice::{BoundaryMps, ContractOptions, Contraction, Pairwise};
 use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, SnakeMps, Square};
 
 use super::buffers::{Out, arrays, list, list_or, size};
@@ -278,14 +278,14 @@ pub unsafe extern "C" fn tj_contract(
         let model = pairwise(at(target)?)?;
         let (mut log_z, mut change) = (Out::new(log_z, 1, "log_z")?, Out::optional(change, 1, "change")?);
         let default = ContractOptions::default();
-        let options = ContractOptions { tolerance, chi: default.chi.min(chi_max), chi_max };
-        let found = contract(model, &options)?;
+        let options = ContractOptions { tolerance, first_bond: default.first_bond.min(chi_max), max_bond: chi_max };
+        let found = Contraction::new(model, &options)?;
         log_z.write(0, [found.log_z]);
         change.write(0, [found.change]);
         if found.converged {
             return Ok(());
         }
-        let (chi, change) = (found.chi, found.change);
+        let (chi, change) = (found.max_bond, found.change);
         Err(Failure::NotConverged(format!("log Z did not converge: changed by {change:e} at bond dimension {chi}")))
     })
 }

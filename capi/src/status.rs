@@ -56,7 +56,7 @@ impl From<Error> for Failure {
 
 /// An argument of this interface that is refused.
 pub(super) fn refused(name: &'static str, value: impl ToString, expected: &'static str) -> Failure {
-    Failure::Library(Error::Parameter { name, value: value.to_string(), expected })
+    Failure::Library(Error::Parameter { name, value: value.to_string().into(), expected })
 }
 
 impl Failure {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use ndarray::Array1;
 use tensorjump::lattice::{Ising, PairModel};
-use tensorjump::mcmc::assess;
+use tensorjump::mcmc::Assessment;
 use tensorjump::{Configs, Error, Model, Stream, Streams, Target};
 
 use super::buffers::{Out, blocks, configs, in_block, list_or};
@@ -213,7 +213,7 @@ pub unsafe extern "C" fn tj_importance(
     compute(|| unsafe {
         let (law, goal) = (at(model)?, at(target)?);
         let mut result = Out::new(result, 1, "result")?;
-        let found = assess(goal, &law.model, n, &Streams::new(seed).step(step))?;
+        let found = Assessment::of(goal, &law.model, n, &Streams::new(seed).step(step))?;
         let tensorjump::mcmc::Assessment { acceptance, ess_fraction, log_z, outside, .. } = found;
         result.write(
             0,

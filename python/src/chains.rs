@@ -11,7 +11,6 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict};
 use tensorjump::mcmc::{
     Chains, ChainsSnapshot, Level, Move, MoveReport, Replicas, ReplicasSnapshot, RunOptions, Tempering,
-    run_with_progress,
 };
 use tensorjump::{Configs, Target};
 
@@ -207,7 +206,7 @@ pub fn _run<'py>(
     let mut teller = Watch::new(progress);
     let (all, tell) = (&mut chains.chains, &mut teller);
     let done = free(py, move || {
-        run_with_progress(&target, &dynamics.0, all, &options, observed, |p| {
+        options.run_with_progress(&target, &dynamics.0, all, observed, |p| {
             if p.done < p.total && !tell.is_due() {
                 return ControlFlow::Continue(());
             }

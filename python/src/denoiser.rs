@@ -6,8 +6,8 @@ use ndarray::{Array2, Array3};
 use numpy::{IntoPyArray, PyArray1, PyArray3};
 use pyo3::prelude::*;
 use tensorjump::diffusion::{
-    Denoiser, Ends, ExactDenoiser, Face, GivenDenoiser, Quadrature, Scores, bound_integrand, conditional_kl,
-    likelihood_bound, ratio_matching_loss, reverse, score_matching_loss,
+    Denoiser, Ends, ExactDenoiser, Face, GivenDenoiser, LikelihoodBound, Quadrature, Scores, conditional_kl,
+    ratio_matching_loss, reverse, score_matching_loss,
 };
 use tensorjump::noise::Kernel;
 use tensorjump::{Configs, ExactModel, Result, Target};
@@ -82,7 +82,7 @@ impl PyDenoiser {
             (Some("exact"), _) => Err(refuse("ends", "exact", "the denoiser of a model, and no prior")),
             (None | Some("product"), _) => Ok(OwnedEnds::Product(match prior {
                 Some(prior) => prior.two("prior")?,
-                None => reverse::prior_law(self.denoiser.noise()).map_err(crate::errors::raise)?,
+                None => self.denoiser.noise().stationary_law().map_err(crate::errors::raise)?,
             })),
             (Some(other), _) => Err(refuse("ends", other, "exact or product")),
         }
@@ -181,11 +181,7 @@ impl PyDenoiser {
     /// `P_t(y with y_j = b) / P_t(y)`, shape (samples, sites, states after the noise).
     fn score_ratios<'py>(&self, py: Python<'py>, t: f64, y: Batch<'py>) -> PyResult<Bound<'py, PyArray3<f64>>> {
         let y = y.view();
-        let of = |d: &Watched<'_>| {
-            let kernel = d.noise().kernel(0.0, t)?;
-            tensorjump::diffusion::scores::ratios_from_conditionals(&kernel, y, d.conditional_marginals(t, y)?.view())
-        };
-        Ok(tables(py, self.with(py, of)?))
+        Ok(tables(py, self.with(py, |d| d.score_ratios(t, y))?))
     }
 
     /// Rates `beta(t) Q_j(b -> y_j) P_t(y with y_j = b) / P_t(y)` of the reverse process, zero at `b = y_j`, shape
@@ -260,7 +256,7 @@ impl PyDenoiser {
         let (x, ends) = (x.view(), self.ends(ends, prior)?);
         let bound = self.with(py, |d| {
             let nodes = Quadrature::logit(d.noise(), times, nodes)?;
-            likelihood_bound(d, &ends.view(), &nodes, x, draws, &rng.0)
+            LikelihoodBound::estimate(d, &ends.view(), &nodes, x, draws, &rng.0)
         })?;
         let parts = [bound.path, bound.start, bound.end, bound.error].map(|v| v.into_pyarray(py));
         named(py, "LikelihoodBound", pyo3::types::PyTuple::new(py, parts)?)
@@ -276,7 +272,7 @@ impl PyDenoiser {
         z: Batch<'py>,
     ) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let (x, z) = (x.view(), z.view());
-        Ok(vector(py, self.with(py, |d| bound_integrand(d, t, x, z))?))
+        Ok(vector(py, self.with(py, |d| LikelihoodBound::integrand(d, t, x, z))?))
     }
 
     /// Runs the reverse process from `y`, configurations at the first time, down to the last one.
@@ -364,7 +360,7 @@ impl PyDenoiser {
     ) -> PyResult<Bound<'py, PyAny>> {
         let start = start.law(self.denoiser.noise().dims_out())?;
         let (step, corrector) = (crate::reverse::step(step)?, crate::reverse::corrector(corrector));
-        let done = self.with(py, |d| tensorjump::dense::leap_law(d, &start, &times.0, step, corrector))?;
+        let done = self.with(py, |d| tensorjump::dense::LeapLaw::new(d, &start, &times.0, step, corrector))?;
         let law = Py::new(py, crate::dense::PyDenseLaw::wrap(done.law))?;
         named(py, "SamplerLaw", (law, done.lost).into_pyobject(py)?)
     }
@@ -444,7 +440,7 @@ pub fn convert_scores<'py>(
             Face::Cavities => Ok(scores.cavities().to_owned()),
             Face::DenoiserMarginals => scores.denoiser_marginals(),
             Face::ConditionalMarginals => scores.conditional_marginals(),
-            Face::ScoreRatios => scores.score_ratios(),
+            _ => scores.score_ratios(),
         }
     })?;
     Ok(tables(py, converted))

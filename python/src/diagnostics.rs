@@ -4,10 +4,7 @@ use numpy::{IntoPyArray, PyArray1};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tensorjump::Samples;
-use tensorjump::mcmc::{
-    Assessment, Estimate, autocorrelation, bridge, importance_mean, log_importance_weights, missing_mass, series_mean,
-    split_r_hat, weight_summary,
-};
+use tensorjump::mcmc::{Assessment, Autocorrelation, Estimate, SeriesMean, WeightSummary, bridge, split_r_hat};
 
 use crate::arrays::{Batch, Reals, free};
 use crate::errors::raise;
@@ -29,8 +26,8 @@ pub fn _importance<'py>(
     let drawn = Samples { x: x.view().to_owned(), log_prob: log_prob.one("log_prob")? };
     let target = target.law.clone();
     let (log_w, found, summary) = free(py, || {
-        let log_w = log_importance_weights(&target, &drawn)?;
-        let (found, summary) = (Assessment::from_weights(log_w.view())?, weight_summary(log_w.view())?);
+        let log_w = drawn.log_importance_weights(&target)?;
+        let (found, summary) = (Assessment::from_weights(log_w.view())?, WeightSummary::of(log_w.view())?);
         Ok((log_w, found, summary))
     })?;
     let out = PyDict::new(py);
@@ -47,14 +44,14 @@ pub fn _importance<'py>(
 #[pyfunction]
 pub fn _importance_mean(py: Python<'_>, log_weights: Reals, values: Reals) -> PyResult<(f64, f64)> {
     let (w, f) = (log_weights.one("log_weights")?, values.one("values")?);
-    Ok(pair(free(py, || importance_mean(w.view(), f.view()))?))
+    Ok(pair(free(py, || Estimate::importance_mean(w.view(), f.view()))?))
 }
 
 /// Mean of a series (records,) or (records, chains) with its error from the autocorrelation time: a dict of `mean`,
 /// `error`, `variance`, `tau` (in records), `ess`, and `lower_bound`, true where the series is too short to tell.
 #[pyfunction(name = "series_mean")]
 pub fn py_series_mean<'py>(py: Python<'py>, values: Reals) -> PyResult<Bound<'py, PyDict>> {
-    let found = series_mean(series(values)?.view()).map_err(raise)?;
+    let found = SeriesMean::of(series(values)?.view()).map_err(raise)?;
     let out = PyDict::new(py);
     out.set_item("mean", found.mean)?;
     out.set_item("error", found.error)?;
@@ -69,7 +66,7 @@ pub fn py_series_mean<'py>(py: Python<'py>, values: Reals) -> PyResult<Bound<'py
 /// ones, and the squared error of the mean is `2 tau variance / records`.
 #[pyfunction(name = "autocorrelation_time")]
 pub fn py_autocorrelation(values: Reals) -> PyResult<f64> {
-    Ok(autocorrelation(series(values)?.view()).map_err(raise)?.tau)
+    Ok(Autocorrelation::of(series(values)?.view()).map_err(raise)?.tau)
 }
 
 /// Rank-normalised split-R-hat of a series (records, chains): near one where the chains agree.
@@ -91,5 +88,5 @@ pub fn py_bridge(draws: Reals, chains: Reals) -> PyResult<f64> {
 #[pyfunction(name = "missing_mass")]
 pub fn py_missing_mass(kappa: f64, log_target: Reals, log_model: Reals) -> PyResult<(f64, f64)> {
     let (target, model) = (log_target.one("log_target")?, log_model.one("log_model")?);
-    Ok(pair(missing_mass(kappa, target.view(), model.view()).map_err(raise)?))
+    Ok(pair(Estimate::missing_mass(kappa, target.view(), model.view()).map_err(raise)?))
 }

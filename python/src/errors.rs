@@ -3,7 +3,7 @@
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use tensorjump::Error;
+use tensorjump::{Error, Value};
 
 /// What a Python callable raised, on its way through the library.
 pub fn through(what: &'static str, error: PyErr) -> Error {
@@ -74,7 +74,14 @@ fn made(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields!("NumberError", field, site, row, sum, expected)
         }
         Error::TimeOrder { s, t } => fields!("ParameterError", s, t),
-        Error::Parameter { name, value, expected } => fields!("ParameterError", name, value, expected),
+        Error::Parameter { name, value, expected } => {
+            let value = match value {
+                Value::Int(value) => value.into_pyobject(py)?.into_any(),
+                Value::Float(value) => value.into_pyobject(py)?.into_any(),
+                value => value.to_string().into_pyobject(py)?.into_any(),
+            };
+            fields!("ParameterError", name, value, expected)
+        }
         Error::ZeroEvidence { row } => fields!("ZeroEvidenceError", row),
         Error::ZeroWeight { what } => fields!("ZeroEvidenceError", what),
         Error::LogWeight { row, value } => fields!("NumberError", row, value),
@@ -86,7 +93,10 @@ fn made(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
         Error::NoConfiguration { row, col } => fields!("ZeroEvidenceError", row, col),
         Error::RowLength { row, expected, got } => fields!("ShapeError", row, expected, got),
         Error::IdenticalSamples { samples } => fields!("SamplesError", samples),
-        Error::File { path, reason } => fields!("FileError", path, reason),
+        Error::File { path, source } => {
+            let reason = source.to_string();
+            fields!("FileError", path, reason)
+        }
         Error::Format { path, reason } => fields!("FormatError", path, reason),
         Error::Callable { what, .. } => fields!("TensorJumpError", what),
         Error::TooLarge { what, size, limit } => fields!("TooLargeError", what, size, limit),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use numpy::{PyArray2, ToPyArray};
 use pyo3::prelude::*;
-use tensorjump::lattice::square::{SiteHeatBath, SpinSweep};
-use tensorjump::learn::{LoopOptions, LoopRound, LoopStop, Stage, Toward, in_the_loop};
+use tensorjump::lattice::{SiteHeatBath, SpinSweep};
+use tensorjump::learn::{LoopOptions, LoopRound, Stage, Stop, Toward};
 use tensorjump::mcmc::{Exchange, MetropolisHastings, Move, Repeat, SingleSite};
 use tensorjump::{Result, Target};
 
@@ -108,7 +108,7 @@ fn round<'py>(py: Python<'py>, r: &LoopRound) -> PyResult<Bound<'py, PyAny>> {
     let model = &r.model;
     let head = (r.stage, r.round, model.acceptance.mean, model.acceptance.error, model.ess_fraction, model.kl());
     let middle = (r.kl_chains, r.log_z, r.chains.acceptance(), r.autocorrelation.tau, r.r_hat, r.bonds.clone());
-    let tail = (r.discarded, r.rate, r.seconds);
+    let tail = (r.truncation_error, r.rate, r.seconds);
     let (head, middle, tail) = (head.into_pyobject(py)?, middle.into_pyobject(py)?, tail.into_pyobject(py)?);
     let all = head.as_sequence().concat(middle.as_sequence())?.concat(tail.as_sequence())?;
     named(py, "LoopRound", all.to_tuple()?)
@@ -149,15 +149,15 @@ pub fn fit_in_the_loop<'py>(
         .collect();
     let (learned, raised) = told(py, progress, |interrupt, mut teller| {
         options.interrupt = Some(interrupt);
-        in_the_loop(&stages, &options, |r| {
+        options.learn_with_progress(&stages, |r| {
             let done = r.clone();
             teller.tell(move |py| round(py, &done))
         })
     })?;
     let stop = match learned.stopped {
-        LoopStop::Enough => "enough",
-        LoopStop::Rounds => "rounds",
-        LoopStop::Asked => "asked",
+        Stop::Enough => "enough",
+        Stop::Rounds => "rounds",
+        _ => "asked",
     };
     let model = Py::new(py, PyBornMps::wrap(learned.model.inner().clone()))?;
     let rounds = learned.rounds.iter().map(|r| round(py, r)).collect::<PyResult<Vec<_>>>()?;

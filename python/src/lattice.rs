@@ -7,7 +7,7 @@ use numpy::{IntoPyArray, PyArray1, PyArray2};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 use tensorjump::Target;
-use tensorjump::lattice::square::{ContractOptions, FreeFermions, contract};
+use tensorjump::lattice::{ContractOptions, Contraction, FreeFermions};
 use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Square};
 
 use crate::arrays::{Batch, Reals, free, table, vector};
@@ -178,7 +178,7 @@ impl PyIsing {
     #[pyo3(signature = (*, tolerance = 1e-6))]
     fn log_z(&self, py: Python<'_>, tolerance: f64) -> PyResult<f64> {
         let options = ContractOptions { tolerance, ..ContractOptions::default() };
-        Ok(free(py, || contract(&*self.0, &options))?.log_z)
+        Ok(free(py, || Contraction::new(&*self.0, &options))?.log_z)
     }
 
     /// Exact log Z, energy and specific heat a site without field, by free fermions (Onsager–Kaufman for any
@@ -313,7 +313,7 @@ impl PyPairModel {
     #[pyo3(signature = (*, tolerance = 1e-6))]
     fn log_z(&self, py: Python<'_>, tolerance: f64) -> PyResult<f64> {
         let options = ContractOptions { tolerance, ..ContractOptions::default() };
-        Ok(free(py, || contract(&*self.0, &options))?.log_z)
+        Ok(free(py, || Contraction::new(&*self.0, &options))?.log_z)
     }
 
     /// Number of rows.
@@ -340,7 +340,7 @@ impl PyPairModel {
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
-        use tensorjump::lattice::square::Bond;
+        use tensorjump::lattice::Bond;
         let (py, model) = (slf.py(), &slf.get().0);
         let lattice = model.lattice();
         let sites: Vec<_> = (0..lattice.sites()).map(|j| model.site_log_weights(j).to_vec()).collect();
@@ -386,30 +386,30 @@ macro_rules! with_pair {
     };
 }
 
-/// `log Z` of a lattice by contraction with growing bond dimension: a dict of `log_z`, `chi`, `change`, `spread`,
-/// `converged`, `discarded_weight`.
+/// `log Z` of a lattice by contraction with growing bond dimension: a dict of `log_z`, `max_bond`, `change`, `spread`,
+/// `converged`, `truncation_error`.
 ///
 /// Raises
 /// ------
 /// ConvergenceError
 ///     Where double precision does not hold the weights.
 #[pyfunction(name = "contract")]
-#[pyo3(signature = (model, *, tolerance = 1e-6, chi = 8, chi_max = 256))]
+#[pyo3(signature = (model, *, tolerance = 1e-6, first_bond = 8, max_bond = 256))]
 pub fn py_contract<'py>(
     py: Python<'py>,
     model: Pair,
     tolerance: f64,
-    chi: usize,
-    chi_max: usize,
+    first_bond: usize,
+    max_bond: usize,
 ) -> PyResult<Bound<'py, pyo3::types::PyDict>> {
-    let options = ContractOptions { tolerance, chi, chi_max };
-    let found = with_pair!(&model, m => free(py, || contract(&**m, &options)))?;
+    let options = ContractOptions { tolerance, first_bond, max_bond };
+    let found = with_pair!(&model, m => free(py, || Contraction::new(&**m, &options)))?;
     let out = pyo3::types::PyDict::new(py);
     out.set_item("log_z", found.log_z)?;
-    out.set_item("chi", found.chi)?;
+    out.set_item("max_bond", found.max_bond)?;
     out.set_item("change", found.change)?;
     out.set_item("spread", found.spread)?;
     out.set_item("converged", found.converged)?;
-    out.set_item("discarded_weight", found.discarded_weight)?;
+    out.set_item("truncation_error", found.truncation_error)?;
     Ok(out)
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
+use tensorjump::lattice::BoundaryMps;
 use tensorjump::lattice::SnakeMps;
-use tensorjump::lattice::square::BoundaryMps;
 use tensorjump::{ExactModel, Model};
 
 use crate::arrays::free;
@@ -69,23 +69,23 @@ impl PyBoundaryMps {
     /// Bond dimension of the boundary states.
     #[getter]
     fn chi(&self) -> usize {
-        self.model.chi()
+        self.model.max_bond()
     }
 
     /// Sum of the relative squared weights dropped by truncation.
     #[getter]
     fn discarded_weight(&self) -> f64 {
-        self.model.discarded_weight()
+        self.model.truncation_error()
     }
 
     fn __repr__(&self) -> String {
-        format!("BoundaryMps({}, chi={})", lattice_text(self.model.model().lattice()), self.model.chi())
+        format!("BoundaryMps({}, chi={})", lattice_text(self.model.model().lattice()), self.model.max_bond())
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let (py, me) = (slf.py(), slf.get());
         let model = Py::new(py, PyPairModel::wrap(me.model.model().clone()))?;
-        let args = (model, me.model.chi(), me.checked);
+        let args = (model, me.model.max_bond(), me.checked);
         Ok((py.import("tensorjump._pickle")?.getattr("boundary")?, args.into_pyobject(py)?))
     }
 }
@@ -114,13 +114,13 @@ impl PySnakeMps {
     /// Limit of the bond dimension.
     #[getter]
     fn chi(&self) -> usize {
-        self.0.chi()
+        self.0.max_bond()
     }
 
     /// Sum of the relative squared weights dropped by truncation; zero for an exact law.
     #[getter]
     fn discarded_weight(&self) -> f64 {
-        self.0.discarded_weight()
+        self.0.truncation_error()
     }
 
     /// The law along the snake: site k of it is site `order[k]` of the lattice.
@@ -135,6 +135,6 @@ impl PySnakeMps {
     }
 
     fn __repr__(&self) -> String {
-        format!("SnakeMps({}, chi={})", lattice_text(self.0.lattice()), self.0.chi())
+        format!("SnakeMps({}, chi={})", lattice_text(self.0.lattice()), self.0.max_bond())
     }
 }

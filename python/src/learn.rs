@@ -99,7 +99,7 @@ fn round<'py>(py: Python<'py>, round: &Round, index: usize, improved: bool) -> P
         round.validation_nll,
         round.validation_error,
         round.bonds.clone(),
-        round.discarded,
+        round.truncation_error,
         round.zeros,
         round.seconds,
         improved,
@@ -158,7 +158,7 @@ pub fn fit_born<'py>(
     let mut options = BornOptions { method: options.method()?, start, training: training.training(data.dims())? };
     let (fit, raised) = told(py, progress, |interrupt, mut teller| {
         options.training.interrupt = Some(interrupt);
-        learn::born_with_progress(&data, &options, |e| event(&mut teller, e))
+        options.fit_with_progress(&data, |e| event(&mut teller, e))
     })?;
     let model = Py::new(py, PyBornMps::wrap(fit.model.clone()))?.into_any();
     fitted(py, &fit, model, raised)
@@ -188,7 +188,7 @@ pub fn fit_positive<'py>(
         PositiveOptions { method, start: positive_start(&start)?, training: training.training(data.dims())? };
     let (fit, raised) = told(py, progress, |interrupt, mut teller| {
         options.training.interrupt = Some(interrupt);
-        learn::positive_with_progress(&data, &options, |e| event(&mut teller, e))
+        options.fit_with_progress(&data, |e| event(&mut teller, e))
     })?;
     let model = Py::new(py, PyPositiveMps::wrap(fit.model.clone()))?.into_any();
     fitted(py, &fit, model, raised)
@@ -249,7 +249,7 @@ pub fn fit_ratio_matching<'py>(
     let mut options = options.options()?;
     let (learned, raised) = told(py, progress, |interrupt, mut teller| {
         options.interrupt = Some(interrupt);
-        learn::ratio_matching_with_progress(&data, noise, &options, |e| epoch(&mut teller, e))
+        learn::RatioMatched::with_progress(&data, noise, &options, |e| epoch(&mut teller, e))
     })?;
     let model = Py::new(py, PyPositiveMps::wrap(learned.denoiser.model().clone()))?;
     Ok((model, learned.losses, raised))
@@ -270,7 +270,7 @@ pub fn fit_glauber<'py>(
     let mut options = options.options()?;
     let (learned, raised) = told(py, progress, |interrupt, mut teller| {
         options.interrupt = Some(interrupt);
-        learn::glauber_matching_with_progress(&data, tokens, &options, |e| epoch(&mut teller, e))
+        learn::GlauberMatched::with_progress(&data, tokens, &options, |e| epoch(&mut teller, e))
     })?;
     let (model, losses) = (learned.model.clone(), learned.losses.clone());
     let conditionals = PySiteConditionals::of(Arc::new(learned), "learned by matching");

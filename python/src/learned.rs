@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use tensorjump::diffusion::Denoiser;
 use tensorjump::learn::{
     ConditionalTables, Data, Features, GlauberWindow, Objective, OperatorOptions, OperatorScores, SoftmaxDenoiser,
-    SoftmaxOptions, Symmetry, windows,
+    SoftmaxOptions, Symmetry,
 };
 
 use crate::arrays::{Batch, Reals, free, short, table};
@@ -51,7 +51,7 @@ pub fn data(x: &Batch<'_>, dims: Vec<usize>, weights: Option<Reals>) -> PyResult
 
 /// Lists of neighbours, all other sites where none are given.
 fn neighbours(given: Option<Vec<Vec<usize>>>, sites: usize) -> Vec<Vec<usize>> {
-    given.unwrap_or_else(|| windows(sites, sites, tensorjump::model::Boundary::Open))
+    given.unwrap_or_else(|| tensorjump::model::Boundary::Open.windows(sites, sites))
 }
 
 fn features(name: &str) -> PyResult<Features> {
@@ -72,7 +72,7 @@ fn base(denoiser: Arc<dyn Denoiser>, kind: &str) -> PyClassInitializer<PyDenoise
 #[pyfunction(name = "windows")]
 #[pyo3(signature = (sites, radius, *, ring = false))]
 pub fn py_windows(sites: usize, radius: usize, ring: bool) -> Vec<Vec<usize>> {
-    windows(sites, radius, boundary(ring))
+    boundary(ring).windows(sites, radius)
 }
 
 /// A symmetry of a law: site j of the image has the state of site `sites[j]`, then `states[j]` maps it.

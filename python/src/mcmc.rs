@@ -6,7 +6,7 @@ use ndarray::Array1;
 use numpy::{IntoPyArray, ToPyArray};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use tensorjump::lattice::square::{SiteHeatBath, SpinSweep, SwendsenWang, Windows, Wolff};
+use tensorjump::lattice::{SiteHeatBath, SpinSweep, SwendsenWang, Windows, Wolff};
 use tensorjump::mcmc::{
     Connected, Cycle, Disconnected, Exchange, InnerDraws, Local, MetropolisHastings, Mixture, Move, Proposal, Proposed,
     Repeat, SingleSite,

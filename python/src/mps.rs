@@ -6,9 +6,9 @@ use std::sync::Arc;
 use ndarray::Array3;
 use numpy::{PyArray1, PyArray3, ToPyArray};
 use pyo3::prelude::*;
+use tensorjump::Target;
 use tensorjump::model::{BornMps, Boundary, PositiveMps};
 use tensorjump::tn::Mps;
-use tensorjump::{Target, io};
 
 use crate::arrays::{Complexes, Reals, Rng, free, short, vector};
 use crate::bases::in_bases;
@@ -142,13 +142,13 @@ impl PyPositiveMps {
 
     /// Writes a `.safetensors` file, beside its place and then renamed.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        free(py, || io::write_positive(&path, &self.0))
+        free(py, || self.0.write(&path))
     }
 
     /// Reads what `save` wrote, bit for bit.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Py<Self>> {
-        let model = free(py, || io::read_positive(&path))?;
+        let model = free(py, || PositiveMps::read(&path))?;
         Self::made(py, Ok(model))
     }
 
@@ -293,13 +293,13 @@ impl PyBornMps {
 
     /// Writes a `.safetensors` file, beside its place and then renamed.
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        free(py, || io::write_born(&path, &self.0))
+        free(py, || self.0.write(&path))
     }
 
     /// Reads what `save` wrote, bit for bit.
     #[staticmethod]
     fn load(py: Python<'_>, path: PathBuf) -> PyResult<Py<Self>> {
-        let model = free(py, || io::read_born(&path))?;
+        let model = free(py, || BornMps::read(&path))?;
         Self::made(py, Ok(model))
     }
 

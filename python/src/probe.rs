@@ -40,7 +40,7 @@ pub fn _seconds(
         let clock = Instant::now();
         for k in 0..calls {
             if draw {
-                black_box(law.draw(x.nrows(), &Streams::new(k))?);
+                let _ = black_box(law.draw(x.nrows(), &Streams::new(k))?);
             } else {
                 black_box(law.log_prob(x)?);
             }

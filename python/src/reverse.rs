@@ -3,7 +3,7 @@
 use numpy::{IntoPyArray, PyArray1, PyArray2, ToPyArray};
 use pyo3::prelude::*;
 use tensorjump::diffusion::reverse::{self, Bound as RateBound, Corrector, Finish, Method, Outcome, Step, TimeGrid};
-use tensorjump::diffusion::{self, Bridge};
+use tensorjump::diffusion::Bridge;
 use tensorjump::noise::Path;
 
 use crate::arrays::{Batch, Reals, Rng, free, named, table, vector};
@@ -113,6 +113,7 @@ pub fn outcome(py: Python<'_>, done: Outcome) -> PyResult<Bound<'_, PyAny>> {
         Finish::Grid => "grid",
         Finish::Joint => "joint",
         Finish::Product => "product",
+        _ => "other",
     };
     let fields = (
         done.x.into_pyarray(py),
@@ -205,14 +206,14 @@ pub fn exact_start<'py>(
 ///     For a site whose rates have no unique stationary law.
 #[pyfunction]
 pub fn prior_law<'py>(py: Python<'py>, noise: &PyNoise) -> PyResult<Bound<'py, PyArray2<f64>>> {
-    Ok(table(py, free(py, || reverse::prior_law(&noise.noise))?))
+    Ok(table(py, free(py, || noise.noise.stationary_law())?))
 }
 
 /// Draws of the stationary law of the noise, shape (n, sites); at finite time a biased start.
 #[pyfunction]
 #[pyo3(signature = (noise, n, *, rng))]
 pub fn prior_start<'py>(py: Python<'py>, noise: &PyNoise, n: usize, rng: Rng) -> PyResult<Bound<'py, PyArray2<u8>>> {
-    Ok(table(py, free(py, || reverse::prior_start(&noise.noise, n, &rng.0))?))
+    Ok(table(py, free(py, || noise.noise.draw_stationary(n, &rng.0))?))
 }
 
 /// Jumps `(time, site, new state)` and the last configuration of each path.
@@ -243,11 +244,11 @@ pub fn exact_paths<'py>(
 /// The signal `exp(-g tau(t))` left at time `t`, `g` the relaxation rate of the fastest site.
 #[pyfunction]
 pub fn signal(noise: &PyNoise, t: f64) -> PyResult<f64> {
-    diffusion::signal(&noise.noise, t).map_err(raise)
+    noise.noise.signal(t).map_err(raise)
 }
 
 /// The time at which `signal` has fallen to `alpha`, 0 < alpha <= 1.
 #[pyfunction]
 pub fn time_of_signal(noise: &PyNoise, alpha: f64) -> PyResult<f64> {
-    diffusion::time_of_signal(&noise.noise, alpha).map_err(raise)
+    noise.noise.time_of_signal(alpha).map_err(raise)
 }

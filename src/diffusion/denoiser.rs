@@ -18,7 +18,9 @@ use rayon::prelude::*;
 
 use super::denoise::{Denoise, ExactDiffusion};
 use super::reverse_rates::rates_in_place;
-use super::scores::{Scores, cavities_from_conditionals, conditionals_from_cavities, conditionals_from_ratios};
+use super::scores::{
+    Scores, cavities_from_conditionals, conditionals_from_cavities, conditionals_from_ratios, ratios_from_conditionals,
+};
 use super::scores::{check_sign, through_kernel};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
@@ -58,6 +60,15 @@ pub trait Denoiser: Send + Sync {
     fn reverse_rates(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         let beta = self.noise().schedule().rate(t)?;
         rates_in_place(self.noise(), beta, y, self.conditional_marginals(t, y)?)
+    }
+
+    /// Ratios `P_t(y with y_j = b) / P_t(y)`, `(samples, sites, d_out_max)`.
+    ///
+    /// # Errors
+    /// As [`Denoiser::reverse_rates`].
+    fn score_ratios(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        let kernel = self.noise().kernel(0.0, t)?;
+        ratios_from_conditionals(&kernel, y, self.conditional_marginals(t, y)?.view())
     }
 
     /// [`Denoiser::conditional_marginals`] with a time of its own for each row. By default row by row, in
@@ -141,6 +152,10 @@ impl<P: Deref<Target: Denoiser> + Send + Sync> Denoiser for P {
 
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         (**self).cavities(t, y)
+    }
+
+    fn score_ratios(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        (**self).score_ratios(t, y)
     }
 
     fn reverse_rates(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {

@@ -134,8 +134,8 @@ impl StoredLaw {
     /// Reads a Born law or a non-negative law, whichever the file says it holds.
     ///
     /// # Errors
-    /// As [`BornMps::read`] and [`PositiveMps::read`]; [`Error::Format`](crate::error::Error::Format) for a file
-    /// that holds no law.
+    /// As [`BornMps::read`] and [`PositiveMps::read`]; [`Error::Format`](crate::error::Error::Format) for a
+    /// file that holds no law.
     pub fn read(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         match Store::kind_of(path)?.as_str() {

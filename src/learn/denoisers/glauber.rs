@@ -155,8 +155,8 @@ impl GlauberMatched {
         Self::with_progress(data, tokens, options, |_| ControlFlow::Continue(()))
     }
 
-    /// As [`GlauberMatched::new`]; `progress` is told after each pass through the data, and ends it by `Break`:
-    /// with the law as it then is.
+    /// As [`GlauberMatched::new`]; `progress` is told after each pass through the data, and ends it by
+    /// `Break`: with the law as it then is.
     ///
     /// # Errors
     /// As [`GlauberMatched::new`].

@@ -140,7 +140,7 @@ fn one_at_a_time(seed: u64) -> std::result::Result<[f64; 3], Failure> {
     let mut x = vec![0; model.dims().len()];
     let mut pieces: [Pieces; 3] = Default::default();
     for k in 0..REPETITIONS as u64 {
-        pieces[0].time(BLOCK, || model.draw(BLOCK, &streams.step(k)))?;
+        let _ = pieces[0].time(BLOCK, || model.draw(BLOCK, &streams.step(k)))?;
         pieces[1].time(BLOCK, || (0..BLOCK).try_for_each(|_| ahead.next_into(&mut x).map(|_| ())))?;
         let single = |row: usize| model.draw(1, &streams.step(k).rows_from(row)).map(|_| ());
         pieces[2].time(SINGLE, || (0..SINGLE).try_for_each(single))?;
