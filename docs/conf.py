@@ -20,13 +20,14 @@ extensions = [
     "sphinx.ext.mathjax",
     "reference",
 ]
-exclude_patterns = ["_build", "_ext", "start/rust.md", "start/c.md", "start/python.md"]
+exclude_patterns = ["_build", "_ext", "*.py", "requirements.txt", "start/rust.md", "start/c.md", "start/python.md"]
 html_theme = "furo"
 html_title = "tensorjump"
 html_show_sphinx = False
 html_css_files = []
 templates_path = []
-suppress_warnings = ["mystnb.unknown_mime_type"]
+# Names such as "sites" stand in shapes, and are members of several classes.
+suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3

@@ -151,5 +151,5 @@ axes[0].legend(frameon=False);
 # Beware of the whole draws here. A chain that sits on a heavy configuration for hundreds of updates looks calm. $\hat R$
 # above 1.01 is what gives it away: [FAQ of failure](../failure).
 #
-# **Next.** A network nearer to your energy can be [learned from its own chains](learn). On lattices,
-# [draws by boundary states](ising) are so good that whole draws win.
+# **Next.** A network nearer to your energy can be [learned from its own chains](learn.py). On lattices,
+# [draws by boundary states](ising.py) are so good that whole draws win.
