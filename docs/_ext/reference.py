@@ -29,7 +29,7 @@ THEMES = {
     "monte_carlo": (
         "Monte Carlo",
         "Proposals, moves, chains, tempering; weights, errors and diagnostics.",
-        "Proposal Move Chains Run run_chains Tempering Replicas Importance Mean autocorrelation_time series_mean split_r_hat "
+        "Proposal Move Chains Run RunProgress run_chains Tempering Replicas Importance Mean autocorrelation_time series_mean split_r_hat "
         "missing_mass bridge_log_z",
     ),
     "learning": (
