@@ -38,8 +38,8 @@ for axis, (name, beta) in zip(axes, betas.items()):
     draws = tj.BoundaryMps(ising, chi=8).sample(2000, rng=1)
     print(f"beta = {beta:.4f}: {tj.Importance(ising, draws)}")
     axis.imshow(draws.x[0].reshape(L, L), cmap="binary", interpolation="nearest")
-    axis.set_title(name)
-    axis.axis("off")
+    axis.set(xticks=[], yticks=[], title=name)
+    axis.spines[:].set_visible(True)
 
 # %% [markdown]
 # `tj.Importance` compares the probability $q(x)$ of each draw with the weight $w(x)$ of the model. Were the two
@@ -77,11 +77,11 @@ print(tj.Importance(glass, first))
 figure, axes = plt.subplots(1, 3, figsize=(9, 3.2))
 for axis, x, title in zip(axes, (first.x[0], first.x[1]), ("one draw", "another")):
     axis.imshow(x.reshape(R, R), cmap="binary", interpolation="nearest")
-    axis.set_title(title)
+    axis.set(xticks=[], yticks=[], title=title)
 axes[2].imshow((first.x[0] ^ first.x[1]).reshape(R, R), cmap="Purples", interpolation="nearest")
-axes[2].set_title("sites that differ")
+axes[2].set(xticks=[], yticks=[], title="sites that differ")
 for axis in axes:
-    axis.axis("off")
+    axis.spines[:].set_visible(True)
 
 # %% [markdown]
 # Two independent draws of one glass differ by whole domains. Their overlap $q = \frac1N\sum_i s_i s'_i$ is the order

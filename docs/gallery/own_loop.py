@@ -97,7 +97,7 @@ for factor in (1.0, 1.25, 1.5, 1.75):
     print(f"coupling of the network {factor} J: {tj.Importance(target, near.sample(4000, rng=1))}")
 
 # %% [markdown]
-# A coupling near $1.25 J$ serves best, and still only a few draws in a hundred carry weight. A *connected* move is
+# A coupling of $1.25 J$ to $1.5 J$ serves best, and still less than a tenth of the draws counts. A *connected* move is
 # smaller: noise the configuration for a time $T$, then undo the noise with the network. Short noise moves little and is
 # mostly accepted. `propose` takes a batch of chains and returns the log-ratio to accept with:
 

@@ -112,7 +112,7 @@ print(f"tau of q: {tau:.1f} updates")
 print(f"independent pairs a CPU second: tempering {rate_tempered:.0f}, boundary draws {rate_drawn:.0f}")
 
 # %% [markdown]
-# The factor grows with size and cold. This page has run once, on whatever built it; the tuned comparison is a study of the
+# The factor grows with size and cold. This ladder is not tuned, and a loop in Python records every update; the tuned comparison is a study of the
 # repository, `cargo run --release -p tensorjump-studies --bin spin_glass`, with its result under [Benchmarks](../benchmarks).
 #
 # **When not.** Boundary draws are two-dimensional. In three dimensions, or on lattices far wider than the χ that fits, tempering it is,
