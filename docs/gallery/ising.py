@@ -64,7 +64,7 @@ assert abs(weights.log_z - exact["log_z"]) < 5 * weights.log_z_error
 #
 # Couplings of random sign, `couplings="pm"`, are as easy to write. Clusters do not help here, and single flips freeze.
 # Draws by boundary states stay independent. `BoundaryMps` compares itself with the contraction of the lattice when it
-# is built (`log_z_gap`), and refuses a law that falls short.
+# is built (`log_z_gap`), and refuses a law of which a part is missing. A law that is only poor is for you to see.
 
 # %%
 R = 24
