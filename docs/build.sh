@@ -16,5 +16,17 @@ if [[ ! -e python/tensorjump/_core.abi3.so ]]; then python/build.sh; fi
 # One thread a matrix product: the library brings its own threads.
 export PYTHONPATH="$PWD/python" MATPLOTLIBRC="$PWD/docs/matplotlibrc" OPENBLAS_NUM_THREADS=1 OMP_NUM_THREADS=1
 PYTHONDONTWRITEBYTECODE=1 "$PYTHON" -m sphinx -W --keep-going -q -b html docs docs/_build/html "$@"
+
+# The programs of the page Start: Python here; C where its library has been built; Rust is a doctest of the crate.
+program="$(mktemp -d)"
+trap 'rm -rf "$program"' EXIT
+sed '1d;$d' docs/start/python.md > "$program/start.py"
+"$PYTHON" "$program/start.py"
+library="${CARGO_TARGET_DIR:-target}/release/libtensorjump.a"
+if [[ -e capi/include/tensorjump.h && -e $library ]]; then
+    sed '1d;$d' docs/start/c.md > "$program/start.c"
+    "${CC:-cc}" -Wall -Werror "$program/start.c" -o "$program/start" -I capi/include "$library" -lm -lpthread -ldl
+    "$program/start" > /dev/null
+fi
 "$PYTHON" docs/check_links.py docs/_build/html
 echo "docs/_build/html/index.html"
