@@ -27,7 +27,7 @@ html_show_sphinx = False
 html_css_files = []
 templates_path = []
 # Names such as "sites" stand in shapes, and are members of several classes.
-suppress_warnings = ["mystnb.unknown_mime_type", "ref.python"]
+suppress_warnings = ["mystnb.unknown_mime_type", "ref.python", "toc.empty_glob"]
 
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]
 myst_heading_anchors = 3

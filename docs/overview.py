@@ -28,7 +28,11 @@ kernel = tj.Noise.flips(N, up=0.5, down=0.5).kernel(0.3)
 x = model.sample(1, rng=7).x
 y = kernel.sample(x, rng=11)
 back = model.denoise(kernel, y, rng=4).x
-for path, colour, width, label in ((y, "0.7", 1.0, "noised"), (x, "C0", 1.4, "a path"), (back, "C1", 1.4, "undone: another")):
+for path, colour, width, label in (
+    (y, "0.7", 1.0, "noised"),
+    (x, "C0", 1.4, "a path"),
+    (back, "C1", 1.4, "undone: another"),
+):
     axes[1].plot(np.arange(N + 1), np.append(0, chain.heights(path)[0]), color=colour, lw=width, label=label)
 axes[1].axhline(0, color="k", lw=0.6)
 axes[1].set(xlabel="site $j$", ylabel="height $h_j$", title="noise and undo")

@@ -11,9 +11,9 @@
 # %% [markdown]
 # # A DMRG state, drawn and measured
 #
-# A matrix-product state gives expectation values of local operators by contraction. Draws give what an experiment gives:
-# whole configurations, in any basis, and with them full distributions. `tj.BornMps` takes the tensors of a state and draws
-# from $|\psi(x)|^2$ in batches, each draw with its log-probability.
+# A matrix-product state gives expectation values of local operators by contraction. Draws give what an experiment
+# gives: whole configurations, in any basis, and with them full distributions. `tj.BornMps` takes the tensors of a
+# state and draws from $|\psi(x)|^2$ in batches, each draw with its log-probability.
 
 # %%
 import matplotlib.pyplot as plt
@@ -24,9 +24,9 @@ import tensorjump as tj
 # %% [markdown]
 # ## A ground state
 #
-# The XX chain $H = \sum_j S^x_j S^x_{j+1} + S^y_j S^y_{j+1}$ is free fermions in disguise: everything measured below has
-# an exact value. DMRG does not know that. With [TeNPy](https://tenpy.readthedocs.io) installed the state is its; otherwise
-# twenty lines of imaginary time make one here.
+# The XX chain $H = \sum_j S^x_j S^x_{j+1} + S^y_j S^y_{j+1}$ is free fermions in disguise: everything measured below
+# has an exact value. DMRG does not know that. With [TeNPy](https://tenpy.readthedocs.io) installed the state is its;
+# otherwise twenty lines of imaginary time make one here.
 
 # %%
 N, CHI = 40, 40
@@ -76,8 +76,8 @@ state = tj.BornMps(tensors)
 print(state)
 
 # %% [markdown]
-# In `tensors` state 0 is spin up. `tj.io` reads states of TeNPy, quimb and ITensor, objects and HDF5 files, and puts the
-# basis in order: packages sort it by charge.
+# In `tensors` state 0 is spin up. `tj.io` reads states of TeNPy, quimb and ITensor, objects and HDF5 files, and puts
+# the basis in order: packages sort it by charge.
 #
 # ## Draws
 #
@@ -94,10 +94,10 @@ print(f"Shannon entropy of the state in this basis: {entropy:.4f} +- {z.log_prob
 # %% [markdown]
 # ## Correlations, in two bases
 #
-# `bases="X"` gives the law of a measurement of $S^x$ at every site. Any unitary a site, and another one for each site, can
-# be asked for. Even distances are left out: there $\langle S^zS^z\rangle$ vanishes. In both bases the draws meet the free-fermion values:
-# $\langle S^z_i S^z_j\rangle = -|C_{ij}|^2$ with $C_{ij} = \langle c_i^\dagger c_j\rangle$, and
-# $\langle S^x_i S^x_j\rangle$ is a determinant of $2C - 1$ (Lieb, Schultz, Mattis).
+# `bases="X"` gives the law of a measurement of $S^x$ at every site. Any unitary a site, and another one for each
+# site, can be asked for. Even distances are left out: there $\langle S^zS^z\rangle$ vanishes. In both bases the draws
+# meet the free-fermion values: $\langle S^z_i S^z_j\rangle = -|C_{ij}|^2$ with $C_{ij} = \langle c_i^\dagger
+# c_j\rangle$, and $\langle S^x_i S^x_j\rangle$ is a determinant of $2C - 1$ (Lieb, Schultz, Mattis).
 
 # %%
 hopping = 0.5 * (np.eye(N, k=1) + np.eye(N, k=-1))
@@ -111,7 +111,10 @@ sx = 0.5 - x.x.astype(float)
 
 middle, distances = N // 2 - 8, np.arange(1, 17, 2)
 figure, axis = plt.subplots(figsize=(6, 3.4))
-for name, s, colour in ((r"$|\langle S^z_i S^z_{i+r}\rangle|$", sz, "C0"), (r"$|\langle S^x_i S^x_{i+r}\rangle|$", sx, "C1")):
+for name, s, colour in (
+    (r"$|\langle S^z_i S^z_{i+r}\rangle|$", sz, "C0"),
+    (r"$|\langle S^x_i S^x_{i+r}\rangle|$", sx, "C1"),
+):
     products = s[:, [middle]] * s[:, middle + distances]
     mean, error = products.mean(0), products.std(0) / np.sqrt(n)
     if s is sz:
@@ -124,13 +127,12 @@ for name, s, colour in ((r"$|\langle S^z_i S^z_{i+r}\rangle|$", sz, "C0"), (r"$|
     axis.errorbar(distances, np.abs(mean), error, fmt="o", color=colour, label=f"{name}, drawn")
     axis.semilogy(distances, np.abs(exact), "-", color=colour, lw=1, label="exact")
 axis.set(xlabel="distance $r$", ylim=(1e-4, 1), xticks=distances)
-axis.legend(frameon=False, ncols=2);
-
+axis.legend(frameon=False, ncols=2)
 # %% [markdown]
 # ## What contraction does not give: a distribution
 #
-# The magnetisation of half the chain fluctuates. Its whole distribution comes from the same draws, and of free fermions it
-# is known: its generating function is $\det(1 + (e^{i\lambda} - 1)\, C_A)$.
+# The magnetisation of half the chain fluctuates. Its whole distribution comes from the same draws, and of free
+# fermions it is known: its generating function is $\det(1 + (e^{i\lambda} - 1)\, C_A)$.
 
 # %%
 half = N // 2
@@ -153,8 +155,8 @@ assert chi2 < 40
 # %% [markdown]
 # ## Conditioning
 #
-# A Born law is tilted like any other: `constrained`, site weights, `tj.pinned`. Given that the two spins in the middle are
-# both up, how do the others respond?
+# A Born law is tilted like any other: `constrained`, site weights, `tj.pinned`. Given that the two spins in the
+# middle are both up, how do the others respond?
 
 # %%
 pins = tj.pinned([2] * N, {half - 1: 0, half: 0})
@@ -163,8 +165,7 @@ profile = (0.5 - pinned.x.astype(float)).mean(axis=0)
 figure, axis = plt.subplots(figsize=(6, 2.8))
 axis.bar(np.arange(1, N + 1), profile, color=["C3" if j in (half - 1, half) else "C0" for j in range(N)])
 axis.axhline(0, color="k", lw=0.6)
-axis.set(xlabel="site $j$", ylabel=r"$\langle S^z_j\rangle$ given both up");
-
+axis.set(xlabel="site $j$", ylabel=r"$\langle S^z_j\rangle$ given both up")
 # %% [markdown]
 # `state.log_evidence(pins)` is the logarithm of the probability of the condition: no draw is thrown away for it.
 

@@ -12,8 +12,8 @@
 # # Fredkin: noise, exact denoising, and the figures of the paper
 #
 # The method of [arXiv 2407.11133](https://arxiv.org/abs/2407.11133) on its own example. The stochastic Fredkin chain
-# moves paths that start and end at height zero and never go below it (Dyck paths). Its equilibrium is a matrix-product
-# law, exactly, so every step of this page can be checked.
+# moves paths that start and end at height zero and never go below it (Dyck paths). Its equilibrium is a
+# matrix-product law, exactly, so every step of this page can be checked.
 
 # %%
 import time
@@ -47,13 +47,12 @@ for axis, c in zip(axes, (0.45, 0.5, 0.505)):
     assert abs(area.mean() - chain.area_mean) < 5 * error
     print(f"c = {c}: <area> = {area.mean():.2f} +- {error:.2f}, exact {chain.area_mean:.2f}")
 axes[0].set_ylabel("height $h_j$")
-axes[0].legend(frameon=False);
-
+axes[0].legend(frameon=False)
 # %% [markdown]
 # ## Noise, and its undoing
 #
-# Random flips for a time $T$ destroy a path. `denoise` draws from $P(x_0 \mid x_T = y)$: another path of the same law,
-# and the more like the first the shorter the noise was.
+# Random flips for a time $T$ destroy a path. `denoise` draws from $P(x_0 \mid x_T = y)$: another path of the same
+# law, and the more like the first the shorter the noise was.
 
 # %%
 chain = tj.Fredkin(N, c=0.5)
@@ -72,8 +71,7 @@ for axis, t in zip(axes, (0.05, 0.3, 2.0)):
     axis.axhline(0, color="k", lw=0.5)
     axis.set(title=f"$T = {t}$", xlabel="site $j$")
 axes[0].set_ylabel("height $h_j$")
-axes[0].legend(frameon=False, ncols=3, columnspacing=1);
-
+axes[0].legend(frameon=False, ncols=3, columnspacing=1)
 # %% [markdown]
 # Noised paths end anywhere and may go below zero, where no path of the law may be. Denoised ones never do.
 #
@@ -98,8 +96,8 @@ for name, move in moves.items():
 print("exact area", chain.area_mean)
 
 # %% [markdown]
-# An update of the chain's own dynamics is its jump process for a time of 50 (in units of its rates). The figures below
-# are those of the paper: correlation falls with the noise time towards the independent draw, at one half.
+# An update of the chain's own dynamics is its jump process for a time of 50 (in units of its rates). The figures
+# below are those of the paper: correlation falls with the noise time towards the independent draw, at one half.
 
 # %%
 figure, axes = plt.subplots(1, 2, figsize=(8.2, 3.2))
@@ -109,14 +107,13 @@ for axis, k, label in zip(axes, (0, 1), (r"$\tau$ of the area / updates", "indep
     axis.axhline(found["local"][k], color="C3", ls=":", label="local dynamics")
     axis.set(xlabel="noise time $T$", ylabel=label, xticks=times, xticklabels=times)
     axis.minorticks_off()
-axes[1].legend(frameon=False, loc="center right");
-
+axes[1].legend(frameon=False, loc="center right")
 # %% [markdown]
 # ## Truncation, and the mass that no acceptance shows
 #
-# The exact law needs a bond for each height, $\lfloor N/4\rfloor + 1$ at most. Keep the χ likeliest heights instead: the
-# moves are *still always accepted*, since inside its support the truncated law is proportional to the exact one. But
-# paths outside are never visited, however long the chain. Acceptance cannot see that. `missing_mass` can.
+# The exact law needs a bond for each height, $\lfloor N/4\rfloor + 1$ at most. Keep the χ likeliest heights instead:
+# the moves are *still always accepted*, since inside its support the truncated law is proportional to the exact one.
+# But paths outside are never visited, however long the chain. Acceptance cannot see that. `missing_mass` can.
 
 # %%
 N = 200
@@ -134,11 +131,10 @@ axes[0].semilogy(chis, missing, "o-")
 axes[0].set(xlabel=r"bond dimension $\chi$", ylabel="missing mass", xticks=chis)
 axes[1].plot(chis, drawn, "o-")
 axes[1].axhline(1, color="k", ls="--", lw=1)
-axes[1].set(xlabel=r"bond dimension $\chi$", ylabel=r"$\langle$area$\rangle$ / exact", xticks=chis);
-
+axes[1].set(xlabel=r"bond dimension $\chi$", ylabel=r"$\langle$area$\rangle$ / exact", xticks=chis)
 # %% [markdown]
-# The same number from outside, when the truth is a sample and not a formula: `tj.missing_mass` takes draws of the target
-# and their log-probabilities under both laws.
+# The same number from outside, when the truth is a sample and not a formula: `tj.missing_mass` takes draws of the
+# target and their log-probabilities under both laws.
 
 # %%
 model = tj.FredkinModel(chain, chi=12)

@@ -11,8 +11,8 @@
 # %% [markdown]
 # # Guidance and exact conditioning
 #
-# "Draw from the law, but with this property." Diffusion models are *guided* towards it; a tensor-network law is *conditioned*
-# on it, exactly. With both at hand on one law, guidance can be measured instead of admired.
+# "Draw from the law, but with this property." Diffusion models are *guided* towards it; a tensor-network law is
+# *conditioned* on it, exactly. With both at hand on one law, guidance can be measured instead of admired.
 
 # %%
 import matplotlib.pyplot as plt
@@ -23,8 +23,8 @@ import tensorjump as tj
 # %% [markdown]
 # ## Three ways to condition exactly
 #
-# **Fix sites.** `tj.pinned` makes site weights; every law draws under site weights, and `log_evidence` is the logarithm of the
-# probability of the condition.
+# **Fix sites.** `tj.pinned` makes site weights; every law draws under site weights, and `log_evidence` is the
+# logarithm of the probability of the condition.
 
 # %%
 N = 64
@@ -35,8 +35,8 @@ print("probability of the condition:", np.exp(chain.log_evidence(pins)[0]))
 assert (bridge.x[:, [0, 20, 21, 45, N - 1]] == [1, 0, 0, 1, 0]).all()
 
 # %% [markdown]
-# **Constrain.** An automaton reads the configuration from left to right: sums, windows, energies, any rule with finite memory.
-# Here the magnetisation is between 40 and 44, which a plain draw hardly ever has:
+# **Constrain.** An automaton reads the configuration from left to right: sums, windows, energies, any rule with
+# finite memory. Here the magnetisation is between 40 and 44, which a plain draw hardly ever has:
 
 # %%
 window = tj.Automaton.sum([[-1, 1]] * N, 40, 44)
@@ -55,20 +55,21 @@ prior = classes.posterior()[0]
 print("prior of the labels:", prior.round(4))
 
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.7), sharey=True)
-pictures = ((bridge.x, "five sites fixed"), (inside.sample(40, rng=3).x, "magnetisation 40 to 44"),
-            (classes.sample(40, rng=4, label=0).x, "label: at most -12"))
+pictures = (
+    (bridge.x, "five sites fixed"),
+    (inside.sample(40, rng=3).x, "magnetisation 40 to 44"),
+    (classes.sample(40, rng=4, label=0).x, "label: at most -12"),
+)
 for axis, (x, title) in zip(axes, pictures):
     axis.imshow(x[:40], cmap="binary", aspect="auto", interpolation="nearest")
     axis.set(title=title, xlabel="site")
-axes[0].set_ylabel("draw");
-
+axes[0].set_ylabel("draw")
 # %% [markdown]
 # ## Guidance, measured
 #
-# A guided process combines the conditional and the unconditional denoiser with a strength $\gamma$
-# ([arXiv 2412.10193](https://arxiv.org/abs/2412.10193)). It is hoped to sample $P(x)\,p(\ell \mid x)^\gamma$. On a small system both
-# laws can be listed. The label here is a reading of "mostly up" that errs
-# near the edge.
+# A guided process combines the conditional and the unconditional denoiser with a strength $\gamma$ ([arXiv
+# 2412.10193](https://arxiv.org/abs/2412.10193)). It is hoped to sample $P(x)\,p(\ell \mid x)^\gamma$. On a small
+# system both laws can be listed. The label here is a reading of "mostly up" that errs near the edge.
 
 # %%
 N = 8
@@ -82,8 +83,8 @@ noise = tj.Noise.uniform([2] * N)
 with_label, without = tj.Denoiser(noise, conditional), tj.Denoiser(noise, P)
 
 # %% [markdown]
-# `tj.Guided` is itself a denoiser, so the law that its sampler reaches is computed by enumeration, like any other. The start is the
-# conditional law at a long noise time; 128 analytical steps leave little error of their own.
+# `tj.Guided` is itself a denoiser, so the law that its sampler reaches is computed by enumeration, like any other.
+# The start is the conditional law at a long noise time; 128 analytical steps leave little error of their own.
 
 # %%
 times = tj.TimeGrid.uniform(4.0, 0.0, 128)
@@ -105,8 +106,9 @@ axes[0].legend(frameon=False, loc="upper center", fontsize=7.5)
 assert gaps[2] < 0.03 < gaps[4]
 
 # %% [markdown]
-# At $\gamma = 1$ guidance is right (the rest is the error of the steps), at $\gamma = 0$ it is the unconditional law, up to its
-# start. At every other strength it reaches *another* law than the one hoped for, and more steps do not help:
+# At $\gamma = 1$ guidance is right (the rest is the error of the steps), at $\gamma = 0$ it is the unconditional law,
+# up to its start. At every other strength it reaches *another* law than the one hoped for, and more steps do not
+# help:
 
 # %%
 steps = (16, 32, 64, 128)
@@ -115,17 +117,14 @@ for gamma, style in ((1.0, "o-"), (2.0, "s--"), (4.0, "^:")):
     hoped = every.p * accuracy**gamma
     hoped /= hoped.sum()
     guided = tj.Guided(with_label, without, gamma=gamma)
-    curve = [
-        abs(guided.sampler_law(start, tj.TimeGrid.uniform(4.0, 0.0, n)).law.p - hoped).sum() / 2 for n in steps
-    ]
+    curve = [abs(guided.sampler_law(start, tj.TimeGrid.uniform(4.0, 0.0, n)).law.p - hoped).sum() / 2 for n in steps]
     axis.loglog(steps, curve, style, label=rf"$\gamma = {gamma:g}$")
 axis.set(xlabel="steps", ylabel="total variation to the law hoped for", xticks=steps, xticklabels=steps, ylim=(0.01, 1))
 axis.minorticks_off()
-axis.legend(frameon=False);
-
+axis.legend(frameon=False)
 # %% [markdown]
-# The sharpened law itself is a matrix-product law: a product of $P$ and powers of a function of the sum. Where that is what you want,
-# tilt: `P.constrained(tj.Automaton(...))` with weights, and draw it without an error.
+# The sharpened law itself is a matrix-product law: a product of $P$ and powers of a function of the sum. Where that
+# is what you want, tilt: `P.constrained(tj.Automaton(...))` with weights, and draw it without an error.
 
 # %%
 gamma = 4.0

@@ -24,8 +24,8 @@ import tensorjump as tj
 # %% [markdown]
 # ## The Ising model
 #
-# `tj.Ising(rows, cols, beta)` weighs a configuration by $e^{\beta\sum_{\langle ij\rangle} s_i s_j}$. States are stored
-# as 0 and 1, $s = 2x - 1$. The critical point of the infinite lattice is $\beta_c = \tfrac12\ln(1+\sqrt2)$.
+# `tj.Ising(rows, cols, beta)` weighs a configuration by $e^{\beta\sum_{\langle ij\rangle} s_i s_j}$. States are
+# stored as 0 and 1, $s = 2x - 1$. The critical point of the infinite lattice is $\beta_c = \tfrac12\ln(1+\sqrt2)$.
 
 # %%
 L = 64
@@ -43,8 +43,8 @@ for axis, (name, beta) in zip(axes, betas.items()):
 
 # %% [markdown]
 # `tj.Importance` compares the probability $q(x)$ of each draw with the weight $w(x)$ of the model. Were the two
-# proportional, `ESS/n` would be one. Where it is not, weighted averages correct the difference, and the line above says
-# how much they cost. The mean weight is an unbiased estimate of $Z$.
+# proportional, `ESS/n` would be one. Where it is not, weighted averages correct the difference, and the line above
+# says how much they cost. The mean weight is an unbiased estimate of $Z$.
 #
 # Without a field the energy is known exactly (free fermions), so the draws can be checked:
 
@@ -62,9 +62,10 @@ assert abs(weights.log_z - exact["log_z"]) < 5 * weights.log_z_error
 # %% [markdown]
 # ## A spin glass
 #
-# Couplings of random sign, `couplings="pm"`, are as easy to write. Clusters do not help here, and single flips freeze.
-# Draws by boundary states stay independent. `BoundaryMps` compares itself with the contraction of the lattice when it
-# is built (`log_z_gap`), and refuses a law of which a part is missing. A law that is only poor is for you to see.
+# Couplings of random sign, `couplings="pm"`, are as easy to write. Clusters do not help here, and single flips
+# freeze. Draws by boundary states stay independent. `BoundaryMps` compares itself with the contraction of the lattice
+# when it is built (`log_z_gap`), and refuses a law of which a part is missing. A law that is only poor is for you to
+# see.
 
 # %%
 R = 24
@@ -98,13 +99,12 @@ for beta in (0.5, 1.0, 1.5):
     overlap = (tj.to_spins(a.x) * tj.to_spins(b.x)).mean(axis=1)
     axis.hist(overlap, bins=bins, weights=w, density=True, histtype="step", lw=1.5, label=rf"$\beta = {beta}$")
 axis.set(xlabel="overlap $q$", ylabel="$P(q)$")
-axis.legend(frameon=False);
-
+axis.legend(frameon=False)
 # %% [markdown]
 # ## How large must χ be?
 #
-# The bond dimension χ is the only parameter. Large enough is what makes `1 - ESS/n` small; from there on, larger values
-# only cost time. A cold glass needs more than a critical ferromagnet.
+# The bond dimension χ is the only parameter. Large enough is what makes `1 - ESS/n` small; from there on, larger
+# values only cost time. A cold glass needs more than a critical ferromagnet.
 
 # %%
 chis = [2, 3, 4, 6, 8, 12, 16]
@@ -122,12 +122,12 @@ for name, system in systems.items():
     axis.loglog(chis, np.maximum(lost, 1e-8), "o-", label=name)
 axis.set(xlabel=r"bond dimension $\chi$", ylabel=r"$1 - \mathrm{ESS}/n$", xticks=chis, xticklabels=chis)
 axis.minorticks_off()
-axis.legend(frameon=False);
+axis.legend(frameon=False)
 
 # %% [markdown]
 # `BoundaryMps.proposal` is the law without the check against the contraction: right for moves with an acceptance test
 # and for looking at small χ, as here, where `BoundaryMps` itself might refuse.
 #
-# **Next.** [Your own loop](own_loop) puts such draws into a Monte Carlo of your own.
-# [Spin glass against tempering](spin_glass) measures what they are worth. *More weights*: `tj.PairModel.potts`, `.clock`,
+# **Next.** [Your own loop](own_loop) puts such draws into a Monte Carlo of your own. [Spin glass against
+# tempering](spin_glass) measures what they are worth. *More weights*: `tj.PairModel.potts`, `.clock`,
 # `.hard_squares`, `.colourings`, or tables of your own.

@@ -11,8 +11,9 @@
 # %% [markdown]
 # # Learn a law from data
 #
-# A matrix-product law learned from samples can be drawn from, scored, conditioned and denoised like any other. This page
-# learns a density in the plane, written in bits, and then asks the model what only a normalised model can answer.
+# A matrix-product law learned from samples can be drawn from, scored, conditioned and denoised like any other. This
+# page learns a density in the plane, written in bits, and then asks the model what only a normalised model can
+# answer.
 
 # %%
 import matplotlib.pyplot as plt
@@ -23,8 +24,8 @@ import tensorjump as tj
 # %% [markdown]
 # ## Two moons in 24 bits
 #
-# Each coordinate becomes 12 bits in Gray code (neighbours differ in one bit), most significant first, the two coordinates
-# interleaved. A configuration is a row of 24 states 0 or 1.
+# Each coordinate becomes 12 bits in Gray code (neighbours differ in one bit), most significant first, the two
+# coordinates interleaved. A configuration is a row of 24 states 0 or 1.
 
 # %%
 BITS = 12
@@ -58,9 +59,9 @@ print(data.shape, data[0])
 # %% [markdown]
 # ## Learning
 #
-# `learn_born` maximises the likelihood of $P = \psi^2/Z$ by two-site sweeps. Bonds grow where the data can tell something and
-# are cut where they cannot. A tenth of the samples is held back; the model of the best round comes back. Ctrl-C ends early with
-# the best model so far, `checkpoint=` goes on another day, bit for bit.
+# `learn_born` maximises the likelihood of $P = \psi^2/Z$ by two-site sweeps. Bonds grow where the data can tell
+# something and are cut where they cannot. A tenth of the samples is held back; the model of the best round comes
+# back. Ctrl-C ends early with the best model so far, `checkpoint=` goes on another day, bit for bit.
 
 # %%
 fit = tj.learn_born(data, 2, max_bond=24, rounds=12, seed=1, progress=False)
@@ -70,7 +71,8 @@ nll = -model.log_prob(fresh)
 print(f"NLL of fresh samples {nll.mean():.3f} +- {nll.std() / len(nll) ** 0.5:.3f} nats")
 
 # %% [markdown]
-# The likelihood is a number with meaning: in nats, normalised, of samples that the model has not seen. Density and draws:
+# The likelihood is a number with meaning: in nats, normalised, of samples that the model has not seen. Density and
+# draws:
 
 # %%
 grid = np.linspace(-BOX, BOX, 161)[:-1] + BOX / 160
@@ -87,13 +89,13 @@ image = axes[2].imshow(
 figure.colorbar(image, ax=axes[2], label="log density / nats")
 for axis, title in zip(axes, ("data", "draws of the model", "its log-density")):
     axis.set(xlim=(-BOX, BOX), ylim=(-BOX, BOX), title=title, xlabel="$x$", aspect="equal")
-axes[0].set_ylabel("$y$");
-
+axes[0].set_ylabel("$y$")
 # %% [markdown]
 # ## How large a bond?
 #
-# Too small a bond cannot say what the data say; too large a one says more than they do. Held-back samples tell. The noise
-# threshold of the sweeps (`significance`) stops bonds from growing into the noise, so the curve is flat to the right:
+# Too small a bond cannot say what the data say; too large a one says more than they do. Held-back samples tell. The
+# noise threshold of the sweeps (`significance`) stops bonds from growing into the noise, so the curve is flat to the
+# right:
 
 # %%
 bonds = [2, 4, 8, 16, 32]
@@ -106,13 +108,12 @@ for k, label in enumerate(("samples learned from", "fresh samples")):
     axis.semilogx(bonds, np.array(curve)[:, k], "o-", label=label)
 axis.set(xlabel=r"largest bond $\chi$", ylabel="NLL / nats", xticks=bonds, xticklabels=bonds)
 axis.minorticks_off()
-axis.legend(frameon=False);
-
+axis.legend(frameon=False)
 # %% [markdown]
 # ## Questions to a law
 #
-# *What is y where x is in this cell?* `tj.pinned` fixes sites; the other sites are drawn from the conditional law, exactly, and
-# the evidence is the probability of the condition. Five leading bits of $x$ fix a strip of width 1/4:
+# *What is y where x is in this cell?* `tj.pinned` fixes sites; the other sites are drawn from the conditional law,
+# exactly, and the evidence is the probability of the condition. Five leading bits of $x$ fix a strip of width 1/4:
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(9, 2.6), sharey=True)
@@ -130,12 +131,11 @@ for axis, value in zip(axes, (-2.0, 0.1, 1.5)):
     axis.set(title=f"$x$ in [{strip:.2f}, {strip + 0.25:.2f}), P = {evidence:.4f}", xlabel="$y$")
     assert abs(evidence - len(seen) / len(points)) < 0.01
 axes[0].set_ylabel("density of $y$")
-axes[2].legend(frameon=False, loc="upper right");
-
+axes[2].legend(frameon=False, loc="upper right")
 # %% [markdown]
-# *What was this before it was damaged?* Three bits in a hundred are flipped. `denoise` draws from the posterior: points come back
-# to where points can be. A draw is not the best guess, though: it draws anew what the data do not determine, the last bits.
-# The best guess bit by bit is the largest of `denoiser_marginals`.
+# *What was this before it was damaged?* Three bits in a hundred are flipped. `denoise` draws from the posterior:
+# points come back to where points can be. A draw is not the best guess, though: it draws anew what the data do not
+# determine, the last bits. The best guess bit by bit is the largest of `denoiser_marginals`.
 
 # %%
 kernel = tj.Noise.flips(2 * BITS, up=1.0, down=1.0).kernel(0.03)
@@ -155,8 +155,9 @@ for name, x in (("damaged", damaged), ("posterior draw", repaired), ("best guess
 # %% [markdown]
 # ## Without data
 #
-# Where there is an energy and no data, `tj.learn_in_the_loop` alternates chains whose proposals are the model with learning from
-# what they visit: [arXiv 2407.11133](https://arxiv.org/abs/2407.11133). An Ising lattice from its energy alone:
+# Where there is an energy and no data, `tj.learn_in_the_loop` alternates chains whose proposals are the model with
+# learning from what they visit: [arXiv 2407.11133](https://arxiv.org/abs/2407.11133). An Ising lattice from its
+# energy alone:
 
 # %%
 target = tj.Ising(4, 4, 0.44, geometry="cylinder")

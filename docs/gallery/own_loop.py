@@ -37,8 +37,8 @@ def log_weight(x, rows, cols):
 # %% [markdown]
 # ## One configuration at a time
 #
-# A plain Metropolis–Hastings loop, as you would write it. `draws` hands out single draws that were made 1024 at a time:
-# a loop with one configuration pays the price of a batch. Accept with probability
+# A plain Metropolis–Hastings loop, as you would write it. `draws` hands out single draws that were made 1024 at a
+# time: a loop with one configuration pays the price of a batch. Accept with probability
 #
 # $$\min\Bigl(1, \frac{\pi(x')}{\pi(x)} \frac{q(x)}{q(x')}\Bigr).$$
 #
@@ -62,7 +62,8 @@ for step in range(steps):
     series[step] = tj.to_spins(x).sum() ** 2
 
 # %% [markdown]
-# `series_mean` gives the error from the autocorrelation time. Sixteen sites can be enumerated, so the truth is at hand:
+# `series_mean` gives the error from the autocorrelation time. Sixteen sites can be enumerated, so the truth is at
+# hand:
 
 # %%
 found = tj.series_mean(series)
@@ -76,8 +77,8 @@ assert abs(found["mean"] - exact) < 5 * found["error"]
 # %% [markdown]
 # ## Many chains, smaller moves
 #
-# The larger the system, the more rarely a whole new configuration is accepted. The energy below couples *all* pairs of a
-# chain of 100 spins, $J_{ij} = J/|i-j|^2$; the network couples neighbours only.
+# The larger the system, the more rarely a whole new configuration is accepted. The energy below couples *all* pairs
+# of a chain of 100 spins, $J_{ij} = J/|i-j|^2$; the network couples neighbours only.
 
 # %%
 N, J = 100, 0.4
@@ -97,9 +98,9 @@ for factor in (1.0, 1.25, 1.5, 1.75):
     print(f"coupling of the network {factor} J: {tj.Importance(target, near.sample(4000, rng=1))}")
 
 # %% [markdown]
-# A coupling of $1.25 J$ to $1.5 J$ serves best, and still less than a tenth of the draws counts. A *connected* move is
-# smaller: noise the configuration for a time $T$, then undo the noise with the network. Short noise moves little and is
-# mostly accepted. `propose` takes a batch of chains and returns the log-ratio to accept with:
+# A coupling of $1.25 J$ to $1.5 J$ serves best, and still less than a tenth of the draws counts. A *connected* move
+# is smaller: noise the configuration for a time $T$, then undo the noise with the network. Short noise moves little
+# and is mostly accepted. `propose` takes a batch of chains and returns the log-ratio to accept with:
 
 # %%
 near = tj.PositiveMps.ising(1.25 * J, np.ones(N - 1), np.zeros(N))
@@ -142,14 +143,14 @@ for axis, k, label in zip(axes, (0, 1), ("acceptance", r"$\tau$ of $m^2$ / updat
     axis.axhline(whole[k], color="k", ls="--", lw=1, label="whole new draw")
     axis.set(xlabel="noise time $T$", ylabel=label, xticks=times, xticklabels=times, ylim=(0, None))
     axis.minorticks_off()
-axes[0].legend(frameon=False);
+axes[0].legend(frameon=False)
 
 # %% [markdown]
 # Acceptance falls with the noise time, and so does what an accepted move leaves unchanged; the shortest
 # autocorrelation lies between. An acceptance of a half or a third is a good first choice.
 #
-# Beware of the whole draws here. A chain that sits on a heavy configuration for hundreds of updates looks calm. $\hat R$
-# above 1.01 is what gives it away: [FAQ of failure](../failure).
+# Beware of the whole draws here. A chain that sits on a heavy configuration for hundreds of updates looks calm. $\hat
+# R$ above 1.01 is what gives it away: [FAQ of failure](../failure).
 #
-# **Next.** A network nearer to your energy can be [learned from its own chains](learn.py). On lattices,
-# [draws by boundary states](ising.py) are so good that whole draws win.
+# **Next.** A network nearer to your energy can be [learned from its own chains](learn.py). On lattices, [draws by
+# boundary states](ising.py) are so good that whole draws win.

@@ -11,8 +11,8 @@
 # %% [markdown]
 # # Spin glass: boundary draws against tempering
 #
-# Parallel tempering is how spin glasses are simulated. In two dimensions, boundary states draw them independently. This page runs both
-# on one ±J instance, checks that they agree, and counts independent configurations a second.
+# Parallel tempering is how spin glasses are simulated. In two dimensions, boundary states draw them independently.
+# This page runs both on one ±J instance, checks that they agree, and counts independent configurations a second.
 
 # %%
 import time
@@ -55,9 +55,9 @@ drawn_error = np.sqrt((pair_weights**2 @ (q_drawn**2 - drawn) ** 2)) / pair_weig
 # %% [markdown]
 # ## Tempering
 #
-# A ladder of inverse temperatures, each level with sweeps of its own, and exchanges between neighbours. The ladder is spaced
-# geometrically, close enough that every pair of neighbours exchanges. `round_trips` counts how often a configuration went from hot
-# to cold and back: with none, the cold level knows nothing of the hot one.
+# A ladder of inverse temperatures, each level with sweeps of its own, and exchanges between neighbours. The ladder is
+# spaced geometrically, close enough that every pair of neighbours exchanges. `round_trips` counts how often a
+# configuration went from hot to cold and back: with none, the cold level knows nothing of the hot one.
 
 # %%
 betas = np.geomspace(0.3, BETA, 16)
@@ -79,7 +79,9 @@ seconds = time.process_time() - clock
 records = np.array(records)  # (updates, copies, sites)
 q_tempered = np.stack([overlap(records[:, 2 * k], records[:, 2 * k + 1]) for k in range(8)], axis=1)
 tempered = tj.series_mean(q_tempered**2)
-print(f"swap rates {min(replicas.swap_rates):.2f} to {max(replicas.swap_rates):.2f}, {replicas.round_trips} round trips")
+print(
+    f"swap rates {min(replicas.swap_rates):.2f} to {max(replicas.swap_rates):.2f}, {replicas.round_trips} round trips"
+)
 print(f"autocorrelation time of q^2: {tempered['tau']:.0f} updates, only a lower bound: {tempered['lower_bound']}")
 print(f"<q^2> drawn {drawn:.4f} +- {drawn_error:.4f}, tempered {tempered['mean']:.4f} +- {tempered['error']:.4f}")
 assert abs(drawn - tempered["mean"]) < 5 * np.hypot(drawn_error, tempered["error"])
@@ -94,15 +96,15 @@ axes[0].legend(frameon=False)
 axes[1].plot(q_tempered[:400, 0], lw=0.7, color="C1", label="tempering, one pair, by updates")
 axes[1].plot(q_drawn[:400], ".", ms=3, color="C0", label="boundary draws, one by one")
 axes[1].set(xlabel="update, or draw", ylabel="overlap $q$", ylim=(-1.1, 1.6))
-axes[1].legend(frameon=False, loc="upper center");
-
+axes[1].legend(frameon=False, loc="upper center")
 # %% [markdown]
-# `lower_bound` warns of series too short to know their own error. It is the first thing to look at when two methods disagree.
+# `lower_bound` warns of series too short to know their own error. It is the first thing to look at when two methods
+# disagree.
 #
 # ## What a second is worth
 #
-# An independent pair costs tempering $2\tau$ updates of two copies of the whole ladder; of boundary draws it costs two draws, divided by
-# the effective fraction.
+# An independent pair costs tempering $2\tau$ updates of two copies of the whole ladder; of boundary draws it costs
+# two draws, divided by the effective fraction.
 
 # %%
 tau = tj.autocorrelation_time(q_tempered)
@@ -112,9 +114,11 @@ print(f"tau of q: {tau:.1f} updates")
 print(f"independent pairs a CPU second: tempering {rate_tempered:.0f}, boundary draws {rate_drawn:.0f}")
 
 # %% [markdown]
-# The factor grows with size and cold. This ladder is not tuned, and a loop in Python records every update; the tuned comparison is a study of the
-# repository, `cargo run --release -p tensorjump-studies --bin spin_glass`, with its result under [Benchmarks](../benchmarks).
+# The factor grows with size and cold. This ladder is not tuned, and a loop in Python records every update; the tuned
+# comparison is a study of the repository, `cargo run --release -p tensorjump-studies --bin spin_glass`, with its
+# result under [Benchmarks](../benchmarks).
 #
-# **When not.** Boundary draws are two-dimensional. In three dimensions, or on lattices far wider than the χ that fits, tempering it is,
-# or windows (`tj.Move.windows`), which redraw a piece at a time inside a chain. Frustration at very low temperature needs more
-# precision than the draws have: `BoundaryMps` then refuses with `ConvergenceError`, see [FAQ of failure](../failure).
+# **When not.** Boundary draws are two-dimensional. In three dimensions, or on lattices far wider than the χ that
+# fits, tempering it is, or windows (`tj.Move.windows`), which redraw a piece at a time inside a chain. Frustration at
+# very low temperature needs more precision than the draws have: `BoundaryMps` then refuses with `ConvergenceError`,
+# see [FAQ of failure](../failure).
