@@ -48,6 +48,14 @@ add_module_names = False
 python_use_unqualified_type_names = True
 
 
+REPOSITORY = "https://github.com/tensorjump/tensorjump/blob/main"
+
+
+def outside(app, name, source):
+    """Links to files of the repository that are no pages lead to the repository."""
+    source[0] = re.sub(r"\]\(\.\./((?:capi|examples|python|src|studies)/[^)]+)\)", rf"]({REPOSITORY}/\1)", source[0])
+
+
 def thumbnails(app, exception):
     """The first picture of each gallery page, for the page that lists them."""
     if exception is not None or app.builder.name != "html":
@@ -61,4 +69,5 @@ def thumbnails(app, exception):
 
 
 def setup(app):
+    app.connect("source-read", outside)
     app.connect("build-finished", thumbnails)

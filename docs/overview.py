@@ -1,4 +1,4 @@
-"""Draws docs/overview.png, the picture of the front page and of the README: `PYTHONPATH=python python docs/overview.py`."""
+"""Draws docs/overview.png, the picture of the front page: `PYTHONPATH=python python docs/overview.py`."""
 
 from pathlib import Path
 

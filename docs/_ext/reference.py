@@ -22,30 +22,38 @@ THEMES = {
     "diffusion": (
         "Denoising and reverse processes",
         "Exact and own denoisers, samplers and their laws, guidance, likelihood bounds.",
-        "Denoiser TimeGrid Reversed SamplerLaw Trajectory LikelihoodBound exact_start exact_paths prior_start prior_law "
-        "convert_scores Guided GuidedSamples Classified TokenNoise SiteConditionals truth_bench Bench BenchRow distances "
-        "Distances kernel_matrix generator_matrix",
+        "Denoiser TimeGrid Reversed SamplerLaw Trajectory LikelihoodBound exact_start exact_paths prior_start "
+        "prior_law convert_scores Guided GuidedSamples Classified TokenNoise SiteConditionals truth_bench "
+        "Bench BenchRow distances Distances kernel_matrix generator_matrix",
     ),
     "monte_carlo": (
         "Monte Carlo",
         "Proposals, moves, chains, tempering; weights, errors and diagnostics.",
-        "Proposal Move Chains Run RunProgress run_chains Tempering Replicas Importance Mean autocorrelation_time series_mean split_r_hat "
-        "missing_mass bridge_log_z",
+        "Proposal Move Chains Run RunProgress run_chains Tempering Replicas Importance Mean "
+        "autocorrelation_time series_mean split_r_hat missing_mass bridge_log_z",
     ),
     "learning": (
         "Learning",
         "Laws and denoisers from samples, laws from log-weights.",
-        "learn_born learn_positive learn_in_the_loop learn_ratio_matching learn_glauber Fit Round Matched Epoch LoopFit "
-        "LoopRound Stage Symmetry ConditionalTables SoftmaxDenoiser OperatorScores GlauberWindow windows Smoothing Bandwidth "
-        "LeaveOneOut SiteRates",
+        "learn_born learn_positive learn_in_the_loop learn_ratio_matching learn_glauber Fit Round Matched "
+        "Epoch LoopFit LoopRound Stage Symmetry ConditionalTables SoftmaxDenoiser OperatorScores "
+        "GlauberWindow windows Smoothing Bandwidth LeaveOneOut SiteRates",
     ),
-    "files": ("Files and other packages", "States of TeNPy, quimb and ITensor; plain files.", "io"),
-    "plots": ("Pictures", "Helpers that need matplotlib.", "plot"),
+    "files": (
+        "Files and other packages",
+        "States of TeNPy, quimb and ITensor; plain files.",
+        "io",
+    ),
+    "plots": (
+        "Pictures",
+        "Helpers that need matplotlib.",
+        "plot",
+    ),
     "rest": (
         "Randomness and errors",
         "Streams of random numbers; every error is a ValueError with its fields as attributes.",
-        "Streams TensorJumpError ParameterError ShapeError StateError NumberError SamplesError ZeroEvidenceError "
-        "ConvergenceError TooLargeError FileError FormatError",
+        "Streams TensorJumpError ParameterError ShapeError StateError NumberError SamplesError "
+        "ZeroEvidenceError ConvergenceError TooLargeError FileError FormatError",
     ),
 }
 SUBMODULES = {"io", "plot"}
@@ -87,13 +95,21 @@ def write(app):
 def plain(app, what, name, obj, options, lines):
     """Docstrings are read as text: stars and bars are stars and bars, `*args` is no emphasis."""
     for k, line in enumerate(lines):
-        if line.lstrip().startswith((">>>", "...", "===", "..")) or line.startswith(":"):
+        if line.lstrip().startswith(
+            (
+                ">>>",
+                "...",
+                "=== ..",
+            )
+        ) or line.startswith(":"):
             continue
-        parts = re.split(r"(``.*?``|`[^`]*`)", line)
+        bullet = re.match(r"\s*\* ", line)
+        start = bullet.end() if bullet else 0
+        parts = re.split(r"(``.*?``|`[^`]*`)", line[start:])
         for p in range(0, len(parts), 2):
             parts[p] = re.sub(r"(?<!\\)([*|])", r"\\\1", parts[p])
             parts[p] = re.sub(r"(\w)_(?=\W|$)", r"\1\\_", parts[p])
-        lines[k] = "".join(parts)
+        lines[k] = line[:start] + "".join(parts)
 
 
 def setup(app):

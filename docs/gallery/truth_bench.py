@@ -127,6 +127,5 @@ index = done.x @ (1 << np.arange(N)[::-1])
 drawn = np.bincount(index, minlength=2**N) / len(index)
 independent = np.bincount(truth.sample(4000, rng=3).x @ (1 << np.arange(N)[::-1]), minlength=2**N) / 4000
 print(f"jumps {done.jumps.mean():.2f}, events {done.events.mean():.2f} a sample, end: {done.finish}")
-print(
-    f"TV of 4000 draws: {abs(drawn - law.p).sum() / 2:.4f}, of 4000 independent ones {abs(independent - law.p).sum() / 2:.4f}"
-)
+distances = [abs(p - law.p).sum() / 2 for p in (drawn, independent)]
+print(f"TV of 4000 draws: {distances[0]:.4f}, of 4000 independent ones {distances[1]:.4f}")
