@@ -95,13 +95,7 @@ def write(app):
 def plain(app, what, name, obj, options, lines):
     """Docstrings are read as text: stars and bars are stars and bars, `*args` is no emphasis."""
     for k, line in enumerate(lines):
-        if line.lstrip().startswith(
-            (
-                ">>>",
-                "...",
-                "=== ..",
-            )
-        ) or line.startswith(":"):
+        if line.lstrip().startswith((">>>", "...", "===", "..", ":")):
             continue
         bullet = re.match(r"\s*\* ", line)
         start = bullet.end() if bullet else 0
