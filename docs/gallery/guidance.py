@@ -107,8 +107,8 @@ assert gaps[2] < 0.03 < gaps[4]
 
 # %% [markdown]
 # At $\gamma = 1$ guidance is right (the rest is the error of the steps), at $\gamma = 0$ it is the unconditional law,
-# up to its start. At every other strength it reaches *another* law than the one hoped for, and more steps do not
-# help:
+# up to its start. At every other strength it reaches *another* law than the one hoped for; more steps help down to a
+# floor, and no further:
 
 # %%
 steps = (16, 32, 64, 128)
