@@ -99,7 +99,11 @@ pub use ndarray;
 pub use rand;
 pub use rng::{Stream, Streams};
 
-/// The examples of the README are compiled and run with the tests.
+/// The examples of the README and of the site are compiled and run with the tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;
+
+#[cfg(doctest)]
+#[doc = include_str!("../docs/start/rust.md")]
+struct Start;

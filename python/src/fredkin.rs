@@ -12,7 +12,7 @@ use crate::arrays::{Batch, free, table, vector};
 use crate::errors::raise;
 use crate::target::{PyModel, PyTarget, exact};
 
-/// The stochastic Fredkin chain: Dyck paths of `sites` steps, weight `(c / (1 - c)) ** (-area ...)` in equilibrium.
+/// The stochastic Fredkin chain: Dyck paths of `sites` steps, weight `(c / (1 - c))**(area / 2)` in equilibrium.
 ///
 /// Parameters
 /// ----------
@@ -44,7 +44,7 @@ impl PyFredkin {
         Ok(vector(py, free(py, || self.0.area(x))?))
     }
 
-    /// Heights of each path, shape (samples, sites): the height after each step.
+    /// Heights after each step of each path, shape (samples, sites).
     fn heights<'py>(&self, py: Python<'py>, x: Batch<'py>) -> PyResult<Bound<'py, PyArray2<i32>>> {
         let x = x.view();
         Ok(table(py, free(py, || self.0.heights(x))?))
