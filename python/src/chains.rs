@@ -79,7 +79,7 @@ pub fn counts<'py>(py: Python<'py>, report: &MoveReport) -> PyResult<Bound<'py, 
 
 /// Present configurations of a batch of chains.
 ///
-/// `Chains(target, x)` starts at the rows of `x`; `Chains.initial(target, chains, rng=...)` where the target says.
+/// `Chains(target, x)` starts at the rows of `x`; `Chains.initial(target, chains, seed=...)` where the target says.
 #[pyclass(name = "Chains", module = "tensorjump")]
 pub struct PyChains {
     pub chains: Chains,

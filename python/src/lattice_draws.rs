@@ -74,7 +74,7 @@ impl PyBoundaryMps {
 
     /// Sum of the relative squared weights dropped by truncation.
     #[getter]
-    fn discarded_weight(&self) -> f64 {
+    fn truncation_error(&self) -> f64 {
         self.model.truncation_error()
     }
 
@@ -119,7 +119,7 @@ impl PySnakeMps {
 
     /// Sum of the relative squared weights dropped by truncation; zero for an exact law.
     #[getter]
-    fn discarded_weight(&self) -> f64 {
+    fn truncation_error(&self) -> f64 {
         self.0.truncation_error()
     }
 

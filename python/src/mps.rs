@@ -12,7 +12,7 @@ use tensorjump::tn::Mps;
 
 use crate::arrays::{Complexes, Reals, Rng, free, short, vector};
 use crate::bases::in_bases;
-use crate::errors::raise;
+use crate::errors::{raise, refuse};
 use crate::models::PyAutomaton;
 use crate::target::{PyModel, exact};
 
@@ -65,15 +65,31 @@ impl PyPositiveMps {
     /// Parameters
     /// ----------
     /// beta : float
-    /// couplings : array
-    ///     One for each bond: N - 1 of a chain, N of a ring (the last closes it).
-    /// fields : array
-    ///     One for each of the N sites.
+    /// couplings : float or array
+    ///     One for each bond: N - 1 of a chain, N of a ring (the last closes it); or one number for all.
+    /// fields : float or array
+    ///     One for each of the N sites; or one number for all.
+    /// sites : int, optional
+    ///     N, where neither is an array.
     /// ring : bool
     #[staticmethod]
-    #[pyo3(signature = (beta, couplings, fields, *, ring = false))]
-    fn ising(py: Python<'_>, beta: f64, couplings: Reals, fields: Reals, ring: bool) -> PyResult<Py<Self>> {
-        let (couplings, fields) = (couplings.one("couplings")?.to_vec(), fields.one("fields")?.to_vec());
+    #[pyo3(signature = (beta, couplings, fields, *, sites = None, ring = false))]
+    fn ising(
+        py: Python<'_>,
+        beta: f64,
+        couplings: Reals,
+        fields: Reals,
+        sites: Option<usize>,
+        ring: bool,
+    ) -> PyResult<Py<Self>> {
+        let given = match (couplings.0.ndim(), fields.0.ndim()) {
+            (_, 1) => Some(fields.0.len()),
+            (1, _) => Some(couplings.0.len() + usize::from(!ring)),
+            _ => sites,
+        };
+        let Some(n) = given else { return Err(refuse("sites", "None", "a number, where nothing else tells it")) };
+        let bonds = if ring { n } else { n.saturating_sub(1) };
+        let (couplings, fields) = (couplings.spread("couplings", bonds)?, fields.spread("fields", n)?);
         Self::made(py, PositiveMps::ising(beta, &couplings, &fields, boundary(ring)))
     }
 

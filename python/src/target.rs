@@ -5,6 +5,7 @@ use std::sync::Arc;
 use ndarray::Array1;
 use numpy::{IntoPyArray, PyArray1, PyArray3};
 use pyo3::prelude::*;
+use rand::RngExt;
 use tensorjump::diffusion::{Denoise, ExactDiffusion};
 use tensorjump::model::DrawAhead;
 use tensorjump::{Configs, ExactModel, Model, Result, Stream, Target};
@@ -56,8 +57,9 @@ impl Target for CallableTarget {
         numbers("log_weight", &self.log_weight, x)
     }
 
-    fn initial(&self, _: &mut Stream) -> Option<Array1<u8>> {
-        self.initial.clone()
+    fn initial(&self, stream: &mut Stream) -> Option<Array1<u8>> {
+        let random = || self.dims.iter().map(|&d| stream.random_range(0..d) as u8).collect();
+        Some(self.initial.clone().unwrap_or_else(random))
     }
 }
 
@@ -71,7 +73,7 @@ impl Target for CallableTarget {
 ///     `log_weight(x)` for `x` of shape (samples, sites), uint8, returns shape (samples,): the logarithm of the
 ///     weight, in nats; `-inf` forbids. It may be called from several threads, one at a time.
 /// initial : sequence of int, optional
-///     An allowed configuration for chains to start at.
+///     An allowed configuration for chains to start at; random states if not given.
 #[pyclass(name = "Target", subclass, frozen, module = "tensorjump")]
 pub struct PyTarget {
     pub law: Arc<dyn Target>,

@@ -26,7 +26,10 @@ class Mean(NamedTuple):
     error: float
 
     def __repr__(self) -> str:
-        return f"{self.mean:.8g} +- {self.error:.2g}"
+        if not (0 < self.error < np.inf):
+            return f"{self.mean:.8g} +- {self.error:.2g}"
+        digits = max(1 - int(np.floor(np.log10(self.error))), 0)
+        return f"{self.mean:.{digits}f} +- {self.error:.{digits}f}"
 
 
 class RunProgress(NamedTuple):

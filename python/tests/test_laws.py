@@ -73,6 +73,19 @@ def test_ising_chain(ring):
     agrees(tj.PositiveMps.ising(0.7, j, h, ring=ring), normalised(w), [2] * n)
 
 
+def test_ising_chains_of_one_number():
+    a = tj.PositiveMps.ising(0.5, 1.0, 0.2, sites=6, ring=True)
+    b = tj.PositiveMps.ising(0.5, np.ones(6), 0.2 * np.ones(6), ring=True)
+    c = tj.PositiveMps.ising(0.5, np.ones(5), 0.2)
+    d = tj.PositiveMps.ising(0.5, 1.0, 0.2 * np.ones(6))
+    x = all_x([2] * 6)
+    np.testing.assert_array_equal(a.log_prob(x), b.log_prob(x))
+    np.testing.assert_array_equal(c.log_prob(x), d.log_prob(x))
+    for wrong in (lambda: tj.PositiveMps.ising(0.5, 1.0, 0.2), lambda: tj.PositiveMps.ising(0.5, np.ones(7), np.ones(6))):
+        with pytest.raises(tj.TensorJumpError):
+            wrong()
+
+
 def test_product_and_table():
     rng = np.random.default_rng(6)
     factors = [rng.random(d) for d in (2, 3, 2)]

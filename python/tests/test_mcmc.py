@@ -160,6 +160,24 @@ def test_chains_elsewhere_are_those_of_one_run():
     np.testing.assert_array_equal(part.series, whole.series[:, 5:])
 
 
+def test_chains_of_a_callable_start_anywhere():
+    target = tj.Target([2, 3, 4], lambda x: x.sum(1) * 0.5)
+    run = tj.run_chains(target, tj.Proposal.single_site([2, 3, 4]), 200, {"sum": lambda x: x.sum(1)}, updates=200,
+                        progress=False)
+    w = np.exp(0.5 * all_x([2, 3, 4]).sum(1))
+    exact = (w / w.sum()) @ all_x([2, 3, 4]).sum(1)
+    mean = run.mean("sum")
+    assert abs(mean.mean - exact) < 5 * mean.error
+    start = tj.Chains.initial(target, 200).x
+    assert {tuple(x) for x in start} > {(0, 0, 0), (1, 2, 3)}
+
+
+def test_means_show_the_digits_they_have():
+    assert repr(tj.Mean(-1.32913349, 0.00098)) == "-1.32913 +- 0.00098"
+    assert repr(tj.Mean(39983.109, 0.49)) == "39983.11 +- 0.49" and repr(tj.Mean(3.0, 0.0)) == "3 +- 0"
+    assert repr(tj.Mean(1234.5, 67.0)) == "1234 +- 67"
+
+
 def test_progress_and_stopping():
     law, _ = target()
     seen = []
