@@ -375,8 +375,7 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Pair {
     }
 }
 
-/// Calls `$f` with the interaction behind a [`Pair`].
-#[macro_export]
+/// An expression of the interaction behind a [`Pair`].
 macro_rules! with_pair {
     ($pair:expr, $model:ident => $body:expr) => {
         match $pair {
@@ -385,6 +384,7 @@ macro_rules! with_pair {
         }
     };
 }
+pub(crate) use with_pair;
 
 /// `log Z` of a lattice by contraction with growing bond dimension: a dict of `log_z`, `max_bond`, `change`, `spread`,
 /// `converged`, `truncation_error`.

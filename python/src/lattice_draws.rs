@@ -9,10 +9,10 @@ use tensorjump::lattice::SnakeMps;
 use tensorjump::{ExactModel, Model};
 
 use crate::arrays::free;
+use crate::lattice::with_pair;
 use crate::lattice::{Pair, PyPairModel, lattice_text};
 use crate::mps::PyBornMps;
 use crate::target::{PyModel, exact, plain};
-use crate::with_pair;
 
 /// Independent draws of a lattice, row by row against boundary states of bond dimension `chi`.
 ///

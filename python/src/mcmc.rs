@@ -16,10 +16,10 @@ use tensorjump::{Configs, Model, Result, Streams};
 use crate::arrays::{Batch, Reals, Rng, free, short, vector};
 use crate::errors::{misshapen, raise, through};
 use crate::fredkin::PyFredkin;
+use crate::lattice::with_pair;
 use crate::lattice::{Pair, PyIsing};
 use crate::noise::PyKernel;
 use crate::target::PyModel;
-use crate::with_pair;
 
 /// A proposal `x -> x'` with the log of its reverse over its forward density: accept with probability
 /// `min(1, pi(x') / pi(x) * exp(log_ratio))`.

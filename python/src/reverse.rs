@@ -2,8 +2,8 @@
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, ToPyArray};
 use pyo3::prelude::*;
-use tensorjump::diffusion::reverse::{self, Bound as RateBound, Corrector, Finish, Method, Outcome, Step, TimeGrid};
 use tensorjump::diffusion::Bridge;
+use tensorjump::diffusion::reverse::{self, Bound as RateBound, Corrector, Finish, Method, Outcome, Step, TimeGrid};
 use tensorjump::noise::Path;
 
 use crate::arrays::{Batch, Reals, Rng, free, named, table, vector};

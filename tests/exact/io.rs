@@ -273,6 +273,6 @@ fn a_law_of_either_kind_is_read() {
     assert!(error.to_string().contains("tensorjump mps"), "{error}");
     fs::write(&path, b"no file of ours").unwrap();
     assert!(matches!(StoredLaw::read(&path), Err(Error::Format { .. })));
-    assert!(matches!(StoredLaw::read(&at.join("absent")), Err(Error::File { .. })));
+    assert!(matches!(StoredLaw::read(at.join("absent")), Err(Error::File { .. })));
     fs::remove_dir_all(at).unwrap();
 }

@@ -112,7 +112,7 @@ impl BornMps {
 
     fn trusted(tensors: Vec<Array3<f64>>, sites: usize, log_z: f64) -> Result<Self> {
         let own = &tensors[..sites];
-        let ld = own.iter().map(|a| Site::width(a)).max().unwrap_or(8);
+        let ld = own.iter().map(Site::width).max().unwrap_or(8);
         let packed = Arc::new(own.iter().map(Site::new).collect());
         let marginals = marginals(own);
         Ok(BornMps { psi: Mps::new(tensors, 0.0)?, sites, log_z, packed, ld, marginals })

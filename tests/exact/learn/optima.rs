@@ -74,7 +74,7 @@ fn positive_methods_find_the_law_of_a_table() {
 /// alike would end at a law between the two.
 #[test]
 fn mini_batches_count_by_their_weights() {
-    let heavy = |i: usize| i % 8 == 0;
+    let heavy = |i: usize| i.is_multiple_of(8);
     let x = Array2::from_shape_fn((64, 2), |(i, j)| u8::from(heavy(i) || (i + j) % 16 == 3));
     let weights = ndarray::Array1::from_shape_fn(64, |i| if heavy(i) { 10.0 } else { 1.0 });
     let yes = |data: &Data| data.x().column(0).iter().zip(data.weights()).map(|(&a, w)| f64::from(a) * w).sum::<f64>();
