@@ -17,8 +17,8 @@ use ndarray::Array2;
 use rand::RngExt;
 
 use super::chains::Chains;
-use super::moves::{Move, MoveReport, acceptance_probability, check_log_numbers};
-use super::proposal::{Connected, Proposal, Triple, checked_log_ratio};
+use super::moves::{Move, MoveReport, check_log_numbers};
+use super::proposal::{Connected, Proposal, Proposed, Triple, checked_log_ratio};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::{Configs, Model, Target};
@@ -100,7 +100,7 @@ impl<M: Model> Move for InnerDraws<M> {
                 report.unsupported += usize::from(denoise_old == f64::NEG_INFINITY);
                 let triple =
                     Triple { noise_old: noise[row], noise_new: noise_new[i], denoise_old, denoise_new: new.new[i] };
-                if u < acceptance_probability(weight_old, log_weight[i], checked_log_ratio(row, triple)?) {
+                if u < Proposed::acceptance_probability(weight_old, log_weight[i], checked_log_ratio(row, triple)?) {
                     report.accepted += 1;
                     (noise[row], denoise_old, weight_old, at) = (noise_new[i], new.new[i], log_weight[i], Some(i));
                 }

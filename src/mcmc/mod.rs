@@ -146,7 +146,7 @@ pub use diagnostics::{Autocorrelation, split_r_hat};
 pub use estimate::{Estimate, SeriesMean, bridge};
 pub use importance::WeightSummary;
 pub use inner::InnerDraws;
-pub use moves::{MetropolisHastings, Move, MoveReport, acceptance_probability};
+pub use moves::{MetropolisHastings, Move, MoveReport};
 pub(crate) use per_chain::leave_bytes;
 pub use per_chain::{Dynamics, EachChain, Local};
 pub use proposal::{Connected, Disconnected, Proposal, Proposed, Triple};

@@ -10,7 +10,7 @@ use ndarray::Array1;
 use rand::RngExt;
 
 use super::chains::Chains;
-use super::proposal::Proposal;
+use super::proposal::{Proposal, Proposed};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::Target;
@@ -85,12 +85,6 @@ impl<P: Deref<Target: Move> + Send + Sync> Move for P {
     }
 }
 
-/// `min(1, e^{log_weight_new − log_weight_old + log_ratio})`, the probability of accepting a proposal; 0
-/// where the new weight or the reverse density is zero. The old log-weight must be finite.
-pub fn acceptance_probability(log_weight_old: f64, log_weight_new: f64, log_ratio: f64) -> f64 {
-    (log_weight_new - log_weight_old + log_ratio).exp().min(1.0)
-}
-
 /// Metropolis–Hastings with any proposal.
 #[derive(Debug, Clone, PartialEq)]
 #[must_use]
@@ -133,7 +127,8 @@ impl<P: Proposal> Move for MetropolisHastings<P> {
             ..MoveReport::default()
         };
         for (row, x) in proposed.x.outer_iter().enumerate() {
-            let p = acceptance_probability(chains.log_weight()[row], log_weight[row], proposed.log_ratio[row]);
+            let p =
+                Proposed::acceptance_probability(chains.log_weight()[row], log_weight[row], proposed.log_ratio[row]);
             // Each row draws at every update, so that a chain's draws do not depend on its history.
             if streams.stream(row).random::<f64>() < p {
                 report.accepted += 1;

@@ -34,6 +34,12 @@ pub struct Proposed {
 }
 
 impl Proposed {
+    /// `min(1, e^{log_weight_new − log_weight_old + log_ratio})`, the probability of accepting a proposal; 0
+    /// where the new weight or the reverse density is zero. The old log-weight must be finite.
+    pub fn acceptance_probability(log_weight_old: f64, log_weight_new: f64, log_ratio: f64) -> f64 {
+        (log_weight_new - log_weight_old + log_ratio).exp().min(1.0)
+    }
+
     /// A proposal that is its own reverse: log-ratio 0 in every row.
     pub fn symmetric(x: Array2<u8>) -> Self {
         let rows = x.nrows();

@@ -82,7 +82,8 @@ fn connected_matrix(
             }
             let triple =
                 Triple { noise_old: noise[i], noise_new: noise[j], denoise_old: denoise[i], denoise_new: denoise[j] };
-            t[[i, j]] += forward * acceptance_probability(log_weight[i], log_weight[j], log_ratio(i, j, triple));
+            t[[i, j]] +=
+                forward * Proposed::acceptance_probability(log_weight[i], log_weight[j], log_ratio(i, j, triple));
         }
     }
     t
@@ -98,7 +99,7 @@ fn disconnected_matrix(target: &dyn Target, model: &dyn Model, ratio: &dyn Fn(Tr
             return 0.0;
         }
         let triple = Triple { noise_old: 0.0, noise_new: 0.0, denoise_old: q[i], denoise_new: q[j] };
-        q[j].exp() * acceptance_probability(log_weight[i], log_weight[j], ratio(triple))
+        q[j].exp() * Proposed::acceptance_probability(log_weight[i], log_weight[j], ratio(triple))
     })
 }
 

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
-use crate::mcmc::moves::acceptance_probability;
+use crate::mcmc::proposal::Proposed;
 
 /// Which walker stands at which level of one ladder, and counts: for drivers that keep configurations in a
 /// form of their own.
@@ -71,7 +71,7 @@ impl Walkers {
         if log_ratio.is_nan() {
             return Err(Error::parameter("log-ratio of an exchange", log_ratio, "not NaN"));
         }
-        let p = acceptance_probability(0.0, 0.0, log_ratio);
+        let p = Proposed::acceptance_probability(0.0, 0.0, log_ratio);
         self.attempts[pair] += 1;
         self.probability[pair] += p;
         if u >= p {

@@ -24,7 +24,7 @@ use rand::RngExt;
 use rand_xoshiro::Xoshiro256PlusPlus;
 use serde_json::{Value, json};
 use tensorjump::lattice::{BoundaryMps, Couplings, FreeFermions, Geometry, Ising, SpinSweep, Spins, Square, fast_rng};
-use tensorjump::mcmc::{Autocorrelation, TunedLadder, Walkers, acceptance_probability};
+use tensorjump::mcmc::{Autocorrelation, Proposed, TunedLadder, Walkers};
 use tensorjump::{Error, Model, Streams};
 
 use tensorjump_studies::output::{Folder, finish};
@@ -278,7 +278,7 @@ fn boundary(glass: &Glass, beta: f64, chi: usize, draws: usize, seed: u64) -> Re
                 let energy = glass.energy(x);
                 let log_w = -beta * energy - log_q;
                 let chain = &mut chains[i % 2];
-                let p = chain.as_ref().map_or(1.0, |(old, ..)| acceptance_probability(*old, log_w, 0.0));
+                let p = chain.as_ref().map_or(1.0, |(old, ..)| Proposed::acceptance_probability(*old, log_w, 0.0));
                 if rng.random::<f64>() < p {
                     accepted += 1;
                     *chain = Some((log_w, energy, x.to_vec()));

@@ -27,7 +27,7 @@ use crate::lattice::square::boundary::BoundaryMps;
 use crate::lattice::square::geometry::Bond;
 use crate::lattice::square::pairwise::Pairwise;
 use crate::lattice::square::rectangle::Rectangle;
-use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, acceptance_probability, leave_bytes};
+use crate::mcmc::{Chains, Dynamics, EachChain, Move, MoveReport, Proposed, leave_bytes};
 use crate::model::{Model, SiteWeights, Target};
 use crate::rng::{Stream, Streams};
 
@@ -145,7 +145,7 @@ impl<M: Pairwise> Windows<M> {
         if score[0] == f64::NEG_INFINITY {
             return Ok((vec![], Redrawn::Unsupported));
         }
-        let p = acceptance_probability(weight_old, weight_new, score[0] - new.log_prob[0]);
+        let p = Proposed::acceptance_probability(weight_old, weight_new, score[0] - new.log_prob[0]);
         if streams.domain("accept").stream(0).random::<f64>() < p {
             return Ok((sites.into_iter().zip(new.x.iter().copied()).collect(), Redrawn::Accepted));
         }
