@@ -1,4 +1,4 @@
-//! Equilibrium sampling on open square lattices and cylinders by boundary matrix-product states.
+//! Equilibrium sampling on square lattices by boundary matrix-product states.
 //!
 //! ```text
 //! q(s) = ∏_r q(s_r | s_{r−1}),
@@ -12,6 +12,12 @@
 //! is a law close to it, *normalised exactly* and with known log-probability: a proposal for
 //! [`mcmc`](crate::mcmc), or independent draws with importance weights. At the critical point of the Ising
 //! model χ = 8 has an acceptance of .99 at 64 × 64.
+//!
+//! **Tori.** The first row closes the last one, so that what is below row `r` depends on it too:
+//! `q(s_r | s_{r−1}, σ)` with `σ = s_0` and `Ẽ_r(s_r, σ)` a matrix-product operator, one for all draws; row 0 is
+//! drawn from its diagonal `Ẽ_0(σ, σ)`. At each site a draw picks one of `d²` matrices, and the closing bond of
+//! each row is exact. The operators need more terms than the states of an open lattice: a fraction .9985 of
+//! effective draws for 16 × 16 critical spins at χ = 16, .996 for 32 × 32 at χ = 32.
 //!
 //! **Precision.** A state is accurate relative to its largest entry, and at low temperature the rows that
 //! decide may lie far below it. Some draws are therefore weighed when a law is made. Where single precision
@@ -29,8 +35,9 @@
 //! **Lanes.** 32 configurations are worked through side by side, in single precision, each with its own
 //! xoshiro128++ generator seeded from its stream. Cost a configuration: `sites · (d+1)χ²` multiply-adds for
 //! models invariant under the flip of all spins, `2dχ² sites` for others; on a cylinder the right-hand
-//! vectors are needed for each state of the first site of a row. Memory: `4dχ²` bytes a site for the model,
-//! and `128 dχ cols` bytes a thread, on a ring `d` times that.
+//! vectors are needed for each state of the first site of a row. On a torus `6χ²` a site with that invariance,
+//! `(d + 1)d²χ²` without. Memory: `4dχ²` bytes a site for the model, on a torus `d` times that, and
+//! `128 dχ cols` bytes a thread, on a ring `d` times that.
 //!
 //! References: boundary states of classical lattices, Verstraete, Murg, Cirac, Adv. Phys. 57, 143; sampling
 //! from them with acceptance test, Frías-Pérez, Mariën, Pérez-García, Bañuls, Iblisdir, SciPost Phys. 14,
@@ -53,9 +60,9 @@ use crate::lattice::square::pair::PairModel;
 use crate::lattice::square::pairwise::Pairwise;
 use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
 use crate::rng::{Stream, Streams};
-use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, check_geometry, log_z_from_above, sweep};
-use draws::block::{Answer, Packed, Work};
-use draws::pack::PackedRow;
+use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, log_z_from_above, sweep};
+use draws::block::{Answer, Work};
+use draws::pack::{Packed, PackedRow};
 use evidence::Evidence;
 use tables::RowTables;
 use weights::Weights;
@@ -71,8 +78,8 @@ pub struct Draws {
     pub floored: u64,
 }
 
-/// A law on an open lattice or a cylinder, drawn row by row against boundary states of bond dimension χ: see
-/// the [module](self).
+/// A law drawn row by row against boundary states of bond dimension χ, on lattices of any geometry: see the
+/// [module](self).
 ///
 /// ```
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, square::BoundaryMps};
@@ -115,8 +122,8 @@ impl BoundaryMps {
     /// weighs 128 draws. Cost as one round of [`contract`].
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a torus or `chi = 0`; [`Error::ZeroWeight`] where no configuration is
-    /// allowed; [`Error::NoConvergence`] where double precision does not hold the weights (long rows with
+    /// [`Error::Parameter`] for `chi = 0`; [`Error::ZeroWeight`] where no configuration is allowed;
+    /// [`Error::NoConvergence`] where double precision does not hold the weights (long rows with
     /// frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below and
     /// from above differ; or the weights of some draws agree with each other and fall short of the
     /// contraction; [`Error::NotFinite`] for weights beyond `f64`.
@@ -192,7 +199,6 @@ impl BoundaryMps {
     /// [`BoundaryMps::proposal`] of an owned model.
     pub(super) fn unchecked(model: PairModel, chi: usize) -> Result<Self> {
         check_chi(chi)?;
-        check_geometry(&model)?;
         let weights = Weights::new(&model)?;
         let (packed, Sweep { log_z, discarded_weight, .. }) = pack(&weights, Some(&model), chi)?;
         Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, discarded_weight, law: Law::States(packed) })
@@ -315,7 +321,7 @@ fn pack(weights: &Weights, model: Option<&PairModel>, chi: usize) -> Result<(Pac
     rows.reverse();
     // Sites of fewer states have padding that is never drawn.
     let constrained = model.is_some_and(PairModel::is_constrained) || weights.dims.iter().any(|&n| n < d);
-    Ok((Packed { rows, cols: weights.cols, d, parity: weights.parity, constrained }, sweep))
+    Ok((Packed { rows, cols: weights.cols, d, torus: weights.torus, parity: weights.parity, constrained }, sweep))
 }
 
 impl Law {
@@ -388,7 +394,7 @@ impl Target for BoundaryMps {
 
 impl Model for BoundaryMps {
     /// Weights with rows need a contraction for each row, but for rows side by side that are alike: 2 ms at
-    /// 32 × 32 and χ = 2, in parallel over the rows.
+    /// 32 × 32 and χ = 2, in parallel over the rows; on a torus some `d⁴` times that.
     fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples> {
         Ok(self.answer(w, Some((n, streams)), None)?.samples)
     }
