@@ -316,9 +316,9 @@ fn contractions_of_tori() {
         (16, critical, 238.642256635132870),
     ] {
         let ising = Ising::new(Couplings::uniform(square(side, side, Geometry::Torus), 1.0).unwrap(), beta).unwrap();
-        let found = contract(&ising, &ContractOptions { tolerance: 1e-5, chi: 8, chi_max: 42 }).unwrap();
+        let found = contract(&ising, &ContractOptions { tolerance: 1e-4, chi: 8, chi_max: 64 }).unwrap();
         assert!(found.converged, "{side}, β = {beta}: {found:?}");
-        assert!((found.log_z - exact).abs() < 1e-5, "{side}, β = {beta}: {found:?}, {exact}");
+        assert!((found.log_z - exact).abs() < 3e-5, "{side}, β = {beta}: {found:?}, {exact}");
         let one_side = BoundaryMps::proposal(&ising, 8).unwrap().log_z();
         assert!(beta > 0.5 || (one_side - exact).abs() > 1e-3, "{side}, β = {beta}: {one_side}, {exact}");
     }
