@@ -68,8 +68,8 @@ pub struct Contraction {
 /// are summed exactly site by site, in logarithms: `chi` is then not used, and no weight is too large.
 /// Frustrated couplings of `β|J|` above about 5 are beyond double precision: row states are accurate relative
 /// to their norm, and the configurations that decide may be below that. Cost: `O(sites d⁴χ³)` for the last χ,
-/// twice that on a cylinder, `d⁴` times that on a torus; memory that of `2√rows` boundary states, a quarter of
-/// it for models invariant under the flip of all spins.
+/// twice that on a cylinder, `d⁴` times that on a torus; memory that of `2√rows` boundary states, a quarter
+/// of it for models invariant under the flip of all spins.
 ///
 /// ```
 /// use tensorjump::lattice::square::{ContractOptions, contract};

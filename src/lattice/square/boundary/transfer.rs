@@ -7,12 +7,14 @@
 //! `H` the horizontal bonds of row `r` (the last one closes the ring on a cylinder), `v` its site weights,
 //! `V` the vertical bonds between rows `r−1` and `r`. On a torus every site carries the state `σ_c` of the
 //! first row as a second, passive leg: `E_{rows−1}(s, σ) = ∏_c V_c(s_c, σ_c)` with the closing bonds, and the
-//! row acts on `s` alone. The weights of row `r` are not in `E_r(s, σ)`: with them the same χ loses more (16 ×
-//! 16 critical spins, χ = 8: a fraction .82 of effective draws instead of .97). Each horizontal table is written
-//! `H(a, b) = Σ_k L_k(a) R_k(b)`. Where the model is invariant under the exchange of two states the factors
-//! are the even and the odd function of the state: every index of the state then carries a parity, its
-//! tensors are block-sparse, and a decomposition is one of each block. Cost of a row: `O(cols d (dχ)³)`,
-//! twice that for a ring, `O(cols d² (d²χ)³)` on a torus, a quarter of it with parity.
+//! row acts on `s` alone. The weights of row `r` are not in `E_r(s, σ)`: with them the same χ loses
+//! more (16 × 16 critical spins, χ = 8: a fraction .82 of effective draws instead of .97).
+//!
+//! Each horizontal table is written `H(a, b) = Σ_k L_k(a) R_k(b)`. Where the model is invariant under the
+//! exchange of two states the factors are the even and the odd function of the state: every index of the
+//! state then carries a parity, its tensors are block-sparse, and a decomposition is one of each block. Cost
+//! of a row: `O(cols d (dχ)³)`, twice that for a ring, `O(cols d² (d²χ)³)` on a torus, a quarter of it with
+//! parity.
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
@@ -284,7 +286,7 @@ impl<'a> Closing<'a> {
     }
 }
 
-/// The tensor of one site of a row applied to the tensor below it; `traced`, the diagonal of the two legs only.
+/// The tensor of one site of a row applied to the tensor below it; where `traced`, of `σ = s` only.
 fn site(
     below: &Array3<f64>,
     v: &[f64],

@@ -31,7 +31,7 @@ pub(super) struct Weights {
     pub sites: Vec<Vec<f64>>,
     /// Of bond `(r, c)–(r, c+1)` by `r·cols + c`; absent at an open edge.
     pub horizontal: Arc<Vec<Option<Array2<f64>>>>,
-    /// Of bond `(r−1, c)–(r, c)` by `(r−1)·cols + c`; on a torus at the end those of the last row to the first.
+    /// Of bond `(r−1, c)–(r, c)` by `(r−1)·cols + c`; on a torus those of the last row at the end.
     pub vertical: Arc<Vec<Array2<f64>>>,
     pub log_scale: f64,
     /// Whether an allowed weight was too small for its table and was raised.

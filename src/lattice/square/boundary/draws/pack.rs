@@ -47,7 +47,8 @@ pub(crate) struct PackedSite {
     /// Number of states of this site.
     pub states: usize,
     /// Tiles of the site matrices below: `tiles[(s · left + i) · right + j]`; of state 1 only, where there is
-    /// parity. On a torus, below the first row, `(s, σ)` takes the place of `s`; with parity `(0, 0)`, `(1, 0)`.
+    /// parity. On a torus, below the first row, `(s, σ)` takes the place of `s`; with parity of `(0, 0)` and
+    /// `(1, 0)` only.
     pub tiles: Vec<Tile>,
     /// Matrices for each state: on a torus below the first row, without parity, as many as `σ` has states.
     pub passive: usize,

@@ -5,13 +5,15 @@
 //! left pass    n(s) = w_c(s) H(s', s) l·t_c^{s,z},     s_c ~ n/Σn,      l ← l B_c^{s_c,σ_c}
 //! ```
 //!
-//! as on a ring, `z` the state of the first site of the row, but that each configuration picks its matrices by
-//! its own `σ`: the products are made for each value of `σ_c`, and the lane's kept.
+//! as on a ring, `z` the state of the first site of the row, but that each configuration picks its matrices
+//! by its own `σ`: the products are made for each value of `σ_c`, and that of the lane is kept.
 //!
-//! With parity `B^{s,σ} = X^σ B^{s⊕σ,0} X'^σ`. Vectors are kept in the gauge of `σ` (odd indices of a bond with
-//! the sign of `σ_c` of the site to its left) and states as `y = s ⊕ σ`: all lanes then share the two matrices
-//! `B^{y,0}`, and a horizontal bond sees `y' ⊕ y ⊕ δ`, `δ = σ_{c−1} ⊕ σ_c`. Cost a site: `6χ²` multiply-adds
-//! with parity, `(d + 1) d d' χ²` without, `d'` the states of the site of the first row.
+//! With parity `B^{s,σ} = X^σ B^{s⊕σ,0} X'^σ`, signs `X` by the parity of the index. States are then taken as
+//! `y = s ⊕ σ`, and the odd indices of vectors with the sign of `σ_c`: `X^σ t_c` on the left of column `c`,
+//! `X'^σ ρ_c` on its right. All lanes share the two matrices `B^{y,0}`; between two columns of different `σ`
+//! odd indices change sign, and a horizontal bond sees `H(y' ⊕ δ, y)`, `δ = σ_{c−1} ⊕ σ_c`.
+//!
+//! Cost a site: `6χ²` multiply-adds with parity, `(d + 1) d d' χ²` without, `d'` the values of `σ_c`.
 
 use pulp::Simd;
 
