@@ -1,6 +1,8 @@
 //! The command line, checked before anything runs.
 
-use crate::common::ising::measure::{BOUNDARY_CHI, CONNECTED_CHI, Method, Plan, SNAKE_CHI, WINDOW_CHI, check_samples};
+use crate::common::ising::measure::{
+    BOUNDARY_CHI, CONNECTED_CHI, Method, Plan, SNAKE_CHI, TORUS_CHI, WINDOW_CHI, check_samples,
+};
 use crate::common::ising::options::SystemOptions;
 use crate::common::ising::system::System;
 use crate::common::{Failure, options};
@@ -25,7 +27,7 @@ crate::options! {
         model: SystemOptions,
         /// Only this method
         method: Option<Method>,
-        /// Bond dimension of the tensor network (default: 8 for boundary, 4 for window, 64 for snake, tuned
+        /// Bond dimension of the tensor network (default: 8 for boundary, 16 on a torus, 4 for window, 64 for snake, tuned
         /// or 2 for connected)
         chi: Option<usize>,
         /// Two successive values of log Z by contraction agree to this
@@ -82,11 +84,9 @@ impl Options {
         if !(self.log_z_tol > 0.0 && self.log_z_tol.is_finite()) {
             return Err(format!("--log-z-tol {}: must be positive and finite", self.log_z_tol).into());
         }
-        if method.is_network() && system.lattice().geometry() == Geometry::Torus {
-            return Err(format!(
-                "torus: only windows and chains, no tensor network for the whole of it; not for --method {name}"
-            )
-            .into());
+        let torus = system.lattice().geometry() == Geometry::Torus;
+        if method == Method::Snake && torus {
+            return Err(format!("torus: no snake for the whole of it; not for --method {name}").into());
         }
         match (method, system) {
             (Method::Wolff, System::Ising(ising)) => drop(Wolff::new(ising)?),
@@ -104,6 +104,7 @@ impl Options {
             Method::Snake => SNAKE_CHI,
             Method::Connected => CONNECTED_CHI,
             Method::Window => WINDOW_CHI,
+            _ if torus => TORUS_CHI,
             _ => BOUNDARY_CHI,
         });
         let window = self.window(system);
@@ -137,7 +138,6 @@ impl Options {
                     _ => None,
                 },
                 Method::Sw if SwendsenWang::new(system.model()).is_err() => None,
-                Method::Boundary if system.lattice().geometry() == Geometry::Torus => None,
                 _ => Some(system.clone()),
             };
             if let Some(model) = model {

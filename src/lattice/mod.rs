@@ -29,7 +29,7 @@
 //! | change of the log-weight by a local move | [`PairModel::log_ratio`], [`Ising::log_ratio`] | O(1) |
 //! | exact log Z, energy, specific heat without field | [`FreeFermions`] | O(rows · cols³) |
 //! | the model in a rectangle, the rest frozen | [`PairModel::window`] | O(sites of the rectangle) |
-//! | independent draws, `log Z`; open, cylinder | [`BoundaryMps`], [`Contraction`] | O(dχ²) a site |
+//! | independent draws, `log Z`; tori too | [`BoundaryMps`], [`Contraction`] | O(dχ²) a site, torus O(d³χ²) |
 //! | independent draws along a snake, circumference ≤ 12 | [`SnakeMps`] | O(dχ²) a site |
 //! | Metropolis and heat bath of spins | [`SpinSweep`] | 0.5 to 2.4 ns a site |
 //! | heat bath of any pair weights | [`SiteHeatBath`] | 20 ns a site |

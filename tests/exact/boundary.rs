@@ -3,6 +3,7 @@
 use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
 use tensorjump::lattice::{BoundaryMps, ContractOptions, Contraction, Couplings, Geometry, Ising, PairModel, Square};
+use tensorjump::mcmc::{Estimate, WeightSummary};
 use tensorjump::{Error, Model, SiteWeights, Streams, Target};
 
 use crate::common::all_configs;
@@ -36,7 +37,7 @@ fn random_pairs(rows: usize, cols: usize, geometry: Geometry, zeros: f64) -> Pai
 /// Models of every kind, small enough to enumerate.
 fn models() -> Vec<(&'static str, PairModel)> {
     let pairs = |couplings, beta| Ising::new(couplings, beta).unwrap().pair_model().unwrap();
-    let (open, ring) = (Geometry::Open, Geometry::Cylinder);
+    let (open, ring, torus) = (Geometry::Open, Geometry::Cylinder, Geometry::Torus);
     vec![
         ("in a field", pairs(glass(3, 4, open), 0.7)),
         ("in a field, ring", pairs(glass(3, 4, ring), 0.7)),
@@ -55,6 +56,15 @@ fn models() -> Vec<(&'static str, PairModel)> {
         ("tables", random_pairs(3, 3, open, 0.0)),
         ("tables, ring", random_pairs(3, 3, ring, 0.0)),
         ("tables with zeros", random_pairs(3, 3, open, 0.1)),
+        ("uniform, torus", pairs(Couplings::uniform(square(4, 4, torus), 1.0).unwrap(), 0.44)),
+        ("Gaussian couplings, torus", pairs(Couplings::gaussian(square(3, 4, torus), 3), 1.0)),
+        ("±J, torus", pairs(Couplings::plus_minus(square(4, 4, torus), 2), 1.0)),
+        ("in a field, torus", pairs(glass(3, 4, torus), 0.7)),
+        ("Potts, torus", PairModel::potts(&glass(3, 3, torus), 3, 0.8).unwrap()),
+        ("hard squares, torus", PairModel::hard_squares(square(4, 3, torus), 1.7).unwrap()),
+        ("colourings, torus", PairModel::colourings(square(3, 3, torus), 3).unwrap()),
+        ("tables, torus", random_pairs(3, 3, torus, 0.0)),
+        ("tables with zeros, torus", random_pairs(4, 3, torus, 0.1)),
     ]
 }
 
@@ -158,7 +168,8 @@ fn rows_do_not_depend_on_the_batch() {
 #[test]
 fn tilted_laws() {
     let mut rng = Streams::new(9).stream(0);
-    for (name, model) in [&models()[1], &models()[9], &models()[11]] {
+    for (name, model) in [1, 9, 11, 20, 21, 22].map(|k| models().swap_remove(k)) {
+        let model = &model;
         let (x, exact, _) = law(model);
         let (n, d) = (model.dims().len(), *model.dims().iter().max().unwrap());
         let w = Array3::from_shape_fn((2, n, d), |_| 0.1 + rng.random::<f64>());
@@ -194,8 +205,9 @@ fn tilted_laws() {
 
 #[test]
 fn mistakes_are_named() {
+    assert!(matches!(Square::new(2, 4, Geometry::Torus), Err(Error::Parameter { name: "rows", .. })));
     let torus = Ising::new(Couplings::uniform(square(4, 4, Geometry::Torus), 1.0).unwrap(), 0.4).unwrap();
-    assert!(matches!(BoundaryMps::new(&torus, 4), Err(Error::Parameter { name: "geometry", .. })));
+    assert!(matches!(BoundaryMps::new(&torus, 0), Err(Error::Parameter { name: "max_bond", .. })));
     let open = Ising::new(Couplings::uniform(square(4, 4, Geometry::Open), 1.0).unwrap(), 0.4).unwrap();
     assert!(matches!(BoundaryMps::new(&open, 0), Err(Error::Parameter { name: "max_bond", .. })));
     let pairs = open.pair_model().unwrap();
@@ -211,9 +223,11 @@ fn mistakes_are_named() {
         Err(Error::Parameter { name: "tolerance", .. })
     ));
     // No 2-colouring of a ring of three sites: every bond allows something, the whole does not.
-    let odd = PairModel::colourings(square(3, 3, Geometry::Cylinder), 2).unwrap();
-    assert_eq!(BoundaryMps::new(&odd, 8).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
-    assert_eq!(Contraction::new(&odd, &default).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
+    for (rows, cols, geometry) in [(3, 3, Geometry::Cylinder), (3, 4, Geometry::Torus), (8, 9, Geometry::Torus)] {
+        let odd = PairModel::colourings(square(rows, cols, geometry), 2).unwrap();
+        assert_eq!(BoundaryMps::new(&odd, 8).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
+        assert_eq!(Contraction::new(&odd, &default).err(), Some(Error::ZeroWeight { what: "the lattice model" }));
+    }
     let q = BoundaryMps::new(&open, 4).unwrap();
     let x = Array2::zeros((2, 15));
     assert_eq!(q.log_prob(x.view()), Err(Error::SiteCount { expected: 16, got: 15 }));
@@ -267,11 +281,72 @@ fn lost_precision_is_seen() {
     assert!(matches!(BoundaryMps::new(&huge, 4), Err(Error::NotFinite { .. })));
 }
 
+/// Frustrated couplings on tori: a law whose draws say what the model weighs, a poor one by its weights, or a
+/// refusal.
+#[test]
+fn lost_precision_on_tori_is_seen() {
+    let mut refused = 0;
+    for (beta, seed) in [(1.0, 1), (2.0, 1), (4.0, 1), (8.0, 1), (20.0, 2), (50.0, 3)] {
+        let ising = Ising::new(Couplings::plus_minus(square(4, 4, Geometry::Torus), seed), beta).unwrap();
+        let (_, _, exact) = law(&ising.pair_model().unwrap());
+        let z = Contraction::new(&ising, &ContractOptions::default()).unwrap();
+        assert!(z.converged && (z.log_z - exact).abs() < 1e-12 * exact, "β = {beta}: {z:?}, {exact}");
+        match BoundaryMps::new(&ising, 64) {
+            Ok(q) => {
+                let log_w = q.draw(4096, &Streams::new(5)).unwrap().log_importance_weights(&ising).unwrap();
+                let (fraction, z) = (
+                    WeightSummary::of(log_w.view()).unwrap().fraction,
+                    Estimate::log_mean_weight(log_w.view()).unwrap(),
+                );
+                assert!(fraction < 0.5 || (z.mean - exact).abs() < 0.1, "β = {beta}: {fraction}, {z:?}, {exact}");
+                assert!(beta > 1.0 || fraction > 1.0 - 1e-9, "β = {beta}: {fraction}");
+            }
+            Err(error) => {
+                assert!(beta > 2.0 && matches!(error, Error::NoConvergence { .. }), "β = {beta}: {error}");
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 0, "the test reaches no lost precision");
+}
+
+/// Tori too wide for a sum site by site: Kaufman's values, to the truncation error of second order; the
+/// contraction from one side alone has errors of first order. Random couplings and rectangles: along the rows as
+/// along the columns.
+#[test]
+fn contractions_of_tori() {
+    let critical = 0.5 * (1.0 + 2f64.sqrt()).ln();
+    for (side, beta, exact) in [
+        (8, critical, 60.1417807890691),
+        (8, 0.7, 90.563324864979),
+        (16, 0.35, 212.489195324063),
+        (16, critical, 238.642256635133),
+    ] {
+        let ising = Ising::new(Couplings::uniform(square(side, side, Geometry::Torus), 1.0).unwrap(), beta).unwrap();
+        let found =
+            Contraction::new(&ising, &ContractOptions { tolerance: 1e-4, first_bond: 8, max_bond: 64 }).unwrap();
+        assert!(found.converged, "{side}, β = {beta}: {found:?}");
+        assert!((found.log_z - exact).abs() < 3e-5, "{side}, β = {beta}: {found:?}, {exact}");
+        let one_side = BoundaryMps::proposal(&ising, 8).unwrap().log_z();
+        assert!(beta > 0.5 || (one_side - exact).abs() > 1e-3, "{side}, β = {beta}: {one_side}, {exact}");
+    }
+    let glass = Couplings::gaussian(square(7, 8, Geometry::Torus), 4);
+    // Transposed: bond (r, c) to the right becomes bond (c, r) down.
+    let turned = |values: &[f64]| -> Vec<f64> { (0..56).map(|k| values[k % 7 * 8 + k / 7]).collect() };
+    let (across, down) = (turned(glass.vertical()), turned(glass.horizontal()));
+    let other = Couplings::new(square(8, 7, Geometry::Torus), across, down, vec![0.0; 56]).unwrap();
+    let log_z = |c: &Couplings| {
+        let options = ContractOptions { tolerance: 1e-7, first_bond: 32, max_bond: 72 };
+        Contraction::new(&Ising::new(c.clone(), 0.7).unwrap(), &options).unwrap().log_z
+    };
+    assert!((log_z(&glass) - log_z(&other)).abs() < 1e-6);
+}
+
 /// Couplings beyond single precision: nothing overflows, allowed configurations keep a positive probability.
 #[test]
 fn strong_and_weak_couplings() {
     for (beta, geometry) in
-        [(0.0, Geometry::Open), (30.0, Geometry::Open), (300.0, Geometry::Cylinder), (1e-300, Geometry::Cylinder)]
+        [(0.0, Geometry::Open), (30.0, Geometry::Open), (300.0, Geometry::Cylinder), (1e-300, Geometry::Torus)]
     {
         for couplings in [Couplings::plus_minus(square(6, 7, geometry), 3), glass(6, 7, geometry)] {
             let ising = Ising::new(couplings, beta).unwrap();

@@ -216,6 +216,8 @@ fn laws_with_sites_of_one_state_sum_to_one() {
         (2, 4, Geometry::Open, vec![1, 2, 1, 1, 2, 1, 2, 1]),
         (2, 4, Geometry::Cylinder, vec![1, 2, 1, 1, 2, 1, 2, 1]),
         (3, 3, Geometry::Cylinder, vec![3, 1, 1, 1, 3, 1, 2, 1, 1]),
+        (3, 3, Geometry::Torus, vec![3, 1, 1, 1, 3, 1, 2, 1, 1]),
+        (3, 4, Geometry::Torus, vec![1, 2, 1, 1, 2, 1, 2, 1, 2, 2, 1, 2]),
     ] {
         let l = square(rows, cols, geometry);
         let sites = states.iter().map(|&d| (0..d).map(|_| rng.random::<f64>()).collect()).collect();
@@ -242,6 +244,9 @@ fn allowed_configurations_keep_a_probability() {
         (Geometry::Open, 900.0, 3),
         (Geometry::Cylinder, 900.0, 3),
         (Geometry::Cylinder, 40.0, 3),
+        (Geometry::Torus, 40.0, 2),
+        (Geometry::Torus, 40.0, 3),
+        (Geometry::Torus, 900.0, 3),
     ] {
         let l = square(3, 3, geometry);
         let site: Vec<f64> = (0..states).map(|a| -spread * a as f64).collect();

@@ -19,6 +19,8 @@ use crate::common::timing::Pieces;
 
 /// Default bond dimension of the boundary MPS.
 pub const BOUNDARY_CHI: usize = 8;
+/// The same on a torus.
+pub const TORUS_CHI: usize = 16;
 /// Default bond dimension of the snake MPS.
 pub const SNAKE_CHI: usize = 64;
 /// Default bond dimension of windows.
@@ -200,7 +202,11 @@ impl Network {
             (Law::Snake(model), discarded)
         };
         let build_seconds = clock.elapsed().as_secs_f64();
-        let options = ContractOptions { tolerance: plan.log_z_tol, ..ContractOptions::default() };
+        let mut options = ContractOptions { tolerance: plan.log_z_tol, ..ContractOptions::default() };
+        if system.lattice().wraps_rows() {
+            // A row costs d⁴ times as much.
+            options.max_bond = 2 * chi.max(options.first_bond);
+        }
         let log_z_contraction = match &model {
             Law::Snake(snake) => Some(snake.log_z()),
             // Its contractions are those of the noisy fields.

@@ -1,4 +1,4 @@
-//! Equilibrium sampling on open square lattices and cylinders by boundary matrix-product states.
+//! Equilibrium sampling on square lattices by boundary matrix-product states.
 
 mod contraction;
 mod draws;
@@ -17,9 +17,9 @@ use crate::lattice::square::pair::PairModel;
 use crate::lattice::square::pairwise::Pairwise;
 use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
 use crate::rng::{Stream, Streams};
-use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, check_geometry, log_z_from_above, sweep};
-use draws::block::{Answer, Packed, Work};
-use draws::pack::PackedRow;
+use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, log_z_from_above, sweep};
+use draws::block::{Answer, Work};
+use draws::pack::{Packed, PackedRow};
 use evidence::Evidence;
 use tables::RowTables;
 use weights::Weights;
@@ -38,7 +38,7 @@ pub struct Draws {
     pub floored: u64,
 }
 
-/// A law on an open lattice or a cylinder, drawn row by row against boundary states of bond dimension χ.
+/// A law drawn row by row against boundary states of bond dimension χ, on lattices of any geometry.
 ///
 /// ```text
 /// q(s) = ∏_r q(s_r | s_{r−1}),
@@ -52,6 +52,13 @@ pub struct Draws {
 /// is a law close to it, *normalised exactly* and with known log-probability: a proposal for
 /// [`mcmc`](crate::mcmc), or independent draws with importance weights. At the critical point of the Ising
 /// model χ = 8 has an acceptance of .99 at 64 × 64.
+///
+/// **Tori.** The last row meets the first one, so that all rows depend on it: `q(s_r | s_{r−1}, σ)` with
+/// `σ = s_0`, and `Ẽ_r(s_r, σ)` a matrix-product operator, the same for all draws; row 0 is drawn from the
+/// diagonal `Ẽ_0(σ, σ)`. At each site a draw picks one of `d²` matrices by its `s` and `σ`. Operators need
+/// more terms than the states of an open lattice: at the critical point of the Ising model the effective
+/// fraction of draws is .9985 at 16 × 16 with χ = 16, .996 at 32 × 32 with χ = 32, .96 at 64 × 64 with
+/// χ = 48.
 ///
 /// **Precision.** A state is accurate relative to its largest entry, and at low temperature the rows that
 /// decide may lie far below it. Some draws are therefore weighed when a law is made. Where single precision
@@ -69,7 +76,8 @@ pub struct Draws {
 /// **Lanes.** 32 configurations are worked through side by side, in single precision, each with its own
 /// xoshiro128++ generator seeded from its stream. Cost a configuration: `sites · (d+1)χ²` multiply-adds for
 /// models invariant under the flip of all spins, `2dχ² sites` for others; on a cylinder the right-hand
-/// vectors are needed for each state of the first site of a row. Memory: `4dχ²` bytes a site for the model,
+/// vectors are needed for each state of the first site of a row. On a torus that is `6χ²` a site with the
+/// invariance, `(d + 1)d²χ²` without. Memory: `4dχ²` bytes a site for the model, on a torus `d` times that,
 /// and `128 dχ cols` bytes a thread, on a ring `d` times that.
 ///
 /// References: boundary states of classical lattices, Verstraete, Murg, Cirac, Adv. Phys. 57, 143; sampling
@@ -114,11 +122,12 @@ enum Law {
 
 impl BoundaryMps {
     /// Contracts the lattice from below, with bonds of at most `chi`, and once from above for comparison, and
-    /// weighs 128 draws. Cost as one round of [`Contraction::new`].
+    /// weighs 128 draws. Cost as one round of [`Contraction::new`]: on a torus of 32 × 32 spins at χ = 32 some
+    /// five seconds.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a torus or `chi = 0`; [`Error::ZeroWeight`] where no configuration is
-    /// allowed; [`Error::NoConvergence`] where double precision does not hold the weights (long rows with
+    /// [`Error::Parameter`] for `chi = 0`; [`Error::ZeroWeight`] where no configuration is allowed;
+    /// [`Error::NoConvergence`] where double precision does not hold the weights (long rows with
     /// frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below and
     /// from above differ; or the weights of some draws agree with each other and fall short of the
     /// contraction; or a contraction has no finite value; [`Error::NotFinite`] for weights beyond `f64`.
@@ -194,7 +203,6 @@ impl BoundaryMps {
     /// [`BoundaryMps::proposal`] of an owned model.
     pub(super) fn unchecked(model: PairModel, chi: usize) -> Result<Self> {
         check_chi("max_bond", chi)?;
-        check_geometry(&model)?;
         let weights = Weights::new(&model)?;
         let (packed, Sweep { log_z, truncation_error, .. }) = pack(&weights, Some(&model), chi)?;
         Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, truncation_error, law: Law::States(packed) })
@@ -317,7 +325,7 @@ fn pack(weights: &Weights, model: Option<&PairModel>, chi: usize) -> Result<(Pac
     rows.reverse();
     // Sites of fewer states have padding that is never drawn.
     let constrained = model.is_some_and(PairModel::is_constrained) || weights.dims.iter().any(|&n| n < d);
-    Ok((Packed { rows, cols: weights.cols, d, parity: weights.parity, constrained }, sweep))
+    Ok((Packed { rows, cols: weights.cols, d, torus: weights.torus, parity: weights.parity, constrained }, sweep))
 }
 
 impl Law {
@@ -390,7 +398,7 @@ impl Target for BoundaryMps {
 
 impl Model for BoundaryMps {
     /// Weights with rows need a contraction for each row, but for rows side by side that are alike: 2 ms at
-    /// 32 × 32 and χ = 2, in parallel over the rows.
+    /// 32 × 32 and χ = 2, in parallel over the rows; on a torus some `d⁴` times that.
     fn sample(&self, w: &SiteWeights<'_>, n: usize, streams: &Streams) -> Result<Samples> {
         Ok(self.answer(w, Some((n, streams)), None)?.samples)
     }

@@ -295,7 +295,7 @@ mod tests {
         ];
         for (model, chi) in models.iter().flat_map(|model| [1, 2, 4].map(|chi| (model, chi))) {
             let w = Weights::new(model).unwrap();
-            let mut state = RowState::ones(&w);
+            let mut state = RowState::last(&w);
             let mut rows = 0;
             for r in (1..5).rev() {
                 let (general, dropped) = state.any_row(&w, r, chi).unwrap();

@@ -47,8 +47,11 @@ pub(super) struct RowTables {
 
 impl RowTables {
     /// Whether states with bonds of `chi` hold every function of a row, so that the tables are about as large
-    /// as they.
+    /// as they. Not for tori: their tables would have a row's states twice.
     pub(super) fn fit(model: &PairModel, chi: usize) -> bool {
+        if model.lattice().wraps_rows() {
+            return false;
+        }
         let (rows, cols) = (model.lattice().rows(), model.lattice().cols());
         let product = |part: &[usize]| part.iter().fold(1usize, |n, &d| n.saturating_mul(d));
         let states = model.dims().iter().copied().max().unwrap_or(1);

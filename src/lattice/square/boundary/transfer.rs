@@ -5,11 +5,16 @@
 //! ```
 //!
 //! `H` the horizontal bonds of row `r` (the last one closes the ring on a cylinder), `v` its site weights,
-//! `V` the vertical bonds between rows `r−1` and `r`. Each horizontal table is written
-//! `H(a, b) = Σ_k L_k(a) R_k(b)`. Where the model is invariant under the exchange of two states the factors
-//! are the even and the odd function of the state: every index of the state then carries a parity, its
-//! tensors are block-sparse, and a decomposition is one of each block. Cost of a row: `O(cols d (dχ)³)`,
-//! twice that for a ring, a quarter of it with parity.
+//! `V` the vertical bonds between rows `r−1` and `r`. On a torus every site carries the state `σ_c` of the
+//! first row as a second, passive leg: `E_{rows−1}(s, σ) = ∏_c V_c(s_c, σ_c)` with the closing bonds, and the
+//! row acts on `s` alone. The weights of row `r` are not in `E_r(s, σ)`: with them the same χ loses
+//! more (16 × 16 critical spins, χ = 8: a fraction .82 of effective draws instead of .97).
+//!
+//! Each horizontal table is written `H(a, b) = Σ_k L_k(a) R_k(b)`. Where the model is invariant under the
+//! exchange of two states the factors are the even and the odd function of the state: every index of the
+//! state then carries a parity, its tensors are block-sparse, and a decomposition is one of each block. Cost
+//! of a row: `O(cols d (dχ)³)`, twice that for a ring, `O(cols d² (d²χ)³)` on a torus, a quarter of it with
+//! parity.
 
 use std::f64::consts::{FRAC_1_SQRT_2, LN_2};
 
@@ -31,7 +36,8 @@ struct Part {
     up: bool,
 }
 
-/// A state over the sites of one row: tensors `(state, left bond, right bond)`, times `exp(log_scale)`.
+/// A state over the sites of one row: tensors `(state, left bond, right bond)`, times `exp(log_scale)`. On a
+/// torus the first index is `(s, σ)`.
 #[derive(Debug, Clone)]
 pub(super) struct RowState {
     pub tensors: Vec<Array3<f64>>,
@@ -41,15 +47,31 @@ pub(super) struct RowState {
 }
 
 impl RowState {
-    /// `E_{rows−1} = 1`.
-    pub(super) fn ones(w: &Weights) -> Self {
-        RowState::constant(&w.dims[(w.rows - 1) * w.cols..])
+    /// `E_{rows−1}`: the function 1; on a torus the bonds to the first row.
+    pub(super) fn last(w: &Weights) -> Self {
+        let j = (w.rows - 1) * w.cols;
+        if w.torus { RowState::product(&w.vertical[j..]) } else { RowState::constant(&w.dims[j..]) }
+    }
+
+    /// What is above the first row: the function 1; on a torus `δ(s, σ)`.
+    fn first(w: &Weights) -> Self {
+        let dims = &w.dims[..w.cols];
+        if !w.torus {
+            return RowState::constant(dims);
+        }
+        RowState::product(&dims.iter().map(|&d| Array2::eye(d)).collect::<Vec<_>>())
     }
 
     /// The function 1.
     fn constant(dims: &[usize]) -> Self {
-        let tensors = dims.iter().map(|&d| Array3::ones((d, 1, 1))).collect();
-        RowState { tensors, parity: vec![vec![0]; dims.len() + 1], log_scale: 0.0 }
+        RowState::product(&dims.iter().map(|&d| Array2::ones((d, 1))).collect::<Vec<_>>())
+    }
+
+    /// `∏_c f_c(s_c, σ_c)`.
+    fn product(tables: &[Array2<f64>]) -> Self {
+        let tensor = |f: &Array2<f64>| Array3::from_shape_vec((f.len(), 1, 1), f.iter().copied().collect());
+        let tensors = tables.iter().map(|f| tensor(f).expect("as many numbers")).collect();
+        RowState { tensors, parity: vec![vec![0]; tables.len() + 1], log_scale: 0.0 }
     }
 
     /// Largest bond dimension.
@@ -59,8 +81,8 @@ impl RowState {
 
     /// The same by the general routines.
     pub(super) fn any_row(&self, w: &Weights, r: usize, chi: usize) -> Result<(RowState, f64)> {
-        if !w.ring {
-            let mut state = self.apply(w, r, Part { along: true, closing: false, up: true });
+        if !in_two_steps(w) {
+            let mut state = self.exact_row(w, r);
             let dropped = state.compress(chi, w.parity)?;
             return Ok((state, dropped));
         }
@@ -72,33 +94,36 @@ impl RowState {
     }
 
     /// From above: `Q_r(s) = w_r(s) Σ_u V(u, s) Q_{r−1}(u)`, `w_r` the site weights and bonds of row `r`,
-    /// compressed; `Q_0 = w_0`.
+    /// compressed; `Q_0 = w_0`, on a torus `w_0(s) δ(s, σ)`.
     pub(super) fn from_above(before: Option<&RowState>, w: &Weights, r: usize, chi: usize) -> Result<RowState> {
         let first = r * w.cols;
-        let mut state = before.cloned().unwrap_or_else(|| RowState::constant(&w.dims[..w.cols]));
+        let mut state = before.cloned().unwrap_or_else(|| RowState::first(w));
         if r > 0 {
             for (c, t) in state.tensors.iter_mut().enumerate() {
                 let (d, l, right) = t.dim();
-                let flat = t.view().into_shape_with_order((d, l * right)).expect("standard layout");
-                let down = matmul(w.vertical[first - w.cols + c].t(), flat);
-                *t = down.into_shape_with_order((w.dims[first + c], l, right)).expect("the same size");
+                let v = &w.vertical[first - w.cols + c];
+                let passive = d / v.nrows();
+                let flat = t.view().into_shape_with_order((v.nrows(), passive * l * right)).expect("standard layout");
+                let down = matmul(v.t(), flat);
+                *t = down.into_shape_with_order((v.ncols() * passive, l, right)).expect("the same size");
             }
         }
-        state = state.apply(w, r, Part { along: true, closing: false, up: false });
+        let two = in_two_steps(w);
+        state = state.apply(w, r, Part { along: true, closing: w.ring && !two, up: false });
         state.compress(chi, w.parity)?;
-        if w.ring {
+        if two {
             state = state.apply(w, r, Part { along: false, closing: true, up: false });
             state.compress(chi, w.parity)?;
         }
         Ok(state)
     }
 
-    /// `E_{r−1}` of `E_r`, exact; for `r = 0` the sum over the row.
+    /// `E_{r−1}` of `E_r`, exact; for `r = 0` the sum over the row (with `σ = s`).
     pub(super) fn exact_row(&self, w: &Weights, r: usize) -> RowState {
         self.apply(w, r, Part { along: true, closing: w.ring, up: true })
     }
 
-    /// `(sign, log |Σ_s a(s) b(s)|)`.
+    /// `(sign, log |Σ_s a(s) b(s)|)`; on a torus over `s` and `σ`.
     pub(super) fn log_overlap(&self, other: &RowState) -> (f64, f64) {
         let mut m = Array2::ones((1, 1));
         let mut log = self.log_scale + other.log_scale;
@@ -120,7 +145,7 @@ impl RowState {
     }
 
     /// Some factors of row `r` applied to the state, not compressed; for `r = 0` "up" is the sum over the
-    /// states of each site.
+    /// states of each site, on a torus those with `σ = s`.
     fn apply(&self, w: &Weights, r: usize, part: Part) -> RowState {
         let cols = w.cols;
         let first = r * cols;
@@ -138,7 +163,8 @@ impl RowState {
                 (true, 0) => &Array2::ones((1, w.dims[j])),
                 (true, _) => &w.vertical[j - cols],
             };
-            out.tensors.push(site(&self.tensors[c], own, up, &before, &after, &around));
+            let traced = w.torus && part.up && r == 0;
+            out.tensors.push(site(&self.tensors[c], own, up, &before, &after, &around, traced));
             let ring = closing.as_ref().filter(|_| !last).map_or(vec![0], |f| f.parity.clone());
             out.parity.push(combine(&after.parity, &ring, &self.parity[c + 1]));
             // At an open edge, or without the bonds along the row, one constant term for the next site.
@@ -158,7 +184,9 @@ impl RowState {
         if parity {
             self.tensors.iter_mut().for_each(rotate);
         }
-        let charges = |d: usize| -> Vec<u8> { (0..d).map(|f| if parity { f as u8 } else { 0 }).collect() };
+        // Functions of one or of two states, even or odd in each.
+        let charges =
+            |d: usize| -> Vec<u8> { (0..d).map(|f| if parity { f.count_ones() as u8 & 1 } else { 0 }).collect() };
         let n = self.tensors.len();
         for c in 0..n - 1 {
             let (d, l, r) = self.tensors[c].dim();
@@ -203,6 +231,14 @@ impl RowState {
         }
         (v[0].signum(), log + v[0].abs().ln())
     }
+}
+
+/// Whether the closing bond of a row is applied after the others have been compressed: two steps with bonds
+/// `dχ` cost an eighth of one with `d²χ`. On a torus the state between the two, an operator that lacks the
+/// bond, is one that `χ` terms hold less well: of 16 × 16 critical spins at χ = 16, a fraction .9976 of
+/// effective draws against .9985.
+fn in_two_steps(w: &Weights) -> bool {
+    w.ring && !w.torus
 }
 
 /// Parities of a product of indices, the first slowest.
@@ -250,7 +286,7 @@ impl<'a> Closing<'a> {
     }
 }
 
-/// The tensor of one site of a row applied to the tensor below it.
+/// The tensor of one site of a row applied to the tensor below it; where `traced`, of `σ = s` only.
 fn site(
     below: &Array3<f64>,
     v: &[f64],
@@ -258,18 +294,25 @@ fn site(
     before: &Factors,
     after: &Factors,
     closing: &Closing<'_>,
+    traced: bool,
 ) -> Array3<f64> {
-    let (d, l, r) = below.dim();
+    let (legs, l, r) = below.dim();
+    let d = v.len();
+    let passive = legs / d;
     let (kl, kr) = (before.terms(), after.terms());
     let (zl, zr) = closing.dims();
-    let mut out = Array3::zeros((up.nrows(), kl * zl * l, kr * zr * r));
+    let above = if traced { 1 } else { up.nrows() * passive };
+    let mut out = Array3::zeros((above, kl * zl * l, kr * zr * r));
     for (u, i, j) in product(up.nrows(), kl, kr) {
         for (z, y, a) in product(zl, zr, d) {
             let factor = v[a] * up[[u, a]] * before.right[[a, i]] * after.left[[a, j]] * closing.factor(a, z, y);
             if factor != 0.0 {
                 let (row, col) = ((i * zl + z) * l, (j * zr + y) * r);
-                let mut block = out.slice_mut(s![u, row..row + l, col..col + r]);
-                block.scaled_add(factor, &below.index_axis(Axis(0), a));
+                for sigma in if traced { a..a + 1 } else { 0..passive } {
+                    let to = if traced { 0 } else { u * passive + sigma };
+                    let mut block = out.slice_mut(s![to, row..row + l, col..col + r]);
+                    block.scaled_add(factor, &below.index_axis(Axis(0), a * passive + sigma));
+                }
             }
         }
     }
@@ -281,12 +324,17 @@ fn product(a: usize, b: usize, c: usize) -> impl Iterator<Item = (usize, usize, 
     (0..a * b * c).map(move |i| (i / (b * c), i / c % b, i % c))
 }
 
-/// Between states and their even and odd combinations, a rotation that is its own inverse.
+/// Between states and their even and odd combinations, a rotation that is its own inverse; of each leg.
 fn rotate(t: &mut Array3<f64>) {
-    if t.dim().0 == 2 {
-        let (a, b) = (t.index_axis(Axis(0), 0).to_owned(), t.index_axis(Axis(0), 1).to_owned());
-        t.index_axis_mut(Axis(0), 0).assign(&((&a + &b) * FRAC_1_SQRT_2));
-        t.index_axis_mut(Axis(0), 1).assign(&((a - b) * FRAC_1_SQRT_2));
+    let pair = |t: &mut Array3<f64>, i: usize, k: usize| {
+        let (a, b) = (t.index_axis(Axis(0), i).to_owned(), t.index_axis(Axis(0), k).to_owned());
+        t.index_axis_mut(Axis(0), i).assign(&((&a + &b) * FRAC_1_SQRT_2));
+        t.index_axis_mut(Axis(0), k).assign(&((a - b) * FRAC_1_SQRT_2));
+    };
+    match t.dim().0 {
+        2 => pair(t, 0, 1),
+        4 => [(0, 1), (2, 3), (0, 2), (1, 3)].into_iter().for_each(|(i, k)| pair(t, i, k)),
+        _ => (),
     }
 }
 

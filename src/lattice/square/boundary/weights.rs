@@ -21,6 +21,8 @@ pub(super) struct Weights {
     pub cols: usize,
     pub dims: Vec<usize>,
     pub ring: bool,
+    /// Whether the rows wrap around as well.
+    pub torus: bool,
     /// Invariant under the exchange of the two states of all sites.
     pub parity: bool,
     /// Whether the bonds are.
@@ -29,7 +31,7 @@ pub(super) struct Weights {
     pub sites: Vec<Vec<f64>>,
     /// Of bond `(r, c)–(r, c+1)` by `r·cols + c`; absent at an open edge.
     pub horizontal: Arc<Vec<Option<Array2<f64>>>>,
-    /// Of bond `(r−1, c)–(r, c)` by `(r−1)·cols + c`.
+    /// Of bond `(r−1, c)–(r, c)` by `(r−1)·cols + c`; on a torus those of the last row at the end.
     pub vertical: Arc<Vec<Array2<f64>>>,
     pub log_scale: f64,
     /// Whether an allowed weight was too small for its table and was raised.
@@ -37,7 +39,7 @@ pub(super) struct Weights {
 }
 
 impl Weights {
-    /// Of a model on an open lattice or a cylinder.
+    /// Of a model.
     ///
     /// # Errors
     /// [`Error::NotFinite`] where the sum of the largest log-weights is beyond `f64`.
@@ -73,8 +75,22 @@ impl Weights {
         if !log_scale.is_finite() {
             return Err(Error::NotFinite { field: "sum of the largest log-weights", site: 0, value: log_scale });
         }
-        let (ring, horizontal, vertical) = (lattice.wraps_cols(), Arc::new(horizontal), Arc::new(vertical));
-        Ok(Weights { rows, cols, dims, ring, parity, even_bonds, sites, horizontal, vertical, log_scale, raised })
+        let (ring, torus) = (lattice.wraps_cols(), lattice.wraps_rows());
+        let (horizontal, vertical) = (Arc::new(horizontal), Arc::new(vertical));
+        Ok(Weights {
+            rows,
+            cols,
+            dims,
+            ring,
+            torus,
+            parity,
+            even_bonds,
+            sites,
+            horizontal,
+            vertical,
+            log_scale,
+            raised,
+        })
     }
 
     /// `log Z` from a sign and a logarithm without `log_scale`; −∞ where it is not positive, or where what

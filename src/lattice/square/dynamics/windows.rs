@@ -23,7 +23,7 @@ use rand::{Rng, RngExt};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::lattice::square::boundary::BoundaryMps;
+use crate::lattice::BoundaryMps;
 use crate::lattice::square::geometry::Bond;
 use crate::lattice::square::pairwise::Pairwise;
 use crate::lattice::square::rectangle::Rectangle;

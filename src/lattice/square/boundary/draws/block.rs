@@ -7,7 +7,8 @@ use rayon::prelude::*;
 
 use super::choice::{LaneProduct, LaneRng, Walkers};
 use super::lanes::{Pass, Scratch};
-use super::pack::PackedRow;
+use super::pack::Packed;
+use super::torus::TorusPass;
 use super::vectors::{LANES, NONE, Word};
 use crate::model::Configs;
 use crate::rng::Streams;
@@ -15,17 +16,6 @@ use crate::rng::Streams;
 /// Groups of lanes worked through together, row after row, so that the tensors of a row are read once for all
 /// of them.
 const GROUPS: usize = 4;
-
-/// A lattice packed for the lanes.
-#[derive(Debug, Clone)]
-pub(crate) struct Packed {
-    pub rows: Vec<PackedRow>,
-    pub cols: usize,
-    /// Largest number of states.
-    pub d: usize,
-    pub parity: bool,
-    pub constrained: bool,
-}
 
 /// What is asked of a batch.
 #[derive(Clone, Copy)]
@@ -54,9 +44,7 @@ impl Packed {
         let block = LANES * n.div_ceil(LANES * rayon::current_num_threads()).clamp(1, GROUPS);
         let mut x = Array2::zeros((if matches!(work, Work::Draw(..)) { n } else { 0 }, sites));
         let mut log_prob = Array1::zeros(n);
-        let bond = self.rows.iter().map(PackedRow::bond).max().unwrap_or(1);
-        let ring = self.rows.iter().any(|row| row.closing.is_some());
-        let scratch = || Scratch::new(self.cols, self.d, bond, ring);
+        let scratch = || Scratch::new(self);
         let parts = log_prob.as_slice_mut().expect("contiguous").par_chunks_mut(block).enumerate();
         let floored = match work {
             Work::Draw(_, streams) => x
@@ -102,6 +90,8 @@ struct Block<'a> {
 /// A group of configurations on its way down.
 struct Group {
     walkers: Walkers,
+    /// Of a torus: states of the first row.
+    first: Vec<Word>,
     above: Vec<Word>,
     states: Vec<Word>,
 }
@@ -111,17 +101,20 @@ impl WithSimd for Block<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> u64 {
-        match (self.packed.parity, self.packed.d) {
-            (true, _) => self.run::<S, true, true>(simd),
-            (false, 2) => self.run::<S, false, true>(simd),
-            _ => self.run::<S, false, false>(simd),
+        match (self.packed.torus, self.packed.parity, self.packed.d) {
+            (false, true, _) => self.run::<S, false, true, true>(simd),
+            (false, false, 2) => self.run::<S, false, false, true>(simd),
+            (false, ..) => self.run::<S, false, false, false>(simd),
+            (true, true, _) => self.run::<S, true, true, true>(simd),
+            (true, false, 2) => self.run::<S, true, false, true>(simd),
+            (true, ..) => self.run::<S, true, false, false>(simd),
         }
     }
 }
 
 impl Block<'_> {
     #[inline(always)]
-    fn run<S: Simd, const PARITY: bool, const PAIR: bool>(mut self, simd: S) -> u64 {
+    fn run<S: Simd, const TORUS: bool, const PARITY: bool, const PAIR: bool>(mut self, simd: S) -> u64 {
         let cols = self.packed.cols;
         let mut groups: Vec<Group> = (0..self.log_prob.len().div_ceil(LANES)).map(|g| self.group(g)).collect();
         for (r, row) in self.packed.rows.iter().enumerate() {
@@ -133,16 +126,34 @@ impl Block<'_> {
                         (0..count).for_each(|i| states.0[i] = x[[first + i, r * cols + c]].into());
                     }
                 }
-                Pass {
-                    row,
-                    above: &group.above,
-                    states: &mut group.states,
-                    walkers: &mut group.walkers,
-                    scratch: self.scratch,
-                    given: matches!(self.rows, Rows::Score(_)),
-                    constrained: self.packed.constrained,
+                let given = matches!(self.rows, Rows::Score(_));
+                if TORUS && r > 0 {
+                    TorusPass {
+                        row,
+                        first: &group.first,
+                        above: &group.above,
+                        states: &mut group.states,
+                        walkers: &mut group.walkers,
+                        scratch: self.scratch,
+                        given,
+                        constrained: self.packed.constrained,
+                    }
+                    .run::<S, PARITY, PAIR>(simd);
+                } else {
+                    Pass {
+                        row,
+                        above: &group.above,
+                        states: &mut group.states,
+                        walkers: &mut group.walkers,
+                        scratch: self.scratch,
+                        given,
+                        constrained: self.packed.constrained,
+                    }
+                    .run::<S, PARITY, PAIR>(simd);
                 }
-                .run::<S, PARITY, PAIR>(simd);
+                if TORUS && r == 0 {
+                    group.first.copy_from_slice(&group.states);
+                }
                 if let Rows::Draw(x, _) = &mut self.rows {
                     let sites = self.packed.rows.len() * cols;
                     write_row(&group.states, &mut x[first * sites..(first + count) * sites], sites, r * cols);
@@ -170,7 +181,7 @@ impl Block<'_> {
         };
         let walkers = Walkers { rng: LaneRng::new(seed), product: LaneProduct::new(), floored: NONE };
         let states = vec![NONE; self.packed.cols];
-        Group { walkers, above: states.clone(), states }
+        Group { walkers, first: states.clone(), above: states.clone(), states }
     }
 }
 
@@ -224,7 +235,7 @@ fn transpose(mut w: [u64; 8]) -> [u64; 8] {
 mod tests {
     use super::{Block, Rows, Scratch, transpose};
     use crate::Streams;
-    use crate::lattice::square::boundary::BoundaryMps;
+    use crate::lattice::BoundaryMps;
     use crate::lattice::square::boundary::Law;
     use crate::lattice::square::couplings::Couplings;
     use crate::lattice::square::geometry::{Geometry, Square};
@@ -243,8 +254,7 @@ mod tests {
     fn draw(model: &PairModel, run: impl FnOnce(Block<'_>) -> u64) -> (Vec<u8>, Vec<f64>, u64) {
         let q = BoundaryMps::new(model, 6).unwrap();
         let Law::States(packed) = &q.law else { panic!("a law by states") };
-        let bond = packed.rows.iter().map(super::PackedRow::bond).max().unwrap();
-        let mut scratch = Scratch::new(packed.cols, packed.d, bond, packed.rows[0].closing.is_some());
+        let mut scratch = Scratch::new(packed);
         let (mut x, mut log_prob) = (vec![0; 40 * packed.cols * packed.rows.len()], vec![0.0; 40]);
         let streams = Streams::new(3);
         let rows = Rows::Draw(&mut x, &streams);
@@ -262,6 +272,9 @@ mod tests {
             pairs(glass(Geometry::Cylinder)),
             pairs(glass(Geometry::Cylinder).with_field(vec![0.1; 30]).unwrap()),
             PairModel::potts(&glass(Geometry::Open), 3, 0.7).unwrap(),
+            pairs(glass(Geometry::Torus)),
+            pairs(glass(Geometry::Torus).with_field(vec![0.1; 30]).unwrap()),
+            PairModel::potts(&glass(Geometry::Torus), 3, 0.7).unwrap(),
         ] {
             let scalar = draw(&model, |block| block.with_simd(pulp::Scalar::new()));
             let best = draw(&model, |block| pulp::Arch::new().dispatch(block));

@@ -14,42 +14,46 @@
 use pulp::Simd;
 
 use super::choice::Walkers;
-use super::pack::{PackedRow, PackedSite, T, Tile};
+use super::pack::{Packed, PackedRow, PackedSite, T, Tile};
 use super::products::{accumulate, both_matrix_vector, dot, dots, matrix_vector, mix, vector_matrix};
 use super::vectors::{
-    LANES, Lane, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, relative, rescale, scaled,
+    LANES, Lane, MINUS, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, relative, rescale, scaled,
     where_state,
 };
 
-const MINUS: Lane = Lane([-1.0; LANES]);
-
 /// Buffers of a pass, shared by the rows and groups of a block.
 pub(crate) struct Scratch {
-    /// `t`, by first state of a ring, column, state, index.
-    t: Vec<Lane>,
+    /// `t`, by first state of a ring, column, state, index; below the first row of a torus by column first.
+    pub t: Vec<Lane>,
     /// `w`, by column and state.
-    weight: Vec<Lane>,
-    /// `ρ` by state and index; and `l`, masked by state.
-    vector: Vec<Lane>,
-    next: Vec<Lane>,
+    pub weight: Vec<Lane>,
+    /// `ρ` by state and index, on a torus by first state before; and `l`, masked by state.
+    pub vector: Vec<Lane>,
+    pub next: Vec<Lane>,
+    /// On a torus: products by the state of the first row; and `l`, masked by both states.
+    pub stack: Vec<Lane>,
     /// `n` and `H` by state.
-    odds: Vec<Lane>,
+    pub odds: Vec<Lane>,
     /// Exponents taken out of `t`, by first state of a ring.
-    exponents: Vec<Word>,
-    across: Vec<Lane>,
-    d: usize,
-    bond: usize,
+    pub exponents: Vec<Word>,
+    pub across: Vec<Lane>,
+    pub d: usize,
+    pub bond: usize,
 }
 
 impl Scratch {
-    /// For rings or open rows of `cols` sites with `d` states and bonds of at most `bond`.
-    pub(crate) fn new(cols: usize, d: usize, bond: usize, ring: bool) -> Self {
-        let rights = if ring { d } else { 1 };
+    /// For open rows, rings or rows of a torus.
+    pub(crate) fn new(packed: &Packed) -> Self {
+        let (cols, d) = (packed.cols, packed.d);
+        let bond = packed.rows.iter().map(PackedRow::bond).max().unwrap_or(1);
+        let rights = if packed.rows.iter().any(|row| row.closing.is_some()) { d } else { 1 };
+        let slots = if packed.torus { d * d } else { d };
         Scratch {
             t: vec![ZERO; rights * cols * d * bond],
             weight: vec![ZERO; cols * d],
-            vector: vec![ZERO; d * bond],
-            next: vec![ZERO; d * bond],
+            vector: vec![ZERO; slots * bond],
+            next: vec![ZERO; slots * bond],
+            stack: vec![ZERO; if packed.torus { d * d * bond } else { 0 }],
             odds: vec![ZERO; d],
             exponents: vec![NONE; rights],
             across: vec![ZERO; d],
@@ -156,7 +160,7 @@ impl Pass<'_> {
 
     #[inline(always)]
     fn left<S: Simd, const PARITY: bool, const PAIR: bool>(&mut self, simd: S) {
-        let Scratch { t, weight, vector, next, odds: n, across: h, exponents, d, bond } = &mut *self.scratch;
+        let Scratch { t, weight, vector, next, odds: n, across: h, exponents, d, bond, .. } = &mut *self.scratch;
         let (d, bond, cols) = (if PAIR { 2 } else { *d }, *bond, self.row.sites.len());
         vector[..T].fill(ZERO);
         vector[0] = ONE;
@@ -253,20 +257,20 @@ impl Pass<'_> {
 
 impl PackedSite {
     /// Number of matrices: states, or one with parity.
-    fn matrices(&self) -> usize {
+    pub(crate) fn matrices(&self) -> usize {
         self.tiles.len() / (self.left * self.right)
     }
 
-    /// The tiles of a state; none for padding.
-    fn of_state(&self, s: usize) -> &[Tile] {
-        let n = self.left * self.right;
+    /// The tiles of a state, for all of the first row of a torus; none for padding.
+    pub(crate) fn of_state(&self, s: usize) -> &[Tile] {
+        let n = self.passive * self.left * self.right;
         self.tiles.get(s * n..(s + 1) * n).unwrap_or(&[])
     }
 }
 
 /// `out[s][i] = table[row[i] · d + s]`, `d` the number of outputs.
 #[inline(always)]
-fn look_up<S: Simd, const PAIR: bool>(simd: S, table: &[f32], row: &Word, out: &mut [Lane]) {
+pub(crate) fn look_up<S: Simd, const PAIR: bool>(simd: S, table: &[f32], row: &Word, out: &mut [Lane]) {
     let d = out.len();
     for (s, out) in out.iter_mut().enumerate() {
         if PAIR {

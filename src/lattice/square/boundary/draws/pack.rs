@@ -18,6 +18,19 @@ const LEAST: f64 = 1e-15;
 /// Natural logarithm of the range that vectors may run through between two rescalings.
 const RANGE: f64 = 30.0;
 
+/// A lattice packed for the lanes.
+#[derive(Debug, Clone)]
+pub(crate) struct Packed {
+    pub rows: Vec<PackedRow>,
+    pub cols: usize,
+    /// Largest number of states.
+    pub d: usize,
+    pub parity: bool,
+    /// Whether the rows close to a ring: those below the first one depend on its states.
+    pub torus: bool,
+    pub constrained: bool,
+}
+
 /// The conditional law of one row given the row above: everything that a pass over the row reads.
 #[derive(Debug, Clone)]
 pub(crate) struct PackedRow {
@@ -34,8 +47,11 @@ pub(crate) struct PackedSite {
     /// Number of states of this site.
     pub states: usize,
     /// Tiles of the site matrices below: `tiles[(s · left + i) · right + j]`; of state 1 only, where there is
-    /// parity.
+    /// parity. On a torus, below the first row, `(s, σ)` takes the place of `s`; with parity of `(0, 0)` and
+    /// `(1, 0)` only.
     pub tiles: Vec<Tile>,
+    /// Matrices for each state: on a torus below the first row, without parity, as many as `σ` has states.
+    pub passive: usize,
     /// Tiles along the left and the right bond.
     pub left: usize,
     pub right: usize,
@@ -70,10 +86,11 @@ impl PackedRow {
                 let (above, wide) = table(&above, d);
                 let (before, wider) = table(before, d);
                 span = span.max(wide + wider);
-                let (tiles, left, right) = tiles(below, c, w.parity);
+                let passive = if w.torus && r > 0 && !w.parity { w.dims[c] } else { 1 };
+                let (tiles, left, right) = tiles(below, c, &stored(w, r, c));
                 let even = |c: usize| below.parity[c].iter().filter(|&&p| p == 0).count();
                 let left_even = even(c);
-                PackedSite { states: v.len(), tiles, left, right, left_even, above, before }
+                PackedSite { states: v.len(), tiles, passive, left, right, left_even, above, before }
             })
             .collect();
         let closing = w.ring.then(|| w.horizontal[first + w.cols - 1].as_ref().map(|h| table(h, d).0)).flatten();
@@ -103,15 +120,28 @@ fn table(t: &Array2<f64>, d: usize) -> (Vec<f32>, f64) {
     (out, -least.ln())
 }
 
-/// The tiles of column `c`, and their numbers along the left and the right bond.
-fn tiles(below: &RowState, c: usize, parity: bool) -> (Vec<Tile>, usize, usize) {
+/// Which matrices of column `c` below row `r` are stored, by their place in the tensor.
+fn stored(w: &Weights, r: usize, c: usize) -> Vec<usize> {
+    let states = w.dims[r * w.cols + c];
+    match (w.torus, r, w.parity) {
+        (false, _, true) => vec![1],
+        (false, _, false) => (0..states).collect(),
+        // The first row meets itself: σ = s.
+        (true, 0, true) => vec![3],
+        (true, 0, false) => (0..states).map(|s| s * states + s).collect(),
+        (true, _, true) => vec![0, 2],
+        (true, _, false) => (0..states * w.dims[c]).collect(),
+    }
+}
+
+/// The tiles of the `stored` matrices of column `c`, and their numbers along the left and the right bond.
+fn tiles(below: &RowState, c: usize, stored: &[usize]) -> (Vec<Tile>, usize, usize) {
     let t = &below.tensors[c];
-    let (states, l, r) = t.dim();
+    let (_, l, r) = t.dim();
     let (left, right) = (l.div_ceil(T), r.div_ceil(T));
     let max = t.iter().fold(0.0_f64, |m, v| m.max(v.abs())).max(f64::MIN_POSITIVE);
-    let stored = if parity { 1..2 } else { 0..states };
     let mut out = vec![[[0.0; T]; T]; stored.len() * left * right];
-    for (k, s) in stored.enumerate() {
+    for (k, &s) in stored.iter().enumerate() {
         for (a, b) in (0..l).flat_map(|a| (0..r).map(move |b| (a, b))) {
             out[(k * left + a / T) * right + b / T][a % T][b % T] = (t[[s, a, b]] / max) as f32;
         }

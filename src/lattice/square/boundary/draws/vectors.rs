@@ -20,6 +20,7 @@ pub(crate) struct Word(pub [u32; LANES]);
 
 pub(crate) const ZERO: Lane = Lane([0.0; LANES]);
 pub(crate) const ONE: Lane = Lane([1.0; LANES]);
+pub(crate) const MINUS: Lane = Lane([-1.0; LANES]);
 pub(crate) const NONE: Word = Word([0; LANES]);
 
 #[inline(always)]
@@ -60,6 +61,16 @@ pub(crate) fn multiply<S: Simd>(simd: S, a: &mut Lane, b: &Lane) {
         let a = &mut vectors_mut::<S>(a)[v];
         *a = simd.mul_f32s(*a, vectors::<S>(b)[v]);
     }
+}
+
+/// `a ⊕ b`.
+#[inline(always)]
+pub(crate) fn xor<S: Simd>(simd: S, a: &Word, b: &Word) -> Word {
+    let mut out = NONE;
+    for v in 0..LANES / S::F32_LANES {
+        words_mut::<S>(&mut out)[v] = simd.xor_u32s(words::<S>(a)[v], words::<S>(b)[v]);
+    }
+    out
 }
 
 /// `yes` in the lanes where `state` is `s`, else `no`.
