@@ -269,6 +269,14 @@ fn rows_at_once(sites: usize) -> usize {
     ((1usize << 22) / sites.max(1)).next_multiple_of(1024)
 }
 
+/// Refuses `n` rows of `bytes` that the memory does not hold: a failed allocation would end the interpreter.
+pub fn check_memory(what: &'static str, n: usize, bytes: usize) -> PyResult<()> {
+    let limit = isize::MAX as usize;
+    let size = n.saturating_mul(bytes.max(1));
+    let there = size < limit && Vec::<u8>::new().try_reserve_exact(size).is_ok();
+    if there { Ok(()) } else { Err(raise(tensorjump::Error::TooLarge { what, size, limit })) }
+}
+
 /// Draws `n` rows in parts, with a look at signals between them; the parts draw what one call would.
 pub fn in_parts(
     py: Python<'_>,
@@ -281,6 +289,7 @@ pub fn in_parts(
     if n <= part {
         return free(py, || draw(0, n, streams));
     }
+    check_memory("draws", n, sites + 8)?;
     let mut all = Samples { x: Array2::zeros((n, sites)), log_prob: Array1::zeros(n) };
     for first in (0..n).step_by(part) {
         let rows = part.min(n - first);

@@ -14,7 +14,7 @@ use tensorjump::mcmc::{
 };
 use tensorjump::{Configs, Target};
 
-use crate::arrays::{Batch, Rng, free, short};
+use crate::arrays::{Batch, Rng, check_memory, free, short};
 use crate::callables::{columns, take_interrupt};
 use crate::errors::{raise, refuse};
 use crate::mcmc::AnyMove;
@@ -100,6 +100,7 @@ impl PyChains {
     #[pyo3(signature = (target, chains, *, seed = 0))]
     fn initial(py: Python<'_>, target: PyRef<'_, PyTarget>, chains: usize, seed: u64) -> PyResult<Self> {
         let target = target.law.clone();
+        check_memory("chains", chains, target.dims().len() + 8)?;
         let chains = free(py, || Chains::initial(&target, chains, seed))?;
         Ok(PyChains { chains, target })
     }
@@ -138,11 +139,12 @@ impl PyChains {
             self.target = target.law.clone();
         }
         let (chains, target) = (&mut self.chains, &self.target);
+        dynamics.check(py, target, Some(chains.x()))?;
         let mut report = MoveReport::default();
         let (mut left, mut part) = (updates, 1);
         while left > 0 {
             let (now, start) = (part.min(left), Instant::now());
-            report += &free(py, || chains.advance(target, &dynamics.0, now, &rng.0))?;
+            report += &free(py, || chains.advance(target, &dynamics.dynamics, now, &rng.0))?;
             py.check_signals()?;
             left -= now;
             if start.elapsed() < Duration::from_millis(50) {
@@ -199,6 +201,7 @@ pub fn _run<'py>(
 ) -> PyResult<(Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>, Bound<'py, PyDict>, bool, bool)> {
     let options = RunOptions { updates, warm_up, thin, seed, first_chain };
     let target = target.law.clone();
+    dynamics.check(py, &target, Some(chains.chains.x()))?;
     let observed = |x: Configs<'_>| match &observe {
         Some(f) => columns("observables", f, x),
         None => Ok(Array2::zeros((x.nrows(), 0))),
@@ -206,7 +209,7 @@ pub fn _run<'py>(
     let mut teller = Watch::new(progress);
     let (all, tell) = (&mut chains.chains, &mut teller);
     let done = free(py, move || {
-        options.run_with_progress(&target, &dynamics.0, all, observed, |p| {
+        options.run_with_progress(&target, &dynamics.dynamics, all, observed, |p| {
             if p.done < p.total && !tell.is_due() {
                 return ControlFlow::Continue(());
             }
@@ -240,11 +243,14 @@ pub struct PyTempering(Arc<Ladder>);
 impl PyTempering {
     #[new]
     #[pyo3(signature = (levels, *, proportional = false))]
-    fn new(levels: Vec<(f64, PyRef<'_, PyTarget>, AnyMove)>, proportional: bool) -> PyResult<Self> {
+    fn new(py: Python<'_>, levels: Vec<(f64, PyRef<'_, PyTarget>, AnyMove)>, proportional: bool) -> PyResult<Self> {
+        for (_, target, dynamics) in &levels {
+            dynamics.check(py, &target.law, None)?;
+        }
         let level = |(parameter, target, dynamics): (f64, PyRef<'_, PyTarget>, AnyMove)| Level {
             parameter,
             target: target.law.clone(),
-            dynamics: dynamics.0,
+            dynamics: dynamics.dynamics,
         };
         let ladder = Tempering::new(levels.into_iter().map(level).collect()).map_err(raise)?;
         let ladder = if proportional { ladder.proportional().map_err(raise)? } else { ladder };

@@ -114,7 +114,8 @@ impl PyFredkinModel {
 
     fn __repr__(&self) -> String {
         let chain = self.model.chain();
-        format!("FredkinModel({} sites, c={}, chi={:?})", chain.sites(), chain.c(), self.chi)
+        let chi = self.chi.map_or(String::new(), |chi| format!(", chi={chi}"));
+        format!("FredkinModel({} sites, c={}{chi})", chain.sites(), chain.c())
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {

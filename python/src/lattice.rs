@@ -358,6 +358,16 @@ pub enum Pair {
     Tables(Arc<PairModel>),
 }
 
+impl Pair {
+    /// The law of the model.
+    pub fn law(&self) -> Arc<dyn Target> {
+        match self {
+            Pair::Ising(m) => m.clone(),
+            Pair::Tables(m) => m.clone(),
+        }
+    }
+}
+
 impl<'a, 'py> FromPyObject<'a, 'py> for Pair {
     type Error = PyErr;
 

@@ -17,7 +17,8 @@ use crate::target::{PyModel, exact, plain};
 /// Independent draws of a lattice, row by row against boundary states of bond dimension `chi`.
 ///
 /// Draws carry the log-probability under which they were drawn, so that weights and acceptance tests are exact at
-/// any `chi`; `log_z_gap` and `tensorjump.Importance` tell how close the law is. Open lattices and cylinders.
+/// any `chi`; `log_z_gap` and `tensorjump.Importance` tell how close the law is. Open lattices, cylinders and tori (tori need
+/// a larger `chi`).
 ///
 /// Raises
 /// ------

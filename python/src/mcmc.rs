@@ -2,19 +2,19 @@
 
 use std::sync::Arc;
 
-use ndarray::Array1;
+use ndarray::{Array1, s};
 use numpy::{IntoPyArray, ToPyArray};
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use tensorjump::lattice::{SiteHeatBath, SpinSweep, SwendsenWang, Windows, Wolff};
 use tensorjump::mcmc::{
-    Connected, Cycle, Disconnected, Exchange, InnerDraws, Local, MetropolisHastings, Mixture, Move, Proposal, Proposed,
-    Repeat, SingleSite,
+    Chains, Connected, Cycle, Disconnected, Exchange, InnerDraws, Local, MetropolisHastings, Mixture, Move, Proposal,
+    Proposed, Repeat, SingleSite,
 };
-use tensorjump::{Configs, Model, Result, Streams};
+use tensorjump::{Configs, Model, Result, Streams, Target};
 
 use crate::arrays::{Batch, Reals, Rng, free, short, vector};
-use crate::errors::{misshapen, raise, through};
+use crate::errors::{misshapen, raise, refuse, through};
 use crate::fredkin::PyFredkin;
 use crate::lattice::with_pair;
 use crate::lattice::{Pair, PyIsing};
@@ -147,13 +147,19 @@ impl PyProposal {
 /// `.wolff`, `.swendsen_wang`, `.windows`; composed: `.cycle`, `.mixture`, `.repeat`.
 #[pyclass(name = "Move", frozen, module = "tensorjump")]
 pub struct PyMove {
-    pub dynamics: Arc<dyn Move>,
+    dynamics: AnyMove,
     text: String,
 }
 
 impl PyMove {
     fn wrap(dynamics: impl Move + 'static, text: String) -> Self {
-        PyMove { dynamics: Arc::new(dynamics), text }
+        PyMove { dynamics: AnyMove { dynamics: Arc::new(dynamics), laws: vec![] }, text }
+    }
+
+    /// Says which laws the move leaves invariant, where it is made for one.
+    fn of(mut self, laws: impl IntoIterator<Item = Arc<dyn Target>>) -> Self {
+        self.dynamics.laws.extend(laws);
+        self
     }
 
     fn made<M: Move + 'static>(dynamics: Result<M>, text: String) -> PyResult<Self> {
@@ -162,17 +168,47 @@ impl PyMove {
 }
 
 /// A move, or a proposal that is accepted or rejected.
-pub struct AnyMove(pub Arc<dyn Move>);
+#[derive(Clone)]
+pub struct AnyMove {
+    pub dynamics: Arc<dyn Move>,
+    /// What the move is made for; none for moves of any law.
+    laws: Vec<Arc<dyn Target>>,
+}
+
+impl AnyMove {
+    /// Refuses a target that is another law than the move is made for, by some log-weights: those of the rows of `x`
+    /// and of starts of the target's own.
+    pub fn check(&self, py: Python<'_>, target: &Arc<dyn Target>, x: Option<Configs<'_>>) -> PyResult<()> {
+        if self.laws.is_empty() {
+            return Ok(());
+        }
+        let mut probes: Vec<_> =
+            free(py, || Chains::initial(target, 8, 0)).map(|c| c.x().to_owned()).into_iter().collect();
+        probes.extend(x.map(|x| x.slice(s![..x.nrows().min(8), ..]).to_owned()));
+        for (law, x) in self.laws.iter().flat_map(|law| probes.iter().map(move |x| (law, x.view()))) {
+            let (a, b) = free(py, || Ok((target.log_weight(x)?, law.log_weight(x)?)))?;
+            let scale = 1e-6 * a.iter().chain(&b).fold(1.0f64, |m, v| m.max(v.abs()));
+            let same = a.iter().zip(&b).all(|(p, q)| p == q || ((p - q) - (a[0] - b[0])).abs() < scale);
+            if a[0].is_finite() && b[0].is_finite() && !same {
+                return Err(refuse("move", "one of another law", "a move of the target: their log-weights differ"));
+            }
+        }
+        Ok(())
+    }
+}
 
 impl<'a, 'py> FromPyObject<'a, 'py> for AnyMove {
     type Error = PyErr;
 
     fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         if let Ok(found) = ob.cast::<PyMove>() {
-            return Ok(AnyMove(found.get().dynamics.clone()));
+            return Ok(found.get().dynamics.clone());
         }
         match ob.cast::<PyProposal>() {
-            Ok(p) => Ok(AnyMove(Arc::new(MetropolisHastings::new(p.get().proposal.clone())))),
+            Ok(p) => {
+                let dynamics = Arc::new(MetropolisHastings::new(p.get().proposal.clone()));
+                Ok(AnyMove { dynamics, laws: vec![] })
+            }
             Err(_) => {
                 let got = ob.get_type().name()?;
                 Err(PyTypeError::new_err(format!("expected a tensorjump.Move or Proposal, got {got}")))
@@ -194,10 +230,12 @@ impl PyMove {
     #[pyo3(signature = (model, *, sweeps = 1))]
     fn heat_bath(model: Pair, sweeps: usize) -> PyResult<Self> {
         let text = format!("Move(heat bath, {sweeps} sweeps)");
-        match model {
+        let law = model.law();
+        let made = match model {
             Pair::Ising(m) => Self::made(SpinSweep::heat_bath(&m).and_then(|s| s.with_sweeps(sweeps)), text),
             Pair::Tables(m) => Self::made(SiteHeatBath::new(&*m).and_then(|s| Repeat::new(s, sweeps)), text),
-        }
+        };
+        Ok(made?.of([law]))
     }
 
     /// Sweeps of Metropolis over an Ising model.
@@ -205,24 +243,26 @@ impl PyMove {
     #[pyo3(signature = (ising, *, sweeps = 1))]
     fn metropolis(ising: PyRef<'_, PyIsing>, sweeps: usize) -> PyResult<Self> {
         let text = format!("Move(Metropolis, {sweeps} sweeps)");
-        Self::made(SpinSweep::metropolis(&ising.0).and_then(|s| s.with_sweeps(sweeps)), text)
+        let made = Self::made(SpinSweep::metropolis(&ising.0).and_then(|s| s.with_sweeps(sweeps)), text)?;
+        Ok(made.of([ising.0.clone() as Arc<dyn Target>]))
     }
 
-    /// Wolff clusters of an Ising model without field, couplings of one sign at each bond allowed.
+    /// Wolff clusters of an Ising model without field whose couplings are not negative.
     #[staticmethod]
     #[pyo3(signature = (ising, *, clusters = 1))]
     fn wolff(ising: PyRef<'_, PyIsing>, clusters: usize) -> PyResult<Self> {
         let text = format!("Move(Wolff, {clusters} clusters)");
-        Self::made(Wolff::new(&ising.0).and_then(|s| s.with_clusters(clusters)), text)
+        let made = Self::made(Wolff::new(&ising.0).and_then(|s| s.with_clusters(clusters)), text)?;
+        Ok(made.of([ising.0.clone() as Arc<dyn Target>]))
     }
 
-    /// Swendsen–Wang sweeps of an Ising or Potts model without field.
+    /// Swendsen–Wang sweeps of an Ising or Potts model without field whose couplings are not negative.
     #[staticmethod]
     #[pyo3(signature = (model, *, sweeps = 1))]
     fn swendsen_wang(model: Pair, sweeps: usize) -> PyResult<Self> {
         let text = format!("Move(Swendsen-Wang, {sweeps} sweeps)");
         let made = with_pair!(&model, m => SwendsenWang::new(&**m));
-        Self::made(made.and_then(|s| s.with_sweeps(sweeps)), text)
+        Ok(Self::made(made.and_then(|s| s.with_sweeps(sweeps)), text)?.of([model.law()]))
     }
 
     /// Windows of `rows` x `cols` sites drawn anew from boundary states in the field of the rest, all over the
@@ -231,11 +271,13 @@ impl PyMove {
     #[pyo3(signature = (model, rows, cols, *, chi = 8, count = None, flip = false))]
     fn windows(model: Pair, rows: usize, cols: usize, chi: usize, count: Option<usize>, flip: bool) -> PyResult<Self> {
         let text = format!("Move(windows {rows}x{cols}, chi={chi})");
-        with_pair!(model, m => {
+        let law = model.law();
+        let made = with_pair!(model, m => {
             let made = Windows::new(m, rows, cols, chi);
             let made = made.and_then(|w| match count { Some(n) => w.with_count(n), None => Ok(w) });
             Self::made(made.and_then(|w| if flip { w.with_flip() } else { Ok(w) }), text)
-        })
+        });
+        Ok(made?.of([law]))
     }
 
     /// Noise, then `draws` draws that undo it, each accepted or rejected: `Move(Proposal(model, kernel))` with one.
@@ -251,31 +293,37 @@ impl PyMove {
     #[staticmethod]
     fn fredkin(chain: PyRef<'_, PyFredkin>, time: f64) -> Self {
         let (chain, text) = (chain.0.clone(), format!("Move(Fredkin dynamics for {time})"));
+        let law: Arc<dyn Target> = chain.clone();
         let evolve = move |x: &mut [u8], stream: &mut tensorjump::Stream| {
             let events = chain.evolve(x, time, stream)? as usize;
             Ok((events, events))
         };
-        Self::wrap(Local::new(evolve), text)
+        Self::wrap(Local::new(evolve), text).of([law])
     }
 
     /// All moves one after the other.
     #[staticmethod]
     fn cycle(parts: Vec<AnyMove>) -> PyResult<Self> {
         let text = format!("Move(cycle of {})", parts.len());
-        Self::made(Cycle::new(parts.into_iter().map(|m| Box::new(m.0) as Box<dyn Move>).collect()), text)
+        let laws: Vec<_> = parts.iter().flat_map(|m| m.laws.clone()).collect();
+        let parts = parts.into_iter().map(|m| Box::new(m.dynamics) as Box<dyn Move>).collect();
+        Ok(Self::made(Cycle::new(parts), text)?.of(laws))
     }
 
     /// One of several moves, drawn for each update with the given probabilities (sum one).
     #[staticmethod]
     fn mixture(parts: Vec<(f64, AnyMove)>) -> PyResult<Self> {
         let text = format!("Move(mixture of {})", parts.len());
-        Self::made(Mixture::new(parts.into_iter().map(|(w, m)| (w, Box::new(m.0) as Box<dyn Move>)).collect()), text)
+        let laws: Vec<_> = parts.iter().flat_map(|(_, m)| m.laws.clone()).collect();
+        let parts = parts.into_iter().map(|(w, m)| (w, Box::new(m.dynamics) as Box<dyn Move>)).collect();
+        Ok(Self::made(Mixture::new(parts), text)?.of(laws))
     }
 
     /// A move `times` times as one update.
     #[staticmethod]
     fn repeat(part: AnyMove, times: usize) -> PyResult<Self> {
-        Self::made(Repeat::new(part.0, times), format!("Move(repeat, {times} times)"))
+        let made = Self::made(Repeat::new(part.dynamics, times), format!("Move(repeat, {times} times)"))?;
+        Ok(made.of(part.laws))
     }
 
     fn __repr__(&self) -> &str {

@@ -6,7 +6,7 @@ use tensorjump::diffusion::Bridge;
 use tensorjump::diffusion::reverse::{self, Bound as RateBound, Corrector, Finish, Method, Outcome, Step, TimeGrid};
 use tensorjump::noise::Path;
 
-use crate::arrays::{Batch, Reals, Rng, free, named, table, vector};
+use crate::arrays::{Batch, Reals, Rng, check_memory, free, named, table, vector};
 use crate::errors::{raise, refuse};
 use crate::noise::{PyKernel, PyNoise};
 use crate::target::PyModel;
@@ -213,6 +213,7 @@ pub fn prior_law<'py>(py: Python<'py>, noise: &PyNoise) -> PyResult<Bound<'py, P
 #[pyfunction]
 #[pyo3(signature = (noise, n, *, rng))]
 pub fn prior_start<'py>(py: Python<'py>, noise: &PyNoise, n: usize, rng: Rng) -> PyResult<Bound<'py, PyArray2<u8>>> {
+    check_memory("draws", n, noise.noise.sites())?;
     Ok(table(py, free(py, || noise.noise.draw_stationary(n, &rng.0))?))
 }
 

@@ -5,12 +5,13 @@ use std::sync::Arc;
 use ndarray::Array1;
 use numpy::{IntoPyArray, PyArray1, PyArray3};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyType};
 use rand::RngExt;
 use tensorjump::diffusion::{Denoise, ExactDiffusion};
 use tensorjump::model::DrawAhead;
 use tensorjump::{Configs, ExactModel, Model, Result, Stream, Target};
 
-use crate::arrays::{Batch, Reals, Rng, Weights, free, in_parts, named, samples, short, vector};
+use crate::arrays::{Batch, Reals, Rng, Weights, check_memory, free, in_parts, named, samples, short, vector};
 use crate::callables::numbers;
 use crate::errors::{misshapen, raise, refuse};
 use crate::noise::{PyKernel, PyNoise};
@@ -34,9 +35,11 @@ impl Law {
     pub fn exact(&self) -> PyResult<Arc<dyn ExactModel>> {
         match self {
             Law::Exact(m) => Ok(m.clone()),
-            Law::Plain(_) => {
-                Err(refuse("model", "a law without exact evidences", "an exact one: not a boundary state"))
-            }
+            Law::Plain(_) => Err(refuse(
+                "model",
+                "a law that is drawn but has no exact evidences",
+                "a matrix-product, mixture, snake or Fredkin law",
+            )),
         }
     }
 }
@@ -94,6 +97,14 @@ impl PyTarget {
             return Err(misshapen("initial", &format!("({},)", dims.len()), &[x.len()]));
         }
         Ok(PyTarget { law: Arc::new(CallableTarget { dims, log_weight, initial }) })
+    }
+
+    /// A law of one's own is `Target(dims, log_weight)`: a method that a subclass overrides would not be asked.
+    #[classmethod]
+    #[pyo3(signature = (**_keywords))]
+    fn __init_subclass__(_cls: &Bound<'_, PyType>, _keywords: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
+        let message = "laws of tensorjump have no subclasses in Python: pass log_weight= to Target";
+        Err(pyo3::exceptions::PyTypeError::new_err(message))
     }
 
     /// Number of states of each site.
@@ -202,6 +213,7 @@ impl PyModel {
     /// configuration, at the cost of a batched draw.
     #[pyo3(signature = (*, rng, ahead = 1024))]
     fn draws(&self, rng: Rng, ahead: usize) -> PyResult<PyDraws> {
+        check_memory("draws ahead", ahead, self.law.model().dims().len() + 8)?;
         let draws = DrawAhead::new(self.law.model(), &rng.0, ahead).map_err(raise)?;
         Ok(PyDraws { draws })
     }

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from . import _core
+from ._errors import ParameterError
 
 if TYPE_CHECKING:
     from ._core import _Face, _Step
@@ -112,6 +113,8 @@ def truth_bench(
     """
     clean = _core.DenseLaw.of(model)
     truth = clean.noised(noise.kernel(last))
+    if start not in ("exact", "prior"):
+        raise ParameterError(f"start = {start} is not allowed: exact or prior")
     if start == "prior":
         first = _product(_core.prior_law(noise), noise.dims_out)
     else:

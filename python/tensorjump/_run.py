@@ -68,6 +68,8 @@ class Importance:
     """
 
     def __init__(self, target: _core.Target, samples: Samples) -> None:
+        if not (isinstance(samples, tuple) and len(samples) == 2):
+            raise TypeError(f"expected Samples, the pair (x, log_prob) of Model.sample, got {type(samples).__name__}")
         self.log_weights, found = _core._importance(target, *samples)
         self.ess, self.fraction = found["ess"], found["fraction"]
         self.log_z, self.log_z_error = found["log_z"]
@@ -174,7 +176,7 @@ def _text(progress: RunProgress) -> str:
 def run_chains(
     target: _core.Target,
     dynamics: _core.Move | _core.Proposal,
-    start: ArrayLike | _core.Chains | int,
+    start: ArrayLike | Samples | _core.Chains | int,
     observables: Mapping[str, Observable] | None = None,
     *,
     updates: int = 1000,
@@ -191,7 +193,7 @@ def run_chains(
     target : Target
     dynamics : Move or Proposal
         A proposal is accepted or rejected by Metropolis-Hastings.
-    start : array (chains, sites), Chains or int
+    start : array (chains, sites), Samples, Chains or int
         Where to start, or how many chains to start where the target says. `Chains` go on from where they stand.
     observables : dict of callables, optional
         Each maps configurations (chains, sites) to values (chains,).
@@ -210,6 +212,7 @@ def run_chains(
     names = list(observables or {})
 
     def observe(x: NDArray[np.uint8]) -> NDArray[np.float64]:
+        x.flags.writeable = False  # all observables look at the same array
         values = [np.asarray(observables[name](x), dtype=float) for name in names]  # type: ignore[index]
         for name, value in zip(names, values):
             if value.shape != (len(x),):
@@ -221,6 +224,8 @@ def run_chains(
     elif isinstance(start, (int, np.integer)):
         chains = _core.Chains.initial(target, int(start), seed=seed)
     else:
+        if isinstance(start, Samples):
+            start = start.x
         chains = _core.Chains(target, start)
     with Reporter(progress, warm_up + updates, _text, lambda p: p.done) as report:
         tell = report.callback

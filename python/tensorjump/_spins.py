@@ -16,4 +16,7 @@ def from_spins(s: ArrayLike) -> NDArray[np.uint8]:
 
 def to_spins(x: ArrayLike) -> NDArray[np.int8]:
     """Spins -1, +1 of states 0, 1."""
-    return 2 * np.asarray(x, dtype=np.int8) - 1
+    states = np.asarray(x)
+    if not np.isin(states, (0, 1)).all():
+        raise StateError("states of spins are 0 or 1")
+    return 2 * states.astype(np.int8) - 1

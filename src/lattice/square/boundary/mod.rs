@@ -122,8 +122,8 @@ enum Law {
 
 impl BoundaryMps {
     /// Contracts the lattice from below, with bonds of at most `chi`, and once from above for comparison, and
-    /// weighs 128 draws. Cost as one round of [`Contraction::new`]: on a torus of 32 × 32 spins at χ = 32 some
-    /// five seconds.
+    /// weighs 128 draws. Cost as one round of [`Contraction::new`]: on a torus of 32 × 32 spins at χ = 32
+    /// some five seconds.
     ///
     /// # Errors
     /// [`Error::Parameter`] for `chi = 0`; [`Error::ZeroWeight`] where no configuration is allowed;
