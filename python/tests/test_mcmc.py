@@ -291,3 +291,30 @@ def test_diagnostics():
     assert mass == 0.1 and 0.02 < error < 0.05
     draws, chains = rng.standard_normal(10_000) * 0.1, rng.standard_normal(10_000) * 0.1 + 0.01
     assert abs(tj.bridge_log_z(draws, chains)) < 0.02
+
+
+def test_moves_of_another_law_are_refused():
+    law, other = tj.Ising(4, 4, 0.1), tj.Ising(4, 4, 0.9)
+    same = law.pair_model()
+    for move in (tj.Move.heat_bath(other), tj.Move.cycle([tj.Move.heat_bath(law), tj.Move.wolff(other)]),
+                 tj.Move.repeat(tj.Move.windows(other, 2, 2), 2), tj.Move.mixture([(1.0, tj.Move.swendsen_wang(other))])):
+        with pytest.raises(tj.ParameterError, match="another law"):
+            tj.run_chains(law, move, 1, updates=2, progress=False)
+        with pytest.raises(tj.ParameterError, match="another law"):
+            tj.Chains.initial(law, 8).advance(move, 1, rng=1)
+        with pytest.raises(tj.ParameterError, match="another law"):
+            tj.Tempering([(0.1, law, move), (0.9, other, tj.Move.heat_bath(other))])
+    tj.run_chains(same, tj.Move.heat_bath(law), 4, updates=2, progress=False)
+    shifted = tj.Target([2] * 16, lambda x: law.log_weight(x) + 7.0)
+    tj.run_chains(shifted, tj.Move.heat_bath(law), 4, updates=2, progress=False)
+
+
+def test_observables_cannot_spoil_each_other():
+    law, _ = target()
+
+    def flips(x):
+        x ^= 1
+        return x.sum(1)
+
+    with pytest.raises(ValueError, match="read-only"):
+        tj.run_chains(law, tj.Proposal(law), law.sample(4, rng=1), {"f": flips}, updates=5, progress=False)

@@ -327,3 +327,31 @@ def test_files(tmp_path):
         path.write_bytes(path.read_bytes()[:-7])
         with pytest.raises(tj.FormatError):
             type(model).load(path)
+
+
+def test_sizes_that_no_memory_holds():
+    m = tj.PositiveMps.ising(0.5, [1.0], [0.0, 0.0])
+    noise = tj.Noise.flips(2)
+    for call in (
+        lambda n: m.sample(n, rng=1),
+        lambda n: m.draws(rng=1, ahead=n),
+        lambda n: tj.Chains.initial(m, n),
+        lambda n: tj.prior_start(noise, n, rng=1),
+    ):
+        for n in (2**46, 2**62):
+            with pytest.raises(tj.TooLargeError):
+                call(n)
+
+
+def test_laws_have_no_subclasses():
+    for base in (tj.Target, tj.Model, tj.PositiveMps):
+        with pytest.raises(TypeError):
+            type("Mine", (base,), {})
+
+
+def test_what_is_not_samples_is_said():
+    draws = ring().sample(4, rng=1)
+    with pytest.raises(TypeError, match="Samples"):
+        tj.Importance(ring(), draws.x)
+    with pytest.raises(tj.StateError):
+        tj.to_spins([0, 1, 2])
