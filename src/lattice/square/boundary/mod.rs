@@ -54,8 +54,8 @@ pub struct Draws {
 /// model χ = 8 has an acceptance of .99 at 64 × 64.
 ///
 /// **Tori.** The last row meets the first one, so that all rows depend on it: `q(s_r | s_{r−1}, σ)` with
-/// `σ = s_0`, and `Ẽ_r(s_r, σ)` a matrix-product operator, the same for all draws; row 0 is drawn from the
-/// diagonal `Ẽ_0(σ, σ)`. At each site a draw picks one of `d²` matrices by its `s` and `σ`. Operators need
+/// `σ = s_0`, and `Ẽ_r(s_r, σ)` a matrix-product operator, the same for all draws; row 0 is drawn from
+/// `Ẽ_0(σ, σ)`. At each site a draw picks one of `d²` matrices by its `s` and `σ`. Operators need
 /// more terms than the states of an open lattice: at the critical point of the Ising model the effective
 /// fraction of draws is .9985 at 16 × 16 with χ = 16, .996 at 32 × 32 with χ = 32, .96 at 64 × 64 with
 /// χ = 48.

@@ -123,14 +123,11 @@ fn table(t: &Array2<f64>, d: usize) -> (Vec<f32>, f64) {
 /// Which matrices of column `c` below row `r` are stored, by their place in the tensor.
 fn stored(w: &Weights, r: usize, c: usize) -> Vec<usize> {
     let states = w.dims[r * w.cols + c];
-    match (w.torus, r, w.parity) {
-        (false, _, true) => vec![1],
-        (false, _, false) => (0..states).collect(),
-        // The first row meets itself: σ = s.
-        (true, 0, true) => vec![3],
-        (true, 0, false) => (0..states).map(|s| s * states + s).collect(),
-        (true, _, true) => vec![0, 2],
-        (true, _, false) => (0..states * w.dims[c]).collect(),
+    match (w.torus && r > 0, w.parity) {
+        (false, true) => vec![1],
+        (false, false) => (0..states).collect(),
+        (true, true) => vec![0, 2],
+        (true, false) => (0..states * w.dims[c]).collect(),
     }
 }
 
