@@ -57,7 +57,7 @@ pub struct Draws {
 /// `σ = s_0`, and `Ẽ_r(s_r, σ)` a matrix-product operator, the same for all draws; row 0 is drawn from
 /// `Ẽ_0(σ, σ)`. At each site a draw picks one of `d²` matrices by its `s` and `σ`. Operators need
 /// more terms than the states of an open lattice: at the critical point of the Ising model the effective
-/// fraction of draws is .9985 at 16 × 16 with χ = 16, .996 at 32 × 32 with χ = 32, .96 at 64 × 64 with
+/// fraction of draws is .9987 at 16 × 16 with χ = 16, .996 at 32 × 32 with χ = 32, .96 at 64 × 64 with
 /// χ = 48.
 ///
 /// **Precision.** A state is accurate relative to its largest entry, and at low temperature the rows that
@@ -122,8 +122,7 @@ enum Law {
 
 impl BoundaryMps {
     /// Contracts the lattice from below, with bonds of at most `chi`, and once from above for comparison, and
-    /// weighs 128 draws. Cost as one round of [`Contraction::new`]: on a torus of 32 × 32 spins at χ = 32
-    /// some five seconds.
+    /// weighs 128 draws. Cost as one round of [`Contraction::new`].
     ///
     /// # Errors
     /// [`Error::Parameter`] for `chi = 0`; [`Error::ZeroWeight`] where no configuration is allowed;
