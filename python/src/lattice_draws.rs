@@ -44,7 +44,12 @@ impl PyBoundaryMps {
     #[new]
     #[pyo3(signature = (model, *, chi = 8))]
     fn new(py: Python<'_>, model: Pair, chi: usize) -> PyResult<PyClassInitializer<Self>> {
-        Ok(Self::wrap(with_pair!(&model, m => free(py, || BoundaryMps::new(&**m, chi)))?, true))
+        let made = with_pair!(&model, m => free(py, || BoundaryMps::new(&**m, chi)))?;
+        if !made.log_z_gap().is_finite() {
+            let message = c"the contraction has no finite value at this chi: weights will be poor; take a larger chi";
+            PyErr::warn(py, &py.get_type::<pyo3::exceptions::PyUserWarning>(), message, 1)?;
+        }
+        Ok(Self::wrap(made, true))
     }
 
     /// A law that is not compared with the lattice's: for moves with an acceptance test.

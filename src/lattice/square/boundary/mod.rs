@@ -129,7 +129,8 @@ impl BoundaryMps {
     /// [`Error::NoConvergence`] where double precision does not hold the weights (long rows with
     /// frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below and
     /// from above differ; or the weights of some draws agree with each other and fall short of the
-    /// contraction; or a contraction has no finite value; [`Error::NotFinite`] for weights beyond `f64`.
+    /// contraction; [`Error::NotFinite`] for weights beyond `f64`. A truncated law whose weights are poor is
+    /// accepted: a [`BoundaryMps::log_z_gap`] that is not finite says that its contraction is none.
     pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
         let model: &PairModel = &*model.tables()?;
         let mut new = match BoundaryMps::unchecked(model.clone(), chi) {
@@ -154,7 +155,7 @@ impl BoundaryMps {
         // A truncated law is what it is: a proposal, judged by its weights. Without truncation the two values
         // must agree.
         let agree = new.log_z_gap <= ROUNDING * new.log_z.abs().max(1.0) && new.log_z.is_finite();
-        if !truncated && !agree || !new.log_z_gap.is_finite() {
+        if !truncated && !agree {
             return Err(LOST);
         }
         let evidence = new.evidence()?;
