@@ -348,7 +348,7 @@ tj_status tj_pair_uniform(size_t rows,
  * precision, else close to it with exact log-probabilities; the critical Ising model of 64 x 64 sites is
  * accepted at 0.99 with `chi = 8`. Cost of a draw: `sites (d + 1) chi²` multiplications.
  *
- * Errors: `TJ_INPUT` for `chi = 0`, a torus, a target of another kind; `TJ_NUMERIC` where the precision does
+ * Errors: `TJ_INPUT` for `chi = 0`, a target of another kind; `TJ_NUMERIC` where the precision does
  * not hold the law (frustrated couplings at low temperature: see `tj_boundary_proposal`); `TJ_NULL`,
  * `TJ_HANDLE`.
  */
