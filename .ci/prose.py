@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Comment lines of `src/` have at most 110 columns."""
+"""Comment lines of the library and of its bindings have at most 110 columns."""
 
 import re
 import subprocess
@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 COLUMNS = 110
 
-files = subprocess.run(["git", "ls-files", "src/*.rs"], cwd=ROOT, capture_output=True, text=True, check=True)
+files = subprocess.run(["git", "ls-files", "src/*.rs", "python/src/*.rs", "capi/src/*.rs"], cwd=ROOT, capture_output=True, text=True, check=True)
 wide = 0
 for file in files.stdout.split():
     for number, line in enumerate((ROOT / file).read_text().splitlines(), 1):

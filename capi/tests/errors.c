@@ -84,11 +84,11 @@ static void lattices(void) {
     BAD(TJ_INPUT, "site", tj_pair(2, 2, TJ_OPEN, NULL, bad, 7, bad, 8, bad, 8, &t));
     BAD(TJ_INPUT, "vertical", tj_pair(2, 2, TJ_OPEN, NULL, bad, 8, bad, 8, bad, 9, &t));
     BAD(TJ_NULL, "vertical", tj_pair(2, 2, TJ_OPEN, NULL, bad, 8, bad, 8, NULL, 8, &t));
-    BAD(TJ_INPUT, "max_bond", tj_boundary_ising(4, 4, TJ_OPEN, 1, NULL, NULL, NULL, 0, &m));
+    BAD(TJ_INPUT, "chi", tj_boundary_ising(4, 4, TJ_OPEN, 1, NULL, NULL, NULL, 0, &m));
     OK(tj_ising(4, 4, TJ_OPEN, 0.4, NULL, NULL, NULL, &t));
-    BAD(TJ_INPUT, "max_bond", tj_boundary(t, 0, &m));
-    BAD(TJ_INPUT, "max_bond", tj_boundary_proposal(t, 0, &m));
-    BAD(TJ_INPUT, "max_bond", tj_snake(t, 0, &m));
+    BAD(TJ_INPUT, "chi", tj_boundary(t, 0, &m));
+    BAD(TJ_INPUT, "chi", tj_boundary_proposal(t, 0, &m));
+    BAD(TJ_INPUT, "chi", tj_snake(t, 0, &m));
     BAD(TJ_NULL, "log_z", tj_contract(t, 1e-6, 8, NULL, NULL));
     BAD(TJ_INPUT, "", tj_contract(t, NAN, 8, &z, NULL));
     BAD(TJ_HANDLE, "target", tj_boundary((tj_target *)(void *)&z, 4, &m));

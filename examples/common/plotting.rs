@@ -90,12 +90,14 @@ impl Axis<'_> {
             |value: f64| self.cover.is_some_and(|(a, b)| self.place(a) == Some(value) || self.place(b) == Some(value));
         let range = if asked(low) { low } else { low - margin }..if asked(high) { high } else { high + margin };
         let ticks = if self.log { decades(&range) } else { steps(&range) };
-        Scale { range, ticks }
+        // One way of writing for all ticks of an axis.
+        let powers = self.log && ticks.iter().any(|place| !(-3.0..4.0).contains(place));
+        Scale { range, ticks, powers }
     }
 
     /// Text of a tick.
-    fn tick(&self, place: f64) -> String {
-        if self.log && !(-3.0..4.0).contains(&place) {
+    fn tick(&self, place: f64, powers: bool) -> String {
+        if powers {
             return power_of_ten(place);
         }
         let value = if self.log { 10f64.powf(place) } else { place };
@@ -125,6 +127,8 @@ fn power_of_ten(place: f64) -> String {
 struct Scale {
     range: Range<f64>,
     ticks: Vec<f64>,
+    /// Whether ticks are written as powers of ten.
+    powers: bool,
 }
 
 impl Ranged for Scale {
@@ -203,6 +207,7 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<
     let values = || series.iter().flat_map(|s| &s.values);
     let x_scale = x.scale(values().map(|v| v.0));
     let y_scale = y.scale(values().flat_map(|&(_, y, error)| [y - error, y, y + error]));
+    let (x_powers, y_powers) = (x_scale.powers, y_scale.powers);
     let mut builder = ChartBuilder::on(area);
     builder.margin(10).margin_right(24).x_label_area_size(48).y_label_area_size(84);
     if !title.is_empty() {
@@ -218,8 +223,8 @@ fn draw(area: &DrawingArea<SVGBackend<'_>, Shift>, panel: &Panel<'_>) -> Result<
         .axis_desc_style(("sans-serif", TEXT + 1).into_font().color(&INK))
         .x_desc(x.label)
         .y_desc(y.label)
-        .x_label_formatter(&|v| x.tick(*v))
-        .y_label_formatter(&|v| y.tick(*v))
+        .x_label_formatter(&|v| x.tick(*v, x_powers))
+        .y_label_formatter(&|v| y.tick(*v, y_powers))
         .draw()?;
     for Series { label, colour, mark, values } in series {
         let colour = *colour;

@@ -11,8 +11,9 @@ use tensorjump::{Samples, SiteWeights, Streams};
 use crate::callables::take_interrupt;
 use crate::errors::{misshapen, raise, refuse};
 
-/// Work without the GIL, on threads that live also in a forked child. Every call into the library goes through
-/// here: targets may be asked from worker threads, which would wait for ever for a GIL that the caller holds.
+/// Work without the GIL, on threads that live also in a forked child. Every call into the library goes
+/// through here: targets may be asked from worker threads, which would wait for ever for a GIL that the
+/// caller holds.
 pub fn free<T: Send>(py: Python<'_>, work: impl FnOnce() -> tensorjump::Result<T> + Send) -> PyResult<T> {
     let done = py.detach(|| tensorjump::fork::run(work).and_then(|done| done)).map_err(raise);
     // Ctrl-C in a callable, where nothing else has looked for it.
@@ -20,8 +21,8 @@ pub fn free<T: Send>(py: Python<'_>, work: impl FnOnce() -> tensorjump::Result<T
     if interrupted && done.is_ok() { Err(PyKeyboardInterrupt::new_err(())) } else { done }
 }
 
-/// A batch of configurations: a view of the caller's uint8 array, or a checked copy of another integer or bool
-/// array.
+/// A batch of configurations: a view of the caller's uint8 array, or a checked copy of another integer or
+/// bool array.
 pub struct Batch<'py> {
     array: PyReadonlyArray2<'py, u8>,
 }
@@ -136,8 +137,8 @@ impl Reals {
     }
 }
 
-/// A real or complex array of any shape, as its real part and, where its type is complex and not all of it zero,
-/// its imaginary part.
+/// A real or complex array of any shape, as its real part and, where its type is complex and not all of it
+/// zero, its imaginary part.
 pub struct Complexes {
     pub re: Reals,
     pub im: Option<Reals>,

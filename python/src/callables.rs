@@ -1,7 +1,8 @@
 //! Python callables as targets, observables and denoisers: arrays in, arrays out.
 //!
-//! A callable gets a copy that it may keep. What it raises comes out of the library call as itself; Ctrl-C alone is
-//! noted and the callable asked once more, so that long work can end where it would look at signals itself.
+//! A callable gets a copy that it may keep. What it raises comes out of the library call as itself; Ctrl-C
+//! alone is noted and the callable asked once more, so that long work can end where it would look at signals
+//! itself.
 
 use std::cell::Cell;
 

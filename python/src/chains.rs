@@ -8,60 +8,18 @@ use ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict};
+use pyo3::types::PyDict;
 use tensorjump::mcmc::{
     Chains, ChainsSnapshot, Level, Move, MoveReport, Replicas, ReplicasSnapshot, RunOptions, Tempering,
 };
 use tensorjump::{Configs, Target};
 
 use crate::arrays::{Batch, Rng, check_memory, free, short};
-use crate::callables::{columns, take_interrupt};
+use crate::callables::columns;
 use crate::errors::{raise, refuse};
 use crate::mcmc::AnyMove;
+use crate::progress::Watch;
 use crate::target::PyTarget;
-
-/// Tells a Python callable what was done, looks at signals, and keeps what was raised.
-pub struct Watch {
-    callback: Option<Py<PyAny>>,
-    raised: Option<PyErr>,
-    last: Option<Instant>,
-}
-
-impl Watch {
-    pub fn new(callback: Option<Py<PyAny>>) -> Self {
-        Watch { callback, raised: None, last: None }
-    }
-
-    /// Breaks where the callable answers False or raises, and by Ctrl-C.
-    pub fn tell<'a>(&mut self, what: impl FnOnce(Python<'_>) -> PyResult<Bound<'_, PyAny>> + 'a) -> ControlFlow<()> {
-        self.last = Some(Instant::now());
-        let on = Python::attach(|py| -> PyResult<bool> {
-            if take_interrupt() {
-                return Err(PyKeyboardInterrupt::new_err(()));
-            }
-            py.check_signals()?;
-            let Some(callback) = &self.callback else { return Ok(true) };
-            let answer = callback.bind(py).call1((what(py)?,))?;
-            Ok(!answer.is(PyBool::new(py, false)))
-        });
-        match on {
-            Ok(true) => return ControlFlow::Continue(()),
-            Ok(false) => {}
-            Err(error) => self.raised = Some(error),
-        }
-        ControlFlow::Break(())
-    }
-
-    /// Whether it is time to tell again, some twenty times a second: for work of many short steps.
-    pub fn is_due(&self) -> bool {
-        self.last.is_none_or(|last| last.elapsed() > Duration::from_millis(50))
-    }
-
-    /// What was raised, for the caller to decide about.
-    pub fn raised(self) -> Option<PyErr> {
-        self.raised
-    }
-}
 
 /// Counts of what moves did, as a dict.
 pub fn counts<'py>(py: Python<'py>, report: &MoveReport) -> PyResult<Bound<'py, PyDict>> {
@@ -79,7 +37,8 @@ pub fn counts<'py>(py: Python<'py>, report: &MoveReport) -> PyResult<Bound<'py, 
 
 /// Present configurations of a batch of chains.
 ///
-/// `Chains(target, x)` starts at the rows of `x`; `Chains.initial(target, chains, seed=...)` where the target says.
+/// `Chains(target, x)` starts at the rows of `x`; `Chains.initial(target, chains, seed=...)` where the target
+/// says.
 #[pyclass(name = "Chains", module = "tensorjump")]
 pub struct PyChains {
     pub chains: Chains,
@@ -124,8 +83,8 @@ impl PyChains {
         Ok(out)
     }
 
-    /// Makes `updates` updates with draws from steps of `rng`; returns counts as a dict. With another `target` the
-    /// chains are weighed anew first (annealing). Ctrl-C ends between two updates.
+    /// Makes `updates` updates with draws from steps of `rng`; returns counts as a dict. With another
+    /// `target` the chains are weighed anew first (annealing). Ctrl-C ends between two updates.
     #[pyo3(signature = (dynamics, updates, *, rng, target = None))]
     fn advance<'py>(
         &mut self,
@@ -234,8 +193,8 @@ type Ladder = Tempering<Arc<dyn Target>, Arc<dyn Move>>;
 /// levels : list of (parameter, target, move)
 ///     In the order of the parameter, rising or falling; a move is a `Move` or a `Proposal`.
 /// proportional : bool
-///     Whether log-weights are proportional to the parameters (as with beta and no constraints): exchanges are then
-///     cheaper. Checked at the start.
+///     Whether log-weights are proportional to the parameters (as with beta and no constraints): exchanges
+///     are then cheaper. Checked at the start.
 #[pyclass(name = "Tempering", frozen, module = "tensorjump")]
 pub struct PyTempering(Arc<Ladder>);
 

@@ -30,21 +30,23 @@ pub fn face(name: &str) -> PyResult<Face> {
     }
 }
 
-/// Conditional marginals `P_t(y_j = b | y without j)` of a noised law at any time: of a model, exactly, or of a
-/// function of one's own.
+/// Conditional marginals `P_t(y_j = b | y without j)` of a noised law at any time: of a model, exactly, or of
+/// a function of one's own.
 ///
 /// Parameters
 /// ----------
 /// noise : Noise
 /// undo : Model, Labelled or callable
-///     An exact law; a joint law with `label=`, or all labels together; or `f(t, y)` for a time and configurations
-///     (samples, sites) uint8, which returns (samples, sites, states): a NumPy array or what NumPy reads, such as
-///     tensors of torch (`.numpy(force=True)` where they need gradients or live elsewhere) and jax.
+///     An exact law; a joint law with `label=`, or all labels together; or `f(t, y)` for a time and
+///     configurations (samples, sites) uint8, which returns (samples, sites, states): a NumPy array or what
+///     NumPy reads, such as tensors of torch (`.numpy(force=True)` where they need gradients or live
+///     elsewhere) and jax.
 /// face : str
-///     What `f` returns. "denoiser_marginals" `P(x0_j = a | y)`, what networks learn by cross-entropy; "cavities"
-///     `P(x0_j = a | y without j)`; "conditional_marginals" `P_t(y_j = b | y without j)`; "score_ratios"
-///     `P_t(y with y_j = b) / P_t(y)`. The first two run over states before the noise, the others after it. They are
-///     converted exactly; a denoiser that has seen `y_j` and a cavity that has not are different laws.
+///     What `f` returns. "denoiser_marginals" `P(x0_j = a | y)`, what networks learn by cross-entropy;
+///     "cavities" `P(x0_j = a | y without j)`; "conditional_marginals" `P_t(y_j = b | y without j)`;
+///     "score_ratios" `P_t(y with y_j = b) / P_t(y)`. The first two run over states before the noise, the
+///     others after it. They are converted exactly; a denoiser that has seen `y_j` and a cavity that has not
+///     are different laws.
 /// label : int, optional
 ///     Of a `Labelled` law.
 #[pyclass(name = "Denoiser", subclass, frozen, module = "tensorjump")]
@@ -184,8 +186,8 @@ impl PyDenoiser {
         Ok(tables(py, self.with(py, |d| d.score_ratios(t, y))?))
     }
 
-    /// Rates `beta(t) Q_j(b -> y_j) P_t(y with y_j = b) / P_t(y)` of the reverse process, zero at `b = y_j`, shape
-    /// (samples, sites, states after the noise), in inverse time.
+    /// Rates `beta(t) Q_j(b -> y_j) P_t(y with y_j = b) / P_t(y)` of the reverse process, zero at `b = y_j`,
+    /// shape (samples, sites, states after the noise), in inverse time.
     fn reverse_rates<'py>(&self, py: Python<'py>, t: f64, y: Batch<'py>) -> PyResult<Bound<'py, PyArray3<f64>>> {
         let y = y.view();
         Ok(tables(py, self.with(py, |d| d.reverse_rates(t, y))?))
@@ -197,8 +199,8 @@ impl PyDenoiser {
         Ok(vector(py, self.with(py, |d| ratio_matching_loss(d, t, y))?))
     }
 
-    /// Score matching of the ratios, `sum_j sum_{b != y_j} r_j(b)**2 - 2 / r_b`, of each row, shape (samples,): in
-    /// the mean least at the exact ratios (arXiv 2406.09084).
+    /// Score matching of the ratios, `sum_j sum_{b != y_j} r_j(b)**2 - 2 / r_b`, of each row, shape
+    /// (samples,): in the mean least at the exact ratios (arXiv 2406.09084).
     fn score_matching_loss<'py>(&self, py: Python<'py>, t: f64, y: Batch<'py>) -> PyResult<Bound<'py, PyArray1<f64>>> {
         let y = y.view();
         Ok(vector(py, self.with(py, |d| score_matching_loss(d, t, y))?))
@@ -216,8 +218,8 @@ impl PyDenoiser {
         Ok(vector(py, self.with(py, |d| conditional_kl(d, &Watched::new(other), t, y))?))
     }
 
-    /// Bound of `-log P_0(x)` of each row by the integral over time (arXiv 2412.10193); an equality in the mean for
-    /// an exact denoiser with exact ends.
+    /// Bound of `-log P_0(x)` of each row by the integral over time (arXiv 2412.10193); an equality in the
+    /// mean for an exact denoiser with exact ends.
     ///
     /// Parameters
     /// ----------
@@ -231,15 +233,16 @@ impl PyDenoiser {
     /// draws : int
     ///     Noised copies of each row and node, at least 2.
     /// ends : "exact" or "product", optional
-    ///     The joint posterior and exact law of the model behind the denoiser, if there is one; or the product of the
-    ///     denoiser's marginals at times[0] and independent sites at times[1].
+    ///     The joint posterior and exact law of the model behind the denoiser, if there is one; or the
+    ///     product of the denoiser's marginals at times[0] and independent sites at times[1].
     /// prior : array (sites, states), optional
     ///     These sites; the stationary law of the noise if not given.
     ///
     /// Returns
     /// -------
     /// LikelihoodBound
-    ///     Named tuple of `path`, `start`, `end` and `error`, each (samples,), in nats; `.total` is the bound.
+    ///     Named tuple of `path`, `start`, `end` and `error`, each (samples,), in nats; `.total` is the
+    ///     bound.
     #[pyo3(signature = (x, times, *, rng, nodes = 16, draws = 100, ends = None, prior = None) -> "LikelihoodBound")]
     #[allow(clippy::too_many_arguments)]
     fn bound<'py>(
@@ -262,8 +265,8 @@ impl PyDenoiser {
         named(py, "LikelihoodBound", pyo3::types::PyTuple::new(py, parts)?)
     }
 
-    /// Integrand of the bound at time `t`, in nats per unit of elapsed noise, for pairs of rows of clean `x` and
-    /// noised `z`, shape (samples,).
+    /// Integrand of the bound at time `t`, in nats per unit of elapsed noise, for pairs of rows of clean `x`
+    /// and noised `z`, shape (samples,).
     fn bound_integrand<'py>(
         &self,
         py: Python<'py>,
@@ -286,21 +289,24 @@ impl PyDenoiser {
     /// rng : int, Streams or numpy.random.Generator
     ///     Row i uses stream i: results depend neither on the batch nor on threads.
     /// step : "analytical", "euler" or "tau"
-    ///     Of leaps: all sites at once, with an error of first order in the step. Masks go down to time 0 by the
-    ///     analytical step only.
+    ///     Of leaps: all sites at once, with an error of first order in the step. Masks go down to time 0 by
+    ///     the analytical step only.
     /// method : "leap", "uniformization" or "thinning"
-    ///     The last two go jump by jump, without an error for exact rates; a callable is then asked row by row.
+    ///     The last two go jump by jump, without an error for exact rates; a callable is then asked row by
+    ///     row.
     /// corrector : (int, float), optional
     ///     Corrector steps after each leap, and their length over that of the leap.
     /// bounds : array, optional
-    ///     Of uniformization: the largest total rate over `beta(t)` in each step; from the noise if not given.
+    ///     Of uniformization: the largest total rate over `beta(t)` in each step; from the noise if not
+    ///     given.
     /// finish : bool
     ///     One last draw of clean configurations where the last time is above 0.
     ///
     /// Returns
     /// -------
     /// Reversed
-    ///     Named tuple of `x`, `finish`, `jumps`, `events`, `excesses`, `evaluations`, `calls`, `bound` and `lost`.
+    ///     Named tuple of `x`, `finish`, `jumps`, `events`, `excesses`, `evaluations`, `calls`, `bound` and
+    ///     `lost`.
     #[pyo3(signature = (y, times, *, rng, step = "analytical", method = "leap", corrector = None, bounds = None,
         finish = true) -> "Reversed")]
     #[allow(clippy::too_many_arguments)]
@@ -335,8 +341,8 @@ impl PyDenoiser {
         Ok(tables(py, self.with(py, |d| step.law(d, (s, t), y))?.marginals))
     }
 
-    /// The law of what `reverse` draws by leaps from the law `start`, by enumeration, the last draw left out: for
-    /// small systems.
+    /// The law of what `reverse` draws by leaps from the law `start`, by enumeration, the last draw left out:
+    /// for small systems.
     ///
     /// Parameters
     /// ----------

@@ -139,8 +139,8 @@ impl PyDenseLaw {
         Ok(table(py, self.0.conditional_marginals(&y.0.to_vec()).map_err(raise)?))
     }
 
-    /// Rates out of one configuration (sites,) of the reverse process where this law holds, shape (sites, states):
-    /// `rates` is one matrix a site.
+    /// Rates out of one configuration (sites,) of the reverse process where this law holds, shape (sites,
+    /// states): `rates` is one matrix a site.
     fn reverse_rates<'py>(
         &self,
         py: Python<'py>,
@@ -164,8 +164,8 @@ impl PyDenseLaw {
     }
 }
 
-/// Total variation `sum |p - q| / 2` and divergence `KL(p || q)` in nats (inf where `q` misses mass of `p`) of two
-/// laws, each a `DenseLaw` or an array: the named tuple `Distances` of `variation` and `divergence`.
+/// Total variation `sum |p - q| / 2` and divergence `KL(p || q)` in nats (inf where `q` misses mass of `p`)
+/// of two laws, each a `DenseLaw` or an array: the named tuple `Distances` of `variation` and `divergence`.
 #[pyfunction]
 #[pyo3(signature = (p, q) -> "Distances")]
 pub fn distances<'py>(py: Python<'py>, p: Table, q: Table) -> PyResult<Bound<'py, PyAny>> {

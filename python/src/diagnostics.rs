@@ -47,8 +47,9 @@ pub fn _importance_mean(py: Python<'_>, log_weights: Reals, values: Reals) -> Py
     Ok(pair(free(py, || Estimate::importance_mean(w.view(), f.view()))?))
 }
 
-/// Mean of a series (records,) or (records, chains) with its error from the autocorrelation time: a dict of `mean`,
-/// `error`, `variance`, `tau` (in records), `ess`, and `lower_bound`, true where the series is too short to tell.
+/// Mean of a series (records,) or (records, chains) with its error from the autocorrelation time: a dict of
+/// `mean`, `error`, `variance`, `tau` (in records), `ess`, and `lower_bound`, true where the series is too
+/// short to tell.
 #[pyfunction(name = "series_mean")]
 pub fn py_series_mean<'py>(py: Python<'py>, values: Reals) -> PyResult<Bound<'py, PyDict>> {
     let found = SeriesMean::of(series(values)?.view()).map_err(raise)?;
@@ -62,8 +63,8 @@ pub fn py_series_mean<'py>(py: Python<'py>, values: Reals) -> PyResult<Bound<'py
     Ok(out)
 }
 
-/// Integrated autocorrelation time of a series (records,) or (records, chains), in records: one half for independent
-/// ones, and the squared error of the mean is `2 tau variance / records`.
+/// Integrated autocorrelation time of a series (records,) or (records, chains), in records: one half for
+/// independent ones, and the squared error of the mean is `2 tau variance / records`.
 #[pyfunction(name = "autocorrelation_time")]
 pub fn py_autocorrelation(values: Reals) -> PyResult<f64> {
     Ok(Autocorrelation::of(series(values)?.view()).map_err(raise)?.tau)
@@ -75,16 +76,17 @@ pub fn py_split_r_hat(values: Reals) -> PyResult<f64> {
     split_r_hat(series(values)?.view()).map_err(raise)
 }
 
-/// `log Z` of a target by bridge sampling, from log-weights `log w - log q` of independent draws of the model and of
-/// chains of the target.
+/// `log Z` of a target by bridge sampling, from log-weights `log w - log q` of independent draws of the model
+/// and of chains of the target.
 #[pyfunction(name = "bridge_log_z")]
 pub fn py_bridge(draws: Reals, chains: Reals) -> PyResult<f64> {
     let (draws, chains) = (draws.one("draws")?, chains.one("chains")?);
     bridge(draws.view(), chains.view()).map_err(raise)
 }
 
-/// Mass of the target on configurations that the model misses by more than `kappa` nats, with its error, from draws
-/// of the target and their (normalised) log-probabilities under both: the check that acceptance cannot make.
+/// Mass of the target on configurations that the model misses by more than `kappa` nats, with its error, from
+/// draws of the target and their (normalised) log-probabilities under both: the check that acceptance cannot
+/// make.
 #[pyfunction(name = "missing_mass")]
 pub fn py_missing_mass(kappa: f64, log_target: Reals, log_model: Reals) -> PyResult<(f64, f64)> {
     let (target, model) = (log_target.one("log_target")?, log_model.one("log_model")?);

@@ -1,5 +1,5 @@
-//! Errors of the library as Python exceptions with their fields as attributes, and Python exceptions through the
-//! library.
+//! Errors of the library as Python exceptions with their fields as attributes, and Python exceptions through
+//! the library.
 
 use pyo3::prelude::*;
 use pyo3::types::PyDict;

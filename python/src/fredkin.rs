@@ -12,7 +12,8 @@ use crate::arrays::{Batch, free, table, vector};
 use crate::errors::raise;
 use crate::target::{PyModel, PyTarget, exact};
 
-/// The stochastic Fredkin chain: Dyck paths of `sites` steps, weight `(c / (1 - c))**(area / 2)` in equilibrium.
+/// The stochastic Fredkin chain: Dyck paths of `sites` steps, weight `(c / (1 - c))**(area / 2)` in
+/// equilibrium.
 ///
 /// Parameters
 /// ----------
@@ -50,7 +51,8 @@ impl PyFredkin {
         Ok(table(py, free(py, || self.0.heights(x))?))
     }
 
-    /// Exact moments in equilibrium: a dict of `log_z`, `area_mean`, `area_var`, `entropy` and `height_profile`.
+    /// Exact moments in equilibrium: a dict of `log_z`, `area_mean`, `area_var`, `entropy` and
+    /// `height_profile`.
     fn equilibrium<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let exact = free(py, || self.0.equilibrium())?;
         let out = PyDict::new(py);

@@ -111,14 +111,15 @@ impl SiteConditionals for CallableConditionals {
     }
 }
 
-/// `P(X_k at its site = a | the other sites)` of a token chain: of a model, exactly, or of a function of one's own.
+/// `P(X_k at its site = a | the other sites)` of a token chain: of a model, exactly, or of a function of
+/// one's own.
 ///
 /// Parameters
 /// ----------
 /// tokens : TokenNoise
 /// undo : Model or callable
-///     An exact law; or `f(k, x)` for a step and configurations (samples, sites) uint8, which returns (samples,
-///     states of site k modulo sites), normalised here. It must not read the state of that site.
+///     An exact law; or `f(k, x)` for a step and configurations (samples, sites) uint8, which returns
+///     (samples, states of site k modulo sites), normalised here. It must not read the state of that site.
 #[pyclass(name = "SiteConditionals", subclass, frozen, module = "tensorjump")]
 pub struct PySiteConditionals {
     conditionals: Arc<dyn SiteConditionals>,
@@ -155,8 +156,8 @@ impl PySiteConditionals {
         Ok(table(py, free(py, || self.conditionals.conditionals(k, x))?))
     }
 
-    /// Undoes the whole chain from its last configurations `y`: draws of the data law, exactly if `y` has the law of
-    /// the last step and the conditionals are exact. Shape (samples, sites).
+    /// Undoes the whole chain from its last configurations `y`: draws of the data law, exactly if `y` has the
+    /// law of the last step and the conditionals are exact. Shape (samples, sites).
     #[pyo3(signature = (y, *, rng))]
     fn reverse<'py>(&self, py: Python<'py>, y: Batch<'py>, rng: Rng) -> PyResult<Bound<'py, PyArray2<u8>>> {
         let y = y.view();
@@ -170,7 +171,8 @@ impl PySiteConditionals {
         Py::new(py, PyDenseLaw::wrap(law))
     }
 
-    /// Loss of "was a state given?" at step `k` in nats, from what `TokenNoise.step` returns, shape (samples,).
+    /// Loss of "was a state given?" at step `k` in nats, from what `TokenNoise.step` returns, shape
+    /// (samples,).
     fn loss<'py>(
         &self,
         py: Python<'py>,

@@ -14,11 +14,12 @@ use crate::errors::{misshapen, raise, refuse, through};
 
 type Pair = Guided<Arc<dyn Denoiser>, Arc<dyn Denoiser>>;
 
-/// Two denoisers under one noise, with a label and without, combined with strength `gamma` (arXiv 2412.10193).
+/// Two denoisers under one noise, with a label and without, combined with strength `gamma` (arXiv
+/// 2412.10193).
 ///
 /// A denoiser with the rates `R_label**gamma R**(1 - gamma)`; `sample` runs the two published step laws. At
-/// `gamma != 1` neither has the law `P(x) p(label | x)**gamma`, however small the steps. Where the truth is wanted
-/// condition exactly: `model.constrained`, `Labelled`, site weights.
+/// `gamma != 1` neither has the law `P(x) p(label | x)**gamma`, however small the steps. Where the truth is
+/// wanted condition exactly: `model.constrained`, `Labelled`, site weights.
 ///
 /// Parameters
 /// ----------
@@ -26,8 +27,8 @@ type Pair = Guided<Arc<dyn Denoiser>, Arc<dyn Denoiser>>;
 /// gamma : float
 ///     Not negative.
 /// scheme : "classifier-free" or "classifier-based"
-///     How `sample` combines: the steps with and without label, or the step without and the classifier of noised
-///     configurations.
+///     How `sample` combines: the steps with and without label, or the step without and the classifier of
+///     noised configurations.
 #[pyclass(name = "Guided", extends = PyDenoiser, frozen, module = "tensorjump")]
 pub struct PyGuided(Arc<Pair>);
 
@@ -58,7 +59,8 @@ impl PyGuided {
         self.0.gamma()
     }
 
-    /// The law of one guided step from `y` at `t` to `s < t`, a product over sites: shape (samples, sites, states).
+    /// The law of one guided step from `y` at `t` to `s < t`, a product over sites: shape (samples, sites,
+    /// states).
     fn guided_step_law<'py>(
         &self,
         py: Python<'py>,
@@ -75,8 +77,8 @@ impl PyGuided {
     /// Returns
     /// -------
     /// GuidedSamples
-    ///     Named tuple of `x` (samples, sites), `stranded` (rows that reached what is impossible under the label) and
-    ///     `evaluations` of the pair of denoisers.
+    ///     Named tuple of `x` (samples, sites), `stranded` (rows that reached what is impossible under the
+    ///     label) and `evaluations` of the pair of denoisers.
     #[pyo3(signature = (y, times, *, rng) -> "GuidedSamples")]
     fn sample<'py>(
         &self,
@@ -112,8 +114,8 @@ fn answered(f: &Py<PyAny>, t: f64, y: Configs<'_>) -> Result<Array1<f64>> {
 /// ----------
 /// unconditional : Denoiser
 /// log_likelihood : callable
-///     `log_likelihood(t, y)` for configurations (samples, sites) at time t returns `log p(label | y)` in nats, shape
-///     (samples,); -inf allowed. It is asked for all sites times states neighbours of each row.
+///     `log_likelihood(t, y)` for configurations (samples, sites) at time t returns `log p(label | y)` in
+///     nats, shape (samples,); -inf allowed. It is asked for all sites times states neighbours of each row.
 #[pyclass(name = "Classified", extends = PyDenoiser, frozen, module = "tensorjump")]
 pub struct PyClassified;
 

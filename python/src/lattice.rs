@@ -79,8 +79,9 @@ fn couplings(lattice: Square, value: Option<Bound<'_, PyAny>>, seed: u64) -> PyR
 /// beta : float
 ///     Inverse temperature; negative ones are allowed.
 /// couplings : float, "pm", "gauss" or (horizontal, vertical), optional
-///     One number for all bonds (1 if not given); random signs or normal numbers drawn from `seed`; or arrays: bond
-///     (r, c) of `horizontal` joins (r, c) and (r, c + 1), of `vertical` (r, c) and (r + 1, c), wrapping bonds last.
+///     One number for all bonds (1 if not given); random signs or normal numbers drawn from `seed`; or
+///     arrays: bond (r, c) of `horizontal` joins (r, c) and (r, c + 1), of `vertical` (r, c) and (r + 1, c),
+///     wrapping bonds last.
 /// geometry : "open", "cylinder" or "torus"
 ///     Cylinders wrap the columns.
 /// field : float or array (rows, cols), optional
@@ -213,7 +214,8 @@ impl PyIsing {
 /// sites : array (states,), or list of one for each site
 ///     Log-weights of states, in nats; `-inf` forbids.
 /// horizontal, vertical : array (states, states), or list of one for each bond
-///     Log-weights of pairs: left or upper state first. Bonds in order of rows, wrapping bonds last in their row.
+///     Log-weights of pairs: left or upper state first. Bonds in order of rows, wrapping bonds last in their
+///     row.
 /// geometry : "open", "cylinder" or "torus"
 #[pyclass(name = "PairModel", extends = PyTarget, frozen, module = "tensorjump")]
 pub struct PyPairModel(pub Arc<PairModel>);
@@ -396,8 +398,8 @@ macro_rules! with_pair {
 }
 pub(crate) use with_pair;
 
-/// `log Z` of a lattice by contraction with growing bond dimension: a dict of `log_z`, `max_bond`, `change`, `spread`,
-/// `converged`, `truncation_error`.
+/// `log Z` of a lattice by contraction with growing bond dimension: a dict of `log_z`, `max_bond`, `change`,
+/// `spread`, `converged`, `truncation_error`.
 ///
 /// Raises
 /// ------

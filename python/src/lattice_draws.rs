@@ -16,9 +16,9 @@ use crate::target::{PyModel, exact, plain};
 
 /// Independent draws of a lattice, row by row against boundary states of bond dimension `chi`.
 ///
-/// Draws carry the log-probability under which they were drawn, so that weights and acceptance tests are exact at
-/// any `chi`; `log_z_gap` and `tensorjump.Importance` tell how close the law is. Open lattices, cylinders and tori (tori need
-/// a larger `chi`).
+/// Draws carry the log-probability under which they were drawn, so that weights and acceptance tests are
+/// exact at any `chi`; `log_z_gap` and `tensorjump.Importance` tell how close the law is. Open lattices,
+/// cylinders and tori (tori need a larger `chi`).
 ///
 /// Raises
 /// ------
@@ -96,8 +96,8 @@ impl PyBoundaryMps {
     }
 }
 
-/// A lattice of few columns as one matrix-product amplitude along a snake of sites: an exact law where nothing is
-/// truncated (`chi >= 2**cols`). Open lattices and cylinders.
+/// A lattice of few columns as one matrix-product amplitude along a snake of sites: an exact law where
+/// nothing is truncated (`chi >= 2**cols`). Open lattices and cylinders.
 #[pyclass(name = "SnakeMps", extends = PyModel, frozen, module = "tensorjump")]
 pub struct PySnakeMps(Arc<SnakeMps>);
 

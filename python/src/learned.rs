@@ -155,7 +155,8 @@ impl PyConditionalTables {
     }
 }
 
-/// A denoiser of softmax laws that are linear in features of a neighbourhood, one convex problem a site and time.
+/// A denoiser of softmax laws that are linear in features of a neighbourhood, one convex problem a site and
+/// time.
 ///
 /// Parameters
 /// ----------
@@ -258,7 +259,8 @@ impl PyOperatorScores {
         Ok(all.into_iter().map(|a| table(py, a)).collect())
     }
 
-    /// Ratios as fitted, shape (samples, sites, states), which may be negative; `score_ratios` are those of laws.
+    /// Ratios as fitted, shape (samples, sites, states), which may be negative; `score_ratios` are those of
+    /// laws.
     fn fitted_ratios<'py>(&self, py: Python<'py>, t: f64, y: Batch<'py>) -> PyResult<Bound<'py, PyArray3<f64>>> {
         let y = y.view();
         Ok(free(py, || self.0.score_ratios(t, y))?.into_pyarray(py))

@@ -24,8 +24,8 @@ use crate::target::PyModel;
 /// A proposal `x -> x'` with the log of its reverse over its forward density: accept with probability
 /// `min(1, pi(x') / pi(x) * exp(log_ratio))`.
 ///
-/// `Proposal(model)` draws the model anew; `Proposal(model, kernel)` adds the noise of `kernel` and undoes it with
-/// the model. Others: `Proposal.single_site`, `.exchange`, `.mixture`, `.custom`.
+/// `Proposal(model)` draws the model anew; `Proposal(model, kernel)` adds the noise of `kernel` and undoes it
+/// with the model. Others: `Proposal.single_site`, `.exchange`, `.mixture`, `.custom`.
 #[pyclass(name = "Proposal", frozen, module = "tensorjump")]
 pub struct PyProposal {
     pub proposal: Arc<dyn Proposal>,
@@ -105,8 +105,8 @@ impl PyProposal {
         Ok(Self::wrap(Mixture::new(parts.iter().map(boxed).collect()).map_err(raise)?, text))
     }
 
-    /// One's own: `propose(x, seed)` returns `(x', log_ratio)` for `x` of shape (chains, sites); `seed` is another
-    /// integer in each update, and all randomness should come from it.
+    /// One's own: `propose(x, seed)` returns `(x', log_ratio)` for `x` of shape (chains, sites); `seed` is
+    /// another integer in each update, and all randomness should come from it.
     #[staticmethod]
     fn custom(dims: Vec<usize>, propose: Py<PyAny>) -> Self {
         let text = format!("Proposal(callable, {})", short(&dims));
@@ -143,8 +143,8 @@ impl PyProposal {
 
 /// A transition that leaves a target invariant, for `run_chains`, `Chains.advance` and `Tempering`.
 ///
-/// `Move(proposal)` accepts and rejects by Metropolis–Hastings. For lattices: `Move.heat_bath`, `.metropolis`,
-/// `.wolff`, `.swendsen_wang`, `.windows`; composed: `.cycle`, `.mixture`, `.repeat`.
+/// `Move(proposal)` accepts and rejects by Metropolis–Hastings. For lattices: `Move.heat_bath`,
+/// `.metropolis`, `.wolff`, `.swendsen_wang`, `.windows`; composed: `.cycle`, `.mixture`, `.repeat`.
 #[pyclass(name = "Move", frozen, module = "tensorjump")]
 pub struct PyMove {
     dynamics: AnyMove,
@@ -176,8 +176,8 @@ pub struct AnyMove {
 }
 
 impl AnyMove {
-    /// Refuses a target that is another law than the move is made for, by some log-weights: those of the rows of `x`
-    /// and of starts of the target's own.
+    /// Refuses a target that is another law than the move is made for, by some log-weights: those of the rows
+    /// of `x` and of starts of the target's own.
     pub fn check(&self, py: Python<'_>, target: &Arc<dyn Target>, x: Option<Configs<'_>>) -> PyResult<()> {
         if self.laws.is_empty() {
             return Ok(());
@@ -265,8 +265,8 @@ impl PyMove {
         Ok(Self::made(made.and_then(|s| s.with_sweeps(sweeps)), text)?.of([model.law()]))
     }
 
-    /// Windows of `rows` x `cols` sites drawn anew from boundary states in the field of the rest, all over the
-    /// lattice or `count` of them; with `flip` also the flip of everything, for models without field.
+    /// Windows of `rows` x `cols` sites drawn anew from boundary states in the field of the rest, all over
+    /// the lattice or `count` of them; with `flip` also the flip of everything, for models without field.
     #[staticmethod]
     #[pyo3(signature = (model, rows, cols, *, chi = 8, count = None, flip = false))]
     fn windows(model: Pair, rows: usize, cols: usize, chi: usize, count: Option<usize>, flip: bool) -> PyResult<Self> {
@@ -280,7 +280,8 @@ impl PyMove {
         Ok(made?.of([law]))
     }
 
-    /// Noise, then `draws` draws that undo it, each accepted or rejected: `Move(Proposal(model, kernel))` with one.
+    /// Noise, then `draws` draws that undo it, each accepted or rejected: `Move(Proposal(model, kernel))`
+    /// with one.
     #[staticmethod]
     fn inner_draws(model: PyRef<'_, PyModel>, kernel: &PyKernel, draws: usize) -> PyResult<Self> {
         let law: Arc<dyn Model> = model.law.model();

@@ -76,7 +76,8 @@ impl PyKernelMixture {
 /// A constraint or weight on configurations, read from left to right by a finite automaton.
 ///
 /// `Automaton(dims, start, step, accept)`: `step(site, state, symbol)` returns the next state (any hashable,
-/// comparable value) or None to forbid, or a pair (state, weight); `accept(state)` returns a bool or a weight.
+/// comparable value) or None to forbid, or a pair (state, weight); `accept(state)` returns a bool or a
+/// weight.
 #[pyclass(name = "Automaton", frozen, module = "tensorjump")]
 pub struct PyAutomaton(pub Automaton);
 
@@ -144,7 +145,8 @@ impl PyAutomaton {
         Ok(PyAutomaton(Automaton::sum(&values, low..=high).map_err(raise)?))
     }
 
-    /// `low <= sum_j sites[j][x_j] + sum_j pairs[j][x_j, x_{j+1}] <= high`: integer energies of a chain or ring.
+    /// `low <= sum_j sites[j][x_j] + sum_j pairs[j][x_j, x_{j+1}] <= high`: integer energies of a chain or
+    /// ring.
     #[staticmethod]
     #[pyo3(signature = (sites, pairs, low, high, *, ring = false))]
     fn chain(sites: Vec<Vec<i64>>, pairs: Vec<Vec<Vec<i64>>>, low: i64, high: i64, ring: bool) -> PyResult<Self> {
@@ -186,8 +188,8 @@ pub fn py_pinned<'py>(
 
 /// A joint law of configurations and a label.
 ///
-/// `Labelled(classes, prior)` from one `PositiveMps` for each label; `Labelled.by_sum(model, values, windows)`
-/// labels by windows of a sum.
+/// `Labelled(classes, prior)` from one `PositiveMps` for each label; `Labelled.by_sum(model, values,
+/// windows)` labels by windows of a sum.
 #[pyclass(name = "Labelled", frozen, module = "tensorjump")]
 pub struct PyLabelled(pub Arc<LabelLeg<PositiveMps>>);
 
@@ -199,7 +201,8 @@ impl PyLabelled {
         Ok(PyLabelled(Arc::new(LabelLeg::from_classes(&classes, &prior).map_err(raise)?)))
     }
 
-    /// Label l where `windows[l][0] <= sum_j values[j][x_j] <= windows[l][1]`; other configurations are excluded.
+    /// Label l where `windows[l][0] <= sum_j values[j][x_j] <= windows[l][1]`; other configurations are
+    /// excluded.
     #[staticmethod]
     fn by_sum(model: PyRef<'_, PyPositiveMps>, values: Vec<Vec<i64>>, windows: Vec<(i64, i64)>) -> PyResult<Self> {
         let windows: Vec<_> = windows.into_iter().map(|(low, high)| low..=high).collect();

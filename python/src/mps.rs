@@ -186,14 +186,14 @@ pub fn boundary(ring: bool) -> Boundary {
 /// Parameters
 /// ----------
 /// tensors : list of array
-///     One for each site, axes (left, state, right), real or complex, in any gauge; the first left bond is 1. An
-///     open last bond is summed over: `P(x) = sum_k |psi_k(x)|^2 / Z`.
+///     One for each site, axes (left, state, right), real or complex, in any gauge; the first left bond is 1.
+///     An open last bond is summed over: `P(x) = sum_k |psi_k(x)|^2 / Z`.
 /// bases : str, array or sequence, optional
-///     The basis in which each site is measured; that of the tensors if not given. A unitary `U[b, a] = <b|a>`
-///     (d, d) has the complex conjugates of the vectors of outcome b as its rows. `"X"`, `"Y"`, `"Z"` are the
-///     eigenvectors of the Pauli matrices on two states, eigenvalue +1 as outcome 0, with state 0 as Z = +1.
-///     One letter or one matrix serves all sites; else one for each: `"XXZZ"`, or a sequence of letters,
-///     matrices and None (the given basis).
+///     The basis in which each site is measured; that of the tensors if not given. A unitary `U[b, a] =
+///     <b|a>` (d, d) has the complex conjugates of the vectors of outcome b as its rows. `"X"`, `"Y"`, `"Z"`
+///     are the eigenvectors of the Pauli matrices on two states, eigenvalue +1 as outcome 0, with state 0 as
+///     Z = +1. One letter or one matrix serves all sites; else one for each: `"XXZZ"`, or a sequence of
+///     letters, matrices and None (the given basis).
 ///
 /// Raises
 /// ------
@@ -214,7 +214,8 @@ pub fn boundary(ring: bool) -> Boundary {
 /// >>> np.exp(law.log_prob(np.array([[0, 0], [0, 1]]))).round(12)
 /// array([0.5, 0. ])
 ///
-/// A complex state of bond chi is held as a real one of 2 chi, exactly: a draw costs what complex arithmetic would.
+/// A complex state of bond chi is held as a real one of 2 chi, exactly: a draw costs what complex arithmetic
+/// would.
 #[pyclass(name = "BornMps", extends = PyModel, frozen, module = "tensorjump")]
 pub struct PyBornMps(pub Arc<BornMps>);
 
@@ -288,8 +289,8 @@ impl PyBornMps {
         self.0.log_z()
     }
 
-    /// Real tensors of the normalised amplitude in right-canonical form, axes (left, state, right); sites beyond
-    /// those of the law (a complex or open last bond) come last.
+    /// Real tensors of the normalised amplitude in right-canonical form, axes (left, state, right); sites
+    /// beyond those of the law (a complex or open last bond) come last.
     #[getter]
     fn tensors<'py>(&self, py: Python<'py>) -> Vec<Bound<'py, PyArray3<f64>>> {
         tensors_out(py, self.0.amplitude())

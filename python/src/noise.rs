@@ -161,7 +161,8 @@ impl PyNoise {
         Ok(PyKernel(self.noise.kernel(s, t).map_err(raise)?))
     }
 
-    /// Paths from the rows of `x`: for each the list of jumps `(time, site, new state)` and the last configuration.
+    /// Paths from the rows of `x`: for each the list of jumps `(time, site, new state)` and the last
+    /// configuration.
     #[pyo3(signature = (x, t, *, rng, s = 0.0))]
     #[allow(clippy::type_complexity)]
     fn paths<'py>(

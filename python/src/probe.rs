@@ -25,7 +25,8 @@ pub fn _made(py: Python<'_>, n: usize, sites: usize) -> (Bound<'_, PyArray2<u8>>
     (a.into_pyarray(py), address)
 }
 
-/// Seconds of wall clock of each of `rounds` rounds of `calls` draws (or scores of `x`) by the library alone, a call.
+/// Seconds of wall clock of each of `rounds` rounds of `calls` draws (or scores of `x`) by the library alone,
+/// a call.
 #[pyfunction]
 pub fn _seconds(
     py: Python<'_>,

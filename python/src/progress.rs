@@ -1,17 +1,20 @@
 //! Long work that tells Python how far it is, and that Ctrl-C ends.
 //!
-//! The work runs on a thread of its own, so that the calling one, the only one that sees signals, looks at them all
-//! the time; callbacks are called on the calling thread.
+//! Learning ([`told`]) runs on a thread of its own, so that the calling one, the only one that sees signals,
+//! looks at them all the time. Chains ([`Watch`]) have short updates and stay on the calling thread.
+//! Callbacks are called on the calling thread by both.
 
 use std::ops::ControlFlow;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyBool;
 use tensorjump::Result;
 use tensorjump::learn::Interrupt;
 
+use crate::callables::take_interrupt;
 use crate::errors::raise;
 
 /// Makes what a callback is told.
@@ -42,9 +45,9 @@ fn answer(py: Python<'_>, callback: &Option<Py<PyAny>>, what: Told) -> PyResult<
     Ok(!callback.bind(py).call1((what(py)?,))?.is(PyBool::new(py, false)))
 }
 
-/// Does `work`, which tells its rounds and looks at the interrupt; returns with it the exception that stopped it,
-/// KeyboardInterrupt or what the callback raised. Where the work itself failed its error is raised, or that exception
-/// if it came first.
+/// Does `work`, which tells its rounds and looks at the interrupt; returns with it the exception that stopped
+/// it, KeyboardInterrupt or what the callback raised. Where the work itself failed its error is raised, or
+/// that exception if it came first.
 pub fn told<T: Send>(
     py: Python<'_>,
     callback: Option<Py<PyAny>>,
@@ -93,5 +96,49 @@ pub fn told<T: Send>(
         (Ok(done), raised) => Ok((done, raised)),
         (Err(tensorjump::Error::Interrupted), Some(raised)) => Err(raised),
         (Err(error), _) => Err(raise(error)),
+    }
+}
+
+/// Of work that stays on the calling thread, since its observables may have to (pictures, GPU libraries):
+/// tells a callable what was done, looks at signals between updates, and keeps what was raised.
+pub struct Watch {
+    callback: Option<Py<PyAny>>,
+    raised: Option<PyErr>,
+    last: Option<Instant>,
+}
+
+impl Watch {
+    pub fn new(callback: Option<Py<PyAny>>) -> Self {
+        Watch { callback, raised: None, last: None }
+    }
+
+    /// Breaks where the callable answers False or raises, and by Ctrl-C.
+    pub fn tell<'a>(&mut self, what: impl FnOnce(Python<'_>) -> PyResult<Bound<'_, PyAny>> + 'a) -> ControlFlow<()> {
+        self.last = Some(Instant::now());
+        let on = Python::attach(|py| -> PyResult<bool> {
+            if take_interrupt() {
+                return Err(PyKeyboardInterrupt::new_err(()));
+            }
+            py.check_signals()?;
+            let Some(callback) = &self.callback else { return Ok(true) };
+            let answer = callback.bind(py).call1((what(py)?,))?;
+            Ok(!answer.is(PyBool::new(py, false)))
+        });
+        match on {
+            Ok(true) => return ControlFlow::Continue(()),
+            Ok(false) => {}
+            Err(error) => self.raised = Some(error),
+        }
+        ControlFlow::Break(())
+    }
+
+    /// Whether it is time to tell again, some twenty times a second: for work of many short steps.
+    pub fn is_due(&self) -> bool {
+        self.last.is_none_or(|last| last.elapsed() > Duration::from_millis(50))
+    }
+
+    /// What was raised, for the caller to decide about.
+    pub fn raised(self) -> Option<PyErr> {
+        self.raised
     }
 }

@@ -53,8 +53,9 @@ impl PySmoothing {
         Py::new(py, PyKernelMixture::wrap(Arc::new(law)))
     }
 
-    /// Leave-one-out likelihood at time `t`: the named tuple `LeaveOneOut` of `log_likelihood` in nats a sample,
-    /// `derivative` by time, `by_site` (sites,), the derivative by the logarithm of each site's rates.
+    /// Leave-one-out likelihood at time `t`: the named tuple `LeaveOneOut` of `log_likelihood` in nats a
+    /// sample, `derivative` by time, `by_site` (sites,), the derivative by the logarithm of each site's
+    /// rates.
     #[pyo3(signature = (t) -> "LeaveOneOut")]
     fn leave_one_out<'py>(&self, py: Python<'py>, t: f64) -> PyResult<Bound<'py, PyAny>> {
         let one = self.with(py, |s| s.leave_one_out(t))?;
@@ -62,8 +63,8 @@ impl PySmoothing {
         named(py, "LeaveOneOut", fields.into_pyobject(py)?)
     }
 
-    /// The time of the largest leave-one-out likelihood between `low` and `high`: the named tuple `Bandwidth` of
-    /// `time`, `log_likelihood`, `at_edge` and `evaluations`.
+    /// The time of the largest leave-one-out likelihood between `low` and `high`: the named tuple `Bandwidth`
+    /// of `time`, `log_likelihood`, `at_edge` and `evaluations`.
     #[pyo3(signature = (low, high) -> "Bandwidth")]
     fn bandwidth<'py>(&self, py: Python<'py>, low: f64, high: f64) -> PyResult<Bound<'py, PyAny>> {
         let best = self.with(py, |s| s.bandwidth(low, high))?;
@@ -71,8 +72,8 @@ impl PySmoothing {
         named(py, "Bandwidth", fields.into_pyobject(py)?)
     }
 
-    /// Factors of the rates of each site at time `t` by expectation-maximisation: the named tuple `SiteRates` of
-    /// `factors` (sites,), for `noise.scaled(factors)`, and `log_likelihood` (rounds + 1,).
+    /// Factors of the rates of each site at time `t` by expectation-maximisation: the named tuple `SiteRates`
+    /// of `factors` (sites,), for `noise.scaled(factors)`, and `log_likelihood` (rounds + 1,).
     #[pyo3(signature = (t, *, rounds = 10) -> "SiteRates")]
     fn site_rates<'py>(&self, py: Python<'py>, t: f64, rounds: usize) -> PyResult<Bound<'py, PyAny>> {
         let fitted = self.with(py, |s| s.site_rates(t, rounds))?;

@@ -73,8 +73,8 @@ impl Target for CallableTarget {
 /// dims : sequence of int
 ///     Number of states of each site, 1 to 256.
 /// log_weight : callable
-///     `log_weight(x)` for `x` of shape (samples, sites), uint8, returns shape (samples,): the logarithm of the
-///     weight, in nats; `-inf` forbids. It may be called from several threads, one at a time.
+///     `log_weight(x)` for `x` of shape (samples, sites), uint8, returns shape (samples,): the logarithm of
+///     the weight, in nats; `-inf` forbids. It may be called from several threads, one at a time.
 /// initial : sequence of int, optional
 ///     An allowed configuration for chains to start at; random states if not given.
 #[pyclass(name = "Target", subclass, frozen, module = "tensorjump")]
@@ -99,7 +99,8 @@ impl PyTarget {
         Ok(PyTarget { law: Arc::new(CallableTarget { dims, log_weight, initial }) })
     }
 
-    /// A law of one's own is `Target(dims, log_weight)`: a method that a subclass overrides would not be asked.
+    /// A law of one's own is `Target(dims, log_weight)`: a method that a subclass overrides would not be
+    /// asked.
     #[classmethod]
     #[pyo3(signature = (**_keywords))]
     fn __init_subclass__(_cls: &Bound<'_, PyType>, _keywords: Option<&Bound<'_, PyDict>>) -> PyResult<()> {
@@ -178,7 +179,8 @@ impl PyModel {
     /// rng : int, Streams or numpy.random.Generator
     ///     The randomness. The same seed draws the same, whatever the number of threads.
     /// weights : array, optional
-    ///     Site weights (sites, states) for all draws, or (n, sites, states): the law is tilted by their product.
+    ///     Site weights (sites, states) for all draws, or (n, sites, states): the law is tilted by their
+    ///     product.
     ///
     /// Returns
     /// -------
@@ -218,8 +220,8 @@ impl PyModel {
         Ok(PyDraws { draws })
     }
 
-    /// Draws `x0 ~ P(x0 | x_t = y)` for each row of `y`: undoes the noise of `kernel`, exactly where the law is
-    /// exact.
+    /// Draws `x0 ~ P(x0 | x_t = y)` for each row of `y`: undoes the noise of `kernel`, exactly where the law
+    /// is exact.
     ///
     /// Returns
     /// -------

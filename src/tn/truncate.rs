@@ -60,8 +60,8 @@ pub(crate) struct Kept {
 /// The one rule by which singular values, descending, are cut, from the smallest up: away goes what is beyond
 /// `max_bond`, what fits into the budget `cutoff` of squared weight, and every value whose square is at most
 /// `noise`. One is always kept.
-pub(crate) fn cut<'a>(s: impl IntoIterator<Item = &'a f64>, truncation: &Truncation, noise: f64) -> Kept {
-    let squares: Vec<f64> = s.into_iter().map(|s| s * s).collect();
+pub(crate) fn cut(s: &[f64], truncation: &Truncation, noise: f64) -> Kept {
+    let squares: Vec<f64> = s.iter().map(|s| s * s).collect();
     let mut kept = Kept { rank: squares.len(), discarded: 0.0 };
     while kept.rank > 1 {
         let square = squares[kept.rank - 1];
@@ -126,7 +126,7 @@ impl Splitter {
     pub(super) fn split(&mut self, centre: ArrayView2<'_, f64>) -> Result<(Array2<f64>, Array2<f64>)> {
         let parts = svd(centre)?;
         let cutoff = self.truncation.cutoff * (-2.0 * self.log_kept).exp();
-        let Kept { rank, discarded } = cut(&parts.s, &Truncation { cutoff, ..self.truncation }, 0.0);
+        let Kept { rank, discarded } = cut(&parts.s.to_vec(), &Truncation { cutoff, ..self.truncation }, 0.0);
         self.weights.push(discarded * (2.0 * self.log_kept).exp());
         let kept = ndarray::s![..rank];
         let norm = parts.s.slice(kept).iter().map(|s| s * s).sum::<f64>().sqrt();

@@ -207,9 +207,9 @@ fn tilted_laws() {
 fn mistakes_are_named() {
     assert!(matches!(Square::new(2, 4, Geometry::Torus), Err(Error::Parameter { name: "rows", .. })));
     let torus = Ising::new(Couplings::uniform(square(4, 4, Geometry::Torus), 1.0).unwrap(), 0.4).unwrap();
-    assert!(matches!(BoundaryMps::new(&torus, 0), Err(Error::Parameter { name: "max_bond", .. })));
+    assert!(matches!(BoundaryMps::new(&torus, 0), Err(Error::Parameter { name: "chi", .. })));
     let open = Ising::new(Couplings::uniform(square(4, 4, Geometry::Open), 1.0).unwrap(), 0.4).unwrap();
-    assert!(matches!(BoundaryMps::new(&open, 0), Err(Error::Parameter { name: "max_bond", .. })));
+    assert!(matches!(BoundaryMps::new(&open, 0), Err(Error::Parameter { name: "chi", .. })));
     let pairs = open.pair_model().unwrap();
     let with = |options: ContractOptions| Contraction::new(&pairs, &options);
     let default = ContractOptions::default();

@@ -203,7 +203,7 @@ fn bad_input_is_a_typed_error() {
     assert!(matches!(long.enumerate_sector(0, 0), Err(Error::TooLarge { .. })));
     assert!(matches!(Fredkin::new(1 << 20, 0.3).unwrap().equilibrium(), Err(Error::TooLarge { .. })));
     assert!(matches!(chain.equilibrium().unwrap().two_point(2, 6), Err(Error::Parameter { name: "site", .. })));
-    assert!(matches!(FredkinModel::truncated(&chain, 0), Err(Error::Parameter { name: "max_bond", .. })));
+    assert!(matches!(FredkinModel::truncated(&chain, 0), Err(Error::Parameter { name: "chi", .. })));
     let mut rng = Streams::new(1).stream(0);
     let mut x = [1, 0, 1, 0, 1];
     assert_eq!(chain.metropolis(&mut x, 1, &mut rng), Err(Error::SiteCount { expected: 6, got: 5 }));

@@ -265,7 +265,7 @@ fn bad_input_is_named() {
         Error::Parameter { name, .. } => assert_eq!(name, expected),
         other => panic!("{other}"),
     };
-    parameter(build(4, 4, Geometry::Cylinder, 0), "max_bond");
+    parameter(build(4, 4, Geometry::Cylinder, 0), "chi");
     parameter(build(4, 4, Geometry::Torus, 4), "geometry");
     for error in
         [build(4, 13, Geometry::Cylinder, 4), build(13, 14, Geometry::Open, 4), build(2, 100, Geometry::Cylinder, 4)]

@@ -37,7 +37,7 @@ pub fn height_profile(
         Panel {
             title: format!("Fredkin chain: mean height, {} sites, c = {}", chain.sites(), chain.c()),
             x: Axis { label: "", ..x },
-            y: Axis { label: "mean height ⟨h_j⟩ (steps)", ..Axis::default() },
+            y: Axis { label: "mean height ⟨hⱼ⟩ (steps)", ..Axis::default() },
             series: vec![exact, draws],
             height: 360,
             legend: SeriesLabelPosition::LowerMiddle,
@@ -140,14 +140,14 @@ pub fn trajectory(model: &FredkinModel, seed: u64) -> Result<String, Failure> {
         [0.0, 0.25, 0.5, 0.75, 1.0].iter().map(|&t| (t, format!("{}", (t * sites as f64).round()))).collect();
     let images = [
         Image {
-            title: "occupation n_j",
+            title: "occupation nⱼ",
             cells: states.iter().map(occupation).collect(),
             x_label: "site j",
             x_ticks: ticks.clone(),
             key: vec![(INK, "up step (1)".into()), (WHITE, "down step (0)".into())],
         },
         Image {
-            title: "height h_j",
+            title: "height hⱼ",
             cells: heights.iter().map(colour).collect(),
             x_label: "site j",
             x_ticks: ticks,

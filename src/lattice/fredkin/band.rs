@@ -42,7 +42,7 @@ impl Band {
     /// unimodal at each bond), without heights that lie on no path through kept heights.
     pub fn likeliest(&self, marginals: &[f64], chi: usize) -> Result<Self> {
         if chi == 0 {
-            return Err(Error::parameter("max_bond", chi, "at least 1"));
+            return Err(Error::parameter("chi", chi, "at least 1"));
         }
         let sites = self.sites();
         let (mut lo, mut hi) = (Vec::new(), Vec::new());

@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::learn::data::Data;
 use crate::learn::interrupt::look;
 use crate::learn::likelihood::born::{BornMethod, BornOptions, Start, SweepStep};
-use crate::learn::likelihood::fit::Training;
+use crate::learn::likelihood::training::Training;
 use crate::learn::symmetry::{Mirror, Symmetry, symmetrised};
 use crate::mcmc::{
     Assessment, Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions, bridge,

@@ -5,7 +5,8 @@ use std::ops::ControlFlow;
 use ndarray::{Array3, ArrayView1};
 
 use super::descent::{Descent, Flat, downhill};
-use super::fit::{Event, Fit, Progress, Trainer, Training, draw_batch, fit, hash_numbers, marginals};
+use super::fit::{Event, Fit, Progress, Trainer, draw_batch, fit, hash_numbers, marginals};
+use super::training::Training;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::io::safetensors::Store;

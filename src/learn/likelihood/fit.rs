@@ -1,144 +1,18 @@
-//! Rounds of learning: validation, early stopping, history, checkpoints. The same for every model and method.
+//! Rounds of learning: early stopping, checkpoints. The same for every model and method.
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
 use std::time::Instant;
 
 use ndarray::Array3;
 
-use crate::configs::match_dims;
+use super::history::{History, Round};
+use super::training::{Training, Validation};
 use crate::error::{Error, Result};
 use crate::io::safetensors::Store;
 use crate::learn::data::Data;
-use crate::learn::interrupt::Interrupt;
-use crate::learn::symmetry::Symmetry;
 use crate::model::Model;
 use crate::rng::Streams;
 use crate::tn::Mps;
-
-/// What a model is judged by while it learns.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum Validation {
-    /// This fraction of the samples, taken out at random before anything else.
-    Fraction(f64),
-    /// Samples given for the purpose.
-    Given(Data),
-    /// Nothing: the training likelihood decides. Overfitting goes unseen.
-    None,
-}
-
-/// Where learning state is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Checkpoint {
-    /// The file. If it exists, the run continues where it stands, bit for bit; data, method and seed must be
-    /// those of its run.
-    pub path: PathBuf,
-    /// Rounds from one writing to the next; the last round is always written, but for one that
-    /// failed ([`Stop::Failed`]).
-    pub every: usize,
-}
-
-/// How long to learn, and what decides.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Training {
-    /// Largest number of rounds: sweeps to the right and back, passes through the data (Adam), steps (L-BFGS,
-    /// EM).
-    pub rounds: usize,
-    /// What the model is judged by.
-    pub validation: Validation,
-    /// Rounds without a better model after which learning stops.
-    pub patience: usize,
-    /// Samples a batch; sweeps with fewer than all samples draw new ones each round, Adam passes through all
-    /// of them in batches.
-    pub batch: usize,
-    /// Symmetries of the law: the images of the training samples are learned from too (never those of the
-    /// validation samples).
-    pub symmetries: Vec<Symmetry>,
-    /// Seed of the split, the start and the batches.
-    pub seed: u64,
-    /// Where to keep the state.
-    pub checkpoint: Option<Checkpoint>,
-    /// Stops the run in the middle of a round.
-    pub interrupt: Option<Interrupt>,
-}
-
-impl Default for Training {
-    /// 100 rounds, a tenth of the samples for validation, patience of 10 rounds, batches of 8192, no
-    /// symmetries, seed 0, no checkpoint, no interrupt.
-    fn default() -> Self {
-        Training {
-            rounds: 100,
-            validation: Validation::Fraction(0.1),
-            patience: 10,
-            batch: 8192,
-            symmetries: Vec::new(),
-            seed: 0,
-            checkpoint: None,
-            interrupt: None,
-        }
-    }
-}
-
-/// One round of learning.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub struct Round {
-    /// Negative log-likelihood a sample in nats, on the batch of the round.
-    #[cfg_attr(feature = "serde", serde(with = "crate::extended"))]
-    pub train_nll: f64,
-    /// The same on the validation samples, where there are any.
-    pub validation_nll: Option<f64>,
-    /// Standard error of the validation NLL.
-    pub validation_error: Option<f64>,
-    /// Bond dimensions after the round.
-    pub bonds: Vec<usize>,
-    /// Squared weight discarded by truncation, summed over the round.
-    pub truncation_error: f64,
-    /// Training samples of the round that have probability zero.
-    pub zeros: usize,
-    /// Seconds (wall clock) that the round took, validation included.
-    pub seconds: f64,
-}
-
-impl Round {
-    /// What the rounds are compared by: the validation NLL, or the training NLL without validation.
-    pub fn score(&self) -> f64 {
-        self.validation_nll.unwrap_or(self.train_nll)
-    }
-
-    /// The largest bond dimension after the round.
-    pub fn max_bond(&self) -> usize {
-        self.bonds.iter().copied().max().unwrap_or(1)
-    }
-}
-
-/// All rounds of a run.
-#[derive(Debug, Clone, Default, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-pub struct History {
-    /// In order.
-    pub rounds: Vec<Round>,
-}
-
-impl History {
-    /// The round of the best score, counted from zero; the first of equals.
-    pub fn best(&self) -> Option<usize> {
-        let better = |best: Option<usize>, (k, round): (usize, &Round)| match best {
-            Some(b) if self.rounds[b].score() <= round.score() || round.score().is_nan() => Some(b),
-            _ => Some(k),
-        };
-        self.rounds.iter().enumerate().fold(None, better)
-    }
-
-    /// Whether the last `patience` rounds brought no better model.
-    fn is_over(&self, patience: usize) -> bool {
-        self.best().is_some_and(|best| self.rounds.len() - best > patience)
-    }
-}
 
 /// Why learning ended.
 #[derive(Debug, Clone, PartialEq)]
@@ -220,9 +94,9 @@ pub(crate) fn fit<T: Trainer>(
     start: impl FnOnce(&Data, &Streams) -> Result<T>,
     mut progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
 ) -> Result<Fit<T::Model>> {
-    check(training)?;
+    training.check()?;
     let streams = Streams::new(training.seed).domain("learn");
-    let (train, validation) = prepare(data, training, &streams)?;
+    let (train, validation) = training.prepare(data, &streams)?;
     let mut trainer = start(&train, &streams.domain("start"))?;
     let mut run =
         Run { history: History::default(), best: Vec::new(), fingerprint: fingerprint(data, training, method) };
@@ -322,48 +196,6 @@ fn broke_down(error: &Error) -> bool {
 }
 
 /// Checks the numbers of a training.
-fn check(training: &Training) -> Result<()> {
-    if training.rounds == 0 {
-        return Err(Error::parameter("rounds", 0, "at least one"));
-    }
-    if training.batch == 0 {
-        return Err(Error::parameter("batch", 0, "at least one sample"));
-    }
-    if training.checkpoint.as_ref().is_some_and(|c| c.every == 0) {
-        return Err(Error::parameter("every", 0, "at least one round"));
-    }
-    Ok(())
-}
-
-/// Training samples with their images, and validation samples.
-fn prepare(data: &Data, training: &Training, streams: &Streams) -> Result<(Data, Option<Data>)> {
-    // Samples without weight would make batches without weight.
-    let weighted = with_weight(data)?;
-    let data = weighted.as_ref().unwrap_or(data);
-    let (train, validation) = match &training.validation {
-        Validation::Fraction(fraction) => {
-            data.require_variety()?;
-            let (train, validation) = data.split(*fraction, &streams.domain("validation"))?;
-            (train, Some(validation))
-        }
-        Validation::Given(validation) => {
-            match_dims(data.dims(), validation.dims())?;
-            (data.clone(), Some(validation.clone()))
-        }
-        Validation::None => (data.clone(), None),
-    };
-    train.require_variety()?;
-    let train = train.augmented(&training.symmetries)?;
-    // Weights at the end of the range may vanish when they are shared out.
-    Ok((with_weight(&train)?.unwrap_or(train), validation))
-}
-
-/// The samples of positive weight, where there are others.
-fn with_weight(data: &Data) -> Result<Option<Data>> {
-    let rows: Vec<usize> = (0..data.len()).filter(|&row| data.weights()[row] > 0.0).collect();
-    if rows.len() < data.len() { data.select(&rows).map(Some) } else { Ok(None) }
-}
-
 /// Mean negative log-likelihood in nats and its standard error.
 pub(crate) fn nll(model: &dyn Model, data: &Data) -> Result<(f64, f64)> {
     let log_prob = model.log_prob(data.x())?;

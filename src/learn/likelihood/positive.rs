@@ -17,7 +17,8 @@ use rand::RngExt;
 
 use super::born::Start;
 use super::descent::{Descent, Flat, downhill};
-use super::fit::{Event, Fit, Progress, Trainer, Training, fit, hash_numbers, marginals};
+use super::fit::{Event, Fit, Progress, Trainer, fit, hash_numbers, marginals};
+use super::training::Training;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::io::safetensors::Store;

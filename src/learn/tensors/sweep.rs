@@ -227,7 +227,7 @@ impl Amplitude {
 fn split(m: ArrayView2<'_, f64>, cut: &Cut, side: Side) -> Result<(Array2<f64>, Array2<f64>, f64)> {
     let parts = svd(m)?;
     let edge = ((m.nrows() as f64).sqrt() + (m.ncols() as f64).sqrt()).powi(2);
-    let Kept { rank, discarded } = tn::cut(&parts.s, &cut.truncation, cut.noise * edge);
+    let Kept { rank, discarded } = tn::cut(&parts.s.to_vec(), &cut.truncation, cut.noise * edge);
     let scale = parts.s.slice(s![..rank]);
     let (u, vt) = (parts.u.slice(s![.., ..rank]), parts.vt.slice(s![..rank, ..]));
     Ok(match side {

@@ -202,7 +202,7 @@ impl BoundaryMps {
 
     /// [`BoundaryMps::proposal`] of an owned model.
     pub(super) fn unchecked(model: PairModel, chi: usize) -> Result<Self> {
-        check_chi("max_bond", chi)?;
+        check_chi("chi", chi)?;
         let weights = Weights::new(&model)?;
         let (packed, Sweep { log_z, truncation_error, .. }) = pack(&weights, Some(&model), chi)?;
         Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, truncation_error, law: Law::States(packed) })

@@ -89,7 +89,7 @@ impl<M: Pairwise> Windows<M> {
             return Err(Error::parameter("rows of the window", rows, "fewer than a torus has"));
         }
         if chi == 0 {
-            return Err(Error::parameter("max_bond", chi, "at least one"));
+            return Err(Error::parameter("chi", chi, "at least one"));
         }
         Ok(Windows { model, rows, cols, chi, count: None, flip: false })
     }

@@ -76,7 +76,7 @@ impl SnakeMps {
     pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
         let model: &PairModel = &*model.tables()?;
         if chi == 0 {
-            return Err(Error::parameter("max_bond", chi, "at least 1"));
+            return Err(Error::parameter("chi", chi, "at least 1"));
         }
         if model.lattice().geometry() == Geometry::Torus {
             return Err(Error::parameter("geometry", "torus", "a cylinder or open, for a snake MPS"));
@@ -217,7 +217,7 @@ fn split(c: &Array2<f64>, chi: usize) -> Result<(Array2<f64>, f64)> {
     // The entries of `C` are off by some 10⁻¹⁶ of their size: what is below a few of that is noise, a squared
     // weight of 3·10⁻³⁰.
     let noise = 8.0 * f64::EPSILON * parts.s[0];
-    let Kept { rank, discarded } = cut(&parts.s, &Truncation { max_bond: chi, cutoff: 0.0 }, noise * noise);
+    let Kept { rank, discarded } = cut(&parts.s.to_vec(), &Truncation { max_bond: chi, cutoff: 0.0 }, noise * noise);
     let weight: f64 = parts.s.iter().map(|s| s * s).sum();
     Ok((parts.u.slice(s![.., ..rank]).as_standard_layout().into_owned(), discarded / weight))
 }
