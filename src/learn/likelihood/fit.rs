@@ -26,8 +26,8 @@ pub enum Stop {
     /// No better model for as long as the patience lasted.
     Patience,
     /// The progress callback asked for it, and a checkpoint, where there is one, holds the last round; or
-    /// the [`Interrupt`] did, in the middle of a round, and the checkpoint stays as last written. Before the
-    /// first round the model is as for [`Stop::Failed`].
+    /// the [`Interrupt`](crate::learn::Interrupt) did, in the middle of a round, and the checkpoint stays as
+    /// last written. Before the first round the model is as for [`Stop::Failed`].
     Asked,
     /// The numbers of a round broke down: over- or underflow, a decomposition that does not converge. The
     /// model is the best of the rounds before; where there were none it is the start, and the history holds

@@ -29,7 +29,7 @@ pub struct Checkpoint {
     /// those of its run.
     pub path: PathBuf,
     /// Rounds from one writing to the next; the last round is always written, but for one that
-    /// failed ([`Stop::Failed`]).
+    /// failed ([`Stop::Failed`](crate::learn::Stop::Failed)).
     pub every: usize,
 }
 
