@@ -20,7 +20,8 @@
 //! * moves (transition kernels that leave the target invariant): [`MetropolisHastings`], [`InnerDraws`],
 //!   [`Mixture`], [`Cycle`], [`Repeat`]; of one chain at a time [`Local`] and [`EachChain`] of any
 //!   [`Dynamics`]; [`TuneOptions::tune`] measures noise times, models and numbers of inner draws;
-//! * parallel tempering over a ladder of targets: [`Tempering`], [`TunedLadder`];
+//! * parallel tempering over a ladder of targets: [`Tempering`], [`TunedLadder`]; weighted draws taken from one
+//!   target to another: [`Annealing`];
 //! * estimators: [`SeriesMean`], [`Estimate`]; * diagnostics: [`Autocorrelation`], [`split_r_hat`],
 //!   [`WeightSummary`], [`Estimate::stationary_acceptance`], [`Estimate::missing_mass`],
 //!   [`Estimate::supported_mass`].
@@ -124,6 +125,7 @@
 //! Cost of an update: one batched draw and one batched score of the model, and one batched weight of the
 //! target.
 
+mod annealing;
 mod assess;
 mod chains;
 mod combine;
@@ -139,6 +141,7 @@ mod symmetric;
 mod tempering;
 mod tune;
 
+pub use annealing::{Annealed, Annealing, Population};
 pub use assess::Assessment;
 pub use chains::{Chains, ChainsSnapshot};
 pub use combine::{Cycle, Mixture, Repeat};

@@ -5,6 +5,7 @@ mod common;
 #[path = "../common/laws.rs"]
 mod laws;
 
+mod annealing;
 mod boundary;
 mod diffusion;
 mod fredkin;
