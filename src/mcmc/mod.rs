@@ -24,7 +24,7 @@
 //!   target to another: [`Annealing`];
 //! * estimators: [`SeriesMean`], [`Estimate`]; * diagnostics: [`Autocorrelation`], [`split_r_hat`],
 //!   [`WeightSummary`], [`Estimate::stationary_acceptance`], [`Estimate::missing_mass`],
-//!   [`Estimate::supported_mass`].
+//!   [`Estimate::supported_mass`]; * tests of moves by exact draws: [`RankTest`].
 //!
 //! ```
 //! use ndarray::{Array1, Axis};
@@ -140,6 +140,7 @@ mod run;
 mod symmetric;
 mod tempering;
 mod tune;
+mod validate;
 
 pub use annealing::{Annealed, Annealing, Population};
 pub use assess::Assessment;
@@ -157,3 +158,4 @@ pub use run::{Observables, Progress, Recorder, Run, RunOptions};
 pub use symmetric::{Exchange, SingleSite};
 pub use tempering::{Level, Replicas, ReplicasSnapshot, Tempering, TunedLadder, Walkers};
 pub use tune::{Trial, TuneOptions, TunedConnected};
+pub use validate::{RankTest, Verdict};
