@@ -8,6 +8,7 @@ use ndarray::Array3;
 use super::history::{History, Round};
 use super::training::{Training, Validation};
 use crate::error::{Error, Result};
+use crate::io::Due;
 use crate::io::safetensors::Store;
 use crate::learn::data::Data;
 use crate::model::Model;
@@ -95,6 +96,7 @@ pub(crate) fn fit<T: Trainer>(
     mut progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
 ) -> Result<Fit<T::Model>> {
     training.check()?;
+    let mut due = training.checkpoint.as_ref().map(|c| Due::new(c.every)).transpose()?;
     let streams = Streams::new(training.seed).domain("learn");
     let (train, validation) = training.prepare(data, &streams)?;
     let mut trainer = start(&train, &streams.domain("start"))?;
@@ -136,8 +138,8 @@ pub(crate) fn fit<T: Trainer>(
             run.best = tensors;
         }
         let answer = progress(&Event { round: &run.history.rounds[done], index: done, improved });
-        if let Some(checkpoint) = &training.checkpoint
-            && ((done + 1).is_multiple_of(checkpoint.every)
+        if let Some((checkpoint, due)) = training.checkpoint.as_ref().zip(due.as_mut())
+            && (due.after(done + 1)
                 || done + 1 == training.rounds
                 || answer.is_break()
                 || run.history.is_over(training.patience))
@@ -262,7 +264,7 @@ impl Run {
             return Err(store.wrong("a checkpoint of another run: data, method, start, symmetries or seed differ"));
         }
         let shapes = |tensors: &[Array3<f64>]| tensors.iter().map(|a| a.dim().1).collect::<Vec<_>>();
-        let (numbers, bonds) = (store.numbers("rounds")?, store.numbers("bonds")?);
+        let (numbers, bonds) = (store.numbers::<f64>("rounds")?, store.numbers::<f64>("bonds")?);
         let validated: bool = store.noted("validated")?;
         self.best = store.tensors("best")?;
         let dims = shapes(&trainer.tensors());
