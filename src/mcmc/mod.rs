@@ -135,6 +135,7 @@ mod moves;
 mod per_chain;
 mod proposal;
 mod run;
+mod stored;
 mod symmetric;
 mod tempering;
 mod tune;
