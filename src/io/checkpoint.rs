@@ -64,6 +64,16 @@ impl Due {
     }
 }
 
+/// FNV-1a, by which a state knows the data or the start that it belongs to.
+pub(crate) fn hash<'a>(start: u64, bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
+    bytes.into_iter().fold(start, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
+}
+
+/// Hash of numbers, bit for bit.
+pub(crate) fn hash_numbers<'a>(start: u64, numbers: impl IntoIterator<Item = &'a f64>) -> u64 {
+    numbers.into_iter().fold(start, |h, v| hash(h, &v.to_le_bytes()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread::sleep;

@@ -45,8 +45,10 @@ mod models;
 mod npy;
 pub(crate) mod safetensors;
 mod samples;
+mod series;
 
-pub(crate) use checkpoint::Due;
 pub use checkpoint::{Checkpoint, Interval};
+pub(crate) use checkpoint::{Due, hash, hash_numbers};
 pub use models::StoredLaw;
 pub use samples::{read_samples, write_samples};
+pub(crate) use series::SeriesFile;

@@ -129,9 +129,13 @@ impl Store {
         format_error(&self.path, reason)
     }
 
+    pub(crate) fn has_note(&self, name: &str) -> bool {
+        self.notes.contains_key(name)
+    }
+
     /// A note, or what stands for it in files without it.
     pub(crate) fn noted_or<T: FromStr>(&self, name: &str, missing: T) -> Result<T> {
-        if self.notes.contains_key(name) { self.noted(name) } else { Ok(missing) }
+        if self.has_note(name) { self.noted(name) } else { Ok(missing) }
     }
 
     /// Stores tensors as `name 0`, `name 1`, ….

@@ -4,9 +4,9 @@
 //! neither on the number of threads nor on the other chains, and running on continues exactly as one longer
 //! run.
 //!
-//! **Restart.** [`Chains::write`] and [`Chains::read`] keep them in a file; [`Chains::snapshot`] is plain data
-//! (serde) for files of one's own, from which [`Chains::resume`] continues exactly as if never interrupted.
-//! What is packed is in neither: packing anew changes no draw.
+//! **Restart.** [`Chains::write`] and [`Chains::read`] keep them in a file; [`Chains::snapshot`] is plain
+//! data (serde) for files of one's own, from which [`Chains::resume`] continues exactly as if never
+//! interrupted. What is packed is in neither: packing anew changes no draw.
 //!
 //! **Many processes.** Chains `5..8` of eight are started by [`Chains::initial_from`] with 5 and run with
 //! [`RunOptions::first_chain`](super::run::RunOptions::first_chain) of 5: they are then bit for bit those of

@@ -8,8 +8,8 @@ use ndarray::Array3;
 use super::history::{History, Round};
 use super::training::{Training, Validation};
 use crate::error::{Error, Result};
-use crate::io::Due;
 use crate::io::safetensors::Store;
+use crate::io::{Due, hash, hash_numbers};
 use crate::learn::data::Data;
 use crate::model::Model;
 use crate::rng::Streams;
@@ -291,16 +291,6 @@ impl Run {
         self.history.rounds = numbers.chunks_exact(6).enumerate().map(round).collect();
         trainer.load(store)
     }
-}
-
-/// FNV-1a.
-pub(crate) fn hash<'a>(start: u64, bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
-    bytes.into_iter().fold(start, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
-}
-
-/// Hash of numbers, bit for bit.
-pub(crate) fn hash_numbers<'a>(start: u64, numbers: impl IntoIterator<Item = &'a f64>) -> u64 {
-    numbers.into_iter().fold(start, |h, v| hash(h, &v.to_le_bytes()))
 }
 
 fn hash_data(start: u64, data: &Data) -> u64 {

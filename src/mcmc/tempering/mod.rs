@@ -31,6 +31,7 @@
 mod ladder;
 mod levels;
 mod replicas;
+mod run;
 mod stored;
 mod walkers;
 
