@@ -24,7 +24,7 @@ use super::chains::Chains;
 use super::moves::Move;
 use super::recorder::Observables;
 use crate::error::{Error, Result};
-use crate::model::{Configs, Model, Target};
+use crate::model::{Configs, Target};
 use crate::rng::Streams;
 
 /// From here on the two-sample bound holds with the constant 2.
@@ -35,13 +35,15 @@ const LEAST_DRAWS: usize = 458;
 /// ```
 /// use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, SpinSweep, Square, Wolff};
 /// use tensorjump::mcmc::RankTest;
+/// use tensorjump::{Model, Streams};
 ///
 /// let ising = Ising::new(Couplings::uniform(Square::new(8, 8, Geometry::Open)?, 1.0)?, 0.44)?;
-/// let exact = BoundaryMps::new(&ising, 16)?;
+/// let law = BoundaryMps::new(&ising, 16)?;
+/// let exact = |n: usize, streams: &Streams| Ok(law.draw(n, streams)?.x);
 /// let test = RankTest { draws: 500, ..RankTest::default() };
 /// // Clusters are reversible, a sweep in the order of sites is not.
-/// assert!(test.reversible(&ising, &Wolff::new(&ising)?, &exact, |x| ising.energy(x))?.passed);
-/// assert!(test.invariant(&ising, &SpinSweep::heat_bath(&ising)?, &exact, |x| ising.energy(x))?.passed);
+/// assert!(test.reversible(&ising, &Wolff::new(&ising)?, exact, |x| ising.energy(x))?.passed);
+/// assert!(test.invariant(&ising, &SpinSweep::heat_bath(&ising)?, exact, |x| ising.energy(x))?.passed);
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -87,7 +89,8 @@ pub struct Verdict {
 impl RankTest {
     /// Tests a move that is reversible with respect to its target.
     ///
-    /// `exact` draws from the target's law; its error must be far below `1/√draws`. Moves whose rows share
+    /// `exact` draws so many configurations of the target's law, shape `(n, sites)`, with an error far below
+    /// `1/√draws`: a [`Model`](crate::Model) of it, or any other sampler. Moves whose rows share
     /// random choices ([`Mixture`](super::combine::Mixture)) and moves that are not reversible
     /// ([`Cycle`](super::combine::Cycle), sweeps) go to [`RankTest::invariant`]. Cost: `2 L` updates of each draw.
     ///
@@ -98,11 +101,11 @@ impl RankTest {
         &self,
         target: &dyn Target,
         dynamics: &dyn Move,
-        exact: &dyn Model,
+        mut exact: impl FnMut(usize, &Streams) -> Result<Array2<u8>>,
         mut observe: impl FnMut(Configs<'_>) -> Result<O>,
     ) -> Result<Verdict> {
         self.sequence(|n, streams| {
-            let x = exact.draw(n, &streams.domain("exact"))?.x;
+            let x = exact(n, &streams.domain("exact"))?;
             let first = table(&mut observe, x.view())?;
             // Rows 0..n go forward, the others backward.
             let mut chains = Chains::new(target, concatenate![Axis(0), x, x])?;
@@ -143,12 +146,12 @@ impl RankTest {
         &self,
         target: &dyn Target,
         dynamics: &dyn Move,
-        exact: &dyn Model,
+        mut exact: impl FnMut(usize, &Streams) -> Result<Array2<u8>>,
         mut observe: impl FnMut(Configs<'_>) -> Result<O>,
     ) -> Result<Verdict> {
         self.sequence(|n, streams| {
-            let still = table(&mut observe, exact.draw(n, &streams.domain("still"))?.x.view())?;
-            let mut chains = Chains::new(target, exact.draw(n, &streams.domain("exact"))?.x)?;
+            let still = table(&mut observe, exact(n, &streams.domain("still"))?.view())?;
+            let mut chains = Chains::new(target, exact(n, &streams.domain("exact"))?)?;
             for _ in 0..self.length {
                 advance(&mut chains, target, dynamics, streams)?;
             }

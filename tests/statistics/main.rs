@@ -23,3 +23,4 @@ mod snake;
 mod square;
 mod sweeps;
 mod tn;
+mod validate;
