@@ -6,6 +6,7 @@ pub(super) mod dynamics;
 pub(super) mod fermions;
 pub(super) mod geometry;
 pub(super) mod ising;
+mod models;
 pub(super) mod pair;
 pub(super) mod pairwise;
 pub(super) mod rectangle;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, array};
+use ndarray::{Array2, Axis, array, s};
 
 use crate::error::{Error, Result};
 use crate::lattice::square::geometry::Bond;
@@ -137,8 +137,20 @@ impl Weights {
                 Factors { left, right: array![[1.0, -1.0], [1.0, 1.0]], parity: vec![0, 1] }
             }
             Some(h) => {
-                let d = h.nrows();
-                Factors { left: Array2::eye(d), right: h.t().to_owned(), parity: vec![0; d] }
+                // A term for each row of the table that differs from those before it: two for a dimer or an
+                // arrow, whatever the number of states.
+                let mut terms: Vec<usize> = Vec::new();
+                let mut left = Array2::zeros((h.nrows(), h.nrows()));
+                for (a, row) in h.outer_iter().enumerate() {
+                    let k = terms.iter().position(|&b| h.row(b) == row).unwrap_or_else(|| {
+                        terms.push(a);
+                        terms.len() - 1
+                    });
+                    left[[a, k]] = 1.0;
+                }
+                let left = left.slice_move(s![.., ..terms.len()]).as_standard_layout().into_owned();
+                let right = h.select(Axis(0), &terms).reversed_axes();
+                Factors { left, right, parity: vec![0; terms.len()] }
             }
         }
     }

@@ -1,0 +1,7 @@
+//! Models with exact answers, and models on parts of the lattice, as tables of pairs.
+
+mod dimers;
+mod logarithm;
+mod region;
+mod spins;
+mod vertex;
