@@ -34,5 +34,6 @@ mod scores;
 #[cfg(feature = "serde")]
 mod serialised;
 mod snake;
+mod solvable;
 mod square;
 mod tn;

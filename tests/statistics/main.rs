@@ -19,6 +19,7 @@ mod noise;
 mod reverse;
 mod scores;
 mod snake;
+mod solvable;
 mod square;
 mod sweeps;
 mod tn;

@@ -25,6 +25,8 @@ options! {
         chi: Option<String>,
         /// Only models whose name has this in it
         model: Option<String>,
+        /// Whether the weights are balanced first, see PairModel::balanced
+        balanced: bool,
         /// Draws of each law, rounded up to a multiple of 1024 (default: 4096)
         samples: Option<usize>,
     }
@@ -74,7 +76,8 @@ fn run() -> Result<(), Failure> {
     options::set_threads(Some(1))?;
     let (side, n) = (o.side.unwrap_or(16), o.samples.unwrap_or(4 * BLOCK).div_ceil(BLOCK) * BLOCK);
     let chis = o.chi.clone().unwrap_or_else(|| "8,16,32".into());
-    let chis: Vec<usize> = chis.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|e| format!("--chi {chis}: {e}"))?;
+    let chis: Vec<usize> =
+        chis.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|e| format!("--chi {chis}: {e}"))?;
     let wanted = o.model.clone().unwrap_or_default();
     let cases: Vec<Case> = cases(side)?.into_iter().filter(|case| case.0.contains(&wanted)).collect();
     let bar = progress::bar((cases.len() * chis.len()) as u64);
@@ -82,6 +85,7 @@ fn run() -> Result<(), Failure> {
     for (name, model, exact) in &cases {
         for &chi in &chis {
             let clock = Instant::now();
+            let model = &if o.balanced { model.balanced()? } else { model.clone() };
             let q = BoundaryMps::proposal(model, chi)?;
             let build = clock.elapsed().as_secs_f64();
             let streams = Streams::new(o.seed);

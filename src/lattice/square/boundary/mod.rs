@@ -149,13 +149,13 @@ impl BoundaryMps {
             return Ok(new);
         }
         let weights = Weights::new(model)?;
-        let above = log_z_from_above(&weights, chi)?;
+        let (above, truncated_above) = log_z_from_above(&weights, chi)?;
         new.log_z_gap = (new.log_z - above).abs();
         let truncated = matches!(&new.law, Law::States(packed) if packed.rows.iter().any(|row| row.bond() >= chi));
         // A truncated law is what it is: a proposal, judged by its weights. Without truncation the two values
         // must agree.
         let agree = new.log_z_gap <= ROUNDING * new.log_z.abs().max(1.0) && new.log_z.is_finite();
-        if !truncated && !agree {
+        if !truncated && !truncated_above && !agree {
             return Err(LOST);
         }
         let evidence = new.evidence()?;
