@@ -16,7 +16,7 @@ use crate::lattice::square::pair::PairModel;
 
 /// Rounds of messages at most, and the change at which they have settled. No accuracy is needed: any weights
 /// leave the law as it is.
-const ROUNDS: usize = 400;
+const ROUNDS: usize = 2000;
 const SETTLED: f64 = 1e-4;
 /// Part of a message that is new.
 const STEP: f64 = 0.7;
@@ -29,7 +29,7 @@ const BELOW: usize = 2;
 impl PairModel {
     /// The same law with weights moved between sites and vertical bonds, for smaller truncation errors of
     /// boundary states: of use where what the rows below would do by themselves is far from what they do
-    /// under those above, as for regions with frozen parts. O(400 sites d²) at most.
+    /// under those above, as for regions with frozen parts. O(sites d²) a round of at most 2000.
     ///
     /// # Errors
     /// None at present.
