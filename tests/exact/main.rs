@@ -11,6 +11,7 @@ mod cavities;
 mod chain;
 mod dense;
 mod diagnostics;
+mod diagonals;
 mod diffusion;
 mod fermions;
 mod fredkin;
