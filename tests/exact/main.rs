@@ -13,6 +13,7 @@ mod dense;
 mod diagnostics;
 mod diagonals;
 mod diffusion;
+mod embeddings;
 mod fermions;
 mod fredkin;
 mod given;

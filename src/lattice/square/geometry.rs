@@ -30,13 +30,13 @@ pub enum Bond {
 }
 
 impl Bond {
-    /// Name of the direction, as in coupling files.
-    pub(super) fn direction(self) -> &'static str {
+    /// Horizontal, vertical, diagonal, antidiagonal: 0 to 3.
+    pub(super) fn direction(self) -> usize {
         match self {
-            Bond::Horizontal(_) => "horizontal",
-            Bond::Vertical(_) => "vertical",
-            Bond::Diagonal(_) => "diagonal",
-            Bond::AntiDiagonal(_) => "antidiagonal",
+            Bond::Horizontal(_) => 0,
+            Bond::Vertical(_) => 1,
+            Bond::Diagonal(_) => 2,
+            Bond::AntiDiagonal(_) => 3,
         }
     }
 }
@@ -304,7 +304,8 @@ impl Square {
             Bond::Vertical(i) => (i, self.cols),
             Bond::Horizontal(i) | Bond::Diagonal(i) | Bond::AntiDiagonal(i) => (i, self.horizontal_cols()),
         };
-        format!("{}[{}][{}]", bond.direction(), i / across, i % across)
+        let name = ["horizontal", "vertical", "diagonal", "antidiagonal"][bond.direction()];
+        format!("{name}[{}][{}]", i / across, i % across)
     }
 
     /// Name of a site's entry as in coupling files: `field[r][c]`.

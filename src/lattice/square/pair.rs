@@ -163,13 +163,20 @@ impl PairModel {
     /// # Errors
     /// As [`PairModel::new`].
     pub fn uniform(lattice: Square, site: &[f64], bond: &Array2<f64>) -> Result<Self> {
-        let counts = [
-            lattice.horizontal_bonds(),
-            lattice.vertical_bonds(),
-            lattice.diagonal_bonds(),
-            lattice.antidiagonal_bonds(),
-        ];
-        PairModel::of_tables(lattice, vec![site.to_vec(); lattice.sites()], counts.map(|n| vec![bond.clone(); n]))
+        PairModel::of_bonds(lattice, vec![site.to_vec(); lattice.sites()], |_, _, _| bond.clone())
+    }
+
+    /// A table for each bond of the lattice, told with its sites.
+    pub(super) fn of_bonds(
+        lattice: Square,
+        sites: Vec<Vec<f64>>,
+        mut table: impl FnMut(Bond, usize, usize) -> Array2<f64>,
+    ) -> Result<Self> {
+        let mut tables: [Vec<Array2<f64>>; 4] = Default::default();
+        for (bond, i, j) in lattice.bonds() {
+            tables[bond.direction()].push(table(bond, i, j));
+        }
+        PairModel::of_tables(lattice, sites, tables)
     }
 
     /// Log-weights that depend on differences of states: `β J f(x_i − x_j mod q)` and `β h f(x_j)`.
@@ -270,12 +277,8 @@ impl PairModel {
         }
         for (bond, i, j) in self.lattice.bonds() {
             let table = self.bond_log_weights(bond);
-            let field = match bond {
-                Bond::Horizontal(_) => "horizontal table",
-                Bond::Vertical(_) => "vertical table",
-                Bond::Diagonal(_) => "diagonal table",
-                Bond::AntiDiagonal(_) => "antidiagonal table",
-            };
+            let field =
+                ["horizontal table", "vertical table", "diagonal table", "antidiagonal table"][bond.direction()];
             if table.dim() != (self.dims[i], self.dims[j]) {
                 let (expected, got) = (vec![self.dims[i], self.dims[j]], table.shape().to_vec());
                 return Err(Error::Shape { field, expected, got });
