@@ -6,6 +6,7 @@ mod common;
 mod laws;
 
 mod boundary;
+mod diagonals;
 mod diffusion;
 mod fredkin;
 mod guidance;

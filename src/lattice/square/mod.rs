@@ -3,6 +3,7 @@
 pub(super) mod boundary;
 pub(super) mod couplings;
 pub(super) mod dynamics;
+mod embeddings;
 pub(super) mod fermions;
 pub(super) mod geometry;
 pub(super) mod ising;

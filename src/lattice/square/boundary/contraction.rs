@@ -244,6 +244,11 @@ pub(super) fn sweep(
 ) -> Result<Sweep> {
     let mut state = RowState::last(weights);
     let (mut truncation_error, mut truncated) = (0.0, false);
+    if state.bond() > 1 {
+        // The bonds of a torus along diagonals.
+        truncation_error = state.compress(chi, weights.parity)?;
+        truncated = state.bond() >= chi;
+    }
     each(weights.rows - 1, &state)?;
     for r in (1..weights.rows).rev() {
         let dropped;

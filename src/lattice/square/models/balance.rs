@@ -23,8 +23,11 @@ const STEP: f64 = 0.7;
 /// Logarithm of the largest weight that is moved: single precision has to hold it.
 const LARGEST: f64 = 12.0;
 
-/// Where the four neighbours are, in the order of [`Square::neighbours`].
-const BELOW: usize = 2;
+/// The neighbours of a site in the order of [`Square::neighbours`]: those reached on the way along the rows and
+/// down, and those on the way back; and of the first those in the row below.
+const FORTH: [usize; 4] = [0, 2, 4, 6];
+const BACK: [usize; 4] = [1, 3, 5, 7];
+const BELOW: [usize; 3] = [2, 4, 6];
 
 impl PairModel {
     /// The same law with weights moved between sites and vertical bonds, for smaller truncation errors of
@@ -40,8 +43,10 @@ impl PairModel {
         let mut vertical: Vec<Array2<f64>> =
             (0..lattice.vertical_bonds()).map(|i| self.bond_log_weights(Bond::Vertical(i)).clone()).collect();
         for j in 0..lattice.sites() {
-            let Some(Neighbour { bond: Bond::Vertical(i), .. }) = lattice.neighbours(j)[BELOW] else { continue };
-            let (above, below) = (messages.without(j, BELOW), &messages.incoming[j][BELOW]);
+            let Some(Neighbour { bond: Bond::Vertical(i), .. }) = lattice.neighbours(j)[BELOW[0]] else { continue };
+            let mut below = vec![1.0; sites[j].len()];
+            BELOW.iter().for_each(|&k| times(&mut below, &messages.incoming[j][k]));
+            let above = messages.without(j, &BELOW);
             for (a, site) in sites[j].iter_mut().enumerate() {
                 // What neither side allows, or only one of them, keeps its weight.
                 let g = 0.5 * (above[a] / below[a]).ln();
@@ -52,19 +57,21 @@ impl PairModel {
                 }
             }
         }
-        let horizontal = (0..lattice.horizontal_bonds()).map(|i| self.bond_log_weights(Bond::Horizontal(i)).clone());
-        PairModel::new(lattice, sites, horizontal.collect(), vertical)
+        PairModel::of_bonds(lattice, sites, |bond, _, _| match bond {
+            Bond::Vertical(i) => vertical[i].clone(),
+            _ => self.bond_log_weights(bond).clone(),
+        })
     }
 }
 
-/// The messages to every site from its four neighbours, scaled to a largest entry of one; ones across a free
+/// The messages to every site from its neighbours, scaled to a largest entry of one; ones across a free
 /// edge.
 struct Messages {
     lattice: Square,
     sites: Vec<Vec<f64>>,
     /// Tables to each site from its neighbours, `[a, b]` with `a` the state of the site itself.
-    tables: Vec<[Option<Array2<f64>>; 4]>,
-    incoming: Vec<[Vec<f64>; 4]>,
+    tables: Vec<[Option<Array2<f64>>; 8]>,
+    incoming: Vec<[Vec<f64>; 8]>,
 }
 
 impl Messages {
@@ -81,10 +88,9 @@ impl Messages {
         let incoming = sites.iter().map(|w| std::array::from_fn(|_| vec![1.0; w.len()])).collect();
         let mut messages = Messages { lattice, sites, tables, incoming };
         for _ in 0..ROUNDS {
-            let count = lattice.sites();
             // Along the rows and down, then back.
-            let forth = (0..count).map(|j| messages.send(j, [0, 2])).fold(0.0, f64::max);
-            let back = (0..count).rev().map(|j| messages.send(j, [1, 3])).fold(0.0, f64::max);
+            let forth = (0..lattice.sites()).map(|j| messages.send(j, FORTH)).fold(0.0, f64::max);
+            let back = (0..lattice.sites()).rev().map(|j| messages.send(j, BACK)).fold(0.0, f64::max);
             if forth.max(back) < SETTLED {
                 break;
             }
@@ -92,23 +98,24 @@ impl Messages {
         messages
     }
 
-    /// The weights of site `j` times its messages but for one.
-    fn without(&self, j: usize, direction: usize) -> Vec<f64> {
-        let others = (0..4).filter(|&k| k != direction);
+    /// The weights of site `j` times its messages but for those from some directions.
+    fn without(&self, j: usize, directions: &[usize]) -> Vec<f64> {
         let mut product = self.sites[j].clone();
-        for k in others {
-            product.iter_mut().zip(&self.incoming[j][k]).for_each(|(p, m)| *p *= m);
+        for (k, message) in self.incoming[j].iter().enumerate() {
+            if !directions.contains(&k) {
+                times(&mut product, message);
+            }
         }
         scale(&mut product);
         product
     }
 
-    /// Messages of site `j` in two directions; the largest change.
-    fn send(&mut self, j: usize, directions: [usize; 2]) -> f64 {
+    /// Messages of site `j` in some directions; the largest change.
+    fn send(&mut self, j: usize, directions: [usize; 4]) -> f64 {
         let mut change: f64 = 0.0;
         for k in directions {
             let Some(n) = self.lattice.neighbours(j)[k] else { continue };
-            let own = self.without(j, k);
+            let own = self.without(j, &[k]);
             let back = k ^ 1;
             let table = self.tables[n.site][back].as_ref().expect("a bond has two ends");
             let mut sum = table.dot(&ndarray::ArrayView1::from(&own)).to_vec();
@@ -120,6 +127,10 @@ impl Messages {
         }
         change
     }
+}
+
+fn times(product: &mut [f64], message: &[f64]) {
+    product.iter_mut().zip(message).for_each(|(p, m)| *p *= m);
 }
 
 fn scaled_exp(log: &[f64]) -> Vec<f64> {

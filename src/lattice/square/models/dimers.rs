@@ -34,8 +34,7 @@ impl PairModel {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a weight that is negative or not finite, and as
-    /// [`PairModel::dimers_within`].
+    /// As [`PairModel::dimers_within`].
     pub fn dimers(lattice: Square, weights: [f64; 2]) -> Result<Self> {
         PairModel::dimers_within(lattice, weights, &vec![true; lattice.sites()])
     }
@@ -49,12 +48,13 @@ impl PairModel {
     ///
     /// # Errors
     /// [`Error::Entries`] for a mask of the wrong length; [`Error::Parameter`] for one without a site inside,
-    /// for a weight that is negative or not finite, and for a connected part of the region with an odd number
+    /// for diagonal bonds, for a weight that is negative or not finite, and for a connected part of the region with an odd number
     /// of sites or, where it can be coloured as a checkerboard, more of one colour than of the other;
     /// [`Error::NoConfiguration`] where excluding directions one by one leaves none at a site.
     pub fn dimers_within(lattice: Square, weights: [f64; 2], inside: &[bool]) -> Result<Self> {
         let [x, y] = weights;
         let log = [log_weight("weight of horizontal dimers", x)?, log_weight("weight of vertical dimers", y)?];
+        lattice.check_nearest("none: dimers join nearest neighbours")?;
         check_mask(lattice, inside)?;
         check_colours(lattice, weights, inside)?;
         let site = |j: usize| -> Vec<f64> {
@@ -62,26 +62,24 @@ impl PairModel {
                 return vec![0.0];
             }
             let weigh = |n: Option<Neighbour>| if n.is_some_and(|n| inside[n.site]) { 0.0 } else { f64::NEG_INFINITY };
-            lattice.neighbours(j).map(weigh).to_vec()
+            lattice.nearest(j).map(weigh).to_vec()
         };
         let sites: Vec<Vec<f64>> = (0..lattice.sites()).map(site).collect();
-        let table = |(bond, i, j): (Bond, usize, usize)| {
+        let states: Vec<usize> = sites.iter().map(Vec::len).collect();
+        PairModel::of_bonds(lattice, sites, |bond, i, j| {
             let (first, second, log) = match bond {
                 Bond::Horizontal(_) => (RIGHT, LEFT, log[0]),
-                Bond::Vertical(_) => (BELOW, ABOVE, log[1]),
+                _ => (BELOW, ABOVE, log[1]),
             };
             // Either both ends of a dimer or neither: outside, no dimer arrives.
-            Array2::from_shape_fn((sites[i].len(), sites[j].len()), |(a, b)| {
+            Array2::from_shape_fn((states[i], states[j]), |(a, b)| {
                 match (inside[i] && a == first, inside[j] && b == second) {
                     (true, true) => log,
                     (false, false) => 0.0,
                     _ => f64::NEG_INFINITY,
                 }
             })
-        };
-        let mut horizontal: Vec<Array2<f64>> = lattice.bonds().map(table).collect();
-        let vertical = horizontal.split_off(lattice.horizontal_bonds());
-        PairModel::new(lattice, sites, horizontal, vertical)
+        })
     }
 
     /// Dimers on the Aztec diamond of an order `n`: the sites of an open lattice of `2n × 2n` with
@@ -122,7 +120,7 @@ fn check_colours(lattice: Square, weights: [f64; 2], inside: &[bool]) -> Result<
         while let Some(j) = open.pop() {
             let own = colour[j] == Some(true);
             count[usize::from(own)] += 1;
-            for n in lattice.neighbours(j).into_iter().flatten() {
+            for n in lattice.nearest(j).into_iter().flatten() {
                 let weight = if matches!(n.bond, Bond::Horizontal(_)) { weights[0] } else { weights[1] };
                 if !inside[n.site] || weight == 0.0 {
                     continue;

@@ -3,7 +3,7 @@
 use ndarray::Array2;
 
 use crate::error::{Error, Result};
-use crate::lattice::square::geometry::{Bond, Square};
+use crate::lattice::square::geometry::Square;
 use crate::lattice::square::pair::PairModel;
 
 /// Checks a mask of the sites.
@@ -39,15 +39,13 @@ impl PairModel {
         check_mask(lattice, inside)?;
         let site = |j: usize| if inside[j] { self.site_log_weights(j).to_vec() } else { vec![0.0] };
         let sites: Vec<Vec<f64>> = (0..lattice.sites()).map(site).collect();
-        let table = |(bond, i, j): (Bond, usize, usize)| {
+        let states: Vec<usize> = sites.iter().map(Vec::len).collect();
+        PairModel::of_bonds(lattice, sites, |bond, i, j| {
             if inside[i] && inside[j] {
                 self.bond_log_weights(bond).clone()
             } else {
-                Array2::zeros((sites[i].len(), sites[j].len()))
+                Array2::zeros((states[i], states[j]))
             }
-        };
-        let mut horizontal: Vec<Array2<f64>> = lattice.bonds().map(table).collect();
-        let vertical = horizontal.split_off(lattice.horizontal_bonds());
-        PairModel::new(lattice, sites, horizontal, vertical)
+        })
     }
 }

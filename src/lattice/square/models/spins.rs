@@ -47,8 +47,8 @@ impl PairModel {
     ) -> Result<Self> {
         let sites: Vec<Vec<f64>> = couplings.field().iter().map(site).collect();
         let states = sites.first().map_or(0, Vec::len);
-        let table = |j: &f64| Array2::from_shape_fn((states, states), |(a, b)| bond(*j, a, b));
-        let horizontal = couplings.horizontal().iter().map(table).collect();
-        PairModel::new(couplings.lattice(), sites, horizontal, couplings.vertical().iter().map(table).collect())
+        PairModel::of_bonds(couplings.lattice(), sites, |b, _, _| {
+            Array2::from_shape_fn((states, states), |(x, y)| bond(couplings.bond(b), x, y))
+        })
     }
 }

@@ -4,7 +4,7 @@ use ndarray::Array2;
 
 use super::logarithm::log_weight;
 use crate::error::{Error, Result};
-use crate::lattice::square::geometry::{Geometry, Square};
+use crate::lattice::square::geometry::{Bond, Geometry, Square};
 use crate::lattice::square::pair::PairModel;
 
 /// Arrows around a vertex.
@@ -45,8 +45,8 @@ impl PairModel {
     /// solved models in statistical mechanics*, chapter 8.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for a weight that is negative or not finite; [`Error::NoConfiguration`] where
-    /// nothing is allowed.
+    /// [`Error::Parameter`] for a weight that is negative or not finite, and for diagonal bonds;
+    /// [`Error::NoConfiguration`] where nothing is allowed.
     pub fn six_vertex(lattice: Square, weights: [f64; 3]) -> Result<Self> {
         vertices(lattice, &logs(&weights)?, false)
     }
@@ -99,6 +99,7 @@ fn logs(weights: &[f64]) -> Result<Vec<f64>> {
 
 /// Both vertices of each weight; where there are `walls`, those that fit to the border.
 fn vertices(lattice: Square, weights: &[f64], walls: bool) -> Result<PairModel> {
+    lattice.check_nearest("none: a vertex has four edges")?;
     let states = &VERTICES[..2 * weights.len()];
     let site = |j: usize| -> Vec<f64> {
         let (r, c) = lattice.place(j);
@@ -117,7 +118,8 @@ fn vertices(lattice: Square, weights: &[f64], walls: bool) -> Result<PairModel> 
             if arrow(&states[a])[1] == arrow(&states[b])[0] { 0.0 } else { f64::NEG_INFINITY }
         })
     };
-    let horizontal = vec![edge(|v| v.right); lattice.horizontal_bonds()];
-    let vertical = vec![edge(|v| v.down); lattice.vertical_bonds()];
-    PairModel::new(lattice, (0..lattice.sites()).map(site).collect(), horizontal, vertical)
+    let (across, down) = (edge(|v| v.right), edge(|v| v.down));
+    PairModel::of_bonds(lattice, (0..lattice.sites()).map(site).collect(), |bond, _, _| {
+        if matches!(bond, Bond::Horizontal(_)) { across.clone() } else { down.clone() }
+    })
 }
