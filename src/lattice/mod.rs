@@ -2,7 +2,7 @@
 //!
 //! # Square lattices
 //!
-//! Models with interactions between nearest neighbours,
+//! Models with interactions between nearest neighbours and, where asked for, along the diagonals,
 //!
 //! ```text
 //! P(x) = 1/Z ∏_j v_j(x_j) ∏_{bonds (i,j)} W_ij(x_i, x_j),      W_ij(a, b) ≥ 0,
@@ -16,7 +16,11 @@
 //! ```
 //!
 //! **Geometry.** Sites `j = r·cols + c`. Horizontal bond `(r, c)` couples `(r, c)` with `(r, c+1)`, vertical
-//! bond `(r, c)` couples `(r, c)` with `(r+1, c)`, the first state being that of `(r, c)`. On a
+//! bond `(r, c)` couples `(r, c)` with `(r+1, c)`, the first state being that of `(r, c)`. With
+//! [`Square::with_diagonals`], diagonal bond `(r, c)` couples `(r, c)` with `(r+1, c+1)`, antidiagonal bond
+//! `(r, c)` couples `(r, c+1)` with `(r+1, c)`, the state of the upper site first: J1–J2 models and the
+//! triangular, Union Jack, kagome and king's lattices ([`Couplings::triangular`] and its like; the honeycomb
+//! lattice needs no diagonals). On a
 //! [`Geometry::Cylinder`] the columns wrap around (each row is a ring), on a [`Geometry::Torus`] the rows do
 //! too. A direction that wraps has at least three sites: with two the bonds `(r, 0)–(r, 1)` and
 //! `(r, 1)–(r, 0)` would join the same pair twice, with one a site would couple to itself; texts count these
@@ -24,12 +28,12 @@
 //!
 //! | what | where | cost |
 //! |---|---|---|
-//! | couplings: given, uniform, ±J, Gaussian, from a file | [`Couplings`] | O(N) |
+//! | couplings: given, uniform, ±J, Gaussian, from a file; other lattices | [`Couplings`] | O(N) |
 //! | log-weight, energy, magnetisation, correlations | [`Ising`], [`PairModel`] | O(N) a configuration |
 //! | change of the log-weight by a local move | [`PairModel::log_ratio`], [`Ising::log_ratio`] | O(1) |
 //! | exact log Z, energy, specific heat without field | [`FreeFermions`] | O(rows · cols³) |
 //! | the model in a rectangle, the rest frozen | [`PairModel::window`] | O(sites of the rectangle) |
-//! | independent draws, `log Z`; tori too | [`BoundaryMps`], [`Contraction`] | O(dχ²) a site, torus O(d³χ²) |
+//! | independent draws, `log Z`; tori, diagonals too | [`BoundaryMps`], [`Contraction`] | O(dχ²) a site, torus O(d³χ²) |
 //! | independent draws along a snake, circumference ≤ 12 | [`SnakeMps`] | O(dχ²) a site |
 //! | Metropolis and heat bath of spins | [`SpinSweep`] | 0.5 to 2.4 ns a site |
 //! | heat bath of any pair weights | [`SiteHeatBath`] | 20 ns a site |
@@ -37,6 +41,11 @@
 //! | clusters (Swendsen–Wang), Ising and Potts | [`SwendsenWang`] | 20 ns a site |
 //! | regions redrawn by boundary states, tori too | [`Windows`] | 7 µs a site at χ = 4, 30 at χ = 8 |
 //! | connected moves in fields of noise | [`InnerDraws`](crate::mcmc::InnerDraws) | 2 µs a site at χ = 2 |
+//!
+//! Diagonal bonds cost nothing where they are absent. With them draws cost what they do without (the row above
+//! is known when a row is drawn), boundary states are built with bonds `dχ` before compression for one
+//! diagonal, `d²χ` for both (squared on a ring). [`FreeFermions`], [`SnakeMps`], [`SpinSweep`] and [`Wolff`]
+//! refuse them by name.
 //!
 //! # The stochastic Fredkin chain
 //!

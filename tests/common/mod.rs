@@ -1,6 +1,7 @@
 //! Shared by the test binaries: configurations by index, and the χ² test of sampling laws.
 #![allow(dead_code)] // each test binary uses its own part
 
+pub mod allowed;
 pub mod ddm;
 pub mod guidance;
 pub mod planar;

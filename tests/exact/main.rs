@@ -12,7 +12,9 @@ mod cavities;
 mod chain;
 mod dense;
 mod diagnostics;
+mod diagonals;
 mod diffusion;
+mod embeddings;
 mod fermions;
 mod fredkin;
 mod given;
@@ -35,5 +37,6 @@ mod scores;
 #[cfg(feature = "serde")]
 mod serialised;
 mod snake;
+mod solvable;
 mod square;
 mod tn;

@@ -53,6 +53,8 @@ fn ising_sums(c: &Couplings, x: ArrayView1<'_, u8>) -> (f64, f64) {
         let coupling = match bond {
             Bond::Horizontal(i) => c.horizontal()[i],
             Bond::Vertical(i) => c.vertical()[i],
+            Bond::Diagonal(i) => c.diagonal()[i],
+            Bond::AntiDiagonal(i) => c.antidiagonal()[i],
         };
         coupling * spin(x[i]) * spin(x[j])
     });
@@ -153,6 +155,8 @@ fn potts_clock_hard_squares_and_colourings() {
         let coupling = |b| match b {
             Bond::Horizontal(i) => couplings.horizontal()[i],
             Bond::Vertical(i) => couplings.vertical()[i],
+            Bond::Diagonal(i) => couplings.diagonal()[i],
+            Bond::AntiDiagonal(i) => couplings.antidiagonal()[i],
         };
         let equal = bond_sum(couplings.lattice(), |b, i, j| if row[i] == row[j] { coupling(b) } else { 0.0 });
         let zeros: f64 = (0..6).filter(|&j| row[j] == 0).map(|j| couplings.field()[j]).sum();

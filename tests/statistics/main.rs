@@ -7,6 +7,7 @@ mod laws;
 
 mod annealing;
 mod boundary;
+mod diagonals;
 mod diffusion;
 mod fredkin;
 mod guidance;
@@ -20,6 +21,7 @@ mod noise;
 mod reverse;
 mod scores;
 mod snake;
+mod solvable;
 mod square;
 mod sweeps;
 mod tn;

@@ -1,7 +1,7 @@
 //! The model of the command line: Ising, or Potts with any number of states.
 
 use ndarray::{Array1, Array2, ArrayView1};
-use tensorjump::lattice::{Bond, Couplings, Geometry, Ising, PairModel, Pairwise, Square, Windows};
+use tensorjump::lattice::{Couplings, Geometry, Ising, PairModel, Pairwise, Square, Windows};
 use tensorjump::{Configs, Result};
 
 /// `32 × 32 open`.
@@ -119,11 +119,7 @@ impl Potts {
     fn energy(&self, x: ArrayView1<'_, u8>) -> f64 {
         let lattice = self.couplings.lattice();
         let alike = lattice.bonds().filter(|&(_, i, j)| x[i] == x[j]);
-        let coupling = |bond| match bond {
-            Bond::Horizontal(i) => self.couplings.horizontal()[i],
-            Bond::Vertical(i) => self.couplings.vertical()[i],
-        };
-        -alike.map(|(bond, ..)| coupling(bond)).sum::<f64>()
+        -alike.map(|(bond, ..)| self.couplings.bond(bond)).sum::<f64>()
     }
 
     fn field_energy(&self, x: ArrayView1<'_, u8>) -> f64 {

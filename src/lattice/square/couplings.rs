@@ -4,7 +4,8 @@
 //! `{"rows": 2, "cols": 3, "horizontal": [[..], [..]], "vertical": [[..]], "field": [[..], [..]]}`. The
 //! lengths of the lists tell the geometry: `horizontal[r]` has `cols` entries where the columns wrap around,
 //! else `cols − 1`; `vertical` has `rows` rows where the rows wrap around, else `rows − 1`. `field` may be
-//! left out.
+//! left out, and so may the diagonals of the plaquettes, `diagonal` and `antidiagonal`: as many rows as
+//! `vertical`, each as long as those of `horizontal`.
 
 use rand::RngExt;
 use rand_distr::{Distribution, StandardNormal};
@@ -36,6 +37,9 @@ pub struct Couplings {
     lattice: Square,
     horizontal: Vec<f64>,
     vertical: Vec<f64>,
+    /// Empty where the lattice has none.
+    diagonal: Vec<f64>,
+    antidiagonal: Vec<f64>,
     field: Vec<f64>,
 }
 
@@ -48,40 +52,59 @@ struct File {
     horizontal: Vec<Vec<f64>>,
     vertical: Vec<Vec<f64>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    diagonal: Option<Vec<Vec<f64>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    antidiagonal: Option<Vec<Vec<f64>>>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     field: Option<Vec<Vec<f64>>>,
 }
 
 impl Couplings {
     /// Couplings in the order of the bonds, `horizontal[r·horizontal_cols + c]` and `vertical[r·cols + c]`,
-    /// fields in that of the sites.
+    /// fields in that of the sites. A lattice with diagonal bonds needs [`Couplings::with_diagonals`].
     ///
     /// # Errors
     /// [`Error::Entries`] for a wrong length, [`Error::Entry`] for a number that is not finite.
     pub fn new(lattice: Square, horizontal: Vec<f64>, vertical: Vec<f64>, field: Vec<f64>) -> Result<Self> {
+        Couplings::of_values(lattice, [horizontal, vertical, Vec::new(), Vec::new()], field)
+    }
+
+    /// The same couplings with others along the diagonals of the plaquettes besides, entry
+    /// `r·horizontal_cols + c`; an empty list stands for no bonds of a direction.
+    ///
+    /// # Errors
+    /// As [`Couplings::new`].
+    pub fn with_diagonals(self, diagonal: Vec<f64>, antidiagonal: Vec<f64>) -> Result<Self> {
+        let lattice = self.lattice.with_diagonals(!diagonal.is_empty(), !antidiagonal.is_empty());
+        Couplings::of_values(lattice, [self.horizontal, self.vertical, diagonal, antidiagonal], self.field)
+    }
+
+    /// Couplings of the horizontal, vertical, diagonal and antidiagonal bonds, and fields.
+    pub(super) fn of_values(lattice: Square, values: [Vec<f64>; 4], field: Vec<f64>) -> Result<Self> {
+        let [horizontal, vertical, diagonal, antidiagonal] = values;
         for (place, expected, got) in [
             ("horizontal", lattice.horizontal_bonds(), horizontal.len()),
             ("vertical", lattice.vertical_bonds(), vertical.len()),
+            ("diagonal", lattice.diagonal_bonds(), diagonal.len()),
+            ("antidiagonal", lattice.antidiagonal_bonds(), antidiagonal.len()),
             ("field", lattice.sites(), field.len()),
         ] {
             if expected != got {
                 return Err(Error::Entries { place: place.into(), expected, got });
             }
         }
-        let not_finite = |values: &[f64]| values.iter().position(|v| !v.is_finite());
+        let couplings = Couplings { lattice, horizontal, vertical, diagonal, antidiagonal, field };
         let error = |place, value| Err(Error::Entry { place, value, expected: "a finite number" });
-        if let Some(i) = not_finite(&horizontal) {
-            return error(lattice.bond_name(Bond::Horizontal(i)), horizontal[i]);
+        if let Some((bond, ..)) = lattice.bonds().find(|(bond, ..)| !couplings.bond(*bond).is_finite()) {
+            return error(lattice.bond_name(bond), couplings.bond(bond));
         }
-        if let Some(i) = not_finite(&vertical) {
-            return error(lattice.bond_name(Bond::Vertical(i)), vertical[i]);
+        if let Some(i) = couplings.field.iter().position(|v| !v.is_finite()) {
+            return error(lattice.site_name("field", i), couplings.field[i]);
         }
-        if let Some(i) = not_finite(&field) {
-            return error(lattice.site_name("field", i), field[i]);
-        }
-        Ok(Couplings { lattice, horizontal, vertical, field })
+        Ok(couplings)
     }
 
-    /// The same coupling on all bonds, no field.
+    /// The same coupling on all bonds of the lattice, its diagonals included; no field.
     ///
     /// # Errors
     /// [`Error::Entry`] for a coupling that is not finite.
@@ -106,7 +129,7 @@ impl Couplings {
     /// # Errors
     /// As [`Couplings::new`].
     pub fn with_field(self, field: Vec<f64>) -> Result<Self> {
-        Couplings::new(self.lattice, self.horizontal, self.vertical, field)
+        Couplings::of_values(self.lattice, [self.horizontal, self.vertical, self.diagonal, self.antidiagonal], field)
     }
 
     /// The lattice.
@@ -124,6 +147,21 @@ impl Couplings {
         &self.vertical
     }
 
+    /// Couplings of the bonds `(r, c)–(r+1, c+1)`, entry `r·horizontal_cols + c`; empty without them.
+    pub fn diagonal(&self) -> &[f64] {
+        &self.diagonal
+    }
+
+    /// Couplings of the bonds `(r, c+1)–(r+1, c)`, entry `r·horizontal_cols + c`; empty without them.
+    pub fn antidiagonal(&self) -> &[f64] {
+        &self.antidiagonal
+    }
+
+    /// Those of the horizontal, vertical, diagonal and antidiagonal bonds.
+    pub(super) fn directions(&self) -> [&[f64]; 4] {
+        [&self.horizontal, &self.vertical, &self.diagonal, &self.antidiagonal]
+    }
+
     /// Fields, entry `r·cols + c`.
     pub fn field(&self) -> &[f64] {
         &self.field
@@ -137,19 +175,27 @@ impl Couplings {
         match bond {
             Bond::Horizontal(i) => self.horizontal[i],
             Bond::Vertical(i) => self.vertical[i],
+            Bond::Diagonal(i) => self.diagonal[i],
+            Bond::AntiDiagonal(i) => self.antidiagonal[i],
         }
     }
 
     /// Couplings drawn one after the other, finite by construction.
     fn random(lattice: Square, mut draw: impl FnMut() -> f64) -> Self {
-        let horizontal = (0..lattice.horizontal_bonds()).map(|_| draw()).collect();
-        let vertical = (0..lattice.vertical_bonds()).map(|_| draw()).collect();
-        Couplings { lattice, horizontal, vertical, field: vec![0.0; lattice.sites()] }
+        let mut values = |n: usize| (0..n).map(|_| draw()).collect();
+        Couplings {
+            lattice,
+            horizontal: values(lattice.horizontal_bonds()),
+            vertical: values(lattice.vertical_bonds()),
+            diagonal: values(lattice.diagonal_bonds()),
+            antidiagonal: values(lattice.antidiagonal_bonds()),
+            field: vec![0.0; lattice.sites()],
+        }
     }
 
     fn from_bonds(lattice: Square, draw: impl FnMut() -> f64) -> Result<Self> {
-        let couplings = Couplings::random(lattice, draw);
-        Couplings::new(lattice, couplings.horizontal, couplings.vertical, couplings.field)
+        let Couplings { horizontal, vertical, diagonal, antidiagonal, field, .. } = Couplings::random(lattice, draw);
+        Couplings::of_values(lattice, [horizontal, vertical, diagonal, antidiagonal], field)
     }
 }
 
@@ -189,7 +235,11 @@ impl TryFrom<File> for Couplings {
             Some(field) => flatten("field", field, (file.rows, file.cols))?,
             None => vec![0.0; lattice.sites()],
         };
-        Couplings::new(lattice, horizontal, vertical, field)
+        let plaquettes = (lattice.vertical_rows(), lattice.horizontal_cols());
+        let lattice = lattice.with_diagonals(file.diagonal.is_some(), file.antidiagonal.is_some());
+        let across = |name, values: Option<_>| values.map_or(Ok(Vec::new()), |v| flatten(name, v, plaquettes));
+        let (diagonal, anti) = (across("diagonal", file.diagonal)?, across("antidiagonal", file.antidiagonal)?);
+        Couplings::of_values(lattice, [horizontal, vertical, diagonal, anti], field)
     }
 }
 
@@ -204,6 +254,8 @@ impl From<Couplings> for File {
             cols: l.cols(),
             horizontal: rows(&c.horizontal, l.horizontal_cols(), l.rows()),
             vertical: rows(&c.vertical, l.cols(), l.vertical_rows()),
+            diagonal: l.diagonals().0.then(|| rows(&c.diagonal, l.horizontal_cols(), l.vertical_rows())),
+            antidiagonal: l.diagonals().1.then(|| rows(&c.antidiagonal, l.horizontal_cols(), l.vertical_rows())),
             field: c.field.iter().any(|&h| h != 0.0).then(|| rows(&c.field, l.cols(), l.rows())),
         }
     }

@@ -86,8 +86,7 @@ impl Ising {
             |&k: &f64| Array2::from_shape_fn((2, 2), |(a, b)| if a == b { self.beta * k } else { -self.beta * k });
         let c = &self.couplings;
         let sites = c.field().iter().map(|h| vec![-self.beta * h, self.beta * h]).collect();
-        let horizontal = c.horizontal().iter().map(table).collect();
-        PairModel::new(self.lattice(), sites, horizontal, c.vertical().iter().map(table).collect())
+        PairModel::of_tables(self.lattice(), sites, c.directions().map(|values| values.iter().map(table).collect()))
     }
 
     /// Energy of the couplings `−Σ J s s` of each configuration, field not included, shape `(samples,)`.
@@ -163,6 +162,19 @@ impl Ising {
         for (r, j) in self.couplings.vertical().chunks(cols).enumerate() {
             let below = (r + 1) % lattice.rows() * cols;
             add(j, &x[r * cols..], &x[below..]);
+        }
+        // A row of plaquettes: one row of the lattice beside the next, shifted by a site.
+        for (r, j) in self.couplings.diagonal().chunks(across.max(1)).enumerate() {
+            let (above, below) = (&x[r * cols..], &x[(r + 1) % lattice.rows() * cols..]);
+            let (open, around) = j.split_at(cols - 1);
+            add(open, above, &below[1..]);
+            add(around, &above[cols - 1..], below);
+        }
+        for (r, j) in self.couplings.antidiagonal().chunks(across.max(1)).enumerate() {
+            let (above, below) = (&x[r * cols..], &x[(r + 1) % lattice.rows() * cols..]);
+            let (open, around) = j.split_at(cols - 1);
+            add(open, &above[1..], below);
+            add(around, above, &below[cols - 1..]);
         }
         sum
     }

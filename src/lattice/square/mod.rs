@@ -3,9 +3,11 @@
 pub(super) mod boundary;
 pub(super) mod couplings;
 pub(super) mod dynamics;
+mod embeddings;
 pub(super) mod fermions;
 pub(super) mod geometry;
 pub(super) mod ising;
+mod models;
 pub(super) mod pair;
 pub(super) mod pairwise;
 pub(super) mod rectangle;

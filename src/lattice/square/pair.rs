@@ -1,4 +1,4 @@
-//! Any pair weights between nearest neighbours.
+//! Any pair weights between nearest neighbours, and along the diagonals.
 
 use std::f64::consts::TAU;
 use std::sync::Arc;
@@ -36,12 +36,15 @@ pub struct PairModel {
     sites: Arc<Vec<Vec<f64>>>,
     horizontal: Arc<Vec<Array2<f64>>>,
     vertical: Arc<Vec<Array2<f64>>>,
+    /// Empty where the lattice has none.
+    diagonal: Arc<Vec<Array2<f64>>>,
+    antidiagonal: Arc<Vec<Array2<f64>>>,
 }
 
 impl PairModel {
     /// Site log-weights `sites[j][a]` (their lengths are the numbers of states) and bond log-weights
     /// `table[[a, b]]`, `a` the state of the left or upper site, in the order of the bonds (see [`Bond`]). −∞
-    /// forbids.
+    /// forbids. A lattice with diagonal bonds needs [`PairModel::with_diagonals`] for their tables.
     ///
     /// # Errors
     /// [`Error::Entries`] for a wrong number of tables, [`Error::Shape`] for one of the wrong shape,
@@ -54,18 +57,61 @@ impl PairModel {
         horizontal: Vec<Array2<f64>>,
         vertical: Vec<Array2<f64>>,
     ) -> Result<Self> {
+        let diagonals = lattice.diagonal_bonds().max(lattice.antidiagonal_bonds());
+        if diagonals > 0 {
+            return Err(Error::Entries { place: "diagonals".into(), expected: diagonals, got: 0 });
+        }
+        PairModel::of_tables(lattice, sites, [horizontal, vertical, Vec::new(), Vec::new()])
+    }
+
+    /// The same weights with bonds along the diagonals of the plaquettes besides: `diagonal` tables of
+    /// `(r, c)–(r+1, c+1)`, `antidiagonal` tables of `(r, c+1)–(r+1, c)`, entry `r·horizontal_cols + c`, the
+    /// first state that of the upper site. An empty list stands for no bonds of a direction.
+    ///
+    /// ```
+    /// use ndarray::array;
+    /// use tensorjump::Target;
+    /// use tensorjump::lattice::{Geometry, PairModel, Square};
+    ///
+    /// let square = PairModel::uniform(Square::new(2, 2, Geometry::Open)?, &[0.0, 0.0], &array![[0.0, 0.0], [0.0, 0.0]])?;
+    /// let model = square.with_diagonals(vec![array![[0.0, 2.0], [0.0, 0.0]]], vec![])?;
+    /// assert_eq!(model.log_weight(array![[0, 0, 0, 1], [1, 0, 0, 0]].view())?.to_vec(), [2.0, 0.0]);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`PairModel::new`].
+    pub fn with_diagonals(self, diagonal: Vec<Array2<f64>>, antidiagonal: Vec<Array2<f64>>) -> Result<Self> {
+        let lattice = self.lattice.with_diagonals(!diagonal.is_empty(), !antidiagonal.is_empty());
+        let tables =
+            [Arc::unwrap_or_clone(self.horizontal), Arc::unwrap_or_clone(self.vertical), diagonal, antidiagonal];
+        PairModel::of_tables(lattice, Arc::unwrap_or_clone(self.sites), tables)
+    }
+
+    /// Tables of the horizontal, vertical, diagonal and antidiagonal bonds.
+    pub(super) fn of_tables(lattice: Square, sites: Vec<Vec<f64>>, tables: [Vec<Array2<f64>>; 4]) -> Result<Self> {
+        let [horizontal, vertical, diagonal, antidiagonal] = tables;
         for (place, expected, got) in [
             ("sites", lattice.sites(), sites.len()),
             ("horizontal", lattice.horizontal_bonds(), horizontal.len()),
             ("vertical", lattice.vertical_bonds(), vertical.len()),
+            ("diagonal", lattice.diagonal_bonds(), diagonal.len()),
+            ("antidiagonal", lattice.antidiagonal_bonds(), antidiagonal.len()),
         ] {
             if expected != got {
                 return Err(Error::Entries { place: place.into(), expected, got });
             }
         }
         let dims: Vec<usize> = sites.iter().map(Vec::len).collect();
-        let (sites, horizontal, vertical) = (Arc::new(sites), Arc::new(horizontal), Arc::new(vertical));
-        let model = PairModel { lattice, dims, sites, horizontal, vertical };
+        let model = PairModel {
+            lattice,
+            dims,
+            sites: Arc::new(sites),
+            horizontal: Arc::new(horizontal),
+            vertical: Arc::new(vertical),
+            diagonal: Arc::new(diagonal),
+            antidiagonal: Arc::new(antidiagonal),
+        };
         model.check_entries()?;
         model.check_allowed()?;
         Ok(model)
@@ -100,6 +146,16 @@ impl PairModel {
         PairModel::uniform(lattice, &[0.0, fugacity.ln()], &bond)
     }
 
+    /// Hard hexagons: particles of fugacity `z ≥ 0` on the triangular lattice (one diagonal of each
+    /// plaquette), no two of them neighbours. Exact, critical at `z = (11 + 5√5)/2`: Baxter, J. Phys. A 13,
+    /// L61.
+    ///
+    /// # Errors
+    /// As [`PairModel::hard_squares`].
+    pub fn hard_hexagons(lattice: Square, fugacity: f64) -> Result<Self> {
+        PairModel::hard_squares(lattice.with_diagonals(true, false), fugacity)
+    }
+
     /// Colourings with `q` colours, equally likely, neighbours of different colour.
     ///
     /// # Errors
@@ -111,14 +167,26 @@ impl PairModel {
         PairModel::uniform(lattice, &vec![0.0; q], &bond)
     }
 
-    /// The same site log-weights and the same bond log-weights everywhere.
+    /// The same site log-weights and the same bond log-weights everywhere, on the diagonals too where the
+    /// lattice has them.
     ///
     /// # Errors
     /// As [`PairModel::new`].
     pub fn uniform(lattice: Square, site: &[f64], bond: &Array2<f64>) -> Result<Self> {
-        let (horizontal, vertical) = (lattice.horizontal_bonds(), lattice.vertical_bonds());
-        let sites = vec![site.to_vec(); lattice.sites()];
-        PairModel::new(lattice, sites, vec![bond.clone(); horizontal], vec![bond.clone(); vertical])
+        PairModel::of_bonds(lattice, vec![site.to_vec(); lattice.sites()], |_, _, _| bond.clone())
+    }
+
+    /// A table for each bond of the lattice, told with its sites.
+    pub(super) fn of_bonds(
+        lattice: Square,
+        sites: Vec<Vec<f64>>,
+        mut table: impl FnMut(Bond, usize, usize) -> Array2<f64>,
+    ) -> Result<Self> {
+        let mut tables: [Vec<Array2<f64>>; 4] = Default::default();
+        for (bond, i, j) in lattice.bonds() {
+            tables[bond.direction()].push(table(bond, i, j));
+        }
+        PairModel::of_tables(lattice, sites, tables)
     }
 
     /// Log-weights that depend on differences of states: `β J f(x_i − x_j mod q)` and `β h f(x_j)`.
@@ -127,8 +195,8 @@ impl PairModel {
         let cosines: Vec<f64> = (0..q).map(f).collect();
         let table = |j: &f64| Array2::from_shape_fn((q, q), |(a, b)| beta * j * cosines[(q + a - b) % q]);
         let sites = couplings.field().iter().map(|h| cosines.iter().map(|c| beta * h * c).collect()).collect();
-        let horizontal = couplings.horizontal().iter().map(table).collect();
-        PairModel::new(couplings.lattice(), sites, horizontal, couplings.vertical().iter().map(table).collect())
+        let tables = couplings.directions().map(|values| values.iter().map(table).collect());
+        PairModel::of_tables(couplings.lattice(), sites, tables)
     }
 
     /// The lattice.
@@ -152,12 +220,15 @@ impl PairModel {
         match bond {
             Bond::Horizontal(i) => &self.horizontal[i],
             Bond::Vertical(i) => &self.vertical[i],
+            Bond::Diagonal(i) => &self.diagonal[i],
+            Bond::AntiDiagonal(i) => &self.antidiagonal[i],
         }
     }
 
     /// Whether something is forbidden.
     pub fn is_constrained(&self) -> bool {
-        let tables = self.horizontal.iter().chain(self.vertical.iter());
+        let straight = self.horizontal.iter().chain(self.vertical.iter());
+        let tables = straight.chain(self.diagonal.iter()).chain(self.antidiagonal.iter());
         self.sites.iter().flatten().chain(tables.flatten()).any(|&w| w == f64::NEG_INFINITY)
     }
 
@@ -216,7 +287,8 @@ impl PairModel {
         }
         for (bond, i, j) in self.lattice.bonds() {
             let table = self.bond_log_weights(bond);
-            let field = if matches!(bond, Bond::Horizontal(_)) { "horizontal table" } else { "vertical table" };
+            let field =
+                ["horizontal table", "vertical table", "diagonal table", "antidiagonal table"][bond.direction()];
             if table.dim() != (self.dims[i], self.dims[j]) {
                 let (expected, got) = (vec![self.dims[i], self.dims[j]], table.shape().to_vec());
                 return Err(Error::Shape { field, expected, got });

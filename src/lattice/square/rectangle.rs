@@ -29,9 +29,9 @@ struct Window {
     lattice: Square,
     /// Site of the full lattice of each site of the window.
     outer: Vec<usize>,
-    /// The bonds of the full lattice of each horizontal and vertical bond of the window.
-    horizontal: Vec<Bond>,
-    vertical: Vec<Bond>,
+    /// The bonds of the full lattice of each bond of the window, by direction: horizontal, vertical, diagonal,
+    /// antidiagonal.
+    bonds: [Vec<Bond>; 4],
     /// Neighbours outside the window, by site of the window.
     frozen: Vec<Vec<Neighbour>>,
 }
@@ -65,13 +65,18 @@ impl Rectangle {
 
     fn lay(&self, full: Square) -> Result<Window> {
         let outer = self.sites(full)?;
-        let lattice = Square::new(self.rows, self.cols, self.geometry(full)?)?;
+        let (diagonal, antidiagonal) = full.diagonals();
+        let lattice = Square::new(self.rows, self.cols, self.geometry(full)?)?.with_diagonals(diagonal, antidiagonal);
         let bond = |(i, _): (usize, usize), direction: usize| {
             let n = full.neighbours(outer[i])[direction];
             n.expect("a bond inside the window is one of the lattice").bond
         };
-        let horizontal = (0..lattice.horizontal_bonds()).map(|i| bond(lattice.horizontal_sites(i), 0)).collect();
-        let vertical = (0..lattice.vertical_bonds()).map(|i| bond(lattice.vertical_sites(i), 2)).collect();
+        let bonds = [
+            (0..lattice.horizontal_bonds()).map(|i| bond(lattice.horizontal_sites(i), 0)).collect(),
+            (0..lattice.vertical_bonds()).map(|i| bond(lattice.vertical_sites(i), 2)).collect(),
+            (0..lattice.diagonal_bonds()).map(|i| bond(lattice.diagonal_sites(i), 4)).collect(),
+            (0..lattice.antidiagonal_bonds()).map(|i| bond(lattice.antidiagonal_sites(i), 6)).collect(),
+        ];
         let frozen = (0..outer.len())
             .map(|i| {
                 let inner = lattice.neighbours(i);
@@ -79,7 +84,7 @@ impl Rectangle {
                 all.into_iter().zip(inner).filter(|(_, inner)| inner.is_none()).filter_map(|(n, _)| n).collect()
             })
             .collect();
-        Ok(Window { lattice, outer, horizontal, vertical, frozen })
+        Ok(Window { lattice, outer, bonds, frozen })
     }
 }
 
@@ -119,8 +124,7 @@ impl PairModel {
         };
         let sites = window.outer.iter().enumerate().map(weights).collect();
         let table = |&bond: &Bond| self.bond_log_weights(bond).clone();
-        let vertical = window.vertical.iter().map(table).collect();
-        PairModel::new(window.lattice, sites, window.horizontal.iter().map(table).collect(), vertical)
+        PairModel::of_tables(window.lattice, sites, window.bonds.each_ref().map(|b| b.iter().map(table).collect()))
     }
 }
 
@@ -138,8 +142,7 @@ impl Ising {
             couplings.field()[j] + frozen.sum::<f64>()
         };
         let fields = window.outer.iter().enumerate().map(field).collect();
-        let horizontal = window.horizontal.iter().map(|&b| couplings.bond(b)).collect();
-        let vertical = window.vertical.iter().map(|&b| couplings.bond(b)).collect();
-        Ising::new(Couplings::new(window.lattice, horizontal, vertical, fields)?, self.beta())
+        let values = window.bonds.each_ref().map(|bonds| bonds.iter().map(|&b| couplings.bond(b)).collect());
+        Ising::new(Couplings::of_values(window.lattice, values, fields)?, self.beta())
     }
 }

@@ -143,13 +143,15 @@ pub(super) const ROUNDING: f64 = 1e-7;
 /// row.
 pub(super) const LOST: Error = Error::NoConvergence { what: "the boundary contraction in double precision" };
 
-/// `log Z` by states from above only.
-pub(super) fn log_z_from_above(weights: &Weights, chi: usize) -> Result<f64> {
+/// `log Z` by states from above only, and whether the bond dimension was ever the limit.
+pub(super) fn log_z_from_above(weights: &Weights, chi: usize) -> Result<(f64, bool)> {
     let mut state = RowState::from_above(None, weights, 0, chi)?;
+    let mut truncated = state.bond() >= chi;
     for r in 1..weights.rows {
         state = RowState::from_above(Some(&state), weights, r, chi)?;
+        truncated |= state.bond() >= chi;
     }
-    Ok(weights.log_z(state.log_overlap(&RowState::last(weights))))
+    Ok((weights.log_z(state.log_overlap(&RowState::last(weights))), truncated))
 }
 
 /// The formula of the [module](self), and the spread of its terms.
@@ -170,7 +172,8 @@ pub(super) fn both_ways(weights: &Weights, model: &PairModel, chi: usize) -> Res
         add(1.0, if r == 0 { across.log_value() } else { above.state(r - 1)?.log_overlap(&across) });
         Ok(())
     })?;
-    Ok((Sweep { log_z: weights.log_z((if positive { 1.0 } else { -1.0 }, sum)), ..one_way }, most - least))
+    let truncated = one_way.truncated || above.truncated;
+    Ok((Sweep { log_z: weights.log_z((if positive { 1.0 } else { -1.0 }, sum)), truncated, ..one_way }, most - least))
 }
 
 /// The states `Q_r` from above, asked for from the last to the first: one in `√rows` is kept, those between
@@ -184,21 +187,25 @@ struct Above<'a> {
     /// `Q_r` from row `first` on, up to the last that is still needed.
     first: usize,
     between: Vec<RowState>,
+    /// Whether the bond dimension was ever the limit: on a torus where a row's own state says more than the
+    /// bonds below it, states from above need more terms than those from below.
+    truncated: bool,
 }
 
 impl<'a> Above<'a> {
     fn new(weights: &'a Weights, chi: usize) -> Result<Self> {
         let rows = weights.rows - 1;
         let every = (rows as f64).sqrt().ceil().max(1.0) as usize;
-        let (mut kept, mut last) = (Vec::new(), None);
+        let (mut kept, mut last, mut truncated) = (Vec::new(), None, false);
         for r in 0..rows {
             let next = RowState::from_above(last.as_ref(), weights, r, chi)?;
+            truncated |= next.bond() >= chi;
             if r % every == 0 {
                 kept.push(next.clone());
             }
             last = Some(next);
         }
-        Ok(Above { weights, chi, every, kept, first: rows, between: Vec::new() })
+        Ok(Above { weights, chi, every, kept, first: rows, between: Vec::new(), truncated })
     }
 
     fn state(&mut self, r: usize) -> Result<&RowState> {
@@ -222,7 +229,7 @@ impl<'a> Above<'a> {
 pub(super) struct Sweep {
     pub log_z: f64,
     pub truncation_error: f64,
-    /// Whether the bond dimension was ever the limit.
+    /// Whether the bond dimension was ever the limit, in a contraction from both sides on either.
     pub truncated: bool,
 }
 
@@ -237,6 +244,11 @@ pub(super) fn sweep(
 ) -> Result<Sweep> {
     let mut state = RowState::last(weights);
     let (mut truncation_error, mut truncated) = (0.0, false);
+    if state.bond() > 1 {
+        // The bonds of a torus along diagonals.
+        truncation_error = state.compress(chi, weights.parity)?;
+        truncated = state.bond() >= chi;
+    }
     each(weights.rows - 1, &state)?;
     for r in (1..weights.rows).rev() {
         let dropped;

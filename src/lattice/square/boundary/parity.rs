@@ -1,4 +1,10 @@
-//! Decompositions of matrices whose rows and columns carry parities: block by block.
+//! Decompositions of matrices block by block: blocks of one parity, and of these the parts that no entry
+//! connects.
+//!
+//! Where a constraint conserves something along the rows (dimers, arrows), every index of a boundary state
+//! has a value of it, and entries between different values are zero. Decomposed as a whole, such a matrix has
+//! singular vectors that mix the values wherever two singular values are close, and what is impossible comes
+//! out as a sum of 10⁻¹⁶, in single precision of 10⁻⁷. Decomposed by its connected parts it stays zero.
 
 use ndarray::{Array2, s};
 
@@ -16,11 +22,40 @@ pub(super) struct Split {
     pub parity: Vec<u8>,
 }
 
-/// The rows and the columns of each parity, where there are both.
-fn sectors(rows: &[u8], columns: &[u8]) -> Vec<(u8, Vec<usize>, Vec<usize>)> {
+/// The rows and the columns of each parity, where there are both, apart where no entry connects them.
+fn sectors(m: &Array2<f64>, rows: &[u8], columns: &[u8]) -> Vec<(u8, Vec<usize>, Vec<usize>)> {
     let of = |p: &[u8], q: u8| (0..p.len()).filter(|&i| p[i] == q).collect::<Vec<usize>>();
     let all = (0..2).map(|q| (q, of(rows, q), of(columns, q)));
-    all.filter(|(_, r, c)| !r.is_empty() && !c.is_empty()).collect()
+    let all = all.filter(|(_, r, c)| !r.is_empty() && !c.is_empty());
+    all.flat_map(|(q, r, c)| parts(m, r, c).into_iter().map(move |(r, c)| (q, r, c))).collect()
+}
+
+/// The connected parts of a block that have an entry; the block itself where it has none. O(rows · columns).
+fn parts(m: &Array2<f64>, rows: Vec<usize>, columns: Vec<usize>) -> Vec<(Vec<usize>, Vec<usize>)> {
+    let (mut rest_rows, mut rest_columns) = (rows.clone(), columns.clone());
+    let mut parts = Vec::new();
+    while let Some(first) = rest_rows.first().copied() {
+        rest_rows.remove(0);
+        let (mut own, mut across, mut done) = (vec![first], Vec::new(), 0);
+        // Rows bring in columns, columns rows, until nothing new comes.
+        while done < own.len() {
+            let mut met: Vec<usize> = Vec::new();
+            for &i in &own[done..] {
+                met.extend(rest_columns.extract_if(.., |j| m[[i, *j]] != 0.0));
+            }
+            done = own.len();
+            for &j in &met {
+                own.extend(rest_rows.extract_if(.., |i| m[[*i, j]] != 0.0));
+            }
+            across.extend(met);
+        }
+        if !across.is_empty() {
+            own.sort_unstable();
+            across.sort_unstable();
+            parts.push((own, across));
+        }
+    }
+    if parts.is_empty() { vec![(rows, columns)] } else { parts }
 }
 
 fn block(m: &Array2<f64>, rows: &[usize], columns: &[usize]) -> Array2<f64> {
@@ -58,7 +93,7 @@ struct Sector {
 /// QR decomposition, block by block.
 pub(super) fn orthogonal(m: &Array2<f64>, rows: &[u8], columns: &[u8]) -> Result<Split> {
     let mut parts = Vec::new();
-    for (parity, rows, columns) in sectors(rows, columns) {
+    for (parity, rows, columns) in sectors(m, rows, columns) {
         let (left, right) = qr(block(m, &rows, &columns).view())?;
         parts.push(Sector { parity, rows, columns, left, right });
     }
@@ -69,7 +104,7 @@ pub(super) fn orthogonal(m: &Array2<f64>, rows: &[u8], columns: &[u8]) -> Result
 /// values; and the relative squared weight of the others.
 pub(super) fn truncated(m: &Array2<f64>, rows: &[u8], columns: &[u8], chi: usize) -> Result<(Split, f64)> {
     let mut found = Vec::new();
-    for (parity, rows, columns) in sectors(rows, columns) {
+    for (parity, rows, columns) in sectors(m, rows, columns) {
         let svd = svd(block(m, &rows, &columns).view())?;
         found.push((parity, rows, columns, svd));
     }

@@ -1,5 +1,5 @@
 //! Rows with short bonds, as they occur by the thousand in the fields of noisy configurations: what
-//! [`transfer`](super::transfer) does, without parity and rings, by loops over one flat buffer.
+//! [`transfer`](super::transfer) does, without parity, rings and diagonals, by loops over one flat buffer.
 //!
 //! QR by Gram-Schmidt with a second pass; singular values by one-sided Jacobi rotations of the rows, which
 //! are accurate relative to each row. For bonds of some eight numbers the general routines spend their time
@@ -43,7 +43,7 @@ impl Shape {
 /// Whether row `r` above `below` is one of these.
 pub(super) fn applies(below: &RowState, w: &Weights, r: usize) -> bool {
     let states = |r: usize| w.dims[r * w.cols..][..w.cols].iter().max().copied().unwrap_or(1);
-    !w.parity && !w.ring && r > 0 && states(r) * below.bond() <= LONGEST && states(r - 1) <= LONGEST
+    !w.parity && !w.ring && !w.is_oblique() && r > 0 && states(r) * below.bond() <= LONGEST && states(r - 1) <= LONGEST
 }
 
 /// A row on its way: tensors from left to right in parts of the buffer, and their scale.

@@ -6,18 +6,19 @@
 //! log E_{r−1}(u) = log Σ_s e^{A_r(s)} ∏_c V_c(u_c, s_c),
 //! ```
 //!
+//! with the bonds along diagonals beside `V` where there are some;
 //! one number for each configuration `s` of a row, the first site most significant. All terms are positive,
 //! so that every entry is accurate relative to *itself*; a matrix-product state is accurate relative to its
 //! largest entry only, and the rows that decide at low temperature may lie far below that. Cost of a row:
 //! `O(cols d^{cols+1})` logarithms, of a draw `2 rows d^cols` exponentials; memory `8 rows d^cols` bytes.
 
-use ndarray::{Array1, Array2, Axis};
+use ndarray::{Array1, Array2, ArrayD, Axis};
 use rand::Rng;
 use rayon::prelude::*;
 
 use super::draws::block::{Answer, Work};
 use crate::error::{Error, Result};
-use crate::lattice::square::geometry::{Bond, Neighbour, Square};
+use crate::lattice::square::geometry::{Bond, Neighbour};
 use crate::lattice::square::pair::PairModel;
 use crate::lattice::square::strip::{ENTRIES, Strip};
 use crate::log_space::log_sum_exp;
@@ -35,12 +36,12 @@ const MEMORY: usize = 1 << 24;
 /// The tables of all rows.
 #[derive(Debug, Clone)]
 pub(super) struct RowTables {
-    lattice: Square,
+    cols: usize,
     dims: Vec<usize>,
     /// `A_r`, by row.
     rows: Vec<Vec<f64>>,
-    /// `log V_c(u, s)` of the bonds above row `r > 0`, by `(r−1)·cols + c`.
-    vertical: Vec<Array2<f64>>,
+    /// By site: the sites of the row above that it meets, and the bonds, their states first.
+    above: Vec<Vec<(usize, Array2<f64>)>>,
     /// In nats.
     pub log_z: f64,
 }
@@ -68,15 +69,13 @@ impl RowTables {
     pub(super) fn new(model: &PairModel) -> Result<Self> {
         let lattice = model.lattice();
         let (count, cols) = (lattice.rows(), lattice.cols());
-        let dims = model.dims().to_vec();
-        let vertical: Vec<Array2<f64>> =
-            (0..lattice.vertical_bonds()).map(|i| model.bond_log_weights(Bond::Vertical(i)).clone()).collect();
+        let dims = model.dims();
         let mut rows: Vec<Vec<f64>> = Vec::with_capacity(count);
         let mut below = vec![0.0; dims[(count - 1) * cols..].iter().product()];
         for r in (0..count).rev() {
             let own = along(model, r);
             below.iter_mut().zip(&own).for_each(|(e, a)| *e += a);
-            let up = if r > 0 { raised(below.clone(), &vertical[(r - 1) * cols..r * cols]) } else { Vec::new() };
+            let up = if r > 0 { raised(below.clone(), model, r) } else { Vec::new() };
             rows.push(std::mem::replace(&mut below, up));
         }
         rows.reverse();
@@ -84,7 +83,12 @@ impl RowTables {
         if log_z == f64::NEG_INFINITY {
             return Err(Error::ZeroWeight { what: "the lattice model" });
         }
-        Ok(RowTables { lattice, dims, rows, vertical, log_z })
+        let above = |j: usize| -> Vec<(usize, Array2<f64>)> {
+            let before = lattice.neighbours(j).into_iter().flatten().filter(|n| n.site / cols < j / cols);
+            before.map(|n| (n.site, model.bond_log_weights(n.bond).clone())).collect()
+        };
+        let above = (0..dims.len()).map(above).collect();
+        Ok(RowTables { cols, dims: dims.to_vec(), rows, above, log_z })
     }
 
     pub(super) fn sites(&self) -> usize {
@@ -93,7 +97,7 @@ impl RowTables {
 
     /// Draws or scores a batch, in parallel; a row of the batch depends on its own stream only.
     pub(super) fn answer(&self, work: Work<'_>) -> Answer {
-        let sites = self.dims.len();
+        let sites = self.sites();
         match work {
             Work::Draw(n, streams) => {
                 let mut x = Array2::zeros((n, sites));
@@ -115,17 +119,18 @@ impl RowTables {
 
     /// Draws `x`, or scores it without a stream: log-probability, and choices raised to the floor.
     fn walk(&self, x: &mut [u8], mut stream: Option<&mut Stream>) -> (f64, u64) {
-        let cols = self.lattice.cols();
+        let cols = self.cols;
         let (mut log, mut floored) = (0.0, 0);
         let (mut sums, mut bonds) = (Vec::new(), Vec::new());
         for (r, table) in self.rows.iter().enumerate() {
-            let (above, row) = x[if r > 0 { (r - 1) * cols } else { 0 }..].split_at_mut(if r > 0 { cols } else { 0 });
             let dims = &self.dims[r * cols..][..cols];
             // log p(s | u) up to a constant: the bonds to the row above as an outer sum.
             bonds.clear();
             bonds.push(0.0);
-            for (c, &u) in above.iter().enumerate() {
-                let v = self.vertical[(r - 1) * cols + c].row(usize::from(u));
+            for meets in self.above[r * cols..][..cols].iter().take(if r > 0 { cols } else { 0 }) {
+                let rows = meets.iter().map(|(i, table)| table.row(usize::from(x[*i])));
+                let v = rows.fold(None, |sum: Option<Array1<f64>>, v| Some(sum.map_or(v.to_owned(), |sum| sum + v)));
+                let v = v.expect("the site right above");
                 bonds = bonds.iter().flat_map(|b| v.iter().map(move |v| b + v)).collect();
             }
             if r == 0 {
@@ -150,8 +155,8 @@ impl RowTables {
             for (c, (sums, &d)) in sums.iter().rev().zip(dims).enumerate() {
                 let odds = &sums[prefix * d..][..d];
                 let bits = stream.as_mut().map(|stream| stream.next_u64() >> 11);
-                let (state, share, low) = choose(odds, bits, row[c]);
-                row[c] = state;
+                let (state, share, low) = choose(odds, bits, x[r * cols + c]);
+                x[r * cols + c] = state;
                 floored += u64::from(low);
                 log += (share as f64 / UNIT as f64).ln();
                 if share == 0 {
@@ -219,23 +224,51 @@ fn along(model: &PairModel, r: usize) -> Vec<f64> {
     all
 }
 
-/// `log Σ_s e^{A(s)} ∏_c V_c(u_c, s_c)`, site after site.
-fn raised(mut table: Vec<f64>, bonds: &[Array2<f64>]) -> Vec<f64> {
+/// `log Σ_s e^{A(s)} ∏_c V_c(u_c, s_c)` and the diagonals, for row `r`, site after site: a site above is
+/// brought in before the first of the sites below that it meets is summed over.
+fn raised(mut table: Vec<f64>, model: &PairModel, r: usize) -> Vec<f64> {
+    let (lattice, cols) = (model.lattice(), model.lattice().cols());
+    let met = |j: usize, row: usize| lattice.neighbours(j).into_iter().flatten().filter(move |n| n.site / cols == row);
+    let dim = |j: usize| model.dims()[j];
+    // Indices of the table, the first slowest.
+    let mut open: Vec<usize> = (r * cols..(r + 1) * cols).collect();
+    let size = |open: &[usize]| open.iter().map(|&j| dim(j)).product::<usize>();
     let mut terms = Vec::new();
-    // The first site is the slowest index: taken off the front, it comes back at the end, so that after all
-    // sites the order is the old one.
-    for v in bonds {
-        let (up, down) = v.dim();
-        let rest = table.len() / down;
-        let mut out = vec![0.0; up * rest];
-        for (u, i) in (0..up).flat_map(|u| (0..rest).map(move |i| (u, i))) {
-            terms.clear();
-            terms.extend((0..down).map(|s| table[s * rest + i] + v[[u, s]]));
-            out[i * up + u] = log_sum_exp(&terms);
+    for j in r * cols..(r + 1) * cols {
+        for n in met(j, r - 1) {
+            let above = n.site;
+            if open.contains(&above) {
+                continue;
+            }
+            let pairs: Vec<(Neighbour, usize)> = met(above, r)
+                .map(|n| (n, size(&open[open.iter().position(|&i| i == n.site).expect("not summed yet") + 1..])))
+                .collect();
+            let extended = |(i, u): (usize, usize)| {
+                let weight = |w: f64, &(n, stride): &(Neighbour, usize)| {
+                    w + model.pair_log_weight(n, u as u8, (i / stride % dim(n.site)) as u8)
+                };
+                pairs.iter().fold(table[i], weight)
+            };
+            let d = dim(above);
+            table = (0..table.len()).flat_map(|i| (0..d).map(move |u| (i, u))).map(extended).collect();
+            open.push(above);
         }
-        table = out;
+        let at = open.iter().position(|&i| i == j).expect("it is open");
+        let (d, low) = (dim(j), size(&open[at + 1..]));
+        let summed = |i: usize| {
+            terms.clear();
+            terms.extend((0..d).map(|s| table[i / low * d * low + i % low + s * low]));
+            log_sum_exp(&terms)
+        };
+        table = (0..table.len() / d).map(summed).collect();
+        open.remove(at);
     }
-    table
+    // On a ring the last site above came first.
+    let order: Vec<usize> = ((r - 1) * cols..r * cols).collect();
+    let shape: Vec<usize> = open.iter().map(|&j| dim(j)).collect();
+    let axes: Vec<usize> = order.iter().map(|j| open.iter().position(|i| i == j).expect("brought in")).collect();
+    let sorted = ArrayD::from_shape_vec(shape, table).expect("one entry each").permuted_axes(axes);
+    sorted.iter().copied().collect()
 }
 
 /// `log Z` in nats, exact to rounding, where a strip along the rows or the columns is narrow enough; −∞ where

@@ -117,7 +117,8 @@ impl SpinSweep {
     /// Metropolis sweeps, one in each update; flips that cost next to nothing as the module says.
     ///
     /// # Errors
-    /// [`Error::Entry`] where the local field of a site is not finite.
+    /// [`Error::Entry`] where the local field of a site is not finite; [`Error::Parameter`] for diagonal bonds
+    /// ([`SiteHeatBath`](crate::lattice::SiteHeatBath) has them).
     pub fn metropolis(ising: &Ising) -> Result<Self> {
         SpinSweep::new(ising, Rule::Metropolis)
     }
@@ -143,6 +144,7 @@ impl SpinSweep {
 
     fn new(ising: &Ising, rule: Rule) -> Result<Self> {
         let lattice = ising.lattice();
+        lattice.check_nearest("none for sweeps over packed spins (SiteHeatBath has them)")?;
         let tables = Tables::new(ising, rule)?;
         let words = is_checkerboard(lattice)
             .then(|| WordSweep::new(ising, |f| rule.is_soft(f), |sf| rule.probability(sf)))
@@ -197,7 +199,7 @@ impl Tables {
         order.sort_by_key(colour);
         let mut tables = Tables { lattice, rule, class: vec![0; lattice.sites()], flip: vec![], terms: vec![] };
         for j in order {
-            let [right, left, below, above] = lattice.neighbours(j).map(|n| n.map_or(0.0, |n| ising.reduced(n.bond)));
+            let [right, left, below, above] = lattice.nearest(j).map(|n| n.map_or(0.0, |n| ising.reduced(n.bond)));
             let terms = [left, right, above, below, ising.beta() * ising.couplings().field()[j]];
             let reach: f64 = terms.iter().map(|t| t.abs()).sum();
             if !reach.is_finite() {

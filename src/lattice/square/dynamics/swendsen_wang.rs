@@ -51,6 +51,8 @@ pub struct SwendsenWang {
     states: usize,
     right: Chances,
     below: Chances,
+    /// Of the diagonal and the antidiagonal bonds.
+    across: [Chances; 2],
     /// Site log-weights `[j·states + a]`; none where no site prefers a state.
     fields: Option<Vec<f64>>,
     sweeps: usize,
@@ -135,7 +137,11 @@ impl SwendsenWang {
     ) -> Result<Self> {
         let right = Chances::new((0..lattice.horizontal_bonds()).map(|i| excess(Bond::Horizontal(i))))?;
         let below = Chances::new((0..lattice.vertical_bonds()).map(|i| excess(Bond::Vertical(i))))?;
-        Ok(SwendsenWang { lattice, states, right, below, fields, sweeps: 1 })
+        let across = [
+            Chances::new((0..lattice.diagonal_bonds()).map(|i| excess(Bond::Diagonal(i))))?,
+            Chances::new((0..lattice.antidiagonal_bonds()).map(|i| excess(Bond::AntiDiagonal(i))))?,
+        ];
+        Ok(SwendsenWang { lattice, states, right, below, across, fields, sweeps: 1 })
     }
 
     /// Makes `sweeps` sweeps in each update of a [`Move`].
@@ -173,6 +179,7 @@ impl SwendsenWang {
     fn join(&self, x: &[u8], parent: &mut [u32], rng: &mut impl Rng) {
         let (rows, cols) = (self.lattice.rows(), self.lattice.cols());
         let (across, down) = (self.lattice.horizontal_cols(), self.lattice.vertical_rows());
+        let (diagonal, antidiagonal) = self.lattice.diagonals();
         for r in 0..rows {
             for c in 0..cols {
                 let j = r * cols + c;
@@ -187,6 +194,19 @@ impl SwendsenWang {
                     let k = if r + 1 < rows { j + cols } else { c };
                     if x[j] == x[k] && self.below.get(j).happens((bits >> 16) as u16, rng) {
                         unite(parent, j, k);
+                    }
+                }
+                if (diagonal || antidiagonal) && r < down && c < across {
+                    let bond = r * across + c;
+                    let (beside, below) = ((c + 1) % cols, (r + 1) % rows * cols);
+                    let (i, k) = (r * cols + beside, below + beside);
+                    let [falling, rising] = &self.across;
+                    if diagonal && x[j] == x[k] && falling.get(bond).happens((bits >> 32) as u16, rng) {
+                        unite(parent, j, k);
+                    }
+                    let k = below + c;
+                    if antidiagonal && x[i] == x[k] && rising.get(bond).happens((bits >> 48) as u16, rng) {
+                        unite(parent, i, k);
                     }
                 }
             }

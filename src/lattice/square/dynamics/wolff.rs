@@ -37,9 +37,11 @@ impl Wolff {
     /// One cluster in each update.
     ///
     /// # Errors
-    /// [`Error::Entry`] naming the first bond with `βJ < 0` or site with a field.
+    /// [`Error::Entry`] naming the first bond with `βJ < 0` or site with a field; [`Error::Parameter`] for
+    /// diagonal bonds ([`SwendsenWang`](crate::lattice::SwendsenWang) has them).
     pub fn new(ising: &Ising) -> Result<Self> {
         let lattice = ising.lattice();
+        lattice.check_nearest("none for Wolff clusters (Swendsen-Wang clusters have them)")?;
         for (bond, ..) in lattice.bonds() {
             if ising.reduced(bond) < 0.0 {
                 let (place, value) = (lattice.bond_name(bond), ising.couplings().bond(bond));
@@ -51,7 +53,7 @@ impl Wolff {
             return Err(Error::Entry { place, value, expected: "zero for Wolff clusters" });
         }
         let neighbours = lattice.wraps_cols().then(|| {
-            by_position(lattice, |j| lattice.neighbours(j).map(|n| n.map_or(0, |n| position(lattice, n.site) as u32)))
+            by_position(lattice, |j| lattice.nearest(j).map(|n| n.map_or(0, |n| position(lattice, n.site) as u32)))
         });
         Ok(Wolff { lattice, bonds: Bonds::new(ising), neighbours, clusters: 1 })
     }
@@ -99,7 +101,7 @@ impl Bonds {
             return Bonds::Uniform(chance(first));
         }
         drop(values);
-        let of_site = |j: usize| lattice.neighbours(j).map(|n| chance(n.map_or(0.0, |n| ising.reduced(n.bond))));
+        let of_site = |j: usize| lattice.nearest(j).map(|n| chance(n.map_or(0.0, |n| ising.reduced(n.bond))));
         Bonds::Varied(by_position(lattice, of_site))
     }
 }

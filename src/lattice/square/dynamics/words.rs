@@ -263,7 +263,7 @@ fn masks(ising: &Ising, half: usize, words: usize) -> [Vec<Masks>; 2] {
         m.sites |= bit;
         let even = c.is_multiple_of(2);
         m.even |= if even { bit } else { 0 };
-        let [right, left, below, above] = lattice.neighbours(j);
+        let [right, left, below, above] = lattice.nearest(j);
         let (here, beside) = if even { (right, left) } else { (left, right) };
         let edges = [false, if even { c == 0 } else { c + 1 == lattice.cols() }, r == 0, r + 1 == lattice.rows()];
         let mut missing = 0u64;

@@ -112,8 +112,8 @@ impl FreeFermions {
     /// lose up to `4β|J|/ln 10` of sixteen digits.
     ///
     /// # Errors
-    /// [`Error::Entry`] naming the first site with a field; [`Error::Parameter`] for a torus;
-    /// [`Error::NoConvergence`] where couplings are so strong and frustrated that double precision does not
+    /// [`Error::Entry`] naming the first site with a field; [`Error::Parameter`] for a torus or
+    /// diagonal bonds; [`Error::NoConvergence`] where couplings are so strong and frustrated that double precision does not
     /// hold the state.
     ///
     /// # Examples
@@ -162,6 +162,7 @@ struct Rows<'a> {
 impl<'a> Rows<'a> {
     fn new(ising: &'a Ising) -> Result<Self> {
         let lattice = ising.lattice();
+        lattice.check_nearest("none for free fermions")?;
         if lattice.geometry() == Geometry::Torus {
             return Err(Error::parameter("geometry", "torus", "open or cylinder for free fermions"));
         }

@@ -69,7 +69,7 @@ impl SnakeMps {
     /// The law of an Ising model or of any pair weights, with bonds up to `chi`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for `chi = 0` or a torus; [`Error::TooLarge`] for more than 2¹² states of a line
+    /// [`Error::Parameter`] for `chi = 0`, a torus or diagonal bonds; [`Error::TooLarge`] for more than 2¹² states of a line
     /// (circumference 12 with two states, or the shorter side of an open lattice) or tables beyond 1 GiB;
     /// [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NotFinite`] for weights whose
     /// logarithms overflow; [`Error::NoConvergence`] of an SVD.
@@ -81,6 +81,7 @@ impl SnakeMps {
         if model.lattice().geometry() == Geometry::Torus {
             return Err(Error::parameter("geometry", "torus", "a cylinder or open, for a snake MPS"));
         }
+        model.lattice().check_nearest("none for a snake MPS (BoundaryMps has them)")?;
         let transfer = Transfer::new(model);
         check_size(&transfer, model.dims(), chi)?;
         let starts = transfer.line_starts();

@@ -5,8 +5,8 @@
 //! left pass    n(s)  = w_c(s) H(s', s) l·t_c^s,      s_c ~ n/Σn,      l ← l B_c^{s_c}
 //! ```
 //!
-//! `B` the tensors of the boundary state below the row, `w_c(s)` the site weight times the bond to the state
-//! above. On a ring the right pass is made for each state `z` of the first site, with `H(s_last, z)` at the
+//! `B` the tensors of the boundary state below the row, `w_c(s)` the site weight times the bonds to the states
+//! above, along diagonals too: the row above is known when a row is drawn. On a ring the right pass is made for each state `z` of the first site, with `H(s_last, z)` at the
 //! end; the left pass then reads that of the state drawn. With parity `B^0 = X B^1 X'`, signs `X` by the
 //! parity of the index: `ρ^0` is kept as `Xρ^0`, one matrix serves both states, and the left pass needs one
 //! product and a change of sign. Cost a site: `(d + 1)χ²` multiply-adds with parity, `2dχ²` without.
@@ -14,11 +14,11 @@
 use pulp::Simd;
 
 use super::choice::Walkers;
-use super::pack::{Packed, PackedRow, PackedSite, T, Tile};
+use super::pack::{LEAST, Packed, PackedRow, PackedSite, T, Tile};
 use super::products::{accumulate, both_matrix_vector, dot, dots, matrix_vector, mix, vector_matrix};
 use super::vectors::{
     LANES, Lane, MINUS, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, relative, rescale, scaled,
-    where_state,
+    vectors, vectors_mut, where_state,
 };
 
 /// Buffers of a pass, shared by the rows and groups of a block.
@@ -97,6 +97,10 @@ impl Pass<'_> {
         let columns = self.row.sites.iter().zip(self.above).zip(self.scratch.weight.chunks_exact_mut(d));
         for ((site, above), weight) in columns {
             look_up::<S, PAIR>(simd, &site.above, above, weight);
+            for (column, table) in site.oblique.iter().flatten() {
+                look_up::<S, PAIR>(simd, table, &self.above[*column], &mut self.scratch.odds);
+                meet(simd, weight, &self.scratch.odds);
+            }
         }
     }
 
@@ -265,6 +269,26 @@ impl PackedSite {
     pub(crate) fn of_state(&self, s: usize) -> &[Tile] {
         let n = self.passive * self.left * self.right;
         self.tiles.get(s * n..(s + 1) * n).unwrap_or(&[])
+    }
+}
+
+/// Multiplies the weights of the states of a site by others and divides each lane by its largest, so that
+/// tables that disagree leave their ratio; what is allowed stays allowed.
+#[inline(always)]
+pub(crate) fn meet<S: Simd>(simd: S, weight: &mut [Lane], factor: &[Lane]) {
+    for v in 0..LANES / S::F32_LANES {
+        let (zero, least) = (simd.splat_f32s(0.0), simd.splat_f32s(LEAST as f32));
+        let mut largest = zero;
+        for (weight, factor) in weight.iter_mut().zip(factor) {
+            let weight = &mut vectors_mut::<S>(weight)[v];
+            *weight = simd.mul_f32s(*weight, vectors::<S>(factor)[v]);
+            largest = simd.max_f32s(largest, *weight);
+        }
+        for weight in weight.iter_mut() {
+            let weight = &mut vectors_mut::<S>(weight)[v];
+            let some = simd.greater_than_f32s(*weight, zero);
+            *weight = simd.select_f32s(some, simd.max_f32s(simd.div_f32s(*weight, largest), least), zero);
+        }
     }
 }
 

@@ -13,7 +13,7 @@ pub(crate) type Tile = [[f32; T]; T];
 
 /// Least ratio of an allowed weight to the largest of its table: below, the floor of the conditionals decides
 /// anyway, and the single precision of products of such weights would end.
-const LEAST: f64 = 1e-15;
+pub(super) const LEAST: f64 = 1e-15;
 
 /// Natural logarithm of the range that vectors may run through between two rescalings.
 const RANGE: f64 = 30.0;
@@ -60,6 +60,9 @@ pub(crate) struct PackedSite {
     /// Site weight times the bond to the row above, `[state above · d + s]`; in the first row the state above
     /// is 0.
     pub above: Vec<f32>,
+    /// Bonds to the row above along the diagonals, from the left and from the right: the column above and the
+    /// table `[state above · d + s]`.
+    pub oblique: [Option<(usize, Vec<f32>)>; 2],
     /// Bond to the left, `[state before · d + s]`; ones where there is none.
     pub before: Vec<f32>,
 }
@@ -85,12 +88,21 @@ impl PackedRow {
                 let before = if c == 0 { &ones } else { w.horizontal[j - 1].as_ref().unwrap_or(&ones) };
                 let (above, wide) = table(&above, d);
                 let (before, wider) = table(before, d);
-                span = span.max(wide + wider);
+                let mut wide = wide + wider;
+                let oblique = if r > 0 { w.oblique(r, c) } else { [None; 2] };
+                let oblique = oblique.map(|bond| {
+                    bond.map(|(at, t)| {
+                        let (t, more) = table(t, d);
+                        wide += more;
+                        (at, t)
+                    })
+                });
+                span = span.max(wide);
                 let passive = if w.torus && r > 0 && !w.parity { w.dims[c] } else { 1 };
                 let (tiles, left, right) = tiles(below, c, &stored(w, r, c));
                 let even = |c: usize| below.parity[c].iter().filter(|&&p| p == 0).count();
                 let left_even = even(c);
-                PackedSite { states: v.len(), tiles, passive, left, right, left_even, above, before }
+                PackedSite { states: v.len(), tiles, passive, left, right, left_even, above, oblique, before }
             })
             .collect();
         let closing = w.ring.then(|| w.horizontal[first + w.cols - 1].as_ref().map(|h| table(h, d).0)).flatten();

@@ -18,7 +18,7 @@
 use pulp::Simd;
 
 use super::choice::Walkers;
-use super::lanes::{Scratch, look_up};
+use super::lanes::{Scratch, look_up, meet};
 use super::pack::{PackedRow, PackedSite, T};
 use super::products::{accumulate, both_matrix_vector, dot, matrix_vector, mix, vector_matrix};
 use super::vectors::{
@@ -62,6 +62,12 @@ impl TorusPass<'_> {
                 look_up::<S, PAIR>(simd, &site.above, &xor(simd, above, sigma), weight);
             } else {
                 look_up::<S, PAIR>(simd, &site.above, above, weight);
+            }
+            for (column, table) in site.oblique.iter().flatten() {
+                let above = &self.above[*column];
+                let seen = if PARITY { xor(simd, above, sigma) } else { *above };
+                look_up::<S, PAIR>(simd, table, &seen, &mut self.scratch.odds);
+                meet(simd, weight, &self.scratch.odds);
             }
         }
     }
