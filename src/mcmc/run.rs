@@ -300,27 +300,51 @@ impl RunOptions {
         dynamics: &dyn Move,
         chains: &mut Chains,
         observe: impl FnMut(Configs<'_>) -> Result<O>,
-        mut progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+        progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Run> {
-        let (total, records) = self.lengths()?;
+        let all = chains.len();
+        self.run_agreed(target, dynamics, (chains, all), observe, progress, |asked| asked)
+    }
+
+    /// The run of chains that are some of `all`. What it is about to do, after the checks and after each
+    /// update, is what `agree` makes of that.
+    pub(super) fn run_agreed<O: Observables>(
+        &self,
+        target: &dyn Target,
+        dynamics: &dyn Move,
+        (chains, all): (&mut Chains, usize),
+        observe: impl FnMut(Configs<'_>) -> Result<O>,
+        mut progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
+        mut agree: impl FnMut(Result<ControlFlow<()>>) -> Result<ControlFlow<()>>,
+    ) -> Result<Run> {
         let mut recorder = Recorder::new(observe);
-        let start = start_weights(target, chains.x())?;
-        let observables = recorder.look(chains)?.ncols();
-        check_size(records.saturating_mul(chains.len()).saturating_mul(observables.max(1)))?;
-        chains.log_weight = start;
+        let mut prepare = || {
+            let (total, records) = self.lengths()?;
+            let start = start_weights(target, chains.x())?;
+            let observables = recorder.look(chains)?.ncols();
+            check_size(records.saturating_mul(all).saturating_mul(observables.max(1)))?;
+            chains.log_weight = start;
+            Ok(total)
+        };
+        let prepared: Result<usize> = prepare();
+        let _ = agree(prepared.clone().map(|_| ControlFlow::Continue(())))?;
+        let total = prepared?;
         let streams = self.streams();
         let mut report = MoveReport::default();
         let mut stopped = false;
         for done in 1..=total {
-            let step = chains.step(target, dynamics, &streams)?;
-            if done > self.warm_up {
-                report += &step;
-                if (done - self.warm_up).is_multiple_of(self.thin) {
-                    recorder.record(chains, &MoveReport::default())?;
+            let mut update = || {
+                let step = chains.step(target, dynamics, &streams)?;
+                if done > self.warm_up {
+                    report += &step;
+                    if (done - self.warm_up).is_multiple_of(self.thin) {
+                        recorder.record(chains, &MoveReport::default())?;
+                    }
                 }
-            }
-            if progress(&Progress { done, total, report: &report }).is_break() {
-                stopped = true;
+                Ok(progress(&Progress { done, total, report: &report }))
+            };
+            stopped = agree(update())?.is_break();
+            if stopped {
                 break;
             }
         }

@@ -14,7 +14,7 @@ use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Error, Result, Stream, Streams, Target};
 
 /// Couplings between 0.1 and 1.1 without a field, on which every move works; two of them differ.
-fn ising(beta: f64) -> Ising {
+pub fn ising(beta: f64) -> Ising {
     let lattice = Square::new(4, 4, Geometry::Open).unwrap();
     let mut rng = Streams::new(5).domain("runs").stream(0);
     let mut draw = |n: usize| (0..n).map(|_| 0.1 + rng.random::<f64>()).collect::<Vec<_>>();
@@ -61,7 +61,7 @@ fn every_move<'a>(ising: &'a Ising, model: &'a BoundaryMps) -> Vec<Named<'a>> {
     ]
 }
 
-fn with_moves(check: impl Fn(&Ising, &str, &dyn Move)) {
+pub fn with_moves(check: impl Fn(&Ising, &str, &dyn Move)) {
     let ising = ising(0.5);
     let model = BoundaryMps::new(&ising, 1).unwrap();
     every_move(&ising, &model).iter().for_each(|(name, dynamics)| check(&ising, name, dynamics));

@@ -81,7 +81,7 @@ pub struct Level<T, M> {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Tempering<T, M> {
-    levels: Vec<Level<T, M>>,
+    pub(super) levels: Vec<Level<T, M>>,
     proportional: bool,
 }
 
@@ -89,11 +89,11 @@ pub struct Tempering<T, M> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Replicas {
     /// One batch a level; a row is a copy.
-    chains: Vec<Chains>,
-    walkers: Vec<Walkers>,
-    reports: Vec<MoveReport>,
-    seed: u64,
-    updates: u64,
+    pub(super) chains: Vec<Chains>,
+    pub(super) walkers: Vec<Walkers>,
+    pub(super) reports: Vec<MoveReport>,
+    pub(super) seed: u64,
+    pub(super) updates: u64,
 }
 
 /// What a restart of [`Replicas`] needs, as plain data.
@@ -196,10 +196,7 @@ impl<T: Target, M: Move> Tempering<T, M> {
     /// # Errors
     /// Of the first level whose move fails, or of a log-weight that is NaN or +∞. Levels may then have moved.
     pub fn update(&self, replicas: &mut Replicas) -> Result<()> {
-        if replicas.chains.len() != self.levels.len() {
-            let (expected, got) = (self.levels.len(), replicas.chains.len());
-            return Err(Error::Entries { place: "levels of the replicas".into(), expected, got });
-        }
+        self.check_levels(replicas)?;
         let streams = Streams::new(replicas.seed).domain("tempering").step(replicas.updates);
         let moved: Vec<Result<MoveReport>> = self
             .levels
@@ -219,6 +216,14 @@ impl<T: Target, M: Move> Tempering<T, M> {
         if replicas.updates.is_power_of_two() { self.check_proportional(replicas) } else { Ok(()) }
     }
 
+    pub(super) fn check_levels(&self, replicas: &Replicas) -> Result<()> {
+        let (expected, got) = (self.levels.len(), replicas.chains.len());
+        if expected == got {
+            return Ok(());
+        }
+        Err(Error::Entries { place: "levels of the replicas".into(), expected, got })
+    }
+
     /// Exchanges between the levels `pair` and `pair + 1` of every copy.
     fn exchange(&self, replicas: &mut Replicas, pair: usize, streams: &Streams) -> Result<()> {
         let (low, high) = replicas.chains.split_at_mut(pair + 1);
@@ -235,7 +240,7 @@ impl<T: Target, M: Move> Tempering<T, M> {
     }
 
     /// Log-weights under level `k` of the configurations of level `from`.
-    fn weights_at(&self, k: usize, from: usize, chains: &Chains) -> Result<Array1<f64>> {
+    pub(super) fn weights_at(&self, k: usize, from: usize, chains: &Chains) -> Result<Array1<f64>> {
         if self.proportional {
             let factor = self.levels[k].parameter / self.levels[from].parameter;
             return Ok(chains.log_weight().mapv(|w| factor * w));
@@ -254,23 +259,23 @@ impl<T: Target, M: Move> Tempering<T, M> {
     }
 
     fn check_proportional(&self, replicas: &Replicas) -> Result<()> {
-        if !self.proportional {
+        replicas.chains.iter().enumerate().try_for_each(|(k, chains)| self.check_proportional_at(k, chains))
+    }
+
+    /// [`Tempering::proportional`] for configurations of level `k`, by the level before.
+    pub(super) fn check_proportional_at(&self, k: usize, chains: &Chains) -> Result<()> {
+        if !self.proportional || k == 0 {
             return Ok(());
         }
-        for k in 1..self.levels.len() {
-            let said = self.weights_at(k - 1, k, &replicas.chains[k])?;
-            let found = self.levels[k - 1].target.log_weight(replicas.chains[k].x())?;
-            // Sums of N terms in another order: some N·ε of the largest possible sum; 1e-9 is far from both
-            // that and a wrong claim.
-            let off = |(a, b): (&f64, &f64)| (a - b).abs() > 1e-9 * (1.0 + b.abs());
-            if said.iter().zip(&found).any(off) {
-                let parameter = self.levels[k].parameter;
-                return Err(Error::parameter(
-                    "parameter of a level",
-                    parameter,
-                    "proportional to its log-weights, as was said",
-                ));
-            }
+        let said = self.weights_at(k - 1, k, chains)?;
+        let found = self.levels[k - 1].target.log_weight(chains.x())?;
+        // Sums of N terms in another order: some N·ε of the largest possible sum; 1e-9 is far from both that
+        // and a wrong claim.
+        let off = |(a, b): (&f64, &f64)| (a - b).abs() > 1e-9 * (1.0 + b.abs());
+        if said.iter().zip(&found).any(off) {
+            let parameter = self.levels[k].parameter;
+            let expected = "proportional to its log-weights, as was said";
+            return Err(Error::parameter("parameter of a level", parameter, expected));
         }
         Ok(())
     }
