@@ -261,7 +261,7 @@ fn tempering_of_fredkin_chains_over_ranks_is_that_of_one_process() {
         let dynamics = MetropolisHastings::new(Disconnected::new(FredkinModel::new(&chain).unwrap()));
         Level { parameter: c, target: chain, dynamics }
     };
-    let ladder = Tempering::new([0.3, 0.5, 0.8].map(level).into()).unwrap();
+    let ladder = Tempering::new([0.4, 0.43, 0.47].map(level).into()).unwrap();
     check_tempering(&ladder, 2, &[1, 2, 3, 4]);
 }
 
