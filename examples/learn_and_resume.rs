@@ -3,7 +3,8 @@
 
 use std::ops::ControlFlow;
 
-use tensorjump::learn::{BornOptions, Checkpoint, Data, Training};
+use tensorjump::io::{Checkpoint, Interval};
+use tensorjump::learn::{BornOptions, Data, Training};
 use tensorjump::mcmc::WeightSummary;
 use tensorjump::model::{BornMps, Boundary, PositiveMps};
 use tensorjump::prelude::*;
@@ -16,7 +17,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let folder = std::env::temp_dir().join(format!("tensorjump learn {}", std::process::id()));
     std::fs::create_dir_all(&folder)?;
-    let checkpoint = Some(Checkpoint { path: folder.join("state.safetensors"), every: 1 });
+    let checkpoint = Some(Checkpoint { path: folder.join("state.safetensors"), every: Interval::Steps(1) });
     let training = Training { rounds: 20, checkpoint, ..Training::default() };
     let options = BornOptions { training, ..BornOptions::default() };
 

@@ -3,7 +3,7 @@
 use std::ffi::c_double;
 use std::sync::{Arc, Mutex};
 
-use tensorjump::mcmc::{Level, MetropolisHastings, Proposal, Repeat, Replicas, ReplicasSnapshot, Tempering, Walkers};
+use tensorjump::mcmc::{Level, MetropolisHastings, Proposal, Repeat, Replicas, Tempering};
 
 use super::buffers::{Out, configs, list, size};
 use super::chains::copy_out;
@@ -62,9 +62,7 @@ pub unsafe extern "C" fn tj_tempering_new(
             let ladder = Tempering::new(levels_with.collect::<tensorjump::Result<_>>()?)?;
             let x = configs(x, size("x", &[levels, copies])?, sites, "x")?;
             let level = |k: usize| x.slice(ndarray::s![k * copies..(k + 1) * copies, ..]).to_owned();
-            let walkers = vec![Walkers::new(levels)?; copies];
-            let x = (0..levels).map(level).collect();
-            let replicas = ladder.resume(ReplicasSnapshot { seed, updates: 0, x, walkers })?;
+            let replicas = ladder.start_at((0..levels).map(level).collect(), seed)?;
             Ok(Mutex::new(State { ladder, replicas }))
         })
     })

@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use pyo3::prelude::*;
 use pyo3::types::PyList;
+use tensorjump::io::{Checkpoint, Interval};
 use tensorjump::learn::{
-    self, BornMethod, BornOptions, Checkpoint, Data, Epoch, Event, Fit, PositiveMethod, PositiveOptions,
-    RatioMatchingOptions, Round, Start, Stop, SweepStep, Training, Validation,
+    self, BornMethod, BornOptions, Data, Epoch, Event, Fit, PositiveMethod, PositiveOptions, RatioMatchingOptions,
+    Round, Start, Stop, SweepStep, Training, Validation,
 };
 use tensorjump::tn::Truncation;
 
@@ -51,7 +52,7 @@ impl TrainingArgs<'_> {
             batch: self.batch,
             symmetries: self.symmetries.into_iter().map(|s| s.symmetry).collect(),
             seed: self.seed,
-            checkpoint: self.checkpoint.map(|path| Checkpoint { path, every: self.every }),
+            checkpoint: self.checkpoint.map(|path| Checkpoint { path, every: Interval::Steps(self.every) }),
             interrupt: None,
         })
     }

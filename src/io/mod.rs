@@ -1,11 +1,13 @@
-//! Files: models and tensor trains in [safetensors](https://docs.rs/safetensors), configurations in `.npy`.
+//! Files: models, tensor trains and states of long computations in
+//! [safetensors](https://docs.rs/safetensors), configurations in `.npy`.
 //!
 //! A file is written beside its place, synced, and renamed: whoever is killed while writing leaves the old
 //! file. A reader compares what a file claims with its size before it allocates.
 //!
 //! # Layout of the `.safetensors` files
 //!
-//! All arrays are `F64`, row-major. The metadata, strings, say what the file is:
+//! All arrays are row-major; those of models are `F64`, states hold `U8` and `U64` beside them. The metadata,
+//! strings, say what the file is:
 //!
 //! | metadata | content |
 //! |---|---|
@@ -37,11 +39,16 @@
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 
+mod checkpoint;
 mod files;
 mod models;
 mod npy;
 pub(crate) mod safetensors;
 mod samples;
+mod series;
 
+pub use checkpoint::{Checkpoint, Interval};
+pub(crate) use checkpoint::{Due, hash, hash_numbers};
 pub use models::StoredLaw;
 pub use samples::{read_samples, write_samples};
+pub(crate) use series::SeriesFile;

@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Versions 1 to 3 are read, with booleans and integers of 1 to 8 bytes in either byte order and either order
-//! of the axes; version 1 is written. Nothing is allocated before the size of the file has been compared with
+//! of the axes; version 1 is written. A file that grows has a header of fixed length. Nothing is allocated before the size of the file has been compared with
 //! what the header claims. Reference: NEP 1, `numpy.lib.format`.
 
 use ndarray::Array2;
@@ -20,12 +20,13 @@ const ALIGN: usize = 64;
 
 /// What a header says.
 #[derive(Debug, PartialEq)]
-struct Header {
-    kind: Kind,
-    fortran: bool,
-    shape: Vec<usize>,
+pub(super) struct Header<'a> {
+    /// The type string of NumPy, such as `<f8`.
+    pub(super) descr: &'a str,
+    pub(super) fortran: bool,
+    pub(super) shape: Vec<usize>,
     /// Bytes before the numbers.
-    start: usize,
+    pub(super) start: usize,
 }
 
 /// How one number is stored.
@@ -135,7 +136,7 @@ impl<'a> Literal<'a> {
     }
 
     /// `{'descr': …, 'fortran_order': …, 'shape': …}` in any order, and nothing behind it.
-    fn dictionary(&mut self, start: usize) -> Result<Header, String> {
+    fn dictionary(&mut self, start: usize) -> Result<Header<'a>, String> {
         let (mut descr, mut fortran, mut shape) = (None, None, None);
         self.expect("{")?;
         while !self.take("}") {
@@ -158,16 +159,14 @@ impl<'a> Literal<'a> {
         }
         self.skip_spaces();
         match (descr, fortran, shape, self.rest.is_empty()) {
-            (Some(descr), Some(fortran), Some(shape), true) => {
-                Ok(Header { kind: Kind::new(descr)?, fortran, shape, start })
-            }
+            (Some(descr), Some(fortran), Some(shape), true) => Ok(Header { descr, fortran, shape, start }),
             (.., false) => Err("a damaged header: something behind its dictionary".to_string()),
             _ => Err("a damaged header: a key is missing".to_string()),
         }
     }
 }
 
-fn header(bytes: &[u8]) -> Result<Header, String> {
+pub(super) fn header(bytes: &[u8]) -> Result<Header<'_>, String> {
     let cut = || "cut off in its header".to_string();
     let Some(rest) = bytes.strip_prefix(MAGIC) else { return Err("not a .npy file".to_string()) };
     let (&[major, _], rest) = rest.split_first_chunk().ok_or_else(cut)?;
@@ -188,7 +187,8 @@ fn header(bytes: &[u8]) -> Result<Header, String> {
 
 /// Configurations, shape `(samples, sites)`, from the bytes of a file; or what is wrong with it.
 pub(super) fn read(bytes: &[u8]) -> Result<Array2<u8>, String> {
-    let Header { kind, fortran, shape, start } = header(bytes)?;
+    let Header { descr, fortran, shape, start } = header(bytes)?;
+    let kind = Kind::new(descr)?;
     let &[rows, cols] = shape.as_slice() else {
         return Err(format!("an array of {} axes, expected two (samples, sites)", shape.len()));
     };
@@ -214,20 +214,33 @@ pub(super) fn read(bytes: &[u8]) -> Result<Array2<u8>, String> {
     Array2::from_shape_vec((rows, cols), states).map_err(|error| error.to_string())
 }
 
-/// The bytes of a file with these configurations.
-pub(super) fn write(x: Configs<'_>) -> Vec<u8> {
-    let (rows, cols) = x.dim();
-    let dictionary = format!("{{'descr': '|u1', 'fortran_order': False, 'shape': ({rows}, {cols}), }}");
+/// A header of version 1 whose length is a multiple of `align`.
+fn header_of(descr: &str, shape: &str, align: usize) -> Vec<u8> {
+    let dictionary = format!("{{'descr': '{descr}', 'fortran_order': False, 'shape': ({shape}), }}");
     let before = MAGIC.len() + 4;
-    // With a line break at the end; two numbers of at most 20 digits fit two bytes of length.
-    let length = (before + dictionary.len() + 1).next_multiple_of(ALIGN) - before;
-    let mut bytes = Vec::with_capacity(before + length + x.len());
+    // With a line break at the end.
+    let length = (before + dictionary.len() + 1).next_multiple_of(align) - before;
+    let mut bytes = Vec::with_capacity(before + length);
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&[1, 0]);
-    bytes.extend_from_slice(&(length as u16).to_le_bytes());
+    bytes.extend_from_slice(&(length as u16).to_le_bytes()); // two numbers of 20 digits, or few axes
     bytes.extend_from_slice(dictionary.as_bytes());
     bytes.resize(before + length - 1, b' ');
     bytes.push(b'\n');
+    bytes
+}
+
+/// The bytes of a file with these configurations.
+pub(super) fn write(x: Configs<'_>) -> Vec<u8> {
+    let (rows, cols) = x.dim();
+    let mut bytes = header_of("|u1", &format!("{rows}, {cols}"), ALIGN);
     bytes.extend(x.iter());
     bytes
+}
+
+/// The header of a file with `rows` rows of real numbers, each of shape `row`. It differs from that of another
+/// number of rows in the digits of that number alone.
+pub(super) fn growing_header(rows: usize, row: &[usize]) -> Vec<u8> {
+    let axes: String = row.iter().map(|n| format!(" {n},")).collect();
+    header_of("<f8", &format!("{rows:>20},{axes}"), ALIGN)
 }

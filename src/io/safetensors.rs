@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use ndarray::{Array, ArrayD, Dimension};
+use ndarray::{Array, ArrayD, ArrayView, Dimension};
 use safetensors::tensor::{Dtype, SafeTensors, View};
 
 use super::files::{file_error, format_error, read_whole, write_whole};
@@ -23,15 +23,43 @@ pub(crate) struct Store {
     path: PathBuf,
 }
 
+/// An array as it stands in the file.
 #[derive(Debug, Clone, PartialEq)]
 struct Numbers {
+    dtype: Dtype,
     shape: Vec<usize>,
-    values: Vec<f64>,
+    /// Row-major, little-endian.
+    bytes: Vec<u8>,
 }
+
+/// What arrays are made of: real numbers, states, counts.
+pub(crate) trait Element: Copy {
+    const DTYPE: Dtype;
+    fn to_bytes(values: impl Iterator<Item = Self>) -> Vec<u8>;
+    fn from_bytes(bytes: &[u8]) -> Vec<Self>;
+}
+
+macro_rules! element {
+    ($($number:ty => $dtype:ident),*) => {
+        $(impl Element for $number {
+            const DTYPE: Dtype = Dtype::$dtype;
+
+            fn to_bytes(values: impl Iterator<Item = Self>) -> Vec<u8> {
+                values.flat_map(<$number>::to_le_bytes).collect()
+            }
+
+            fn from_bytes(bytes: &[u8]) -> Vec<Self> {
+                bytes.as_chunks().0.iter().map(|&b| <$number>::from_le_bytes(b)).collect()
+            }
+        })*
+    };
+}
+
+element!(f64 => F64, u8 => U8, u64 => U64);
 
 impl View for &Numbers {
     fn dtype(&self) -> Dtype {
-        Dtype::F64
+        self.dtype
     }
 
     fn shape(&self) -> &[usize] {
@@ -39,11 +67,11 @@ impl View for &Numbers {
     }
 
     fn data(&self) -> Cow<'_, [u8]> {
-        self.values.iter().flat_map(|v| v.to_le_bytes()).collect()
+        Cow::Borrowed(&self.bytes)
     }
 
     fn data_len(&self) -> usize {
-        8 * self.values.len()
+        self.bytes.len()
     }
 }
 
@@ -55,8 +83,14 @@ impl Store {
         store
     }
 
-    pub(crate) fn put(&mut self, name: &str, shape: &[usize], values: &[f64]) {
-        self.arrays.insert(name.to_string(), Numbers { shape: shape.to_vec(), values: values.to_vec() });
+    pub(crate) fn put<T: Element>(&mut self, name: &str, shape: &[usize], values: &[T]) {
+        let bytes = T::to_bytes(values.iter().copied());
+        self.arrays.insert(name.to_string(), Numbers { dtype: T::DTYPE, shape: shape.to_vec(), bytes });
+    }
+
+    pub(crate) fn put_array<T: Element, D: Dimension>(&mut self, name: &str, array: ArrayView<'_, T, D>) {
+        let bytes = T::to_bytes(array.iter().copied());
+        self.arrays.insert(name.to_string(), Numbers { dtype: T::DTYPE, shape: array.shape().to_vec(), bytes });
     }
 
     pub(crate) fn note(&mut self, name: &str, value: impl ToString) {
@@ -67,11 +101,23 @@ impl Store {
         self.arrays.contains_key(name)
     }
 
-    pub(crate) fn numbers(&self, name: &str) -> Result<Vec<f64>> {
-        match self.arrays.get(name) {
-            Some(numbers) => Ok(numbers.values.clone()),
-            None => Err(format_error(&self.path, format!("no array `{name}`"))),
+    /// The numbers of an array, row-major.
+    pub(crate) fn numbers<T: Element>(&self, name: &str) -> Result<Vec<T>> {
+        let Some(Numbers { dtype, bytes, .. }) = self.arrays.get(name) else {
+            return Err(self.wrong(&format!("no array `{name}`")));
+        };
+        if *dtype != T::DTYPE {
+            return Err(self.wrong(&format!("`{name}` is of type {dtype:?}, expected {:?}", T::DTYPE)));
         }
+        Ok(T::from_bytes(bytes))
+    }
+
+    /// An array with its axes.
+    pub(crate) fn array<T: Element, D: Dimension>(&self, name: &str) -> Result<Array<T, D>> {
+        let values = self.numbers(name)?;
+        let shape = self.arrays[name].shape.as_slice();
+        let array = ArrayD::from_shape_vec(shape, values).and_then(|a| a.into_dimensionality());
+        array.map_err(|_| self.wrong(&format!("`{name}` of shape {shape:?} has not the axes that belong to it")))
     }
 
     pub(crate) fn noted<T: FromStr>(&self, name: &str) -> Result<T> {
@@ -83,30 +129,26 @@ impl Store {
         format_error(&self.path, reason)
     }
 
+    pub(crate) fn has_note(&self, name: &str) -> bool {
+        self.notes.contains_key(name)
+    }
+
     /// A note, or what stands for it in files without it.
     pub(crate) fn noted_or<T: FromStr>(&self, name: &str, missing: T) -> Result<T> {
-        if self.notes.contains_key(name) { self.noted(name) } else { Ok(missing) }
+        if self.has_note(name) { self.noted(name) } else { Ok(missing) }
     }
 
     /// Stores tensors as `name 0`, `name 1`, ….
     pub(crate) fn put_tensors<D: Dimension>(&mut self, name: &str, tensors: &[Array<f64, D>]) {
         self.note(&format!("{name} sites"), tensors.len());
         for (j, a) in tensors.iter().enumerate() {
-            let values: Vec<f64> = a.iter().copied().collect();
-            self.put(&format!("{name} {j}"), a.shape(), &values);
+            self.put_array(&format!("{name} {j}"), a.view());
         }
     }
 
     pub(crate) fn tensors<D: Dimension>(&self, name: &str) -> Result<Vec<Array<f64, D>>> {
         let sites: usize = self.noted(&format!("{name} sites"))?;
-        let tensor = |j| {
-            let name = format!("{name} {j}");
-            let values = self.numbers(&name)?;
-            let shape = self.arrays[&name].shape.as_slice();
-            let tensor = ArrayD::from_shape_vec(shape, values).and_then(|a| a.into_dimensionality());
-            tensor.map_err(|_| self.wrong(&format!("`{name}` of shape {shape:?} has not the indices of a tensor")))
-        };
-        (0..sites).map(tensor).collect()
+        (0..sites).map(|j| self.array(&format!("{name} {j}"))).collect()
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
@@ -124,24 +166,24 @@ impl Store {
 
     /// Reads a file and checks that it is of the given kind.
     pub(crate) fn read(path: &Path, kind: &str) -> Result<Self> {
-        let bytes = read_whole(path)?;
-        let notes = notes(path, &bytes)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
+        Store::parse(path, &read_whole(path)?, kind)
+    }
+
+    /// [`Store::read`] of the bytes of the file.
+    pub(crate) fn parse(path: &Path, bytes: &[u8], kind: &str) -> Result<Self> {
+        let notes = notes(path, bytes)?;
+        let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?;
         let mut store = Store { arrays: BTreeMap::new(), notes, path: path.to_owned() };
         for (name, view) in file.tensors() {
-            if view.dtype() != Dtype::F64 {
-                return Err(format_error(path, format!("`{name}` is of type {:?}, expected F64", view.dtype())));
-            }
-            let number = |b: &[u8]| f64::from_le_bytes(b.try_into().expect("chunks of eight"));
-            let values = view.data().chunks_exact(8).map(number).collect();
-            store.arrays.insert(name, Numbers { shape: view.shape().to_vec(), values });
+            let numbers = Numbers { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
+            store.arrays.insert(name, numbers);
         }
         if store.notes.get("kind").map(String::as_str) != Some(kind) {
-            return Err(format_error(path, format!("not a file of the kind `{kind}`")));
+            return Err(store.wrong(&format!("not a file of the kind `{kind}`")));
         }
         match store.noted::<u32>("version")? {
             VERSION => Ok(store),
-            other => Err(format_error(path, format!("layout {other}, this library reads {VERSION}"))),
+            other => Err(store.wrong(&format!("layout {other}, this library reads {VERSION}"))),
         }
     }
 }
@@ -154,4 +196,49 @@ fn damaged(path: &Path, e: safetensors::SafeTensorError) -> Error {
 fn notes(path: &Path, bytes: &[u8]) -> Result<BTreeMap<String, String>> {
     let (_, header) = SafeTensors::read_metadata(bytes).map_err(|e| damaged(path, e))?;
     Ok(header.metadata().clone().unwrap_or_default().into_iter().collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    #[test]
+    fn numbers_of_each_type_come_back_and_others_are_refused() {
+        let path = std::env::temp_dir().join(format!("tensorjump store {}", std::process::id()));
+        let (reals, states) = (array![[0.1, f64::NEG_INFINITY], [-0.0, f64::MIN_POSITIVE]], [0u8, 255, 7]);
+        let counts = [u64::MAX, 1 << 53 | 1];
+        let mut store = Store::new("test");
+        store.put_array("reals", reals.t());
+        store.put("states", &[3], &states);
+        store.put("counts", &[2], &counts);
+        store.write(&path).unwrap();
+
+        let store = Store::read(&path, "test").unwrap();
+        let read: Array2<f64> = store.array("reals").unwrap();
+        assert_eq!(read.mapv(f64::to_bits), reals.t().mapv(f64::to_bits));
+        assert_eq!(
+            (store.numbers("states").unwrap(), store.numbers("counts").unwrap()),
+            (states.into(), counts.into())
+        );
+        let refused = [
+            store.numbers::<f64>("states").map(drop),
+            store.numbers::<u8>("counts").map(drop),
+            store.array::<u8, ndarray::Ix2>("states").map(drop),
+            store.numbers::<u8>("nothing").map(drop),
+        ];
+        let reasons = refused.map(|r| match r {
+            Err(Error::Format { reason, .. }) => reason,
+            other => panic!("{other:?}"),
+        });
+        let expected = [
+            "`states` is of type U8, expected F64",
+            "`counts` is of type U64, expected U8",
+            "`states` of shape [3] has not the axes that belong to it",
+            "no array `nothing`",
+        ];
+        assert_eq!(reasons, expected);
+        std::fs::remove_file(path).unwrap();
+    }
 }

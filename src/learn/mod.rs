@@ -8,7 +8,7 @@
 //! `P = ψ²/Z` by two-site sweeps whose bonds adapt (arXiv 1709.01662), one-site sweeps, Adam or L-BFGS;
 //! [`PositiveOptions::fit`] learns a non-negative law by expectation–maximisation or by gradients in logits.
 //! Part of the samples is kept for validation, the model of the best round is returned, and a run with a
-//! [`Checkpoint`] that is killed continues bit for bit when it is started again.
+//! [`Checkpoint`](crate::io::Checkpoint) that is killed continues bit for bit when it is started again.
 //!
 //! ```
 //! use tensorjump::learn::{BornOptions, Data};
@@ -63,7 +63,7 @@ pub use likelihood::born::{BornMethod, BornOptions, SignedStep, Start, SweepStep
 pub use likelihood::fit::{Event, Fit, Stop};
 pub use likelihood::history::{History, Round};
 pub use likelihood::positive::{PositiveMethod, PositiveOptions};
-pub use likelihood::training::{Checkpoint, Training, Validation};
+pub use likelihood::training::{Training, Validation};
 pub use symmetry::Symmetry;
 pub use tensors::gradient::Gradient;
 pub use tensors::site_step::Toward;

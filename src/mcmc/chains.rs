@@ -4,8 +4,9 @@
 //! neither on the number of threads nor on the other chains, and running on continues exactly as one longer
 //! run.
 //!
-//! **Restart.** [`Chains::snapshot`] is plain data (serde); [`Chains::resume`] continues exactly as if never
-//! interrupted.
+//! **Restart.** [`Chains::write`] and [`Chains::read`] keep them in a file; [`Chains::snapshot`] is plain
+//! data (serde) for files of one's own, from which [`Chains::resume`] continues exactly as if never
+//! interrupted. What is packed is in neither: packing anew changes no draw.
 //!
 //! **Many processes.** Chains `5..8` of eight are started by [`Chains::initial_from`] with 5 and run with
 //! [`RunOptions::first_chain`](super::run::RunOptions::first_chain) of 5: they are then bit for bit those of
@@ -129,6 +130,26 @@ impl Chains {
     /// As [`Chains::new`].
     pub fn resume(target: &dyn Target, snapshot: ChainsSnapshot) -> Result<Self> {
         Ok(Chains { updates: snapshot.updates, ..Chains::new(target, snapshot.x)? })
+    }
+
+    /// Chains at `x` after `updates` updates, with the log-weights that they had to the last bit: a move may
+    /// have reached them by another sum than the target's.
+    ///
+    /// # Errors
+    /// As [`Chains::new`]; [`Error::Entry`] for a log-weight that is not the target's to 10⁻⁹.
+    pub(super) fn resumed(target: &dyn Target, x: Array2<u8>, log_weight: Array1<f64>, updates: u64) -> Result<Self> {
+        let chains = Chains::new(target, x)?;
+        if log_weight.len() != chains.len() {
+            let (expected, got) = (chains.len(), log_weight.len());
+            return Err(Error::Entries { place: "log_weight".into(), expected, got });
+        }
+        // Sums of N terms in another order differ by some N·ε; another target by far more.
+        let off = |(said, own): (&f64, &f64)| !((said - own).abs() <= 1e-9 * (1.0 + own.abs()));
+        if let Some(row) = log_weight.iter().zip(&chains.log_weight).position(off) {
+            let (place, value) = (format!("log_weight[{row}]"), log_weight[row]);
+            return Err(Error::Entry { place, value, expected: "the log-weight that this target gives" });
+        }
+        Ok(Chains { log_weight, updates, ..chains })
     }
 
     /// Number of chains.

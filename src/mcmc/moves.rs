@@ -8,6 +8,7 @@ use std::ops::{AddAssign, Deref};
 
 use ndarray::Array1;
 use rand::RngExt;
+use serde::{Deserialize, Serialize};
 
 use super::chains::Chains;
 use super::proposal::{Proposal, Proposed};
@@ -18,8 +19,7 @@ use crate::ranks::agreement::Message;
 use crate::rng::Streams;
 
 /// What happened in one or many updates, summed over chains.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MoveReport {
     /// Proposals made.
     pub proposed: usize,

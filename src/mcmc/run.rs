@@ -3,16 +3,16 @@
 //! [`RunOptions::run`] is three parts that can be had one by one: a start ([`Chains`]), updates
 //! ([`Chains::advance`]), and a [`Recorder`].
 
-use std::fmt;
 use std::ops::ControlFlow;
 
-use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
-
 use super::chains::{Chains, start_weights};
-use super::diagnostics::{Autocorrelation, split_r_hat};
-use super::estimate::SeriesMean;
 use super::moves::{Move, MoveReport};
+use super::recorder::{Observables, Recorder, Run};
+use super::records::check_size;
+use super::stored::{KIND, put_reports, reports};
 use crate::error::{Error, Result};
+use crate::io::safetensors::Store;
+use crate::io::{Checkpoint, Due, hash};
 use crate::model::{Configs, Target};
 use crate::rng::Streams;
 
@@ -48,7 +48,7 @@ impl RunOptions {
     }
 
     /// Checked: updates to make, and records.
-    fn lengths(&self) -> Result<(usize, usize)> {
+    pub(super) fn lengths(&self) -> Result<(usize, usize)> {
         let RunOptions { updates, warm_up, thin, .. } = *self;
         if thin == 0 {
             return Err(Error::parameter("thin", thin, "at least one"));
@@ -63,6 +63,68 @@ impl RunOptions {
     }
 }
 
+impl RunOptions {
+    /// Records after `done` updates, warm-up included.
+    pub(super) fn records(&self, done: usize) -> usize {
+        done.saturating_sub(self.warm_up) / self.thin
+    }
+
+    /// What must be the same for a run to continue, but for the seed of its draws and its target: all options
+    /// but `updates`, and where it began.
+    pub(super) fn save(&self, store: &mut Store, origin: &Origin) {
+        store.note("warm-up", self.warm_up);
+        store.note("thin", self.thin);
+        store.note("begun", origin.updates);
+        store.note("origin", origin.fingerprint);
+    }
+
+    /// The origin of the run in a file, and updates that were made since, of these options and of `total`
+    /// updates at most. `at` is where the run is to begin, or where the file stands.
+    pub(super) fn load(&self, store: &Store, at: &Origin, stands: &Origin) -> Result<(Origin, usize)> {
+        if !store.has_note("begun") {
+            return Err(store.wrong("not written by a run"));
+        }
+        for (name, own) in [("warm-up", self.warm_up), ("thin", self.thin)] {
+            same(store, name, own)?;
+        }
+        let origin = Origin { updates: store.noted("begun")?, fingerprint: store.noted("origin")? };
+        if *at != origin && at != stands {
+            return Err(store.wrong("a run that began at other configurations"));
+        }
+        let done = stands.updates.checked_sub(origin.updates).and_then(|done| usize::try_from(done).ok());
+        let Some(done) = done else { return Err(store.wrong("a run that ends before its beginning")) };
+        let (total, _) = self.lengths()?;
+        if done > total {
+            return Err(store.wrong(&format!("a run of {done} updates, more than the {total} asked for")));
+        }
+        Ok((origin, done))
+    }
+}
+
+/// Refuses a file that notes another value.
+pub(super) fn same<T: std::str::FromStr + PartialEq + std::fmt::Display>(
+    store: &Store,
+    name: &str,
+    own: T,
+) -> Result<()> {
+    let noted: T = store.noted(name)?;
+    if noted == own { Ok(()) } else { Err(store.wrong(&format!("a run with {name} {noted}, not {own}"))) }
+}
+
+/// Where a run begins.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(super) struct Origin {
+    pub(super) updates: u64,
+    /// Of the configurations.
+    fingerprint: u64,
+}
+
+impl Origin {
+    pub(super) fn of<'a>(updates: u64, chains: impl IntoIterator<Item = &'a Chains>) -> Self {
+        Origin { updates, fingerprint: chains.into_iter().fold(0xcbf2_9ce4_8422_2325, |h, c| hash(h, c.states())) }
+    }
+}
+
 /// How far a run is.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -73,197 +135,6 @@ pub struct Progress<'a> {
     pub total: usize,
     /// What happened since the warm-up.
     pub report: &'a MoveReport,
-}
-
-/// What a run recorded.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Run {
-    /// Observables, shape `(records, chains, observables)`.
-    pub series: Array3<f64>,
-    /// Log-weights in nats, shape `(records, chains)`.
-    pub log_weight: Array2<f64>,
-    /// Proposals, acceptances and the like after the warm-up.
-    pub report: MoveReport,
-    /// Whether the caller stopped it: there are then fewer records than asked for.
-    pub stopped: bool,
-}
-
-impl Run {
-    /// The series of one observable, shape `(records, chains)`.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for an observable out of range.
-    pub fn observable(&self, k: usize) -> Result<ArrayView2<'_, f64>> {
-        if k >= self.series.dim().2 {
-            return Err(Error::parameter("observable", k, "below the number of observables"));
-        }
-        Ok(self.series.index_axis(Axis(2), k))
-    }
-
-    /// Mean of an observable with its error from the autocorrelation time.
-    ///
-    /// # Errors
-    /// As [`Run::observable`] and [`SeriesMean::of`].
-    pub fn mean(&self, k: usize) -> Result<SeriesMean> {
-        SeriesMean::of(self.observable(k)?)
-    }
-
-    /// Autocorrelation time of an observable, in records.
-    ///
-    /// # Errors
-    /// As [`Run::observable`] and [`Autocorrelation::of`].
-    pub fn autocorrelation(&self, k: usize) -> Result<Autocorrelation> {
-        Autocorrelation::of(self.observable(k)?)
-    }
-
-    /// Rank-normalised split-R̂ of an observable.
-    ///
-    /// # Errors
-    /// As [`Run::observable`] and [`split_r_hat`].
-    pub fn r_hat(&self, k: usize) -> Result<f64> {
-        split_r_hat(self.observable(k)?)
-    }
-}
-
-/// Numbers that a run may record: 8 GiB.
-const SERIES_LIMIT: usize = 1 << 30;
-
-/// What an observer may return: nothing, one number a chain, or several.
-pub trait Observables {
-    /// As a table, shape `(chains, observables)`.
-    fn table(self, chains: usize) -> Array2<f64>;
-}
-
-impl Observables for () {
-    /// No observables: log-weights are recorded anyway.
-    fn table(self, chains: usize) -> Array2<f64> {
-        Array2::zeros((chains, 0))
-    }
-}
-
-impl Observables for Array1<f64> {
-    /// One observable, shape `(chains,)`.
-    fn table(self, _: usize) -> Array2<f64> {
-        self.insert_axis(Axis(1))
-    }
-}
-
-impl Observables for Array2<f64> {
-    /// Several, shape `(chains, observables)`.
-    fn table(self, _: usize) -> Array2<f64> {
-        self
-    }
-}
-
-/// Asks an observer for a table.
-type Observe<'a> = Box<dyn FnMut(Configs<'_>) -> Result<Array2<f64>> + 'a>;
-
-/// Collects observables and log-weights of chains, and reports of their moves.
-///
-/// ```
-/// use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
-/// use tensorjump::mcmc::{Chains, Recorder};
-/// use tensorjump::{Streams, Target};
-///
-/// let ising = Ising::new(Couplings::uniform(Square::new(8, 8, Geometry::Torus)?, 1.0)?, 0.3)?;
-/// let (sweep, streams) = (SpinSweep::heat_bath(&ising)?, Streams::new(1));
-/// let mut chains = Chains::initial(&ising, 16, 1)?;
-/// chains.advance(&ising, &sweep, 50, &streams)?;
-/// let mut recorder = Recorder::new(|x| ising.energy(x));
-/// while recorder.records() < 100 {
-///     let report = chains.advance(&ising, &sweep, 2, &streams)?;
-///     recorder.record(&chains, &report)?;
-/// }
-/// let run = recorder.finish();
-/// assert!(run.mean(0)?.error < 1.0);
-/// # Ok::<(), tensorjump::Error>(())
-/// ```
-#[must_use]
-pub struct Recorder<'a> {
-    observe: Observe<'a>,
-    /// Chains and observables, from the first look on.
-    shape: Option<(usize, usize)>,
-    series: Vec<f64>,
-    log_weight: Vec<f64>,
-    records: usize,
-    report: MoveReport,
-}
-
-impl fmt::Debug for Recorder<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Recorder").field("shape", &self.shape).field("records", &self.records).finish_non_exhaustive()
-    }
-}
-
-impl<'a> Recorder<'a> {
-    /// Nothing recorded yet. `observe` maps configurations `(chains, sites)` to [`Observables`], and may
-    /// fail.
-    pub fn new<O: Observables>(mut observe: impl FnMut(Configs<'_>) -> Result<O> + 'a) -> Self {
-        let table = move |x: Configs<'_>| Ok(observe(x)?.table(x.nrows()));
-        Recorder {
-            observe: Box::new(table),
-            shape: None,
-            series: vec![],
-            log_weight: vec![],
-            records: 0,
-            report: MoveReport::default(),
-        }
-    }
-
-    /// Records where the chains stand, and what brought them there.
-    ///
-    /// # Errors
-    /// Those of the observer; observables of a changing number or not finite; more than 2³⁰ numbers in all.
-    /// Nothing is recorded then.
-    pub fn record(&mut self, chains: &Chains, report: &MoveReport) -> Result<()> {
-        let values = self.look(chains)?;
-        check_size(self.series.len().saturating_add(values.len()))?;
-        self.series.extend(&values);
-        self.log_weight.extend(chains.log_weight());
-        self.records += 1;
-        self.report += report;
-        Ok(())
-    }
-
-    /// Records so far.
-    pub fn records(&self) -> usize {
-        self.records
-    }
-
-    /// What was recorded.
-    pub fn finish(self) -> Run {
-        let (chains, observables) = self.shape.unwrap_or_default();
-        let at = |(record, chain)| record * chains + chain;
-        let table = (self.records, chains, observables);
-        let series = Array3::from_shape_fn(table, |(r, chain, k)| self.series[at((r, chain)) * observables + k]);
-        let log_weight = Array2::from_shape_fn((self.records, chains), |place| self.log_weight[at(place)]);
-        Run { series, log_weight, report: self.report, stopped: false }
-    }
-
-    /// Observables of the present configurations, checked.
-    fn look(&mut self, chains: &Chains) -> Result<Array2<f64>> {
-        let values = (self.observe)(chains.x())?;
-        let expected = self.shape.unwrap_or((chains.len(), values.ncols()));
-        if values.dim() != expected || chains.len() != expected.0 {
-            let expected = vec![expected.0, expected.1];
-            return Err(Error::Shape { field: "observables", expected, got: values.shape().to_vec() });
-        }
-        if let Some(((_, site), &value)) = values.indexed_iter().find(|(_, v)| !v.is_finite()) {
-            return Err(Error::NotFinite { field: "observable", site, value });
-        }
-        self.shape = Some(expected);
-        Ok(values)
-    }
-}
-
-/// Refuses series that would fill the memory.
-fn check_size(size: usize) -> Result<()> {
-    if size > SERIES_LIMIT {
-        return Err(Error::TooLarge { what: "the recorded series", size, limit: SERIES_LIMIT });
-    }
-    Ok(())
 }
 
 impl RunOptions {
@@ -302,53 +173,104 @@ impl RunOptions {
         observe: impl FnMut(Configs<'_>) -> Result<O>,
         progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Run> {
-        let all = chains.len();
-        self.run_agreed(target, dynamics, (chains, all), observe, progress, |asked| asked)
+        self.run_with_checkpoint(target, dynamics, chains, observe, None, progress)
     }
 
-    /// The run of chains that are some of `all`. What it is about to do, after the checks and after each
-    /// update, is what `agree` makes of that.
-    pub(super) fn run_agreed<O: Observables>(
+    /// As [`RunOptions::run_with_progress`], with a checkpoint that makes the run outlive its process.
+    ///
+    /// State and reports are kept in the file of the checkpoint, the series beside it, as
+    /// [`Recorder::stream`] writes them. If the file exists the run goes on where it stands and returns the
+    /// same [`Run`] as one that was never interrupted, bit for bit; the chains come from the file. They must
+    /// be given as the run began, or as the file has them. A file of other options, chains, observables or
+    /// another target is refused with what differs; moves are not compared. More `updates` than those of the
+    /// file's run prolong it. An observer must not remember what it was asked before.
+    ///
+    /// The series are in memory too: a run holds at most 2³⁰ numbers. Longer ones are several runs of the same
+    /// chains, each with a checkpoint of its own.
+    ///
+    /// # Errors
+    /// As [`RunOptions::run`]; [`Error::File`]; [`Error::Format`] for a file that is damaged, of another run
+    /// or in the hands of another process; [`Error::Parameter`] for an interval that is none.
+    pub fn run_with_checkpoint<O: Observables>(
         &self,
         target: &dyn Target,
         dynamics: &dyn Move,
-        (chains, all): (&mut Chains, usize),
+        chains: &mut Chains,
         observe: impl FnMut(Configs<'_>) -> Result<O>,
+        checkpoint: Option<&Checkpoint>,
         mut progress: impl FnMut(&Progress<'_>) -> ControlFlow<()>,
-        mut agree: impl FnMut(Result<ControlFlow<()>>) -> Result<ControlFlow<()>>,
     ) -> Result<Run> {
+        let (total, records) = self.lengths()?;
+        let mut due = checkpoint.map(|c| Due::new(c.every)).transpose()?;
         let mut recorder = Recorder::new(observe);
-        let mut prepare = || {
-            let (total, records) = self.lengths()?;
-            let start = start_weights(target, chains.x())?;
-            let observables = recorder.look(chains)?.ncols();
-            check_size(records.saturating_mul(all).saturating_mul(observables.max(1)))?;
-            chains.log_weight = start;
-            Ok(total)
-        };
-        let prepared: Result<usize> = prepare();
-        let _ = agree(prepared.clone().map(|_| ControlFlow::Continue(())))?;
-        let total = prepared?;
+        let start = start_weights(target, chains.x())?;
+        let observables = recorder.look(chains)?.ncols();
+        check_size(records.saturating_mul(chains.len()).saturating_mul(observables.max(1)))?;
+        chains.log_weight = start;
+        let (mut origin, mut done, mut report) = (Origin::of(chains.updates, [&*chains]), 0, MoveReport::default());
+        if let Some((Checkpoint { path, .. }, records)) = checkpoint.zip(recorder.recorded()) {
+            if path.exists() {
+                let kept;
+                (kept, origin, done, report) = self.kept(target, &Store::read(path, KIND)?, chains)?;
+                records.resume(path, self.records(done))?;
+                *chains = kept;
+            } else {
+                records.create(path)?;
+            }
+        }
         let streams = self.streams();
-        let mut report = MoveReport::default();
         let mut stopped = false;
-        for done in 1..=total {
-            let mut update = || {
-                let step = chains.step(target, dynamics, &streams)?;
-                if done > self.warm_up {
-                    report += &step;
-                    if (done - self.warm_up).is_multiple_of(self.thin) {
-                        recorder.record(chains, &MoveReport::default())?;
-                    }
+        while done < total && !stopped {
+            let step = chains.step(target, dynamics, &streams)?;
+            done += 1;
+            if done > self.warm_up {
+                report += &step;
+                if (done - self.warm_up).is_multiple_of(self.thin) {
+                    recorder.record(chains, &MoveReport::default())?;
                 }
-                Ok(progress(&Progress { done, total, report: &report }))
-            };
-            stopped = agree(update())?.is_break();
-            if stopped {
-                break;
+            }
+            stopped = progress(&Progress { done, total, report: &report }).is_break();
+            if let Some((Checkpoint { path, .. }, due)) = checkpoint.zip(due.as_mut())
+                && (due.after(done) || done == total || stopped)
+            {
+                // The state last: what it tells of is on disk.
+                recorder.recorded().map_or(Ok(()), |records| records.sync())?;
+                self.state(chains, &origin, &report).write(path)?;
             }
         }
         Ok(Run { report, stopped, ..recorder.finish() })
+    }
+
+    /// What the file of a run holds.
+    pub(super) fn state(&self, chains: &Chains, origin: &Origin, report: &MoveReport) -> Store {
+        let mut store = Store::new(KIND);
+        chains.save(&mut store);
+        self.save(&mut store, origin);
+        store.note("seed", self.seed);
+        store.note("first chain", self.first_chain);
+        put_reports(&mut store, std::slice::from_ref(report));
+        store
+    }
+
+    /// Chains, origin, updates made and report of the file of a run that is this one.
+    pub(super) fn kept(
+        &self,
+        target: &dyn Target,
+        store: &Store,
+        at: &Chains,
+    ) -> Result<(Chains, Origin, usize, MoveReport)> {
+        let chains = Chains::load(target, store)?;
+        if chains.len() != at.len() {
+            return Err(store.wrong(&format!("a run of {} chains, not {}", chains.len(), at.len())));
+        }
+        let [at, stands] = [at, &chains].map(|chains| Origin::of(chains.updates, [chains]));
+        let (origin, done) = self.load(store, &at, &stands)?;
+        same(store, "seed", self.seed)?;
+        same(store, "first chain", self.first_chain)?;
+        match <[MoveReport; 1]>::try_from(reports(store)?) {
+            Ok([report]) => Ok((chains, origin, done, report)),
+            Err(_) => Err(store.wrong("not one report")),
+        }
     }
 }
 

@@ -53,6 +53,14 @@ pub(crate) fn any(ranks: &dyn Ranks, mine: Result<bool>) -> Result<bool> {
     Ok(all.iter().flatten().any(|&yes| yes != 0.0))
 }
 
+/// Whether any rank asks to stop, and whether the first rank is to write: clocks of ranks differ.
+pub(crate) fn stop_or_write(ranks: &dyn Ranks, mine: Result<(bool, bool)>) -> Result<(bool, bool)> {
+    let numbers = mine.map(|(stop, write)| [stop, write].map(|yes| f64::from(u8::from(yes))).to_vec());
+    let all = gather(ranks, numbers)?;
+    let stop = all.iter().any(|said| said.first() == Some(&1.0));
+    Ok((stop, all[0].get(1) == Some(&1.0)))
+}
+
 /// A value that all ranks have made, unless one could not.
 pub(crate) fn agreed<T>(ranks: &dyn Ranks, mine: Result<T>) -> Result<T> {
     match mine {

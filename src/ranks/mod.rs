@@ -29,16 +29,18 @@
 //! let mut chains = Chains::initial(&ising, 12, 7)?;
 //! let (sweep, options) = (SpinSweep::heat_bath(&ising)?, RunOptions { updates: 200, ..RunOptions::default() });
 //! let go_on = |_: &_| std::ops::ControlFlow::Continue(());
-//! let run = options.run_over(&ranks, &ising, &sweep, &mut chains, |x| ising.energy(x), go_on)?;
+//! let run = options.run_over(&ranks, &ising, &sweep, &mut chains, |x| ising.energy(x), None, go_on)?;
 //! assert_eq!(run.series.dim(), (200, 12, 1)); // on every rank
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
 
 pub(crate) mod agreement;
 mod communicator;
+mod first_file;
 pub(crate) mod packing;
 mod work_list;
 
 pub(crate) use communicator::share_of;
 pub use communicator::{Alone, Ranks};
+pub(crate) use first_file::first_file;
 pub use work_list::work_list;

@@ -2,8 +2,10 @@
 //! errors and stops included.
 
 use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
 
 use ndarray::Array1;
+use tensorjump::io::{Checkpoint, Interval};
 use tensorjump::lattice::{BoundaryMps, Couplings, Fredkin, FredkinModel, Geometry, Ising, SpinSweep, Square};
 use tensorjump::learn::{Interrupt, Learned, LoopOptions, LoopRound, Stage, Stop, Symmetry};
 use tensorjump::mcmc::*;
@@ -36,7 +38,7 @@ fn chains_over_ranks_are_those_of_one_process() {
             let found = on_ranks(size, |ranks| {
                 let mut chains = start.clone();
                 let mut run =
-                    || options.run_over(ranks, ising, dynamics, &mut chains, |x| ising.energy(x), go_on).unwrap();
+                    || options.run_over(ranks, ising, dynamics, &mut chains, |x| ising.energy(x), None, go_on).unwrap();
                 let runs = (run(), run());
                 let report = chains.advance_over(ranks, ising, dynamics, 5, &streams).unwrap();
                 (runs, report, chains)
@@ -61,7 +63,7 @@ fn a_run_gathers_once_an_update() {
         let found = on_ranks(3, |ranks| {
             let mut chains = Chains::initial(&ising, 6, 3).unwrap();
             let options = RunOptions { updates, warm_up: 0, thin: updates, ..RunOptions::default() };
-            options.run_over(ranks, &ising, &sweep, &mut chains, |x| ising.energy(x), go_on).unwrap();
+            options.run_over(ranks, &ising, &sweep, &mut chains, |x| ising.energy(x), None, go_on).unwrap();
             (ranks.gathers.get(), ranks.sent.get())
         });
         assert!(found.iter().all(|one| *one == found[0]));
@@ -85,7 +87,7 @@ fn a_stop_on_one_rank_stops_all() {
     for found in on_ranks(3, |ranks| {
         let mut chains = Chains::initial(&ising, 6, 3).unwrap();
         let stop = stop(ranks.rank() == 1);
-        let run = options.run_over(ranks, &ising, &sweep, &mut chains, |x| ising.energy(x), stop).unwrap();
+        let run = options.run_over(ranks, &ising, &sweep, &mut chains, |x| ising.energy(x), None, stop).unwrap();
         (run, chains)
     }) {
         assert_eq!((&found.0, &found.1, found.0.stopped), (&expected, &chains, true));
@@ -153,7 +155,7 @@ fn the_error_of_a_rank_reaches_all() {
     let options = RunOptions { updates: 40, warm_up: 2, ..RunOptions::default() };
     let chains = Chains::initial(&ising, 9, 3).unwrap();
     check_failure(&chains, |ranks, target, chains| {
-        options.run_over(ranks, target, &sweep, chains, |x| ising.energy(x), go_on).map(|_| ())
+        options.run_over(ranks, target, &sweep, chains, |x| ising.energy(x), None, go_on).map(|_| ())
     });
     check_failure(&chains, |ranks, target, chains| {
         chains.advance_over(ranks, target, &sweep, 40, &Streams::new(1)).map(|_| ())
@@ -167,7 +169,7 @@ fn the_error_of_a_rank_reaches_all() {
     let failed = on_ranks(3, |ranks| {
         let mut chains = chains.clone();
         let observe = |x: Configs<'_>| if ranks.rank() == 2 { Err(OWN) } else { ising.energy(x) };
-        options.run_over(ranks, &ising, &sweep, &mut chains, observe, go_on).unwrap_err()
+        options.run_over(ranks, &ising, &sweep, &mut chains, observe, None, go_on).unwrap_err()
     });
     assert_eq!(failed, [Error::Rank { rank: 2 }, Error::Rank { rank: 2 }, OWN]);
 }
@@ -185,7 +187,7 @@ fn ranks_must_be_given_the_same() {
     let run = |ranks: &Threads, seed: usize, chains: usize, start: usize| {
         let mut chains = Chains::initial(&ising, chains, start as u64).unwrap();
         let options = RunOptions { updates: 5, seed: seed as u64, ..RunOptions::default() };
-        options.run_over(ranks, &ising, &sweep, &mut chains, |x| ising.energy(x), go_on).unwrap_err()
+        options.run_over(ranks, &ising, &sweep, &mut chains, |x| ising.energy(x), None, go_on).unwrap_err()
     };
     refused(2, &|ranks| run(ranks, ranks.rank(), 8, 1));
     refused(3, &|ranks| run(ranks, 1, 8 + ranks.rank(), 1));
@@ -435,4 +437,127 @@ fn lists_of_work_are_done_once() {
     std::fs::write(folder.join("instance-000003.safetensors"), b"damaged").unwrap();
     assert!(matches!(work_list(&Alone, &folder, 17, |_| Err(OWN)), Err(Error::Format { .. })));
     std::fs::remove_dir_all(&folder).unwrap();
+}
+
+/// A path of its own for a checkpoint, without what an earlier run may have left.
+fn fresh(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("tensorjump-over-ranks-{name}-{}", std::process::id()));
+    clear(&path);
+    path
+}
+
+fn clear(path: &Path) {
+    for ending in ["", ".series.npy", ".log_weight.npy"] {
+        let _ = std::fs::remove_file(format!("{}{ending}", path.display()));
+    }
+}
+
+/// The bytes of all files of a checkpoint.
+fn files(path: &Path) -> Vec<Vec<u8>> {
+    ["", ".series.npy", ".log_weight.npy"].map(|end| std::fs::read(format!("{}{end}", path.display())).unwrap()).into()
+}
+
+/// Runs that fail or are stopped anywhere and go on with another number of ranks, or in one process, end as the
+/// run that was never interrupted; their files are the same too.
+#[test]
+fn runs_go_on_with_another_number_of_ranks() {
+    let ising = ising(0.5);
+    let sweep = SpinSweep::heat_bath(&ising).unwrap();
+    let (path, whole) = (fresh("run"), fresh("whole"));
+    let at = |path: &Path| Checkpoint { path: path.to_owned(), every: Interval::Steps(4) };
+    let options = RunOptions { updates: 30, warm_up: 3, thin: 2, seed: 5, first_chain: 1 };
+    let start = Chains::initial(&ising, 7, 3).unwrap();
+    let mut chains = start.clone();
+    let energy = |x: Configs<'_>| ising.energy(x);
+    let run = |chains: &mut Chains, path: &Path| {
+        options.run_with_checkpoint(&ising, &sweep, chains, energy, Some(&at(path)), go_on).unwrap()
+    };
+    let expected = run(&mut chains, &whole);
+    assert_eq!(expected, options.run(&ising, &sweep, &mut start.clone(), energy).unwrap());
+    for (sizes, fails) in [([2, 3, 1], [7, 10]), ([4, 2, 3], [1, 33]), ([1, 4, 2], [15, 16]), ([3, 1, 4], [4, 5])] {
+        clear(&path);
+        for (k, size) in sizes.into_iter().enumerate() {
+            let found = on_ranks(size, |ranks| {
+                let mut chains = start.clone();
+                // Counted from where this attempt begins: the first look comes before any update.
+                let mut looks = 0;
+                let observe = |x: Configs<'_>| {
+                    looks += 1;
+                    let fails = fails.get(k).is_some_and(|&n| looks == 1 + n / 2) && ranks.rank() == size / 2;
+                    if fails { Err(OWN) } else { ising.energy(x) }
+                };
+                let run = options.run_over(ranks, &ising, &sweep, &mut chains, observe, Some(&at(&path)), go_on);
+                (run, chains)
+            });
+            for (rank, (run, at)) in found.into_iter().enumerate() {
+                match run {
+                    Ok(run) => assert_eq!((&run, &at), (&expected, &chains), "{sizes:?}"),
+                    Err(error) => {
+                        assert!(k < 2, "{error}");
+                        assert_eq!(error, if rank == size / 2 { OWN } else { Error::Rank { rank: size / 2 } });
+                        assert_eq!(at, start);
+                    }
+                }
+            }
+        }
+        assert_eq!(files(&path), files(&whole), "{sizes:?}");
+    }
+    // Begun over ranks, stopped there, ended in one process; and what is of another run is refused everywhere.
+    clear(&path);
+    let stopped = on_ranks(3, |ranks| {
+        let stop = |p: &Progress<'_>| if p.done == 13 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) };
+        let mut chains = start.clone();
+        options.run_over(ranks, &ising, &sweep, &mut chains, energy, Some(&at(&path)), stop).unwrap().series.dim()
+    });
+    assert_eq!(stopped, [(5, 7, 1); 3]);
+    for error in on_ranks(3, |ranks| {
+        let other = RunOptions { seed: 6, ..options };
+        let mut chains = start.clone();
+        other.run_over(ranks, &ising, &sweep, &mut chains, energy, Some(&at(&path)), go_on).unwrap_err()
+    }) {
+        assert!(matches!(error, Error::Format { .. }), "{error}");
+    }
+    assert_eq!(run(&mut start.clone(), &path), expected);
+    assert_eq!(files(&path), files(&whole));
+    [path, whole].iter().for_each(|path| clear(path));
+}
+
+/// The same for tempering: recorded levels, swap rates, round trips and reports.
+#[test]
+fn tempering_goes_on_with_another_number_of_ranks() {
+    let betas = [0.2, 0.5, 0.6];
+    let models: Vec<Ising> = betas.iter().map(|&beta| ising(beta)).collect();
+    let level = |(&parameter, model): (&f64, &Ising)| Level {
+        parameter,
+        target: model.clone(),
+        dynamics: SpinSweep::heat_bath(model).unwrap(),
+    };
+    let ladder = Tempering::new(betas.iter().zip(&models).map(level).collect()).unwrap();
+    let options = RunOptions { updates: 40, warm_up: 5, thin: 6, ..RunOptions::default() };
+    let (path, whole) = (fresh("tempering"), fresh("tempering whole"));
+    let at = |path: &Path| Checkpoint { path: path.to_owned(), every: Interval::Steps(7) };
+    let start = ladder.start(2, 5).unwrap();
+    let mut replicas = start.clone();
+    let energy = |k: usize, x: Configs<'_>| models[k].energy(x);
+    let go_on = |_: &Replicas| ControlFlow::Continue(());
+    let expected = ladder.run_with_checkpoint(&options, &mut replicas, energy, Some(&at(&whole)), go_on).unwrap();
+    for sizes in [[2, 3, 1], [4, 2, 3], [1, 4, 2]] {
+        clear(&path);
+        for (k, size) in sizes.into_iter().enumerate() {
+            for (run, at) in on_ranks(size, |ranks| {
+                let mut replicas = start.clone();
+                let stop = |r: &Replicas| {
+                    let asks = ranks.rank() == size / 2 && k < 2 && r.updates() >= [9, 29][k];
+                    if asks { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
+                };
+                let run = ladder.run_over(ranks, &options, &mut replicas, energy, Some(&at(&path)), stop);
+                (run.unwrap(), replicas)
+            }) {
+                assert_eq!(run[0].stopped, k < 2);
+                assert!(k < 2 || (&run, &at) == (&expected, &replicas), "{sizes:?}");
+            }
+        }
+        assert_eq!(files(&path), files(&whole), "{sizes:?}");
+    }
+    [path, whole].iter().for_each(|path| clear(path));
 }

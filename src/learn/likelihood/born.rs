@@ -5,10 +5,11 @@ use std::ops::ControlFlow;
 use ndarray::{Array3, ArrayView1};
 
 use super::descent::{Descent, Flat, downhill};
-use super::fit::{Event, Fit, Progress, Trainer, draw_batch, fit, hash_numbers, marginals};
+use super::fit::{Event, Fit, Progress, Trainer, draw_batch, fit, marginals};
 use super::training::Training;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::io::hash_numbers;
 use crate::io::safetensors::Store;
 use crate::learn::data::{Data, check_weights};
 use crate::learn::interrupt::{Interrupt, look};

@@ -9,6 +9,7 @@ use super::history::{History, Round};
 use super::training::{Training, Validation};
 use crate::error::{Error, Result};
 use crate::io::safetensors::Store;
+use crate::io::{Due, hash, hash_numbers};
 use crate::learn::data::Data;
 use crate::model::Model;
 use crate::rng::Streams;
@@ -95,6 +96,7 @@ pub(crate) fn fit<T: Trainer>(
     mut progress: impl FnMut(&Event<'_>) -> ControlFlow<()>,
 ) -> Result<Fit<T::Model>> {
     training.check()?;
+    let mut due = training.checkpoint.as_ref().map(|c| Due::new(c.every)).transpose()?;
     let streams = Streams::new(training.seed).domain("learn");
     let (train, validation) = training.prepare(data, &streams)?;
     let mut trainer = start(&train, &streams.domain("start"))?;
@@ -136,8 +138,8 @@ pub(crate) fn fit<T: Trainer>(
             run.best = tensors;
         }
         let answer = progress(&Event { round: &run.history.rounds[done], index: done, improved });
-        if let Some(checkpoint) = &training.checkpoint
-            && ((done + 1).is_multiple_of(checkpoint.every)
+        if let Some((checkpoint, due)) = training.checkpoint.as_ref().zip(due.as_mut())
+            && (due.after(done + 1)
                 || done + 1 == training.rounds
                 || answer.is_break()
                 || run.history.is_over(training.patience))
@@ -262,7 +264,7 @@ impl Run {
             return Err(store.wrong("a checkpoint of another run: data, method, start, symmetries or seed differ"));
         }
         let shapes = |tensors: &[Array3<f64>]| tensors.iter().map(|a| a.dim().1).collect::<Vec<_>>();
-        let (numbers, bonds) = (store.numbers("rounds")?, store.numbers("bonds")?);
+        let (numbers, bonds) = (store.numbers::<f64>("rounds")?, store.numbers::<f64>("bonds")?);
         let validated: bool = store.noted("validated")?;
         self.best = store.tensors("best")?;
         let dims = shapes(&trainer.tensors());
@@ -289,16 +291,6 @@ impl Run {
         self.history.rounds = numbers.chunks_exact(6).enumerate().map(round).collect();
         trainer.load(store)
     }
-}
-
-/// FNV-1a.
-pub(crate) fn hash<'a>(start: u64, bytes: impl IntoIterator<Item = &'a u8>) -> u64 {
-    bytes.into_iter().fold(start, |h, &b| (h ^ u64::from(b)).wrapping_mul(0x100_0000_01b3))
-}
-
-/// Hash of numbers, bit for bit.
-pub(crate) fn hash_numbers<'a>(start: u64, numbers: impl IntoIterator<Item = &'a f64>) -> u64 {
-    numbers.into_iter().fold(start, |h, v| hash(h, &v.to_le_bytes()))
 }
 
 fn hash_data(start: u64, data: &Data) -> u64 {

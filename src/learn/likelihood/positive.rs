@@ -17,10 +17,11 @@ use rand::RngExt;
 
 use super::born::Start;
 use super::descent::{Descent, Flat, downhill};
-use super::fit::{Event, Fit, Progress, Trainer, fit, hash_numbers, marginals};
+use super::fit::{Event, Fit, Progress, Trainer, fit, marginals};
 use super::training::Training;
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::io::hash_numbers;
 use crate::io::safetensors::Store;
 use crate::learn::data::Data;
 use crate::learn::interrupt::{Interrupt, look};

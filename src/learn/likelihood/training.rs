@@ -1,9 +1,8 @@
 //! How long to learn, from which samples, and what decides.
 
-use std::path::PathBuf;
-
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::io::Checkpoint;
 use crate::learn::data::Data;
 use crate::learn::interrupt::Interrupt;
 use crate::learn::symmetry::Symmetry;
@@ -19,18 +18,6 @@ pub enum Validation {
     Given(Data),
     /// Nothing: the training likelihood decides. Overfitting goes unseen.
     None,
-}
-
-/// Where learning state is kept.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Checkpoint {
-    /// The file. If it exists, the run continues where it stands, bit for bit; data, method and seed must be
-    /// those of its run.
-    pub path: PathBuf,
-    /// Rounds from one writing to the next; the last round is always written, but for one that
-    /// failed ([`Stop::Failed`](crate::learn::Stop::Failed)).
-    pub every: usize,
 }
 
 /// How long to learn, and what decides.
@@ -51,7 +38,8 @@ pub struct Training {
     pub symmetries: Vec<Symmetry>,
     /// Seed of the split, the start and the batches.
     pub seed: u64,
-    /// Where to keep the state.
+    /// Where to keep the state; rounds are its steps. Data, method, start, symmetries and seed must be those
+    /// of the file's run. A round that failed ([`Stop::Failed`](crate::learn::Stop::Failed)) is not written.
     pub checkpoint: Option<Checkpoint>,
     /// Stops the run in the middle of a round.
     pub interrupt: Option<Interrupt>,
@@ -82,9 +70,6 @@ impl Training {
         }
         if self.batch == 0 {
             return Err(Error::parameter("batch", 0, "at least one sample"));
-        }
-        if self.checkpoint.as_ref().is_some_and(|c| c.every == 0) {
-            return Err(Error::parameter("every", 0, "at least one round"));
         }
         Ok(())
     }

@@ -24,19 +24,19 @@ pub struct Walkers {
 
 /// The ends of a ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-enum End {
+pub(super) enum End {
     First,
     Last,
 }
 
 /// [`Walkers`] before they are checked.
 #[derive(Clone, Serialize, Deserialize)]
-struct Record {
-    at: Vec<usize>,
-    end: Vec<Option<End>>,
-    crossings: Vec<u64>,
-    attempts: Vec<u64>,
-    probability: Vec<f64>,
+pub(super) struct Record {
+    pub(super) at: Vec<usize>,
+    pub(super) end: Vec<Option<End>>,
+    pub(super) crossings: Vec<u64>,
+    pub(super) attempts: Vec<u64>,
+    pub(super) probability: Vec<f64>,
 }
 
 impl Walkers {

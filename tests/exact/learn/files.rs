@@ -3,10 +3,9 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tensorjump::io::{read_samples, write_samples};
+use tensorjump::io::{Checkpoint, Interval, read_samples, write_samples};
 use tensorjump::learn::{
-    self, BornMethod, BornOptions, Checkpoint, Data, Fit, PositiveMethod, PositiveOptions, Round, Start, Training,
-    Validation,
+    self, BornMethod, BornOptions, Data, Fit, PositiveMethod, PositiveOptions, Round, Start, Training, Validation,
 };
 use tensorjump::model::{BornMps, PositiveMps};
 use tensorjump::{Error, Streams};
@@ -80,7 +79,7 @@ fn cut_off_files_are_refused() {
 }
 
 fn training(path: &Path, rounds: usize) -> Training {
-    let checkpoint = Some(Checkpoint { path: path.to_owned(), every: 1 });
+    let checkpoint = Some(Checkpoint { path: path.to_owned(), every: Interval::Steps(1) });
     // A batch below the number of samples: the draws of the batches must continue, too.
     Training { rounds, patience: 100, batch: 150, checkpoint, ..Training::default() }
 }

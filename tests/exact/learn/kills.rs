@@ -8,7 +8,8 @@ use std::thread::sleep;
 use std::time::Duration;
 
 use rand::RngExt;
-use tensorjump::learn::{BornOptions, Checkpoint, Data, Training};
+use tensorjump::io::{Checkpoint, Interval};
+use tensorjump::learn::{BornOptions, Data, Training};
 use tensorjump::model::BornMps;
 use tensorjump::{Error, Streams};
 
@@ -34,7 +35,7 @@ fn child() {
     let Ok(folder) = std::env::var(CHILD) else { return };
     let (folder, seed) = folder.split_once('|').unwrap();
     let at = std::path::Path::new(folder);
-    let checkpoint = Checkpoint { path: at.join("state"), every: 1 };
+    let checkpoint = Checkpoint { path: at.join("state"), every: Interval::Steps(1) };
     let fit = options(seed.parse().unwrap(), Some(checkpoint)).fit(&data()).unwrap();
     fit.model.write(at.join("model")).unwrap();
 }

@@ -10,11 +10,13 @@ use ndarray::Array1;
 use rand::RngExt;
 use rayon::prelude::*;
 
-use super::chains::Chains;
-use super::moves::{Move, MoveReport};
-use super::spread_chains::told_by;
-use super::tempering::{Replicas, Tempering, Walkers};
+use super::levels::{Tempering, count};
+use super::replicas::Replicas;
+use super::walkers::Walkers;
 use crate::error::Result;
+use crate::mcmc::chains::Chains;
+use crate::mcmc::moves::{Move, MoveReport};
+use crate::mcmc::spread_chains::told_by;
 use crate::model::Target;
 use crate::ranks::agreement::{Message, agreed, garbled, gather, same};
 use crate::ranks::packing::unpack;
@@ -47,7 +49,7 @@ impl<T: Target, M: Move> Tempering<T, M> {
     pub fn advance_over(&self, ranks: &dyn Ranks, replicas: &mut Replicas, updates: usize) -> Result<()> {
         let states: Vec<&[u8]> = replicas.chains.iter().map(Chains::states).collect();
         same(ranks, "replicas", (states, replicas.seed, replicas.updates, updates))?;
-        self.check_levels(replicas)?;
+        count("levels of the replicas", self.levels.len(), replicas.chains.len())?;
         let levels = self.levels.len();
         let mut walkers = replicas.walkers.clone();
         let mut own = own_walkers(ranks, replicas);
