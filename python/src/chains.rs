@@ -10,7 +10,7 @@ use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tensorjump::mcmc::{
-    Chains, ChainsSnapshot, Level, Move, MoveReport, Replicas, ReplicasSnapshot, RunOptions, Tempering,
+    Chains, ChainsSnapshot, Level, Move, MoveReport, Progress, Replicas, ReplicasSnapshot, RunOptions, Tempering,
 };
 use tensorjump::{Configs, Target};
 
@@ -19,6 +19,7 @@ use crate::callables::columns;
 use crate::errors::{raise, refuse};
 use crate::mcmc::AnyMove;
 use crate::progress::Watch;
+use crate::ranks::PyRanks;
 use crate::target::PyTarget;
 
 /// Counts of what moves did, as a dict.
@@ -143,7 +144,7 @@ impl PyChains {
 
 /// What `tensorjump.run_chains` calls: series, log-weights, counts, and whether the run was stopped.
 #[pyfunction]
-#[pyo3(signature = (target, dynamics, chains, observe, updates, warm_up, thin, seed, first_chain, progress))]
+#[pyo3(signature = (target, dynamics, chains, observe, updates, warm_up, thin, seed, first_chain, progress, ranks))]
 #[allow(clippy::too_many_arguments, clippy::type_complexity)]
 pub fn _run<'py>(
     py: Python<'py>,
@@ -157,6 +158,7 @@ pub fn _run<'py>(
     seed: u64,
     first_chain: usize,
     progress: Option<Py<PyAny>>,
+    ranks: Option<Bound<'py, PyAny>>,
 ) -> PyResult<(Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>, Bound<'py, PyDict>, bool, bool)> {
     let options = RunOptions { updates, warm_up, thin, seed, first_chain };
     let target = target.law.clone();
@@ -166,14 +168,19 @@ pub fn _run<'py>(
         None => Ok(Array2::zeros((x.nrows(), 0))),
     };
     let mut teller = Watch::new(progress);
+    let ranks = PyRanks::of(ranks)?;
     let (all, tell) = (&mut chains.chains, &mut teller);
     let done = free(py, move || {
-        options.run_with_progress(&target, &dynamics.dynamics, all, observed, |p| {
+        let told = |p: &Progress<'_>| {
             if p.done < p.total && !tell.is_due() {
                 return ControlFlow::Continue(());
             }
             tell.tell(|py| Ok((p.done, p.total, p.report.acceptance()).into_pyobject(py)?.into_any()))
-        })
+        };
+        if ranks.alone() {
+            return options.run_with_progress(&target, &dynamics.dynamics, all, observed, told);
+        }
+        options.run_over(&ranks, &target, &dynamics.dynamics, all, observed, None, told)
     })?;
     let interrupted = match teller.raised() {
         Some(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => true,
@@ -250,8 +257,16 @@ pub struct PyReplicas {
 #[pymethods]
 impl PyReplicas {
     /// Makes `updates` updates: each level's move, then exchanges. Ctrl-C ends between two updates.
-    fn advance(&mut self, py: Python<'_>, updates: usize) -> PyResult<()> {
+    ///
+    /// With `ranks`, an mpi4py communicator, the walkers are shared out over its processes, which must all
+    /// make this call: the replicas are then the same on all of them, those of one process bit for bit.
+    #[pyo3(signature = (updates, *, ranks = None))]
+    fn advance(&mut self, py: Python<'_>, updates: usize, ranks: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let (replicas, ladder) = (&mut self.replicas, &self.ladder);
+        let ranks = PyRanks::of(ranks)?;
+        if !ranks.alone() {
+            return free(py, || ladder.advance_over(&ranks, replicas, updates));
+        }
         for _ in 0..updates {
             free(py, || ladder.update(replicas))?;
             py.check_signals()?;

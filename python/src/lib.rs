@@ -26,6 +26,7 @@ mod mps;
 mod noise;
 mod probe;
 mod progress;
+mod ranks;
 mod reverse;
 mod smoothing;
 mod target;

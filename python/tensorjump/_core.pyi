@@ -107,6 +107,7 @@ _Step = Literal["analytical", "euler", "tau"]
 _Face = Literal["cavities", "denoiser_marginals", "conditional_marginals", "score_ratios"]
 _Features = Literal["additive", "pairs", "saturated"]
 _Corrector = tuple[int, float]
+_Ranks = Any  # an mpi4py communicator, or what has its rank, size and allgather
 _Jumps = list[tuple[list[tuple[float, int, int]], _X]]
 
 # Randomness
@@ -727,6 +728,7 @@ def fit_in_the_loop(
     stages: Sequence[Mapping[str, object]],
     options: Mapping[str, object],
     progress: Callable[[LoopRound], object] | None,
+    ranks: _Ranks | None,
 ) -> tuple[BornMps, list[int], _X, list[LoopRound], str, BaseException | None]: ...
 
 # Monte Carlo
@@ -799,7 +801,7 @@ class Tempering:
 
 @final
 class Replicas:
-    def advance(self, updates: int) -> None: ...
+    def advance(self, updates: int, *, ranks: _Ranks | None = None) -> None: ...
     def level(self, k: int) -> _X: ...
     def log_weight(self, k: int) -> _F: ...
     @property
@@ -831,6 +833,7 @@ def _run(
     seed: int,
     first_chain: int,
     progress: Callable[..., Any] | None,
+    ranks: _Ranks | None,
 ) -> tuple[_F, _F, dict[str, Any], bool, bool]: ...
 def _address(x: ArrayLike) -> int: ...
 def _made(n: int, sites: int) -> tuple[_X, int]: ...

@@ -184,6 +184,7 @@ def run_chains(
     thin: int = 1,
     seed: int = 0,
     first_chain: int = 0,
+    ranks: _core._Ranks | None = None,
     progress: Progress[RunProgress] = True,
 ) -> Run:
     """Runs chains of a target and records observables.
@@ -201,6 +202,10 @@ def run_chains(
         Updates after the warm-up, of which every `thin`-th is recorded.
     seed : int
         Names all draws; `first_chain` numbers the first chain, so that chains run elsewhere are those of one run.
+    ranks : mpi4py communicator, optional
+        Shares the chains out over its processes, which must all make this call with the same arguments: each gets
+        the whole `Run`, that of one process bit for bit. Observables see the chains of their own process. Anything
+        with `rank` (or `Get_rank()`), `size` and `allgather` of float64 arrays will do.
     progress : bool or callable, optional
         True for a bar where people look (a terminal, a notebook); or called with a `RunProgress`, False stops.
 
@@ -240,6 +245,7 @@ def run_chains(
             seed,
             first_chain,
             None if tell is None else lambda state: tell(RunProgress(*state)),
+            ranks,
         )
     if interrupted:
         warnings.warn("the run was interrupted: it has what was recorded so far", stacklevel=2)

@@ -28,8 +28,9 @@
 //! let ising = Ising::new(Couplings::uniform(Square::new(6, 6, Geometry::Torus)?, 1.0)?, 0.3)?;
 //! let mut chains = Chains::initial(&ising, 12, 7)?;
 //! let (sweep, options) = (SpinSweep::heat_bath(&ising)?, RunOptions { updates: 200, ..RunOptions::default() });
-//! let go_on = |_: &_| std::ops::ControlFlow::Continue(());
-//! let run = options.run_over(&ranks, &ising, &sweep, &mut chains, |x| ising.energy(x), None, go_on)?;
+//! let energy = |x: tensorjump::Configs<'_>| ising.energy(x);
+//! let run = options
+//!     .run_over(&ranks, &ising, &sweep, &mut chains, energy, None, |_| std::ops::ControlFlow::Continue(()))?;
 //! assert_eq!(run.series.dim(), (200, 12, 1)); // on every rank
 //! # Ok::<(), tensorjump::Error>(())
 //! ```
