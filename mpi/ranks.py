@@ -22,7 +22,7 @@ ising = tj.Ising(4, 4, 0.3)
 fit = tj.learn_in_the_loop(ising, max_bond=4, rounds=2, draws=512, chains=64, seed=4, ranks=ranks, progress=False)
 draws = fit.born.sample(64, rng=tj.Streams(5))
 
-parts = (run.series, run.log_weight, np.array(replicas.swap_rates), fit.chains, draws.x, draws.log_prob)
+parts = (run.series, run.log_weight, np.array(replicas.swap_rates), fit.x, draws.x, draws.log_prob)
 found = hashlib.sha256(b"".join(part.tobytes() for part in parts) + replicas.snapshot().encode()).hexdigest()
 hashes = ranks.allgather(found)
 assert hashes == [found] * ranks.size, hashes

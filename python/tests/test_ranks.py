@@ -94,7 +94,7 @@ def test_learning_in_the_loop_is_that_of_one_process() -> None:
         fit = tj.learn_in_the_loop(
             target, max_bond=4, rounds=2, draws=300, chains=40, warm_up=10, enough=(1.0, 1.0), ranks=ranks, progress=False
         )
-        return fit.chains.tobytes(), [round.log_z for round in fit.rounds]
+        return fit.x.tobytes(), [round.log_z for round in fit.history]
 
     expected = learn(None)
     assert on_ranks(3, learn) == [expected] * 3
