@@ -4,6 +4,7 @@
 // Each example compiles this module for itself and uses its own part of it; nobody else calls it.
 #![allow(dead_code, clippy::missing_errors_doc, clippy::missing_panics_doc)]
 
+pub mod checkpoint;
 pub mod convergence;
 pub mod fredkin;
 pub mod ising;

@@ -89,6 +89,22 @@ plain! {
     String, "TEXT", "not text", |v| v.as_str().into();
 }
 
+impl Value for PathBuf {
+    fn placeholder(&self) -> Option<&'static str> {
+        Some("FILE")
+    }
+    fn set(&mut self, text: &str) -> Result<(), String> {
+        *self = text.into();
+        Ok(())
+    }
+    fn text(&self) -> Option<String> {
+        Some(self.display().to_string())
+    }
+    fn json(&self) -> Json {
+        self.to_string_lossy().into()
+    }
+}
+
 impl Value for bool {
     fn placeholder(&self) -> Option<&'static str> {
         None

@@ -11,6 +11,8 @@
 //! # noise time, χ and inner draws tuned
 //! cargo run --release --example ising -- --method connected --rows 64 --cols 64
 //! cargo run --release --example ising -- --model potts --q 3 --method sw --geometry torus
+//! # chains that may be killed: the same line again goes on
+//! cargo run --release --example ising -- --method window --rows 64 --cols 64 --checkpoint ising.state --resume
 //! ```
 //!
 //! Without `--method` all methods that apply are compared (but `window` and `connected`, which are slow), in

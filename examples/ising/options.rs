@@ -1,5 +1,6 @@
 //! The command line, checked before anything runs.
 
+use crate::common::checkpoint::CheckpointOptions;
 use crate::common::ising::measure::{
     BOUNDARY_CHI, CONNECTED_CHI, Method, Plan, SNAKE_CHI, TORUS_CHI, WINDOW_CHI, check_samples,
 };
@@ -41,6 +42,8 @@ crate::options! {
         /// Recorded configurations of each method, chains: rounded up to a multiple of 8 (default: 16384;
         /// window and connected: 1024)
         samples: Option<usize>,
+        /// Of the chains of one method
+        state: CheckpointOptions,
     }
 }
 
@@ -61,7 +64,12 @@ impl Options {
         if method != Method::Window {
             not.push("window");
         }
-        options::refuse(self, &not, &why)
+        options::refuse(self, &not, &why)?;
+        if self.state.checkpoint.is_some() && method.is_network() && self.noise_time.is_none() {
+            // Draws need none, and tuning goes by the clock: it may choose other moves next time.
+            return options::refuse(self, &["checkpoint"], "needs chains, of a network those of --noise-time");
+        }
+        Ok(())
     }
 
     /// The one method to measure, if it is one.
@@ -113,8 +121,9 @@ impl Options {
         } else if let Some(side) = self.window {
             return Err(format!("--method window needed with --window {side}").into());
         }
-        let (seed, log_z_tol) = (self.seed, self.log_z_tol);
-        Ok(Plan { samples, seed, chi, given_chi: self.chi, log_z_tol, noise_time: self.noise_time, window })
+        let (seed, log_z_tol, checkpoint) = (self.seed, self.log_z_tol, self.state.checkpoint()?);
+        let noise_time = self.noise_time;
+        Ok(Plan { samples, seed, chi, given_chi: self.chi, log_z_tol, noise_time, window, checkpoint })
     }
 
     /// Rows and columns of a window.
@@ -128,6 +137,9 @@ impl Options {
     pub fn comparison(&self, system: &System) -> Result<Vec<(Method, System, Plan)>, Failure> {
         if let Some(t) = self.noise_time {
             return Err(format!("--method needed with --noise-time {t}").into());
+        }
+        if let Some(path) = &self.state.checkpoint {
+            return Err(format!("--method needed with --checkpoint {}", path.display()).into());
         }
         let mut runs = Vec::new();
         for method in Method::ALL {

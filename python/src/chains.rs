@@ -1,6 +1,7 @@
 //! Chains, runs, tempering.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,6 +10,7 @@ use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use tensorjump::io::{Checkpoint, Interval};
 use tensorjump::mcmc::{
     Chains, ChainsSnapshot, Level, Move, MoveReport, Progress, Replicas, ReplicasSnapshot, RunOptions, Tempering,
 };
@@ -84,6 +86,20 @@ impl PyChains {
         Ok(out)
     }
 
+    /// Writes configurations, log-weights and updates made to a `.safetensors` file, for `Chains.read`.
+    fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let chains = &self.chains;
+        free(py, || chains.write(path))
+    }
+
+    /// Reads chains of this target, bit for bit; also those of the checkpoint of a run.
+    #[staticmethod]
+    fn read(py: Python<'_>, target: PyRef<'_, PyTarget>, path: PathBuf) -> PyResult<Self> {
+        let target = target.law.clone();
+        let chains = free(py, || Chains::read(&target, path))?;
+        Ok(PyChains { chains, target })
+    }
+
     /// Makes `updates` updates with draws from steps of `rng`; returns counts as a dict. With another
     /// `target` the chains are weighed anew first (annealing). Ctrl-C ends between two updates.
     #[pyo3(signature = (dynamics, updates, *, rng, target = None))]
@@ -144,7 +160,9 @@ impl PyChains {
 
 /// What `tensorjump.run_chains` calls: series, log-weights, counts, and whether the run was stopped.
 #[pyfunction]
-#[pyo3(signature = (target, dynamics, chains, observe, updates, warm_up, thin, seed, first_chain, progress, ranks))]
+#[pyo3(signature = (
+    target, dynamics, chains, observe, updates, warm_up, thin, seed, first_chain, progress, ranks, checkpoint,
+))]
 #[allow(clippy::too_many_arguments, clippy::type_complexity)]
 pub fn _run<'py>(
     py: Python<'py>,
@@ -159,8 +177,10 @@ pub fn _run<'py>(
     first_chain: usize,
     progress: Option<Py<PyAny>>,
     ranks: Option<Bound<'py, PyAny>>,
+    checkpoint: Option<(PathBuf, f64)>,
 ) -> PyResult<(Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>, Bound<'py, PyDict>, bool, bool)> {
     let options = RunOptions { updates, warm_up, thin, seed, first_chain };
+    let checkpoint = checkpoint.map(|(path, s)| Checkpoint { path, every: Interval::Seconds(s) });
     let target = target.law.clone();
     dynamics.check(py, &target, Some(chains.chains.x()))?;
     let observed = |x: Configs<'_>| match &observe {
@@ -178,9 +198,9 @@ pub fn _run<'py>(
             tell.tell(|py| Ok((p.done, p.total, p.report.acceptance()).into_pyobject(py)?.into_any()))
         };
         if ranks.alone() {
-            return options.run_with_progress(&target, &dynamics.dynamics, all, observed, told);
+            return options.run_with_checkpoint(&target, &dynamics.dynamics, all, observed, checkpoint.as_ref(), told);
         }
-        options.run_over(&ranks, &target, &dynamics.dynamics, all, observed, None, told)
+        options.run_over(&ranks, &target, &dynamics.dynamics, all, observed, checkpoint.as_ref(), told)
     })?;
     let interrupted = match teller.raised() {
         Some(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => true,
@@ -189,6 +209,53 @@ pub fn _run<'py>(
     };
     let report = counts(py, &done.report)?;
     Ok((done.series.into_pyarray(py), done.log_weight.into_pyarray(py), report, done.stopped, interrupted))
+}
+
+/// What `tensorjump.run_tempering` calls: series and log-weights of each level, counts, and how it ended.
+#[pyfunction]
+#[pyo3(signature = (replicas, observe, updates, warm_up, thin, progress, ranks, checkpoint))]
+#[allow(clippy::too_many_arguments, clippy::type_complexity)]
+pub fn _temper<'py>(
+    py: Python<'py>,
+    mut replicas: PyRefMut<'py, PyReplicas>,
+    observe: Option<Py<PyAny>>,
+    updates: usize,
+    warm_up: usize,
+    thin: usize,
+    progress: Option<Py<PyAny>>,
+    ranks: Option<Bound<'py, PyAny>>,
+    checkpoint: Option<(PathBuf, f64)>,
+) -> PyResult<(Vec<(Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>, Bound<'py, PyDict>)>, bool, bool)> {
+    let options = RunOptions { updates, warm_up, thin, ..RunOptions::default() };
+    let checkpoint = checkpoint.map(|(path, s)| Checkpoint { path, every: Interval::Seconds(s) });
+    let observed = |_: usize, x: Configs<'_>| match &observe {
+        Some(f) => columns("observables", f, x),
+        None => Ok(Array2::zeros((x.nrows(), 0))),
+    };
+    let mut teller = Watch::new(progress);
+    let (PyReplicas { replicas, ladder }, tell) = (&mut *replicas, &mut teller);
+    let (begun, total) = (replicas.updates(), warm_up.saturating_add(updates));
+    let ranks = PyRanks::of(ranks)?;
+    let runs = free(py, move || {
+        ladder.run_over(&ranks, &options, replicas, observed, checkpoint.as_ref(), |replicas| {
+            let done = replicas.updates().saturating_sub(begun);
+            if !tell.is_due() {
+                return ControlFlow::Continue(());
+            }
+            let worst = replicas.swap_rates().into_iter().fold(f64::NAN, f64::min);
+            tell.tell(|py| Ok((done, total, worst).into_pyobject(py)?.into_any()))
+        })
+    })?;
+    let interrupted = match teller.raised() {
+        Some(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => true,
+        Some(error) => return Err(error),
+        None => false,
+    };
+    let stopped = runs.iter().any(|run| run.stopped);
+    let level = |run: tensorjump::mcmc::Run| {
+        Ok((run.series.into_pyarray(py), run.log_weight.into_pyarray(py), counts(py, &run.report)?))
+    };
+    Ok((runs.into_iter().map(level).collect::<PyResult<_>>()?, stopped, interrupted))
 }
 
 type Ladder = Tempering<Arc<dyn Target>, Arc<dyn Move>>;
@@ -237,6 +304,13 @@ impl PyTempering {
             serde_json::from_str(snapshot).map_err(|e| refuse("snapshot", e, "what `Replicas.snapshot()` returned"))?;
         let ladder = self.0.clone();
         let replicas = free(py, || ladder.resume(snapshot))?;
+        Ok(PyReplicas { replicas, ladder })
+    }
+
+    /// Reads what `Replicas.write` wrote of this ladder, bit for bit, counts included.
+    fn read(&self, py: Python<'_>, path: PathBuf) -> PyResult<PyReplicas> {
+        let ladder = self.0.clone();
+        let replicas = free(py, || ladder.read(path))?;
         Ok(PyReplicas { replicas, ladder })
     }
 
@@ -311,6 +385,12 @@ impl PyReplicas {
     /// What a restart needs, as a JSON text for `Tempering.resume`.
     fn snapshot(&self) -> PyResult<String> {
         serde_json::to_string(&self.replicas.snapshot()).map_err(|e| refuse("snapshot", e, "numbers that JSON holds"))
+    }
+
+    /// Writes everything to a `.safetensors` file, for `Tempering.read`.
+    fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let replicas = &self.replicas;
+        free(py, || replicas.write(path))
     }
 
     /// Forgets all counts, not the configurations.

@@ -39,7 +39,7 @@ mod _core {
     #[pymodule_export]
     use super::arrays::PyStreams;
     #[pymodule_export]
-    use super::chains::{_run, PyChains, PyReplicas, PyTempering};
+    use super::chains::{_run, _temper, PyChains, PyReplicas, PyTempering};
     #[pymodule_export]
     use super::denoiser::{PyDenoiser, convert_scores};
     #[pymodule_export]

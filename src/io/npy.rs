@@ -6,8 +6,9 @@
 //! ```
 //!
 //! Versions 1 to 3 are read, with booleans and integers of 1 to 8 bytes in either byte order and either order
-//! of the axes; version 1 is written. A file that grows has a header of fixed length. Nothing is allocated before the size of the file has been compared with
-//! what the header claims. Reference: NEP 1, `numpy.lib.format`.
+//! of the axes; version 1 is written. A file that grows has a header of fixed length. Nothing is allocated
+//! before the size of the file has been compared with what the header claims. Reference: NEP 1,
+//! `numpy.lib.format`.
 
 use ndarray::Array2;
 
@@ -238,8 +239,8 @@ pub(super) fn write(x: Configs<'_>) -> Vec<u8> {
     bytes
 }
 
-/// The header of a file with `rows` rows of real numbers, each of shape `row`. It differs from that of another
-/// number of rows in the digits of that number alone.
+/// The header of a file with `rows` rows of real numbers, each of shape `row`. It differs from that of
+/// another number of rows in the digits of that number alone.
 pub(super) fn growing_header(rows: usize, row: &[usize]) -> Vec<u8> {
     let axes: String = row.iter().map(|n| format!(" {n},")).collect();
     header_of("<f8", &format!("{rows:>20},{axes}"), ALIGN)

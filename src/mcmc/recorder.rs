@@ -182,10 +182,10 @@ impl<'a> Recorder<'a> {
         let values = (self.observe)(chains.x())?;
         let new = [chains.len(), values.ncols()];
         let expected = self.records.as_ref().map_or(&new[..], Records::row);
+        check_observables(&values, expected)?;
         if chains.len() != expected[0] {
             return Err(Error::SampleCount { expected: expected[0], got: chains.len() });
         }
-        check_observables(&values, expected)?;
         self.records.get_or_insert_with(|| Records::new(&new, &new[..1]));
         Ok(values)
     }

@@ -185,8 +185,8 @@ impl RunOptions {
     /// another target is refused with what differs; moves are not compared. More `updates` than those of the
     /// file's run prolong it. An observer must not remember what it was asked before.
     ///
-    /// The series are in memory too: a run holds at most 2³⁰ numbers. Longer ones are several runs of the same
-    /// chains, each with a checkpoint of its own.
+    /// The series are in memory too: a run holds at most 2³⁰ numbers. Longer ones are several runs of the
+    /// same chains, each with a checkpoint of its own.
     ///
     /// # Errors
     /// As [`RunOptions::run`]; [`Error::File`]; [`Error::Format`] for a file that is damaged, of another run

@@ -1,6 +1,8 @@
 //! Monte Carlo: detailed balance as dense matrices, proposals against enumeration, diagnostics against brute
 //! force.
 
+mod checkpoints;
+mod kills;
 #[path = "../common/toy.rs"]
 mod toy;
 

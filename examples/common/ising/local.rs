@@ -1,17 +1,19 @@
 //! Metropolis, heat bath and Wolff by their fast drivers: chains on packed spins.
 
+use std::ops::ControlFlow;
 use std::time::Instant;
 
 use crate::common::progress::ProgressBar;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 use rand::{Rng, RngExt};
 use rand_xoshiro::Xoshiro256PlusPlus;
 use rayon::prelude::*;
+use tensorjump::io::Checkpoint;
 use tensorjump::lattice::{
     PairModel, Pairwise, SiteHeatBath, SpinSweep, Spins, SwendsenWang, Windows, Wolff, fast_rng,
 };
-use tensorjump::mcmc::Autocorrelation;
-use tensorjump::{Result, Streams};
+use tensorjump::mcmc::{Autocorrelation, Chains, Local, Move, RunOptions};
+use tensorjump::{Configs, Result, Stream, Streams};
 
 use crate::common::Failure;
 use crate::common::ising::measure::{Averages, CHAINS, Measured, Method, Plan, independent};
@@ -144,6 +146,42 @@ impl<'a> Ensemble<'a> {
         Ok(Ensemble { system, dynamics, chains: (0..CHAINS).map(chain).collect::<Result<_>>()? })
     }
 
+    /// As [`Ensemble::record`], by chains of the library that keep their state in a file.
+    fn record_with_checkpoint(
+        &self,
+        records: usize,
+        thin: usize,
+        (seed, checkpoint): (u64, &Checkpoint),
+        bar: &ProgressBar,
+    ) -> std::result::Result<(Series, Array1<u8>), Failure> {
+        let (system, sites) = (self.system, self.system.lattice().sites());
+        let dynamics: Box<dyn Move + '_> = match self.dynamics {
+            Dynamics::Sweep(sweep) => Box::new(sweep.clone()),
+            Dynamics::Wolff(wolff) => Box::new(wolff.clone()),
+            Dynamics::SiteMetropolis(model) => {
+                Box::new(Local::new(|x: &mut [u8], stream: &mut Stream| Ok(metropolis(model, x, stream))))
+            }
+            Dynamics::SiteHeatBath(sweep) => Box::new(sweep),
+            Dynamics::Clusters(clusters) => Box::new(clusters),
+            Dynamics::Windows(windows) => Box::new(windows),
+        };
+        let mut x = Array2::zeros((CHAINS, sites));
+        for ((state, _), mut x) in self.chains.iter().zip(x.outer_iter_mut()) {
+            state.write(x.as_slice_mut().expect("rows are contiguous"))?;
+        }
+        let mut chains = Chains::new(system.model(), x)?;
+        let options = RunOptions { updates: records * thin, warm_up: 0, thin, seed, ..RunOptions::default() };
+        let observe = |x: Configs<'_>| system.observe(x);
+        let run =
+            options.run_with_checkpoint(system.model(), &dynamics, &mut chains, observe, Some(checkpoint), |p| {
+                bar.inc(if p.done.is_multiple_of(thin) { CHAINS as u64 } else { 0 });
+                ControlFlow::Continue(())
+            })?;
+        let values = std::array::from_fn(|k| run.series.index_axis(Axis(2), k).to_owned());
+        let series = Series { values, proposed: run.report.proposed, accepted: run.report.accepted };
+        Ok((series, chains.x().row(0).to_owned()))
+    }
+
     /// Records so many configurations of each chain, `thin` updates apart; the bar counts them.
     pub fn record(&mut self, records: usize, thin: usize, bar: Option<&ProgressBar>) -> Result<Series> {
         let (system, dynamics) = (self.system, self.dynamics);
@@ -250,7 +288,10 @@ pub fn chains(
     } else {
         ensemble.warm_up((VISITS / sites / plan.samples.max(TRIAL * CHAINS)).max(1))?
     };
-    let series = ensemble.record(records, thin, Some(bar))?;
+    let (series, last) = match &plan.checkpoint {
+        None => (ensemble.record(records, thin, Some(bar))?, ensemble.last()?),
+        Some(checkpoint) => ensemble.record_with_checkpoint(records, thin, (plan.seed, checkpoint), bar)?,
+    };
     let (averages, tau) = Averages::of_series(system, series.values, thin)?;
     let seconds = ensemble.seconds()?;
     Ok(Measured {
@@ -263,6 +304,6 @@ pub fn chains(
         samples_per_second: 1.0 / seconds,
         independent_per_second: independent(&tau, seconds),
         tau: Some(tau),
-        ..Measured::new(method, system, averages, ensemble.last()?)
+        ..Measured::new(method, system, averages, last)
     })
 }

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::common::progress::ProgressBar;
 use ndarray::{Array1, Array2, ArrayView1, Axis};
+use tensorjump::io::Checkpoint;
 use tensorjump::lattice::{BoundaryMps, ContractOptions, Contraction, SnakeMps};
 use tensorjump::mcmc::{
     Chains, Connected, Estimate, InnerDraws, Run, RunOptions, SeriesMean, TunedConnected, WeightSummary,
@@ -97,6 +98,8 @@ pub struct Plan {
     pub noise_time: Option<f64>,
     /// Rows and columns of a window.
     pub window: [usize; 2],
+    /// Where chains keep their state.
+    pub checkpoint: Option<Checkpoint>,
 }
 
 /// Autocorrelation time of an observable, in updates.
@@ -382,11 +385,12 @@ fn moves(
     let mut pieces = Pieces::default();
     let all = (updates + options.warm_up) * CHAINS;
     let run: Run = pieces.time(all, || {
-        options.run_with_progress(
+        options.run_with_checkpoint(
             system.model(),
             &dynamics,
             &mut chains,
             |x| system.observe(x),
+            plan.checkpoint.as_ref(),
             |_| {
                 bar.inc(CHAINS as u64);
                 ControlFlow::Continue(())

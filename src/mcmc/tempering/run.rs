@@ -43,8 +43,8 @@ impl<T: Target, M: Move> Tempering<T, M> {
     ///
     /// State and counts are kept in the file of the checkpoint, the series beside it in `{path}.series.npy`,
     /// shape `(records, levels, rows, observables)`, and `{path}.log_weight.npy`, shape
-    /// `(records, levels, copies)`, which NumPy reads while they grow. If the file exists the run goes on where
-    /// it stands, as [`RunOptions::run_with_checkpoint`] does.
+    /// `(records, levels, copies)`, which NumPy reads while they grow. If the file exists the run goes on
+    /// where it stands, as [`RunOptions::run_with_checkpoint`] does.
     ///
     /// # Errors
     /// As [`Tempering::run`] and [`RunOptions::run_with_checkpoint`].
