@@ -330,6 +330,13 @@ pub enum Error {
     /// anything to return.
     #[error("interrupted")]
     Interrupted,
+    /// Work over several processes that failed on another one, which has the error itself, see
+    /// [`ranks`](crate::ranks).
+    #[error("rank {rank} has failed")]
+    Rank {
+        /// The first rank that failed.
+        rank: usize,
+    },
     /// A function that the user gave has failed: a target, an observable, a denoiser, a callback.
     #[error("{what} failed: {source}")]
     Callable {

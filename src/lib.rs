@@ -23,6 +23,7 @@
 //! | [`io`] | files of models, tensor trains and configurations: safetensors, `.npy` |
 //! | [`tn`] | matrix-product states and operators: canonical forms, truncation, sums of local terms |
 //! | [`dense`] | the same by enumeration, O(d^N): the truth that tests compare with |
+//! | [`ranks`] | the same over several processes: MPI or any other all-gather |
 //! | [`linalg`] | the only place that calls SVD, QR and matrix products |
 //! | [`fork`] | calls in a forked child, where the threads of its parent are gone |
 //!
@@ -88,6 +89,7 @@ pub mod mcmc;
 pub mod model;
 pub mod noise;
 pub mod prelude;
+pub mod ranks;
 mod rng;
 pub mod tn;
 

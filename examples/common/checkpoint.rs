@@ -27,6 +27,10 @@ impl CheckpointOptions {
         if !self.resume && path.exists() {
             return Err(format!("--checkpoint {}: the file exists; --resume goes on with it", path.display()).into());
         }
-        Ok(Some(Checkpoint { path, every: Interval::Seconds(self.checkpoint_every) }))
+        let every = self.checkpoint_every;
+        if !(every.is_finite() && every >= 0.0) {
+            return Err(format!("--checkpoint-every {every}: must be finite and not negative").into());
+        }
+        Ok(Some(Checkpoint { path, every: Interval::Seconds(every) }))
     }
 }

@@ -1,6 +1,7 @@
 //! Chains, runs, tempering.
 
 use std::ops::ControlFlow;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -9,8 +10,9 @@ use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use tensorjump::io::{Checkpoint, Interval};
 use tensorjump::mcmc::{
-    Chains, ChainsSnapshot, Level, Move, MoveReport, Replicas, ReplicasSnapshot, RunOptions, Tempering,
+    Chains, ChainsSnapshot, Level, Move, MoveReport, Progress, Replicas, ReplicasSnapshot, RunOptions, Tempering,
 };
 use tensorjump::{Configs, Target};
 
@@ -19,6 +21,7 @@ use crate::callables::columns;
 use crate::errors::{raise, refuse};
 use crate::mcmc::AnyMove;
 use crate::progress::Watch;
+use crate::ranks::PyRanks;
 use crate::target::PyTarget;
 
 /// Counts of what moves did, as a dict.
@@ -83,6 +86,20 @@ impl PyChains {
         Ok(out)
     }
 
+    /// Writes configurations, log-weights and updates made to a `.safetensors` file, for `Chains.read`.
+    fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let chains = &self.chains;
+        free(py, || chains.write(path))
+    }
+
+    /// Reads chains of this target, bit for bit; also those of the checkpoint of a run.
+    #[staticmethod]
+    fn read(py: Python<'_>, target: PyRef<'_, PyTarget>, path: PathBuf) -> PyResult<Self> {
+        let target = target.law.clone();
+        let chains = free(py, || Chains::read(&target, path))?;
+        Ok(PyChains { chains, target })
+    }
+
     /// Makes `updates` updates with draws from steps of `rng`; returns counts as a dict. With another
     /// `target` the chains are weighed anew first (annealing). Ctrl-C ends between two updates.
     #[pyo3(signature = (dynamics, updates, *, rng, target = None))]
@@ -143,7 +160,9 @@ impl PyChains {
 
 /// What `tensorjump.run_chains` calls: series, log-weights, counts, and whether the run was stopped.
 #[pyfunction]
-#[pyo3(signature = (target, dynamics, chains, observe, updates, warm_up, thin, seed, first_chain, progress))]
+#[pyo3(signature = (
+    target, dynamics, chains, observe, updates, warm_up, thin, seed, first_chain, progress, ranks, checkpoint,
+))]
 #[allow(clippy::too_many_arguments, clippy::type_complexity)]
 pub fn _run<'py>(
     py: Python<'py>,
@@ -157,8 +176,11 @@ pub fn _run<'py>(
     seed: u64,
     first_chain: usize,
     progress: Option<Py<PyAny>>,
+    ranks: Option<Bound<'py, PyAny>>,
+    checkpoint: Option<(PathBuf, f64)>,
 ) -> PyResult<(Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>, Bound<'py, PyDict>, bool, bool)> {
     let options = RunOptions { updates, warm_up, thin, seed, first_chain };
+    let checkpoint = checkpoint.map(|(path, s)| Checkpoint { path, every: Interval::Seconds(s) });
     let target = target.law.clone();
     dynamics.check(py, &target, Some(chains.chains.x()))?;
     let observed = |x: Configs<'_>| match &observe {
@@ -166,14 +188,19 @@ pub fn _run<'py>(
         None => Ok(Array2::zeros((x.nrows(), 0))),
     };
     let mut teller = Watch::new(progress);
+    let ranks = PyRanks::of(ranks)?;
     let (all, tell) = (&mut chains.chains, &mut teller);
     let done = free(py, move || {
-        options.run_with_progress(&target, &dynamics.dynamics, all, observed, |p| {
+        let told = |p: &Progress<'_>| {
             if p.done < p.total && !tell.is_due() {
                 return ControlFlow::Continue(());
             }
             tell.tell(|py| Ok((p.done, p.total, p.report.acceptance()).into_pyobject(py)?.into_any()))
-        })
+        };
+        if ranks.alone() {
+            return options.run_with_checkpoint(&target, &dynamics.dynamics, all, observed, checkpoint.as_ref(), told);
+        }
+        options.run_over(&ranks, &target, &dynamics.dynamics, all, observed, checkpoint.as_ref(), told)
     })?;
     let interrupted = match teller.raised() {
         Some(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => true,
@@ -182,6 +209,53 @@ pub fn _run<'py>(
     };
     let report = counts(py, &done.report)?;
     Ok((done.series.into_pyarray(py), done.log_weight.into_pyarray(py), report, done.stopped, interrupted))
+}
+
+/// What `tensorjump.run_tempering` calls: series and log-weights of each level, counts, and how it ended.
+#[pyfunction]
+#[pyo3(signature = (replicas, observe, updates, warm_up, thin, progress, ranks, checkpoint))]
+#[allow(clippy::too_many_arguments, clippy::type_complexity)]
+pub fn _temper<'py>(
+    py: Python<'py>,
+    mut replicas: PyRefMut<'py, PyReplicas>,
+    observe: Option<Py<PyAny>>,
+    updates: usize,
+    warm_up: usize,
+    thin: usize,
+    progress: Option<Py<PyAny>>,
+    ranks: Option<Bound<'py, PyAny>>,
+    checkpoint: Option<(PathBuf, f64)>,
+) -> PyResult<(Vec<(Bound<'py, PyArray3<f64>>, Bound<'py, PyArray2<f64>>, Bound<'py, PyDict>)>, bool, bool)> {
+    let options = RunOptions { updates, warm_up, thin, ..RunOptions::default() };
+    let checkpoint = checkpoint.map(|(path, s)| Checkpoint { path, every: Interval::Seconds(s) });
+    let observed = |_: usize, x: Configs<'_>| match &observe {
+        Some(f) => columns("observables", f, x),
+        None => Ok(Array2::zeros((x.nrows(), 0))),
+    };
+    let mut teller = Watch::new(progress);
+    let (PyReplicas { replicas, ladder }, tell) = (&mut *replicas, &mut teller);
+    let (begun, total) = (replicas.updates(), warm_up.saturating_add(updates));
+    let ranks = PyRanks::of(ranks)?;
+    let runs = free(py, move || {
+        ladder.run_over(&ranks, &options, replicas, observed, checkpoint.as_ref(), |replicas| {
+            let done = replicas.updates().saturating_sub(begun);
+            if !tell.is_due() {
+                return ControlFlow::Continue(());
+            }
+            let worst = replicas.swap_rates().into_iter().fold(f64::NAN, f64::min);
+            tell.tell(|py| Ok((done, total, worst).into_pyobject(py)?.into_any()))
+        })
+    })?;
+    let interrupted = match teller.raised() {
+        Some(error) if error.is_instance_of::<PyKeyboardInterrupt>(py) => true,
+        Some(error) => return Err(error),
+        None => false,
+    };
+    let stopped = runs.iter().any(|run| run.stopped);
+    let level = |run: tensorjump::mcmc::Run| {
+        Ok((run.series.into_pyarray(py), run.log_weight.into_pyarray(py), counts(py, &run.report)?))
+    };
+    Ok((runs.into_iter().map(level).collect::<PyResult<_>>()?, stopped, interrupted))
 }
 
 type Ladder = Tempering<Arc<dyn Target>, Arc<dyn Move>>;
@@ -233,6 +307,13 @@ impl PyTempering {
         Ok(PyReplicas { replicas, ladder })
     }
 
+    /// Reads what `Replicas.write` wrote of this ladder, bit for bit, counts included.
+    fn read(&self, py: Python<'_>, path: PathBuf) -> PyResult<PyReplicas> {
+        let ladder = self.0.clone();
+        let replicas = free(py, || ladder.read(path))?;
+        Ok(PyReplicas { replicas, ladder })
+    }
+
     fn __repr__(&self) -> String {
         let parameters: Vec<_> = self.0.levels().iter().map(|l| l.parameter).collect();
         let (first, last) = (parameters.first().unwrap_or(&f64::NAN), parameters.last().unwrap_or(&f64::NAN));
@@ -250,8 +331,16 @@ pub struct PyReplicas {
 #[pymethods]
 impl PyReplicas {
     /// Makes `updates` updates: each level's move, then exchanges. Ctrl-C ends between two updates.
-    fn advance(&mut self, py: Python<'_>, updates: usize) -> PyResult<()> {
+    ///
+    /// With `ranks`, an mpi4py communicator, the walkers are shared out over its processes, which must all
+    /// make this call: the replicas are then the same on all of them, those of one process bit for bit.
+    #[pyo3(signature = (updates, *, ranks = None))]
+    fn advance(&mut self, py: Python<'_>, updates: usize, ranks: Option<Bound<'_, PyAny>>) -> PyResult<()> {
         let (replicas, ladder) = (&mut self.replicas, &self.ladder);
+        let ranks = PyRanks::of(ranks)?;
+        if !ranks.alone() {
+            return free(py, || ladder.advance_over(&ranks, replicas, updates));
+        }
         for _ in 0..updates {
             free(py, || ladder.update(replicas))?;
             py.check_signals()?;
@@ -296,6 +385,12 @@ impl PyReplicas {
     /// What a restart needs, as a JSON text for `Tempering.resume`.
     fn snapshot(&self) -> PyResult<String> {
         serde_json::to_string(&self.replicas.snapshot()).map_err(|e| refuse("snapshot", e, "numbers that JSON holds"))
+    }
+
+    /// Writes everything to a `.safetensors` file, for `Tempering.read`.
+    fn write(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
+        let replicas = &self.replicas;
+        free(py, || replicas.write(path))
     }
 
     /// Forgets all counts, not the configurations.

@@ -98,6 +98,7 @@ fn made(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
             fields!("FileError", path, reason)
         }
         Error::Format { path, reason } => fields!("FormatError", path, reason),
+        Error::Rank { rank } => fields!("RankError", rank),
         Error::Callable { what, .. } => fields!("TensorJumpError", what),
         Error::TooLarge { what, size, limit } => fields!("TooLargeError", what, size, limit),
         _ => "TensorJumpError",

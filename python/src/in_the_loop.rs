@@ -16,6 +16,7 @@ use crate::lattice::{PyIsing, PyPairModel};
 use crate::learned::PySymmetry;
 use crate::mps::PyBornMps;
 use crate::progress::told;
+use crate::ranks::PyRanks;
 use crate::target::PyTarget;
 
 /// The keywords of a stage.
@@ -130,9 +131,11 @@ pub fn fit_in_the_loop<'py>(
     stages: Vec<StageArgs<'py>>,
     options: LoopArgs,
     progress: Option<Py<PyAny>>,
+    ranks: Option<Bound<'py, PyAny>>,
 ) -> PyResult<(Py<PyBornMps>, Vec<usize>, Bound<'py, PyArray2<u8>>, Vec<Bound<'py, PyAny>>, &'static str, Option<PyErr>)>
 {
     let mut options = options.options()?;
+    let ranks = PyRanks::of(ranks)?;
     let locals = stages.iter().map(|s| local(&s.target, &s.local)).collect::<PyResult<Vec<_>>>()?;
     let stages: Vec<Stage<'_>> = stages
         .iter()
@@ -149,7 +152,7 @@ pub fn fit_in_the_loop<'py>(
         .collect();
     let (learned, raised) = told(py, progress, |interrupt, mut teller| {
         options.interrupt = Some(interrupt);
-        options.learn_with_progress(&stages, |r| {
+        options.learn_over(&ranks, &stages, |r| {
             let done = r.clone();
             teller.tell(move |py| round(py, &done))
         })

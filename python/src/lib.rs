@@ -26,6 +26,7 @@ mod mps;
 mod noise;
 mod probe;
 mod progress;
+mod ranks;
 mod reverse;
 mod smoothing;
 mod target;
@@ -38,7 +39,7 @@ mod _core {
     #[pymodule_export]
     use super::arrays::PyStreams;
     #[pymodule_export]
-    use super::chains::{_run, PyChains, PyReplicas, PyTempering};
+    use super::chains::{_run, _temper, PyChains, PyReplicas, PyTempering};
     #[pymodule_export]
     use super::denoiser::{PyDenoiser, convert_scores};
     #[pymodule_export]

@@ -75,6 +75,7 @@ from ._errors import (
     FormatError,
     NumberError,
     ParameterError,
+    RankError,
     SamplesError,
     ShapeError,
     StateError,
@@ -83,7 +84,7 @@ from ._errors import (
     ZeroEvidenceError,
 )
 from ._learn import learn_born, learn_glauber, learn_in_the_loop, learn_positive, learn_ratio_matching
-from ._run import Importance, Mean, Run, RunProgress, run_chains
+from ._run import Importance, Mean, Run, RunProgress, TemperingProgress, run_chains, run_tempering
 from ._spins import from_spins, to_spins
 from ._types import (
     Bandwidth,
@@ -151,6 +152,7 @@ __all__ = [
     "Permuted",
     "PositiveMps",
     "Proposal",
+    "RankError",
     "Replicas",
     "Reversed",
     "Round",
@@ -172,6 +174,7 @@ __all__ = [
     "Symmetry",
     "Target",
     "Tempering",
+    "TemperingProgress",
     "TensorJumpError",
     "TimeGrid",
     "TokenNoise",
@@ -201,6 +204,7 @@ __all__ = [
     "prior_law",
     "prior_start",
     "run_chains",
+    "run_tempering",
     "series_mean",
     "signal",
     "split_r_hat",

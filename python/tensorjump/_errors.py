@@ -33,6 +33,10 @@ class ConvergenceError(TensorJumpError, ArithmeticError):
     """A contraction or decomposition that the library does not vouch for: `what`, `site`."""
 
 
+class RankError(TensorJumpError, RuntimeError):
+    """Work over several processes that failed on another one, which has the error itself: `rank`."""
+
+
 class TooLargeError(TensorJumpError, MemoryError):
     """An object above its size limit: `what`, `size`, `limit`."""
 

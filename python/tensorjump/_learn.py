@@ -324,6 +324,7 @@ def learn_in_the_loop(
     significance: float = 0.05,
     symmetries: Sequence[_core.Symmetry] = (),
     seed: int = 0,
+    ranks: _core._Ranks | None = None,
     progress: Progress[LoopRound] = True,
     raise_on_interrupt: bool = False,
 ) -> LoopFit:
@@ -355,6 +356,8 @@ def learn_in_the_loop(
     symmetries : sequence of Symmetry
         Of every target.
     seed : int
+    ranks : mpi4py communicator, optional
+        Shares draws and chains out over its processes, as for `run_chains`: each gets the same model.
     progress, raise_on_interrupt
         As for `learn_born`; a callback gets a `LoopRound`.
 
@@ -383,7 +386,7 @@ def learn_in_the_loop(
     }
     total = sum(stage.rounds + stage.polish + 1 for stage in stages)
     with Reporter(progress, total, _loop_text) as report:
-        found = _core.fit_in_the_loop([vars(stage) for stage in stages], options, report.callback)
+        found = _core.fit_in_the_loop([vars(stage) for stage in stages], options, report.callback, ranks)
     born, taken, x, history, stop, raised = found
     _ended(raised, raise_on_interrupt)
     return LoopFit(_core.Permuted(born, taken), born, taken, x, history, stop)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -41,6 +42,17 @@ class RunProgress(NamedTuple):
     """Updates to make, warm-up included."""
     acceptance: float
     """Accepted over proposed since the warm-up."""
+
+
+class TemperingProgress(NamedTuple):
+    """How far a run of tempering is."""
+
+    done: int
+    """Updates made by this call, warm-up included."""
+    total: int
+    """Updates to make, warm-up included, those of a checkpoint too."""
+    swap_rate: float
+    """The smallest swap rate so far, nan before the first attempts."""
 
 
 class Importance:
@@ -100,7 +112,7 @@ class Run:
     stopped : bool
         Whether the run ended before its time (by Ctrl-C or by the progress callable).
     chains : Chains
-        Where the chains stand; another run goes on from there.
+        Where the chains stand; another run goes on from there. None for a level of `run_tempering`.
     """
 
     def __init__(
@@ -110,7 +122,7 @@ class Run:
         log_weight: NDArray[np.float64],
         report: dict[str, Any],
         stopped: bool,
-        chains: _core.Chains,
+        chains: _core.Chains | None,
     ) -> None:
         self.names, self.series, self.log_weight, self.report = names, series, log_weight, report
         self.stopped, self.chains = stopped, chains
@@ -173,6 +185,25 @@ def _text(progress: RunProgress) -> str:
     return f"acceptance {progress.acceptance:.3f}"
 
 
+def _observe(
+    observables: Mapping[str, Observable] | None, rows: bool = True
+) -> Callable[[NDArray[np.uint8]], NDArray[np.float64]] | None:
+    """All observables as one table (rows, observables); the rows are those of `x`, or any."""
+    if not observables:
+        return None
+
+    def observe(x: NDArray[np.uint8]) -> NDArray[np.float64]:
+        x.flags.writeable = False  # all observables look at the same array
+        values = {name: np.asarray(f(x), dtype=float) for name, f in observables.items()}
+        expected = (len(x),) if rows else next(iter(values.values())).shape
+        for name, value in values.items():
+            if value.shape != expected or value.ndim != 1:
+                raise ValueError(f"observable {name!r} has shape {value.shape}, expected {expected if rows else '(rows,)'}")
+        return np.stack(list(values.values()), axis=1)
+
+    return observe
+
+
 def run_chains(
     target: _core.Target,
     dynamics: _core.Move | _core.Proposal,
@@ -184,7 +215,10 @@ def run_chains(
     thin: int = 1,
     seed: int = 0,
     first_chain: int = 0,
+    ranks: _core._Ranks | None = None,
     progress: Progress[RunProgress] = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 60.0,
 ) -> Run:
     """Runs chains of a target and records observables.
 
@@ -201,8 +235,23 @@ def run_chains(
         Updates after the warm-up, of which every `thin`-th is recorded.
     seed : int
         Names all draws; `first_chain` numbers the first chain, so that chains run elsewhere are those of one run.
+    ranks : mpi4py communicator, optional
+        Shares the chains out over its processes, which must all make this call with the same arguments: each gets
+        the whole `Run`, that of one process bit for bit. Observables see the chains of their own process. Anything
+        with `rank` (or `Get_rank()`), `size` and `allgather` of float64 arrays will do.
     progress : bool or callable, optional
         True for a bar where people look (a terminal, a notebook); or called with a `RunProgress`, False stops.
+    checkpoint : path, optional
+        Where to keep the state, every `checkpoint_every` seconds and at the end. If the file exists the run goes on
+        where it stands and returns the same `Run`, bit for bit, as one that was never interrupted; more `updates`
+        prolong it. Series grow beside in `{path}.series.npy` (records, chains, observables) and
+        `{path}.log_weight.npy` (records, chains), which `numpy.load` reads at any moment. Moves and names of
+        observables are not compared.
+
+    Raises
+    ------
+    FormatError
+        For a checkpoint of another run, naming what differs.
 
     Returns
     -------
@@ -210,15 +259,6 @@ def run_chains(
         After Ctrl-C what was recorded so far, with a warning and `stopped` set.
     """
     names = list(observables or {})
-
-    def observe(x: NDArray[np.uint8]) -> NDArray[np.float64]:
-        x.flags.writeable = False  # all observables look at the same array
-        values = [np.asarray(observables[name](x), dtype=float) for name in names]  # type: ignore[index]
-        for name, value in zip(names, values):
-            if value.shape != (len(x),):
-                raise ValueError(f"observable {name!r} has shape {value.shape}, expected ({len(x)},)")
-        return np.stack(values, axis=1)
-
     if isinstance(start, _core.Chains):
         chains = start
     elif isinstance(start, (int, np.integer)):
@@ -233,14 +273,65 @@ def run_chains(
             target,
             dynamics,
             chains,
-            observe if names else None,
+            _observe(observables),
             updates,
             warm_up,
             thin,
             seed,
             first_chain,
             None if tell is None else lambda state: tell(RunProgress(*state)),
+            ranks,
+            None if checkpoint is None else (os.fspath(checkpoint), checkpoint_every),
         )
     if interrupted:
         warnings.warn("the run was interrupted: it has what was recorded so far", stacklevel=2)
     return Run(names, series, log_weight, counts, stopped, chains)
+
+
+def run_tempering(
+    replicas: _core.Replicas,
+    observables: Mapping[str, Observable] | None = None,
+    *,
+    updates: int = 1000,
+    warm_up: int = 100,
+    thin: int = 1,
+    ranks: _core._Ranks | None = None,
+    progress: Progress[TemperingProgress] = True,
+    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint_every: float = 60.0,
+) -> list[Run]:
+    """Runs parallel tempering and records observables of each level.
+
+    Parameters
+    ----------
+    replicas : Replicas
+        What `Tempering.start` returned; they go on from where they stand. Their swap rates, round trips and reports
+        count from the end of the warm-up.
+    observables : dict of callables, optional
+        Each maps the configurations of a level (copies, sites) to values (rows,), one row a copy or any other number:
+        the overlap of two copies is one row.
+    updates, warm_up, thin, progress, checkpoint, checkpoint_every
+        As of `run_chains`; the files have one axis more, `(records, levels, rows, observables)` and
+        `(records, levels, copies)`.
+
+    Returns
+    -------
+    list of Run
+        One a level, its chains are the copies. After Ctrl-C what was recorded so far, with a warning.
+    """
+    names = list(observables or {})
+    with Reporter(progress, warm_up + updates, lambda p: f"swap rate {p.swap_rate:.3f}", lambda p: p.done) as report:
+        tell = report.callback
+        levels, stopped, interrupted = _core._temper(
+            replicas,
+            _observe(observables, rows=False),
+            updates,
+            warm_up,
+            thin,
+            None if tell is None else lambda state: tell(TemperingProgress(*state)),
+            ranks,
+            None if checkpoint is None else (os.fspath(checkpoint), checkpoint_every),
+        )
+    if interrupted:
+        warnings.warn("the run was interrupted: it has what was recorded so far", stacklevel=2)
+    return [Run(names, series, log_weight, counts, stopped, None) for series, log_weight, counts in levels]

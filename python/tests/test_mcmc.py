@@ -318,3 +318,119 @@ def test_observables_cannot_spoil_each_other():
 
     with pytest.raises(ValueError, match="read-only"):
         tj.run_chains(law, tj.Proposal(law), law.sample(4, rng=1), {"f": flips}, updates=5, progress=False)
+
+
+def test_a_checkpointed_run_goes_on_bit_for_bit(tmp_path):
+    law, _ = target()
+    path, move = tmp_path / "run", tj.Proposal.single_site([2] * N)
+    observables = {"up": lambda x: x.sum(1), "third": lambda x: x[:, 0] / 3}
+    options = dict(updates=60, warm_up=5, thin=2, seed=5)
+
+    def go(stop, start=8, **changed):
+        return tj.run_chains(law, move, start, observables, **options | changed, checkpoint=path, checkpoint_every=0.0,
+                             progress=stop)
+
+    whole = tj.run_chains(law, move, 8, observables, **options, progress=False)
+    slow = dict(observables, third=lambda x: time.sleep(0.06) or x[:, 0] / 3)
+    part = tj.run_chains(law, move, 8, slow, **options, checkpoint=path, checkpoint_every=0.0,
+                         progress=lambda p: p.done < 11)
+    assert part.stopped and 0 < len(part.series) < 30
+    np.testing.assert_array_equal(np.load(f"{path}.series.npy"), part.series)
+    np.testing.assert_array_equal(tj.Chains.read(law, path).x, part.chains.x)
+    for start in (8, part.chains):  # as the run began, or as it stands
+        rest = go(False, start)
+        np.testing.assert_array_equal(rest.series, whole.series)
+        np.testing.assert_array_equal(rest.log_weight, whole.log_weight)
+        assert rest.report == whole.report and not rest.stopped
+        np.testing.assert_array_equal(rest.chains.x, whole.chains.x)
+    np.testing.assert_array_equal(np.load(f"{path}.log_weight.npy", mmap_mode="r"), whole.log_weight)
+    for changed, named in ((dict(seed=6), "seed 5, not 6"), (dict(thin=3), "thin 2, not 3"), (dict(updates=10), "65 updates"),
+                           (dict(start=7), "8 chains, not 7")):
+        with pytest.raises(tj.FormatError, match=named):
+            go(False, **changed)
+    with pytest.raises(tj.ParameterError, match="every"):
+        tj.run_chains(law, move, 8, checkpoint=path, checkpoint_every=-1.0, progress=False)
+
+
+def test_numpy_reads_the_series_while_a_run_goes_on(tmp_path):
+    """A killed run leaves files that numpy reads, and while it runs every look shows whole records."""
+    law, _ = target()
+    path = tmp_path / "run"
+    code = f"""
+        import numpy as np, tensorjump as tj
+        law = tj.PositiveMps.ising(0.5, np.ones({N - 1}), np.zeros({N}))
+        print("started", flush=True)
+        tj.run_chains(law, tj.Proposal(law), 16, {{"up": lambda x: x.sum(1)}}, updates=10**6, progress=False,
+                      checkpoint={str(path)!r}, checkpoint_every=0.05)
+        """
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    p = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=-1, stderr=-1, text=True, env=env)
+    assert p.stdout.readline().strip() == "started"
+    looks, before, end = 0, np.zeros((0, 16, 1)), time.time() + 2
+    while time.time() < end:
+        try:
+            now = np.load(f"{path}.series.npy")
+        except FileNotFoundError:  # not begun yet
+            continue
+        assert now.dtype == np.float64 and now.shape[1:] == (16, 1) and len(now) >= len(before)
+        np.testing.assert_array_equal(now[: len(before)], before)
+        looks, before = looks + 1, now
+    p.kill()
+    p.communicate()
+    assert looks > 20 and len(before) > 100
+    assert len(np.load(f"{path}.log_weight.npy")) >= len(before) and path.exists()
+
+
+def test_chains_and_replicas_in_files(tmp_path):
+    law, _ = target()
+    move = tj.Proposal.single_site([2] * N)
+    chains = tj.Chains.initial(law, 8, seed=3)
+    chains.advance(move, 7, rng=5)
+    chains.write(tmp_path / "chains")
+    again = tj.Chains.read(law, str(tmp_path / "chains"))
+    assert again.updates == 7 and chains.advance(move, 9, rng=5) == again.advance(move, 9, rng=5)
+    np.testing.assert_array_equal(again.x, chains.x)
+    with pytest.raises(tj.FormatError, match="log_weight"):
+        tj.Chains.read(tj.PositiveMps.ising(0.1, np.ones(N - 1), np.zeros(N)), tmp_path / "chains")
+    laws = [tj.Ising(3, 3, beta) for beta in (0.3, 0.7)]
+    ladder = tj.Tempering([(b, law, tj.Move.heat_bath(law)) for b, law in zip((0.3, 0.7), laws)])
+    replicas = ladder.start(3, seed=1)
+    replicas.advance(9)
+    replicas.write(tmp_path / "replicas")
+    read = ladder.read(tmp_path / "replicas")
+    for both in (replicas, read):
+        both.advance(5)
+    assert read.snapshot() == replicas.snapshot() and read.reports == replicas.reports and read.reports[0]["proposed"] > 0
+    other = tj.Tempering([(b, law, tj.Move.heat_bath(law)) for b, law in zip((0.3, 0.8), laws)])
+    with pytest.raises(tj.FormatError, match=r"parameters\[1\]"):
+        other.read(tmp_path / "replicas")
+
+
+def test_checkpointed_tempering_goes_on_bit_for_bit(tmp_path):
+    betas = (0.3, 0.5, 0.9)
+    laws = [tj.Ising(4, 4, beta) for beta in betas]
+    ladder = tj.Tempering([(b, law, tj.Move.heat_bath(law)) for b, law in zip(betas, laws)], proportional=True)
+    overlap = {"q": lambda x: [(2 * np.mean(x[0] == x[1]) - 1) ** 2], "up": lambda x: [x.mean()]}
+    options = dict(updates=60, warm_up=7, thin=4)
+    whole = tj.run_tempering(whole_replicas := ladder.start(2, seed=5), overlap, **options, progress=False)
+    assert len(whole) == 3 and whole[0].series.shape == (15, 1, 2) and whole[0].log_weight.shape == (15, 2)
+    by_hand = ladder.start(2, seed=5)
+    by_hand.advance(11)
+    assert whole[2]["q"][0, 0] == overlap["q"](by_hand.level(2))[0]
+
+    path = tmp_path / "state"
+    files = dict(checkpoint=path, checkpoint_every=0.0)
+    slow = dict(overlap, up=lambda x: time.sleep(0.06) or [x.mean()])
+    part = tj.run_tempering(ladder.start(2, seed=5), slow, **options, **files, progress=lambda p: p.done < 20)
+    assert part[0].stopped and 0 < len(part[0].series) < 15
+    rest = tj.run_tempering(replicas := ladder.start(2, seed=5), overlap, **options, **files, progress=False)
+    for a, b in zip(whole, rest):
+        np.testing.assert_array_equal(a.series, b.series)
+        np.testing.assert_array_equal(a.log_weight, b.log_weight)
+        assert a.report == b.report and not b.stopped
+    assert replicas.snapshot() == whole_replicas.snapshot()
+    np.testing.assert_array_equal(np.load(f"{path}.series.npy")[:, 1], whole[1].series)
+    with pytest.raises(tj.FormatError, match="seed 5, not 6|other configurations"):
+        tj.run_tempering(ladder.start(2, seed=6), overlap, **options, **files, progress=False)
+    with pytest.raises(ValueError, match="'up'"):
+        tj.run_tempering(ladder.start(2, seed=5), dict(overlap, up=lambda x: x.mean()), progress=False)

@@ -51,6 +51,14 @@ impl Due {
         }
     }
 
+    /// The next step after `done` ones behind which the state may be due.
+    pub(crate) fn possible(&self, done: usize) -> usize {
+        match self.every {
+            Interval::Steps(steps) => done.saturating_add(steps - done % steps),
+            Interval::Seconds(_) => usize::MAX,
+        }
+    }
+
     /// Whether the state after `done` steps in all is to be written; if so the clock starts anew.
     pub(crate) fn after(&mut self, done: usize) -> bool {
         let due = match self.every {

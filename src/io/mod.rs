@@ -27,6 +27,27 @@
 //! writes (right-canonical for Born laws, `Σ_{a,k} A_j[i,a,k] = 1` for positive ones) are kept bit for bit.
 //! `log_z` of a law that was read is that of the law that was written, to its last digits.
 //!
+//! # States
+//!
+//! [`Checkpoint`] says where a long computation keeps its state and how often. States are files of the kinds
+//! `tensorjump learning state`, `tensorjump chains` and `tensorjump replicas`; those of runs carry what the
+//! run must agree with beside the state itself. Configurations are `U8`, counts `U64`. The series of a run
+//! stand beside in `.npy` files that grow, and are synced before the state that counts their rows is written.
+//!
+//! | arrays of chains | shape |
+//! |---|---|
+//! | `x`, `log-weights` | `(chains, sites)`, `(chains)` |
+//! | `reports` | `(reports with their parts, 6)`: proposed, accepted, moved, unsupported, impossible, parts |
+//!
+//! | arrays of replicas | shape |
+//! |---|---|
+//! | `parameters`, `x`, `log-weights` | `(levels)`, `(levels, copies, sites)`, `(levels, copies)` |
+//! | `walkers`, `ends`, `crossings` | `(copies, levels)` |
+//! | `attempts`, `probability` of exchanges | `(copies, levels − 1)` |
+//! | `reports` | as above, one of each level |
+//!
+//! # Example
+//!
 //! ```
 //! use tensorjump::model::{Boundary, PositiveMps};
 //!

@@ -166,9 +166,13 @@ impl Store {
 
     /// Reads a file and checks that it is of the given kind.
     pub(crate) fn read(path: &Path, kind: &str) -> Result<Self> {
-        let bytes = read_whole(path)?;
-        let notes = notes(path, &bytes)?;
-        let file = SafeTensors::deserialize(&bytes).map_err(|e| damaged(path, e))?;
+        Store::parse(path, &read_whole(path)?, kind)
+    }
+
+    /// [`Store::read`] of the bytes of the file.
+    pub(crate) fn parse(path: &Path, bytes: &[u8], kind: &str) -> Result<Self> {
+        let notes = notes(path, bytes)?;
+        let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?;
         let mut store = Store { arrays: BTreeMap::new(), notes, path: path.to_owned() };
         for (name, view) in file.tensors() {
             let numbers = Numbers { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };

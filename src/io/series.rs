@@ -1,8 +1,8 @@
 //! Series that grow: `.npy` files of real numbers, rows first, that can be read while they are written.
 //!
 //! A row is written behind the others, then the header, whose length does not depend on the number of rows:
-//! whoever reads in between finds the rows that the header tells of. Whoever is killed in between leaves a piece
-//! of a row that nothing tells of.
+//! whoever reads in between finds the rows that the header tells of. Whoever is killed in between leaves a
+//! piece of a row that nothing tells of.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -32,8 +32,8 @@ impl SeriesFile {
     /// Takes up a file of at least `rows` rows, forgets those behind, and returns the numbers of the others.
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for fewer rows and for rows
-    /// of another shape; the file is then untouched.
+    /// [`Error::File`](crate::Error::File); [`Error::Format`](crate::Error::Format) for fewer rows and for
+    /// rows of another shape; the file is then untouched.
     pub(crate) fn resume(path: &Path, row: &[usize], rows: usize) -> Result<(Self, Vec<f64>)> {
         let mut series = SeriesFile::open(path, row, false)?;
         let start = npy::growing_header(rows, row).len();

@@ -14,8 +14,9 @@
 
 use std::any::Any;
 use std::fmt;
+use std::ops::Range;
 
-use ndarray::{Array1, Array2, ArrayView1, Zip};
+use ndarray::{Array1, Array2, ArrayView1, Zip, s};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -196,6 +197,33 @@ impl Chains {
         }
         self.log_weight[row] = log_weight;
         Ok(changed)
+    }
+
+    /// Chains that stand at `x` with these log-weights of their target.
+    pub(crate) fn standing(x: Array2<u8>, log_weight: Array1<f64>, updates: u64) -> Self {
+        Chains { x, log_weight, updates, packed: Packed::default() }
+    }
+
+    /// Some of the chains as a batch of their own. What they are packed into goes with them.
+    pub(crate) fn part(&mut self, rows: Range<usize>) -> Chains {
+        let x = self.x.slice(s![rows.clone(), ..]).to_owned();
+        let log_weight = self.log_weight.slice(s![rows.clone()]).to_owned();
+        let packed = self.packed.0.get_mut(rows).map(|p| p.iter_mut().map(Option::take).collect());
+        Chains { x, log_weight, updates: self.updates, packed: Packed(packed.unwrap_or_default()) }
+    }
+
+    /// One batch of several, all of them after as many updates; at least one.
+    pub(crate) fn joined(parts: impl IntoIterator<Item = Chains>) -> Option<Chains> {
+        let (mut x, mut log_weight, mut packed, mut end) = (vec![], vec![], vec![], None);
+        for mut part in parts {
+            x.extend_from_slice(part.states());
+            log_weight.extend(&part.log_weight);
+            packed.append(&mut part.take_packed());
+            end = Some((part.x.ncols(), part.updates));
+        }
+        let (sites, updates) = end?;
+        let x = Array2::from_shape_vec((log_weight.len(), sites), x).ok()?;
+        Some(Chains { x, log_weight: log_weight.into(), updates, packed: Packed(packed) })
     }
 
     /// Present configurations, row after row.

@@ -15,6 +15,7 @@ use super::proposal::{Proposal, Proposed};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::model::Target;
+use crate::ranks::agreement::Message;
 use crate::rng::Streams;
 
 /// What happened in one or many updates, summed over chains.
@@ -48,6 +49,22 @@ impl MoveReport {
         parts.push(self);
         total.parts = parts;
         total
+    }
+
+    /// Appends the counts as numbers, for other ranks.
+    pub(crate) fn tell(&self, numbers: &mut Vec<f64>) {
+        let counts = [self.proposed, self.accepted, self.moved, self.unsupported, self.impossible, self.parts.len()];
+        numbers.extend(counts.map(|n| n as f64));
+        self.parts.iter().for_each(|part| part.tell(numbers));
+    }
+
+    /// What [`MoveReport::tell`] has written.
+    pub(crate) fn told(message: &mut Message<'_>) -> Result<Self> {
+        let mut count = || message.count();
+        let (proposed, accepted, moved) = (count()?, count()?, count()?);
+        let (unsupported, impossible, parts) = (count()?, count()?, count()?);
+        let parts = (0..parts).map(|_| MoveReport::told(message)).collect::<Result<_>>()?;
+        Ok(MoveReport { proposed, accepted, moved, unsupported, impossible, parts })
     }
 }
 

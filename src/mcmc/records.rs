@@ -6,6 +6,8 @@ use ndarray::{Array, ArrayD, Dimension};
 
 use crate::error::{Error, Result};
 use crate::io::SeriesFile;
+use crate::ranks::Ranks;
+use crate::ranks::agreement::{Message, gather};
 
 /// Numbers that a run may record: 8 GiB.
 const LIMIT: usize = 1 << 30;
@@ -99,6 +101,38 @@ impl Records {
         self.log_weight.values.extend(log_weight);
         self.len += 1;
         Ok(())
+    }
+
+    /// Begins files, or goes on with `len` records of files that are there. The first rank holds the files, all
+    /// ranks the numbers.
+    pub(super) fn open_over(&mut self, ranks: &dyn Ranks, path: &Path, len: Option<usize>) -> Result<()> {
+        let opened = match len {
+            _ if ranks.rank() > 0 => Ok(()),
+            None => self.create(path),
+            Some(len) => self.resume(path, len),
+        };
+        let mut numbers = Vec::new();
+        if ranks.rank() == 0 && ranks.size() > 1 {
+            numbers.extend(&self.series.values);
+            numbers.extend(&self.log_weight.values);
+        }
+        let all = gather(ranks, opened.map(|()| numbers))?;
+        if let (Some(len), 1..) = (len, ranks.rank()) {
+            let mut message = Message::new(0, &all[0]);
+            for table in [&mut self.series, &mut self.log_weight] {
+                table.values = message.take(len * table.row.iter().product::<usize>())?.to_vec();
+            }
+            self.len = len;
+        }
+        Ok(())
+    }
+
+    /// Appends all numbers, observables before log-weights, and forgets the records; returns how many there
+    /// were.
+    pub(super) fn give(&mut self, numbers: &mut Vec<f64>) -> usize {
+        numbers.append(&mut self.series.values);
+        numbers.append(&mut self.log_weight.values);
+        std::mem::take(&mut self.len)
     }
 
     /// Waits until the files are on disk.

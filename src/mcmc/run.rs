@@ -211,7 +211,7 @@ impl RunOptions {
         if let Some((Checkpoint { path, .. }, records)) = checkpoint.zip(recorder.recorded()) {
             if path.exists() {
                 let kept;
-                (kept, origin, done, report) = self.resume(target, &Store::read(path, KIND)?, chains)?;
+                (kept, origin, done, report) = self.kept(target, &Store::read(path, KIND)?, chains)?;
                 records.resume(path, self.records(done))?;
                 *chains = kept;
             } else {
@@ -242,7 +242,7 @@ impl RunOptions {
     }
 
     /// What the file of a run holds.
-    fn state(&self, chains: &Chains, origin: &Origin, report: &MoveReport) -> Store {
+    pub(super) fn state(&self, chains: &Chains, origin: &Origin, report: &MoveReport) -> Store {
         let mut store = Store::new(KIND);
         chains.save(&mut store);
         self.save(&mut store, origin);
@@ -253,7 +253,12 @@ impl RunOptions {
     }
 
     /// Chains, origin, updates made and report of the file of a run that is this one.
-    fn resume(&self, target: &dyn Target, store: &Store, at: &Chains) -> Result<(Chains, Origin, usize, MoveReport)> {
+    pub(super) fn kept(
+        &self,
+        target: &dyn Target,
+        store: &Store,
+        at: &Chains,
+    ) -> Result<(Chains, Origin, usize, MoveReport)> {
         let chains = Chains::load(target, store)?;
         if chains.len() != at.len() {
             return Err(store.wrong(&format!("a run of {} chains, not {}", chains.len(), at.len())));

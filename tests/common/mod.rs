@@ -7,6 +7,7 @@ pub mod guidance;
 pub mod planar;
 pub mod random;
 pub mod reference;
+pub mod threads;
 
 use ndarray::Array2;
 use tensorjump::Target;

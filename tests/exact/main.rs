@@ -31,6 +31,7 @@ mod mixture;
 mod models;
 mod noise;
 mod open_bond;
+mod over_ranks;
 mod reverse;
 mod runs;
 mod scores;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use ndarray::{Array1, Array2, Axis, concatenate, s};
+use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate, s};
 use rand::RngExt;
 
 use super::options::{LoopOptions, LoopRound, Stage};
@@ -17,9 +17,13 @@ use crate::learn::likelihood::training::Training;
 use crate::learn::symmetry::{Mirror, Symmetry, symmetrised};
 use crate::mcmc::{
     Assessment, Autocorrelation, Chains, Cycle, Disconnected, MetropolisHastings, Move, MoveReport, RunOptions, bridge,
-    split_r_hat,
+    joined, own_share, split_r_hat, told_by,
 };
+use crate::model::traits::Samples;
 use crate::model::{BornMps, Model, Permuted};
+use crate::ranks::agreement::{Message, agreed, gather};
+use crate::ranks::packing::{pack, unpack};
+use crate::ranks::{Ranks, share_of};
 use crate::rng::Streams;
 use crate::tn::Truncation;
 
@@ -49,11 +53,16 @@ struct Visited {
 
 impl State {
     /// Chains warmed up by the local move, and a first model by maximum likelihood of what they visit.
-    pub(crate) fn start(stage: &Stage<'_>, options: &LoopOptions, order: Vec<usize>) -> Result<Self> {
+    pub(crate) fn start(
+        ranks: &dyn Ranks,
+        stage: &Stage<'_>,
+        options: &LoopOptions,
+        order: Vec<usize>,
+    ) -> Result<Self> {
         let streams = Streams::new(options.seed).domain("in the loop");
-        let mut chains = Chains::initial(stage.target, options.chains, options.seed)?;
+        let mut chains = agreed(ranks, Chains::initial(stage.target, options.chains, options.seed))?;
         let records = options.draws.min(FIRST).div_ceil(options.chains);
-        let visited = visit(stage, stage.local, &mut chains, (options.warm_up, records), options)?;
+        let visited = visit(ranks, stage, stage.local, &mut chains, (options.warm_up, records), options)?;
         let x = randomise(visited.x, stage.target.dims(), &options.symmetries, &streams.domain("first"))?;
         let dims: Vec<usize> = order.iter().map(|&j| stage.target.dims()[j]).collect();
         let (bond, rounds) = options.first;
@@ -74,29 +83,36 @@ impl State {
             },
         };
         let data = Data::new(x.select(Axis(1), &order), &dims)?;
-        let model = likelihood.fit(&data)?.model;
+        // A rank that was interrupted in between has another model, and none goes on.
+        let fit = likelihood.fit(&data).and_then(|fit| look(options.interrupt.as_ref()).map(|()| fit));
+        let model = agreed(ranks, fit)?.model;
         let mirrors = Mirror::among(&options.symmetries, &order);
         Ok(State { model, order, mirrors, chains, streams, count: 0 })
     }
 
     /// Draws, chains, measurement, and a step unless the stage is over.
-    pub(crate) fn round(&mut self, stage: &Stage<'_>, at: (usize, usize), options: &LoopOptions) -> Result<LoopRound> {
+    pub(crate) fn round(
+        &mut self,
+        ranks: &dyn Ranks,
+        stage: &Stage<'_>,
+        at: (usize, usize),
+        options: &LoopOptions,
+    ) -> Result<LoopRound> {
         let clock = Instant::now();
         let streams = self.streams.step(self.count);
         self.count += 1;
         let dims = stage.target.dims();
         let model = Permuted::new(self.model.clone(), self.order.clone())?;
-        let draws = model.draw(options.draws, &streams.domain("draws"))?;
-        look(options.interrupt.as_ref())?;
-        let log_w = draws.log_importance_weights(stage.target)?;
+        let (draws, log_w) = draw(ranks, stage, &model, options, &streams.domain("draws"))?;
         let assessment = Assessment::from_weights(log_w.view())?;
 
         let proposal = MetropolisHastings::new(Disconnected::new(&model));
         let cycle = Cycle::new(vec![Box::new(proposal), Box::new(stage.local)])?;
         let warm_up = if at.1 == 0 { options.updates } else { 0 };
-        let visited = visit(stage, &cycle, &mut self.chains, (warm_up, options.updates), options)?;
+        let visited = visit(ranks, stage, &cycle, &mut self.chains, (warm_up, options.updates), options)?;
         let x = randomise(visited.x, dims, &options.symmetries, &streams.domain("symmetries"))?;
-        let score = model.log_prob(x.view())?;
+        let score = model.log_prob(x.slice(s![ranks.share(x.nrows()), ..]));
+        let score: Array1<f64> = gather(ranks, score.map(|score| score.to_vec()))?.concat().into();
         let log_v = &visited.log_weight - &score;
         let log_z = bridge(log_w.view(), log_v.view())?;
 
@@ -121,7 +137,8 @@ impl State {
                 log_model: concatenate![Axis(0), draws.log_prob, score],
                 draws: draws.x.nrows(),
             };
-            self.step(stage, all, options, &streams.domain("thin"), &mut report)?;
+            let step = self.step(stage, all, options, &streams.domain("thin"), &mut report);
+            agreed(ranks, step)?;
         }
         report.seconds = clock.elapsed().as_secs_f64();
         Ok(report)
@@ -188,31 +205,87 @@ impl Seen {
     }
 }
 
-/// Runs the chains and keeps every configuration.
+/// Draws of the model with their importance weights, each rank its share.
+fn draw(
+    ranks: &dyn Ranks,
+    stage: &Stage<'_>,
+    model: &Permuted<BornMps>,
+    options: &LoopOptions,
+    streams: &Streams,
+) -> Result<(Samples, Array1<f64>)> {
+    let (rows, dims) = (ranks.share(options.draws), stage.target.dims());
+    let own = || {
+        let draws = model.draw(rows.len(), &streams.rows_from(rows.start))?;
+        look(options.interrupt.as_ref())?;
+        let log_w = draws.log_importance_weights(stage.target)?;
+        Ok((draws, log_w))
+    };
+    let numbers = own().map(|(draws, log_w)| {
+        let mut numbers = Vec::new();
+        pack(draws.x.view(), dims, &mut numbers);
+        numbers.extend(draws.log_prob);
+        numbers.extend(log_w);
+        numbers
+    });
+    let all = gather(ranks, numbers)?;
+    let mut x = Array2::zeros((options.draws, dims.len()));
+    let (mut log_prob, mut log_w) = (Vec::new(), Vec::new());
+    for (rank, numbers) in all.iter().enumerate() {
+        let (mut message, rows) = (Message::new(rank, numbers), share_of(rank, ranks.size(), options.draws));
+        x.slice_mut(s![rows.clone(), ..]).assign(&unpack(&mut message, rows.len(), dims)?);
+        log_prob.extend_from_slice(message.take(rows.len())?);
+        log_w.extend_from_slice(message.take(rows.len())?);
+    }
+    Ok((Samples { x, log_prob: log_prob.into() }, log_w.into()))
+}
+
+/// Runs the chains, each rank its share, and keeps every configuration.
 fn visit(
+    ranks: &dyn Ranks,
     stage: &Stage<'_>,
     dynamics: &dyn Move,
     chains: &mut Chains,
     (warm_up, updates): (usize, usize),
     options: &LoopOptions,
 ) -> Result<Visited> {
-    let streams = RunOptions { seed: options.seed, ..RunOptions::default() }.streams();
-    // No update, but the weights of this target.
-    chains.advance(stage.target, dynamics, 0, &streams)?;
-    for _ in 0..warm_up {
-        look(options.interrupt.as_ref())?;
-        chains.step(stage.target, dynamics, &streams)?;
-    }
-    let n = chains.len();
-    let mut x = Array2::zeros((updates * n, chains.x().ncols()));
+    let (n, dims) = (chains.len(), stage.target.dims());
+    let mut own = own_share(ranks, chains)?;
+    let first_chain = ranks.share(n).start;
+    let streams = RunOptions { seed: options.seed, first_chain, ..RunOptions::default() }.streams();
+    let mut run = || {
+        // No update, but the weights of this target.
+        own.advance(stage.target, dynamics, 0, &streams)?;
+        for _ in 0..warm_up {
+            look(options.interrupt.as_ref())?;
+            own.step(stage.target, dynamics, &streams)?;
+        }
+        let (mut numbers, mut report) = (Vec::new(), MoveReport::default());
+        for _ in 0..updates {
+            look(options.interrupt.as_ref())?;
+            report += &own.step(stage.target, dynamics, &streams)?;
+            pack(own.x(), dims, &mut numbers);
+            numbers.extend(own.log_weight());
+        }
+        report.tell(&mut numbers);
+        Ok(numbers)
+    };
+    let visited = run().map(|numbers| [told_by(&own, dims), numbers].concat());
+    let all = gather(ranks, visited)?;
+
+    let mut x = Array2::zeros((updates * n, dims.len()));
     let mut log_weight = Array2::zeros((updates, n));
     let mut report = MoveReport::default();
-    for k in 0..updates {
-        look(options.interrupt.as_ref())?;
-        report += &chains.step(stage.target, dynamics, &streams)?;
-        x.slice_mut(s![k * n..(k + 1) * n, ..]).assign(&chains.x());
-        log_weight.row_mut(k).assign(&chains.log_weight());
-    }
+    let mut first = 0;
+    *chains = joined(own, ranks, n, dims, &all, |rows, message| {
+        for k in 0..updates {
+            let (at, end) = (k * n + first, k * n + first + rows);
+            x.slice_mut(s![at..end, ..]).assign(&unpack(message, rows, dims)?);
+            log_weight.slice_mut(s![k, first..first + rows]).assign(&ArrayView1::from(message.take(rows)?));
+        }
+        report += &MoveReport::told(message)?;
+        first += rows;
+        Ok(())
+    })?;
     let autocorrelation = Autocorrelation::of(log_weight.view())?;
     let r_hat = split_r_hat(log_weight.view()).ok();
     Ok(Visited { x, log_weight: log_weight.into_iter().collect(), report, autocorrelation, r_hat })

@@ -24,6 +24,8 @@ use crate::learn::likelihood::fit::Stop;
 use crate::learn::symmetry::Symmetry;
 use crate::mcmc::Chains;
 use crate::model::{BornMps, Permuted};
+use crate::ranks::agreement::{agreed, any, same};
+use crate::ranks::{Alone, Ranks};
 use crate::tn::Truncation;
 
 /// What the loop gave.
@@ -84,10 +86,34 @@ impl LoopOptions {
     pub fn learn_with_progress(
         &self,
         stages: &[Stage<'_>],
+        progress: impl FnMut(&LoopRound) -> ControlFlow<()>,
+    ) -> Result<Learned> {
+        self.learn_over(&Alone, stages, progress)
+    }
+
+    /// As [`LoopOptions::learn_with_progress`], draws and chains shared out over `ranks`: model, chains and
+    /// rounds are the same on all ranks, those of one process bit for bit (but for the seconds).
+    ///
+    /// Each rank makes its share of the draws and updates its share of the chains; what came of it is gathered
+    /// (8 bytes for 52 spins and 16 a draw or visited configuration), and each rank makes the step. The loop
+    /// ends after the same round where one rank asks for it, or is interrupted.
+    ///
+    /// # Errors
+    /// As [`LoopOptions::learn`]; [`Error::Parameter`] for fewer draws or chains than ranks, or options that
+    /// differ between ranks; [`Error::Rank`] where another rank failed; errors of the communicator.
+    pub fn learn_over(
+        &self,
+        ranks: &dyn Ranks,
+        stages: &[Stage<'_>],
         mut progress: impl FnMut(&LoopRound) -> ControlFlow<()>,
     ) -> Result<Learned> {
-        let order = check(stages, self)?;
-        let mut state = State::start(&stages[0], self, order)?;
+        let order = agreed(ranks, check(stages, self))?;
+        same(ranks, "learning in the loop", (self.draws, self.chains, self.updates, self.warm_up, self.seed))?;
+        let fewest = self.draws.min(self.chains);
+        if fewest < ranks.size() {
+            return Err(Error::parameter("draws or chains", fewest, "at least one a rank"));
+        }
+        let mut state = State::start(ranks, &stages[0], self, order)?;
         let mut rounds = Vec::new();
         let mut best: Option<(f64, BornMps)> = None;
         let mut stopped = Stop::Rounds;
@@ -96,8 +122,10 @@ impl LoopOptions {
             // One round more than asked for: the last one only measures.
             for round in 0..=stage.rounds + stage.polish {
                 let before = state.model.clone();
-                let report = match state.round(stage, (index, round), self) {
+                let report = match state.round(ranks, stage, (index, round), self) {
                     Err(Error::Interrupted) => {
+                        // Some ranks may have made the step before they heard of it.
+                        state.model = before;
                         stopped = Stop::Asked;
                         break 'stages;
                     }
@@ -107,7 +135,7 @@ impl LoopOptions {
                 if index + 1 == stages.len() && best.as_ref().is_none_or(|(a, _)| acceptance > *a) {
                     best = Some((acceptance, before));
                 }
-                let asked = progress(&report).is_break();
+                let asked = any(ranks, Ok(progress(&report).is_break()))?;
                 rounds.push(report);
                 if asked {
                     stopped = Stop::Asked;

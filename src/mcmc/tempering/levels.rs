@@ -49,7 +49,7 @@ pub struct Level<T, M> {
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct Tempering<T, M> {
-    levels: Vec<Level<T, M>>,
+    pub(super) levels: Vec<Level<T, M>>,
     proportional: bool,
 }
 
@@ -163,10 +163,7 @@ impl<T: Target, M: Move> Tempering<T, M> {
     /// # Errors
     /// Of the first level whose move fails, or of a log-weight that is NaN or +∞. Levels may then have moved.
     pub fn update(&self, replicas: &mut Replicas) -> Result<()> {
-        if replicas.chains.len() != self.levels.len() {
-            let (expected, got) = (self.levels.len(), replicas.chains.len());
-            return Err(Error::Entries { place: "levels of the replicas".into(), expected, got });
-        }
+        count("levels of the replicas", self.levels.len(), replicas.chains.len())?;
         let streams = Streams::new(replicas.seed).domain("tempering").step(replicas.updates);
         let moved: Vec<Result<MoveReport>> = self
             .levels
@@ -202,7 +199,7 @@ impl<T: Target, M: Move> Tempering<T, M> {
     }
 
     /// Log-weights under level `k` of the configurations of level `from`.
-    fn weights_at(&self, k: usize, from: usize, chains: &Chains) -> Result<Array1<f64>> {
+    pub(super) fn weights_at(&self, k: usize, from: usize, chains: &Chains) -> Result<Array1<f64>> {
         if self.proportional {
             let factor = self.levels[k].parameter / self.levels[from].parameter;
             return Ok(chains.log_weight().mapv(|w| factor * w));
@@ -221,28 +218,28 @@ impl<T: Target, M: Move> Tempering<T, M> {
     }
 
     fn check_proportional(&self, replicas: &Replicas) -> Result<()> {
-        if !self.proportional {
+        replicas.chains.iter().enumerate().try_for_each(|(k, chains)| self.check_proportional_at(k, chains))
+    }
+
+    /// [`Tempering::proportional`] for configurations of level `k`, by the level before.
+    pub(super) fn check_proportional_at(&self, k: usize, chains: &Chains) -> Result<()> {
+        if !self.proportional || k == 0 {
             return Ok(());
         }
-        for k in 1..self.levels.len() {
-            let said = self.weights_at(k - 1, k, &replicas.chains[k])?;
-            let found = self.levels[k - 1].target.log_weight(replicas.chains[k].x())?;
-            // Sums of N terms in another order: some N·ε of the largest possible sum; 1e-9 is far from both
-            // that and a wrong claim.
-            let off = |(a, b): (&f64, &f64)| (a - b).abs() > 1e-9 * (1.0 + b.abs());
-            if said.iter().zip(&found).any(off) {
-                let parameter = self.levels[k].parameter;
-                return Err(Error::parameter(
-                    "parameter of a level",
-                    parameter,
-                    "proportional to its log-weights, as was said",
-                ));
-            }
+        let said = self.weights_at(k - 1, k, chains)?;
+        let found = self.levels[k - 1].target.log_weight(chains.x())?;
+        // Sums of N terms in another order: some N·ε of the largest possible sum; 1e-9 is far from both that
+        // and a wrong claim.
+        let off = |(a, b): (&f64, &f64)| (a - b).abs() > 1e-9 * (1.0 + b.abs());
+        if said.iter().zip(&found).any(off) {
+            let parameter = self.levels[k].parameter;
+            let expected = "proportional to its log-weights, as was said";
+            return Err(Error::parameter("parameter of a level", parameter, expected));
         }
         Ok(())
     }
 }
 
-fn count(place: &str, expected: usize, got: usize) -> Result<()> {
+pub(super) fn count(place: &str, expected: usize, got: usize) -> Result<()> {
     if expected == got { Ok(()) } else { Err(Error::Entries { place: place.into(), expected, got }) }
 }

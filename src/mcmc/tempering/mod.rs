@@ -32,6 +32,7 @@ mod ladder;
 mod levels;
 mod replicas;
 mod run;
+mod spread;
 mod stored;
 mod walkers;
 

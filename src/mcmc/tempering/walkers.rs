@@ -94,6 +94,11 @@ impl Walkers {
         &self.at
     }
 
+    /// The level at which a walker stands.
+    pub(crate) fn level_of(&self, walker: usize) -> usize {
+        self.at.iter().position(|&w| w == walker).expect("each walker stands somewhere by the invariant")
+    }
+
     /// Mean acceptance probability of each pair of neighbours; NaN before the first attempt.
     pub fn swap_rates(&self) -> Vec<f64> {
         self.probability.iter().zip(&self.attempts).map(|(p, &n)| p / n as f64).collect()
