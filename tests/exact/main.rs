@@ -30,6 +30,7 @@ mod noise;
 mod open_bond;
 mod reverse;
 mod runs;
+mod samplers;
 mod scores;
 #[cfg(feature = "serde")]
 mod serialised;

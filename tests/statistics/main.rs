@@ -17,6 +17,7 @@ mod mixture;
 mod models;
 mod noise;
 mod reverse;
+mod samplers;
 mod scores;
 mod snake;
 mod square;
