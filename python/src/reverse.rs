@@ -88,7 +88,7 @@ pub fn step(name: &str) -> PyResult<Step> {
 }
 
 pub fn corrector(given: Option<(usize, f64)>) -> Option<Corrector> {
-    given.map(|(rounds, size)| Corrector { rounds, size })
+    given.map(|(rounds, size)| Corrector::Rates { rounds, size })
 }
 
 pub fn method(step: &str, method: &str, corrector: Option<(usize, f64)>, bounds: Option<Vec<f64>>) -> PyResult<Method> {

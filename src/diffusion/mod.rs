@@ -48,6 +48,7 @@ pub mod reverse;
 mod reverse_rates;
 pub(crate) mod scores;
 mod smoothing;
+mod truncated;
 
 pub use bridge::Bridge;
 pub use denoise::{Denoise, ExactDiffusion, Trajectory};
@@ -60,3 +61,4 @@ pub use likelihood_bound::{Ends, LikelihoodBound, Quadrature};
 pub use loss::{conditional_kl, ratio_matching_loss, score_matching_loss};
 pub use scores::Scores;
 pub use smoothing::{Bandwidth, LeaveOneOut, SiteRates, Smoothing};
+pub use truncated::Truncated;

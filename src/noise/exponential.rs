@@ -19,7 +19,7 @@ const MAX_SQUARINGS: i32 = 2200;
 ///
 /// # Errors
 /// [`Error::Parameter`] where `λτ` overflows at a finite time: slow rates need not have equilibrated then.
-pub(super) fn exponential(q: &Array2<f64>, elapsed: f64) -> Result<Array2<f64>> {
+pub(crate) fn exponential(q: &Array2<f64>, elapsed: f64) -> Result<Array2<f64>> {
     let d = q.nrows();
     // The diagonal is taken from the off-diagonal rates, not from the given one that may be off by rounding.
     let exit: Vec<f64> = (0..d).map(|a| (0..d).filter(|&b| b != a).map(|b| q[[a, b]]).sum()).collect();

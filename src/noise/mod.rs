@@ -33,6 +33,7 @@ mod process;
 mod rates;
 mod schedule;
 
+pub(crate) use exponential::exponential;
 pub use kernel::Kernel;
 pub use paths::{Jump, Path};
 pub use process::Noise;

@@ -136,7 +136,7 @@ fn networks_reach_the_law_of_exact_cavities() {
         let (exact, given, blind) =
             (ExactDenoiser::new(&law, &noise).unwrap(), network(&law, &noise), blind(&law, &noise));
         let (.., start) = noised(&law, &noise, 3.0);
-        let corrector = Some(Corrector { rounds: 1, size: 0.2 });
+        let corrector = Some(Corrector::Rates { rounds: 1, size: 0.2 });
         let to_zero = TimeGrid::new(vec![3.0, 1.0, 0.5, 0.2, 0.0]).unwrap();
         let above = TimeGrid::new(vec![3.0, 2.0, 1.5, 1.0, 0.7, 0.4]).unwrap();
         for (step, corrector, grid) in [

@@ -34,6 +34,7 @@ mod open_bond;
 mod over_ranks;
 mod reverse;
 mod runs;
+mod samplers;
 mod scores;
 #[cfg(feature = "serde")]
 mod serialised;

@@ -89,7 +89,7 @@ fn error_of(law: &DenseLaw, denoiser: &dyn Denoiser, steps: usize, step: Step, c
 /// the twin with denoiser marginals for cavities does not converge.
 #[test]
 fn first_order() {
-    let corrector = Some(Corrector { rounds: 1, size: 0.5 });
+    let corrector = Some(Corrector::Rates { rounds: 1, size: 0.5 });
     for (law, noise) in systems() {
         let model = PositiveMps::from_table(law.dims(), law.p()).unwrap();
         let exact = ExactDenoiser::new(&model, &noise).unwrap();
@@ -291,7 +291,7 @@ fn rows_do_not_depend_on_the_batch() {
     let streams = Streams::new(5);
     let y = exact_start(&model, &noise, 1.0, 60, &streams).unwrap();
     let grid = TimeGrid::uniform(1.0, 0.1, 5).unwrap();
-    let corrector = Some(Corrector { rounds: 2, size: 0.3 });
+    let corrector = Some(Corrector::Rates { rounds: 2, size: 0.3 });
     let mut methods: Vec<Method> = STEPS.map(Method::from).to_vec();
     methods.push(Method::Leap { step: Step::TauLeaping, corrector });
     methods.extend([Method::Uniformization(Bound::Noise), Method::Thinning]);
@@ -384,7 +384,7 @@ fn bad_input() {
     let high = Array2::from_elem((1, 2), 2);
     let error = run(&denoiser, &Step::Euler.into(), &grid, high.view()).unwrap_err();
     assert_eq!(error, Error::StateOutOfRange { row: 0, site: 0, state: 2, dim: 2 });
-    let corrector = Some(Corrector { rounds: 1, size: f64::NAN });
+    let corrector = Some(Corrector::Rates { rounds: 1, size: f64::NAN });
     let error = run(&denoiser, &Method::Leap { step: Step::Euler, corrector }, &grid, y.view()).unwrap_err();
     assert!(matches!(error, Error::Parameter { name: "size of the corrector step", .. }));
 

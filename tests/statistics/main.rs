@@ -19,6 +19,7 @@ mod mixture;
 mod models;
 mod noise;
 mod reverse;
+mod samplers;
 mod scores;
 mod snake;
 mod solvable;

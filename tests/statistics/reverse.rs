@@ -77,7 +77,7 @@ fn runs_follow_their_enumerated_law() {
     let (truth, model, noise) = system(&dims, 80);
     let denoiser = ExactDenoiser::new(&model, &noise).unwrap();
     let grid = TimeGrid::uniform(0.8, 0.2, 2).unwrap();
-    let corrector = Some(Corrector { rounds: 2, size: 1.0 });
+    let corrector = Some(Corrector::Rates { rounds: 2, size: 1.0 });
     let mut point = vec![0.0; truth.p().len()];
     point[index_of(&y, &dims)] = 1.0;
     let start = DenseLaw::new(&dims, &point).unwrap();

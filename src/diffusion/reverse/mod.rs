@@ -9,29 +9,44 @@
 //!
 //! | sampler | error with exact scores | evaluations of the denoiser |
 //! |---|---|---|
-//! | [`Step`] (Euler, τ-leaping, analytical), [`Corrector`] | first order in the step | one a step |
+//! | [`Step`] (Euler, τ-leaping, analytical, remasking), [`Corrector`] | first order in the step | one a step |
+//! | [`Step::Trapezoidal`]; [`Step::RungeKutta`] | second order; first | two a step |
+//! | [`Step::Unmask`] one site at a time, at random or by entropy | none | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
 //! | [`exact_paths`]; [`Denoise`](crate::diffusion::Denoise) for `x_0` alone | none | one joint draw |
 //!
 //! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given
 //! configurations: those of [`exact_start`] follow `P_T`, those of
 //! [`Noise::draw_stationary`](crate::noise::Noise::draw_stationary) are biased at finite `T`.
-//! [`LeapLaw`](crate::dense::LeapLaw) gives the law of the first three by enumeration. Masks: their rates
-//! grow as `1/t`, so steps by rates end at `δ > 0` with a last draw; the analytical step goes down to 0.
+//! [`LeapLaw`](crate::dense::LeapLaw) gives the law of all leaps by enumeration. Masks: their rates
+//! grow as `1/t`, so steps by rates end at `δ > 0` with a last draw; the others go down to 0.
 
+mod analytical;
+mod corrector;
 mod grid;
 mod jumps;
+mod leaps;
 mod outcome;
 mod paths;
+mod picks;
 mod rate_bound;
+mod remask;
 mod run;
 mod start;
 mod step;
+mod step_law;
+mod two_stages;
 
+pub use corrector::Corrector;
 pub use grid::TimeGrid;
 pub use outcome::{Finish, Outcome};
 pub use paths::exact_paths;
+pub use picks::Order;
+pub(crate) use picks::Picks;
 pub use rate_bound::Bound;
+pub use remask::Remask;
 pub use run::{Method, reverse};
 pub use start::exact_start;
-pub use step::{Corrector, Step, StepLaw};
+pub use step::Step;
+pub use step_law::StepLaw;
+pub(crate) use two_stages::TwoStages;

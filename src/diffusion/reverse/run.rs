@@ -1,13 +1,14 @@
 //! Reverse processes from given configurations: leaps along a grid, or jump by jump; what was done is counted
 //! and returned.
 
-use ndarray::Axis;
-
+use super::corrector::Corrector;
 use super::grid::TimeGrid;
 use super::jumps::{Thinner, jump_by_jump};
+use super::leaps::leaps;
 use super::outcome::{Finish, Outcome};
 use super::rate_bound::Bound;
-use super::step::{Corrector, Step, StepLaw};
+use super::step::Step;
+use super::step_law::Excesses;
 use crate::diffusion::denoiser::Denoiser;
 use crate::error::{Error, Result};
 use crate::model::{Configs, check_configs};
@@ -80,7 +81,7 @@ pub fn reverse<D: Denoiser + ?Sized>(
     let noise = denoiser.noise();
     check_configs(y, noise.dims_out())?;
     let streams = streams.domain("reverse");
-    let by_rates = !matches!(method, Method::Leap { step: Step::Analytical, .. });
+    let by_rates = !matches!(method, Method::Leap { step, .. } if !step.by_rates());
     if by_rates && grid.to() == 0.0 && noise.dims_in() != noise.dims_out() {
         return Err(Error::parameter("last time", 0.0, "positive for masks: steps by rates may leave some"));
     }
@@ -112,7 +113,7 @@ fn last_draw<D: Denoiser + ?Sized>(denoiser: &D, t: f64, outcome: &mut Outcome, 
             Ok(Some(x)) => Ok((x, Finish::Joint)),
             Ok(None) => Step::Analytical
                 .law(denoiser, (0.0, t), y.view())
-                .map(|law| (law.draw(Step::Analytical, y.view(), &rows, &streams.domain("last")).x, Finish::Product)),
+                .map(|law| (law.draw(Excesses::Certain, y.view(), &rows, &streams.domain("last")).x, Finish::Product)),
             Err(error) => Err(error),
         };
         match drawn {
@@ -133,76 +134,5 @@ fn last_draw<D: Denoiser + ?Sized>(denoiser: &D, t: f64, outcome: &mut Outcome, 
             }
             Err(error) => return Err(error),
         }
-    }
-}
-
-fn leaps<D: Denoiser + ?Sized>(
-    denoiser: &D,
-    y: Configs<'_>,
-    grid: &TimeGrid,
-    (step, corrector): (Step, Option<Corrector>),
-    streams: &Streams,
-) -> Result<Outcome> {
-    // Up front: no corrector step may be reached.
-    if let Some(Corrector { size, .. }) = corrector.filter(|c| !(c.size.is_finite() && c.size >= 0.0)) {
-        return Err(Error::parameter("size of the corrector step", size, "finite and not negative"));
-    }
-    let mut walk = Leaps { denoiser, outcome: Outcome::start(y), alive: (0..y.nrows()).collect(), moves: 0, streams };
-    for (k, (s, t)) in grid.pairs().enumerate() {
-        walk.step(step, t, k == 0, |y| step.law(denoiser, (s, t), y))?;
-        if let (Some(corrector), true) = (corrector, s > 0.0) {
-            let size = corrector.size * denoiser.noise().schedule().elapsed(s, t)?;
-            for _ in 0..corrector.rounds {
-                walk.step(step, s, false, |y| step.corrector_law(denoiser, s, size, y))?;
-            }
-        }
-    }
-    Ok(walk.outcome)
-}
-
-/// A batch on its way along the grid.
-struct Leaps<'a, D: ?Sized> {
-    denoiser: &'a D,
-    outcome: Outcome,
-    /// Rows that are not lost.
-    alive: Vec<usize>,
-    /// Steps so far: the step of the streams.
-    moves: u64,
-    streams: &'a Streams,
-}
-
-impl<D: Denoiser + ?Sized> Leaps<'_, D> {
-    /// One step of all rows by `law`, evaluated at time `t`. Impossible rows are lost, but an error at the
-    /// `start`.
-    fn step(&mut self, step: Step, t: f64, start: bool, law: impl Fn(Configs<'_>) -> Result<StepLaw>) -> Result<()> {
-        let streams = self.streams.step(self.moves);
-        self.moves += 1;
-        let mut y = self.outcome.x.select(Axis(0), &self.alive);
-        let mut laws = law(y.view());
-        if matches!(laws, Err(Error::ZeroEvidence { .. })) && !start {
-            let possible = self.denoiser.possible(t, y.view())?;
-            let lost = self.alive.iter().zip(&possible).filter(|(_, ok)| !**ok).map(|(&row, _)| row);
-            self.outcome.lost.extend(lost);
-            self.outcome.lost.sort_unstable();
-            if possible.iter().any(|ok| !ok) {
-                let mut keep = possible.iter();
-                self.alive.retain(|_| *keep.next().unwrap_or(&true));
-                y = self.outcome.x.select(Axis(0), &self.alive);
-                laws = law(y.view());
-            }
-        }
-        if self.alive.is_empty() {
-            return Ok(());
-        }
-        let drawn = laws?.draw(step, y.view(), &self.alive, &streams);
-        for (i, &row) in self.alive.iter().enumerate() {
-            self.outcome.x.row_mut(row).assign(&drawn.x.row(i));
-            self.outcome.jumps[row] += drawn.jumps[i];
-            self.outcome.events[row] += drawn.jumps[i];
-            self.outcome.excesses[row] += drawn.excesses[i];
-            self.outcome.evaluations[row] += 1;
-        }
-        self.outcome.calls += 1;
-        Ok(())
     }
 }

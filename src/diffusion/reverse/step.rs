@@ -1,30 +1,36 @@
-//! One step of a reverse process from `t` to `s`, a product over sites given `y`; `Δτ = ∫_s^t β`:
+//! One step of a reverse process from `t` to `s`; `Δτ = ∫_s^t β`, products over the sites given `y`:
 //!
 //! ```text
 //! λ_j(b)      = Δτ Q_j(b → y_j) p_j(b) / p_j(y_j)               rates at t times the step
 //! Euler         P(b) = λ(b),          stays with 1 − Σλ         (LBJF of arXiv 2205.14987)
 //! τ-leaping     P(b) = λ(b) e^{−Σλ},  stays with the rest       (Poisson; two jumps are rejected)
 //! analytical    P(b) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → y_j)         (arXiv 2211.16750)
+//! remasking     analytical, then some symbols are masked again              (arXiv 2503.00307)
 //! corrector     Euler or τ-leaping at s with λ(b) = h [Q_j(y_j → b) + Q_j(b → y_j) p_j(b) / p_j(y_j)]
 //! ```
 //!
-//! With exact scores all are of first order. One evaluation of the denoiser a step for all rows; `O(N d²)` a
-//! row besides.
+//! and mixtures of products, over a configuration between two stages (trapezoidal, Runge–Kutta) or over the
+//! sites that move (unmasking in an order). With exact scores the trapezoidal step is of second order, the
+//! others of first. One evaluation of the denoiser a step and stage for all rows; `O(N d²)` a row besides.
 
-use ndarray::{Array, Array1, Array2, Array3, Axis, Dimension};
-use rand::RngExt;
-use rayon::prelude::*;
+use ndarray::{Array2, Array3, Axis};
+use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 
+use super::analytical::analytical;
+use super::picks::Order;
+use super::remask::Remask;
+use super::step_law::{Excesses, StepLaw, rows_of};
+use super::two_stages::TwoStages;
 use crate::diffusion::denoiser::{Denoiser, cavities_of};
 use crate::diffusion::reverse_rates::rates_in_place;
-use crate::diffusion::scores::through_kernel;
 use crate::error::{Error, Result};
 use crate::model::Configs;
-use crate::noise::Noise;
-use crate::rng::Streams;
 
 /// How a reverse process leaps from `t` to `s`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+///
+/// Steps by rates (Euler, τ-leaping, trapezoidal, Runge–Kutta) start at finite times and, under masks, end
+/// above 0; the others start at `T = ∞` too, and go down to 0.
+#[derive(Debug, Clone, Copy, PartialEq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Step {
@@ -33,47 +39,52 @@ pub enum Step {
     Euler,
     /// Poisson counts a target; more than one jump at a site is rejected, and counted.
     TauLeaping,
-    /// Every site from its exact law given the others at `t`. The only one that works from `T = ∞` and, under
-    /// masks, down to `s = 0`.
+    /// Every site from its exact law given the others at `t`.
     Analytical,
-}
-
-/// Steps of the process with rates forward + reverse, which leaves `P_s` invariant, after each step down to
-/// `s > 0`.
-#[derive(Debug, Clone, Copy, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Corrector {
-    /// Number of corrector steps after each predictor step.
-    pub rounds: usize,
-    /// Length of a corrector step over that of the predictor step, both in `τ`.
-    pub size: f64,
-}
-
-/// The law of one step: independent sites given `y`.
-#[derive(Debug, Clone, PartialEq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[non_exhaustive]
-#[must_use]
-pub struct StepLaw {
-    /// `P(x_s^j = b | x_t = y)`, shape `(samples, sites, d_out_max)`, padding zero.
-    pub marginals: Array3<f64>,
-    /// What the method could not do, shape `(samples, sites)`: for τ-leaping the probability of a rejection
-    /// (part of the probability to stay), for Euler by how much the probability of a jump exceeded one, zero
-    /// for the analytical step.
-    pub excess: Array2<f64>,
+    /// θ-trapezoidal (arXiv 2502.00234), two evaluations a step: to `y*` by the rates at `y`, on from there by
+    /// the rates at `y*` extrapolated from those at `y`; rates that come out negative are cut off, and that is
+    /// counted. Second order where none is.
+    Trapezoidal {
+        /// Share of the step at which `y*` lies, in (0, 1); at 1/2 the fewest rates are cut off.
+        theta: f64,
+    },
+    /// θ-RK-2 (arXiv 2502.00234), two evaluations a step: from `y` by a mean of the rates at `y` and at `y*`.
+    RungeKutta {
+        /// Share of the step at which `y*` lies, in (0, 1].
+        theta: f64,
+    },
+    /// ReMDM (arXiv 2503.00307): the analytical step, and symbols that are masked again. Sites under other
+    /// noise than masks take the analytical step.
+    Remask(Remask),
+    /// So many sites, chosen in an order, that the mean number of masks at `s`, rounded, is left; the only
+    /// noise is masks.
+    Unmask(Order),
 }
 
 impl Step {
-    /// The law of the step from each row of `y` at `t` to `s < t`.
+    /// The law of the step from each row of `y` at `t` to `s < t`, for steps that are products over the sites;
+    /// the mixtures are enumerated by [`LeapLaw`](crate::dense::LeapLaw).
     ///
     /// # Errors
-    /// [`Error::TimeOrder`]; [`Error::Parameter`] for an infinite step of Euler or τ-leaping;
-    /// [`Error::ZeroEvidence`] for an impossible row; [`Error::NotInvertible`] for an analytical step where
-    /// cavities have to be solved for under a singular kernel; errors of the denoiser.
+    /// [`Error::TimeOrder`]; [`Error::Parameter`] for an infinite step by rates, for a parameter of the step
+    /// out of range, or for a step that is no product; [`Error::ZeroEvidence`] for an impossible row;
+    /// [`Error::NotInvertible`] where cavities are needed and have to be solved for under a singular kernel;
+    /// errors of the denoiser.
     pub fn law<D: Denoiser + ?Sized>(self, denoiser: &D, (s, t): (f64, f64), y: Configs<'_>) -> Result<StepLaw> {
-        let elapsed = denoiser.noise().schedule().elapsed(s, t)?;
-        if self == Step::Analytical {
-            return analytical(denoiser, (s, t), y);
+        let noise = denoiser.noise();
+        let elapsed = noise.schedule().elapsed(s, t)?;
+        match self {
+            Step::Analytical => return analytical(noise, (s, t), y, cavities_of(denoiser, t, y)?),
+            Step::Remask(remask) => {
+                remask.check()?;
+                let cavities = cavities_of(denoiser, t, y)?;
+                let law = analytical(noise, (s, t), y, cavities.clone())?;
+                return remask.over(noise, (s, t), y, &cavities, law);
+            }
+            Step::Trapezoidal { .. } | Step::RungeKutta { .. } | Step::Unmask(_) => {
+                return Err(Error::parameter("step", format!("{self:?}"), "a product over the sites"));
+            }
+            Step::Euler | Step::TauLeaping => {}
         }
         if elapsed.is_infinite() {
             return Err(Error::parameter("first time", t, "of a finite noise for steps by rates"));
@@ -82,8 +93,26 @@ impl Step {
         Ok(self.of_rates(rates, elapsed, y))
     }
 
-    /// The law of one corrector step at time `s` of length `size` in `τ`; the analytical step is corrected by
-    /// Euler's.
+    /// Whether the step moves by rates, which are infinite at `T = ∞` and, under masks, at 0.
+    pub(super) fn by_rates(self) -> bool {
+        !matches!(self, Step::Analytical | Step::Remask(_) | Step::Unmask(_))
+    }
+
+    /// The stages of a step of two.
+    pub(crate) fn two_stages(self) -> Option<TwoStages> {
+        match self {
+            Step::Trapezoidal { theta } => Some(TwoStages::Trapezoidal(theta)),
+            Step::RungeKutta { theta } => Some(TwoStages::RungeKutta(theta)),
+            _ => None,
+        }
+    }
+
+    pub(super) fn excesses(self) -> Excesses {
+        if self == Step::TauLeaping { Excesses::Drawn } else { Excesses::Certain }
+    }
+
+    /// The law of one corrector step by rates at time `s` of length `size` in `τ`: τ-leaping is corrected by
+    /// itself, all others by Euler's step.
     ///
     /// # Errors
     /// As [`Step::law`]; [`Error::Parameter`] for a size that is negative or not finite.
@@ -131,86 +160,7 @@ impl Step {
     }
 }
 
-/// The rows of a fresh table, for work in parallel.
-fn rows_of<D: Dimension>(table: &mut Array<f64, D>) -> impl IndexedParallelIterator<Item = &mut [f64]> {
-    let width = table.shape()[1..].iter().product::<usize>().max(1);
-    table.as_slice_mut().expect("a table in standard layout").par_chunks_mut(width).with_min_len(16)
-}
-
 /// Reverse rates in the time `τ`: `Q_j(b → y_j) p_j(b) / p_j(y_j)`.
 pub(super) fn unit_rates<D: Denoiser + ?Sized>(denoiser: &D, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
     rates_in_place(denoiser.noise(), 1.0, y, denoiser.conditional_marginals(t, y)?)
-}
-
-fn analytical<D: Denoiser + ?Sized>(denoiser: &D, (s, t): (f64, f64), y: Configs<'_>) -> Result<StepLaw> {
-    let noise: &Noise = denoiser.noise();
-    let (to_s, s_to_t) = (noise.kernel(0.0, s)?, noise.kernel_between(s, t)?);
-    let mut laws = through_kernel(&to_s, cavities_of(denoiser, t, y)?);
-    let (tables, d) = (s_to_t.tables(), to_s.tables().dim().2);
-    let work = |(row, laws): (usize, &mut [f64])| {
-        for ((site, law), &to) in laws.chunks_exact_mut(d).enumerate().zip(y.row(row)) {
-            let transition = tables.slice(ndarray::s![site, .., usize::from(to)]);
-            law.iter_mut().zip(transition).for_each(|(p, k)| *p *= k);
-            let sum: f64 = law.iter().sum();
-            if sum.is_nan() || sum <= 0.0 {
-                return Some(Error::ZeroEvidence { row });
-            }
-            if let Some(&value) = law.iter().find(|p| **p < 0.0) {
-                return Some(Error::Negative { field: "law of an analytical step", site, value });
-            }
-            law.iter_mut().for_each(|p| *p /= sum);
-        }
-        None
-    };
-    match rows_of(&mut laws).enumerate().filter_map(work).find_first(|_| true) {
-        Some(error) => Err(error),
-        None => Ok(StepLaw { marginals: laws, excess: Array2::zeros(y.dim()) }),
-    }
-}
-
-/// New configurations with the number of sites that changed and of sites where the method failed, by row.
-pub(super) struct Draw {
-    pub x: Array2<u8>,
-    pub jumps: Array1<u64>,
-    pub excesses: Array1<u64>,
-}
-
-impl StepLaw {
-    /// Draws the step; row `i` uses stream `rows[i]`.
-    pub(super) fn draw(&self, step: Step, y: Configs<'_>, rows: &[usize], streams: &Streams) -> Draw {
-        let (laws, d) = (self.marginals.as_standard_layout(), self.marginals.dim().2);
-        let laws = laws.as_slice().expect("standard layout");
-        let one = |i: usize| {
-            let mut rng = streams.stream(rows[i]);
-            let (mut x, mut jumps, mut excesses) = (y.row(i).to_vec(), 0, 0);
-            for (j, x) in x.iter_mut().enumerate() {
-                let (u, excess) = (rng.random::<f64>(), self.excess[[i, j]]);
-                // The end of the unit interval belongs to rejections.
-                excesses += u64::from(if step == Step::TauLeaping { u >= 1.0 - excess } else { excess > 0.0 });
-                let to = choose(&laws[(i * y.ncols() + j) * d..][..d], *x, u);
-                jumps += u64::from(to != *x);
-                *x = to;
-            }
-            (x, jumps, excesses)
-        };
-        let drawn: Vec<(Vec<u8>, u64, u64)> = (0..rows.len()).into_par_iter().with_min_len(16).map(one).collect();
-        let flat = drawn.iter().flat_map(|(x, ..)| x.iter().copied()).collect();
-        Draw {
-            x: Array2::from_shape_vec(y.dim(), flat).expect("one state a row and site"),
-            jumps: drawn.iter().map(|(_, jumps, _)| *jumps).collect(),
-            excesses: drawn.iter().map(|(.., excesses)| *excesses).collect(),
-        }
-    }
-}
-
-/// The state at which the running sum passes `u`, the present state last; never one of probability zero.
-fn choose(law: &[f64], stay: u8, u: f64) -> u8 {
-    let (mut sum, mut last) = (0.0, stay);
-    for (b, &p) in law.iter().enumerate().filter(|&(b, &p)| b != usize::from(stay) && p > 0.0) {
-        (sum, last) = (sum + p, b as u8);
-        if u < sum {
-            return last;
-        }
-    }
-    if law[usize::from(stay)] > 0.0 { stay } else { last }
 }

@@ -158,7 +158,7 @@ fn run(hash: &mut Fnv, denoiser: &dyn Denoiser, method: &Method, to: f64, finish
 fn reverse_methods() {
     let (law, noise) = (law(), noise());
     let exact = ExactDenoiser::new(&law, &noise).unwrap();
-    let corrected = |step| Method::Leap { step, corrector: Some(Corrector { rounds: 2, size: 0.5 }) };
+    let corrected = |step| Method::Leap { step, corrector: Some(Corrector::Rates { rounds: 2, size: 0.5 }) };
     let methods = [
         ("reverse: euler", Step::Euler.into()),
         ("reverse: tau-leaping", Step::TauLeaping.into()),

@@ -62,7 +62,7 @@ pub struct Row {
 
 /// The leaps by name.
 fn leaps() -> [(&'static str, Step, Option<Corrector>); 4] {
-    let corrector = Some(Corrector { rounds: 1, size: 0.5 });
+    let corrector = Some(Corrector::Rates { rounds: 1, size: 0.5 });
     [
         ("Euler", Step::Euler, None),
         ("τ-leaping", Step::TauLeaping, None),

@@ -1,0 +1,42 @@
+//! Steps at one time that leave the noised law invariant, or nearly so, after each step down to it.
+
+use super::picks::Order;
+use crate::error::{Error, Result};
+
+/// Corrector steps after each (predictor) step down to `s > 0`.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Corrector {
+    /// Steps of the process with rates forward + reverse, which leaves `P_s` invariant up to the second order
+    /// of `size`.
+    Rates {
+        /// Number of corrector steps after each predictor step.
+        rounds: usize,
+        /// Length of a corrector step over that of the predictor step, both in `τ`.
+        size: f64,
+    },
+    /// Draws of some sites at once, each from its conditional `p_j(· | y_{−j})` at `s` (under masks: of the
+    /// symbols, masks stay): informed correctors (arXiv 2407.21243) in [`Order::Confidence`], least sure sites
+    /// first. One site at a time at random leaves `P_s` invariant; every other choice is biased.
+    Resample {
+        /// Number of corrector steps after each predictor step.
+        rounds: usize,
+        /// Sites drawn in a step; all where there are fewer.
+        sites: usize,
+        /// Which sites are drawn.
+        order: Order,
+    },
+}
+
+impl Corrector {
+    pub(super) fn check(self) -> Result<()> {
+        match self {
+            Corrector::Rates { size, .. } if !(size.is_finite() && size >= 0.0) => {
+                Err(Error::parameter("size of the corrector step", size, "finite and not negative"))
+            }
+            Corrector::Rates { .. } => Ok(()),
+            Corrector::Resample { order, .. } => order.check(),
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Steps under masks that mask some sites again (ReMDM, arXiv 2503.00307); `α = K_{0→·}(a → a)`, `c` cavities:
+//!
+//! ```text
+//! masked         a with [(α_s − (1 − σ)α_t)/(1 − α_t)] c_j(a), masked with (1 − α_s − σα_t)/(1 − α_t)
+//! not masked     masked with σ, else as it is                     0 ≤ σ ≤ σ_max = min(1, (1 − α_s)/α_t)
+//! ```
+//!
+//! The marginals of each site given its clean state are those of the noise for every `σ`; at `σ = 0` the step
+//! is the analytical one. Sites with other noise take the analytical step.
+
+use ndarray::Array3;
+
+use super::step_law::StepLaw;
+use crate::error::{Error, Result};
+use crate::model::Configs;
+use crate::noise::Noise;
+
+/// How many of the sites that are not masked a step masks again.
+#[derive(Debug, Clone, Copy, PartialEq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Remask {
+    /// `σ = min(η, σ_max)`.
+    Cap(f64),
+    /// `σ = ησ_max`, `η ≤ 1`.
+    Rescale(f64),
+    /// `σ_j = ησ_max e^{−c_j(y_j)} / Σ_i e^{−c_i(y_i)}` over the sites that are not masked: the less probable
+    /// a symbol is by its neighbours the more often it goes. The source takes the probability that the symbol
+    /// had when it was drawn; that of the present neighbours leaves the process without memory.
+    Confidence(f64),
+}
+
+impl Remask {
+    pub(super) fn check(self) -> Result<()> {
+        let (Remask::Cap(eta) | Remask::Rescale(eta) | Remask::Confidence(eta)) = self;
+        match (0.0..=1.0).contains(&eta) {
+            true => Ok(()),
+            false => Err(Error::parameter("eta", eta, "between 0 and 1")),
+        }
+    }
+
+    /// Turns the law of the analytical step into that with masking.
+    pub(super) fn over(
+        self,
+        noise: &Noise,
+        (s, t): (f64, f64),
+        y: Configs<'_>,
+        cavities: &Array3<f64>,
+        analytical: StepLaw,
+    ) -> Result<StepLaw> {
+        let (to_s, s_to_t, to_t) = (noise.kernel(0.0, s)?, noise.kernel_between(s, t)?, noise.kernel(0.0, t)?);
+        let mut law = analytical;
+        let can_be_masked = |j: usize| noise.dims_out()[j] > noise.dims_in()[j];
+        for (row, y) in y.outer_iter().enumerate() {
+            let open = |j: usize| can_be_masked(j) && usize::from(y[j]) < noise.dims_in()[j];
+            // Only sites that are not masked are looked up.
+            let doubt = |j: usize| (-cavities[[row, j, usize::from(y[j])]]).exp();
+            let total: f64 = (0..y.len()).filter(|&j| open(j)).map(doubt).sum();
+            for j in (0..y.len()).filter(|&j| can_be_masked(j)) {
+                let mask = noise.dims_in()[j];
+                let (signal_s, signal_t) = (to_s.table(j)[[0, 0]], to_t.table(j)[[0, 0]]);
+                let (masked_s, masked_t) = (to_s.table(j)[[0, mask]], to_t.table(j)[[0, mask]]);
+                let most = if masked_s < signal_t { masked_s / signal_t } else { 1.0 };
+                let sigma = match self {
+                    Remask::Cap(eta) => most.min(eta),
+                    Remask::Rescale(eta) => eta * most,
+                    Remask::Confidence(eta) if open(j) => eta * most * doubt(j) / total,
+                    Remask::Confidence(_) => 0.0,
+                };
+                let mut law = law.marginals.slice_mut(ndarray::s![row, j, ..]);
+                if open(j) {
+                    law *= 1.0 - sigma;
+                    law[mask] = sigma;
+                } else if sigma > 0.0 && masked_t > 0.0 {
+                    // α_s − α_t without cancellation.
+                    let before = signal_s * s_to_t.table(j)[[0, mask]];
+                    let jumps = (before + sigma * signal_t) / masked_t;
+                    if before > 0.0 {
+                        law *= jumps * masked_t / before;
+                    }
+                    law[mask] = (1.0 - jumps).max(0.0);
+                }
+            }
+        }
+        Ok(law)
+    }
+}
