@@ -310,7 +310,7 @@ def run_tempering(
     observables : dict of callables, optional
         Each maps the configurations of a level (copies, sites) to values (rows,), one row a copy or any other number:
         the overlap of two copies is one row.
-    updates, warm_up, thin, progress, checkpoint, checkpoint_every
+    updates, warm_up, thin, ranks, progress, checkpoint, checkpoint_every
         As of `run_chains`; the files have one axis more, `(records, levels, rows, observables)` and
         `(records, levels, copies)`.
 

@@ -103,8 +103,8 @@ impl Records {
         Ok(())
     }
 
-    /// Begins files, or goes on with `len` records of files that are there. The first rank holds the files, all
-    /// ranks the numbers.
+    /// Begins files, or goes on with `len` records of files that are there. The first rank holds the files,
+    /// all ranks the numbers.
     pub(super) fn open_over(&mut self, ranks: &dyn Ranks, path: &Path, len: Option<usize>) -> Result<()> {
         let opened = match len {
             _ if ranks.rank() > 0 => Ok(()),

@@ -70,8 +70,8 @@ fn told(message: &mut Message<'_>, rows: usize, dims: &[usize], updates: u64) ->
     Ok(Chains::standing(x, log_weight.into(), updates))
 }
 
-/// All `n` chains, from what all ranks told of theirs ([`told_by`]); `rest` reads what else they told. Its own
-/// chains a rank has as they are, packed states and all.
+/// All `n` chains, from what all ranks told of theirs ([`told_by`]); `rest` reads what else they told. Its
+/// own chains a rank has as they are, packed states and all.
 pub(crate) fn joined<'a>(
     own: Chains,
     ranks: &dyn Ranks,

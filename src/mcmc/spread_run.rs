@@ -1,9 +1,9 @@
 //! Runs of chains over ranks.
 //!
-//! Each rank updates its share of the chains, and keeps their records until they are gathered: at the end, and
-//! where a checkpoint is due. An update gathers two numbers: has anybody asked to stop, is the first rank to
-//! write. The files are those of one process, written by the first rank from what was gathered, so that a run
-//! goes on with any number of ranks, and with one process.
+//! Each rank updates its share of the chains, and keeps their records until they are gathered: at the end,
+//! and where a checkpoint is due. An update gathers two numbers: has anybody asked to stop, is the first rank
+//! to write. The files are those of one process, written by the first rank from what was gathered, so that a
+//! run goes on with any number of ranks, and with one process.
 
 use std::ops::ControlFlow;
 
@@ -21,22 +21,22 @@ use crate::ranks::agreement::{agreed, gather, same, stop_or_write};
 use crate::ranks::{Ranks, first_file};
 
 impl RunOptions {
-    /// As [`RunOptions::run_with_checkpoint`], the chains shared out over `ranks`: `chains` are the same on all
-    /// ranks before and after, and so is what is returned, that of one process bit for bit.
+    /// As [`RunOptions::run_with_checkpoint`], the chains shared out over `ranks`: `chains` are the same on
+    /// all ranks before and after, and so is what is returned, that of one process bit for bit.
     ///
-    /// `observe` and `progress` see the chains of this rank, [`Ranks::share`] of all, and [`Progress::report`]
-    /// counts what these did. A stop that one rank asks for stops all after the same update. The first rank
-    /// writes and reads the checkpoint, whose files are those of one process: the run may go on with another
-    /// number of ranks. What is not yet written when a rank dies is done again.
+    /// `observe` and `progress` see the chains of this rank, [`Ranks::share`] of all, and
+    /// [`Progress::report`] counts what these did. A stop that one rank asks for stops all after the same
+    /// update. The first rank writes and reads the checkpoint, whose files are those of one process: the run
+    /// may go on with another number of ranks. What is not yet written when a rank dies is done again.
     ///
     /// Each update gathers 24 bytes a rank: where an update takes less than some 100 µs, make it a longer one
     /// ([`Repeat`](super::combine::Repeat)). The end and each checkpoint gather the new records and the
     /// configurations, 8 bytes for 52 spins.
     ///
     /// # Errors
-    /// As [`RunOptions::run_with_checkpoint`]; [`Error::Parameter`] for fewer chains than ranks, for options or
-    /// chains that differ between ranks; [`Error::Rank`] where another rank failed; errors of the communicator.
-    /// The chains then stand where they stood before.
+    /// As [`RunOptions::run_with_checkpoint`]; [`Error::Parameter`] for fewer chains than ranks, for options
+    /// or chains that differ between ranks; [`Error::Rank`] where another rank failed; errors of the
+    /// communicator. The chains then stand where they stood before.
     #[allow(clippy::too_many_arguments)] // those of a run, and the ranks
     pub fn run_over<O: Observables>(
         &self,
@@ -117,8 +117,8 @@ struct Gathered<'a> {
 }
 
 impl Gathered<'_> {
-    /// The run in the files of the checkpoint, if there is one: chains, updates made, and on the first rank the
-    /// report. New files are begun.
+    /// The run in the files of the checkpoint, if there is one: chains, updates made, and on the first rank
+    /// the report. New files are begun.
     fn take_up(&mut self, at: &Chains) -> Result<Option<(Chains, usize, MoveReport)>> {
         let Some(Checkpoint { path, .. }) = self.checkpoint else { return Ok(None) };
         let store = first_file(self.ranks, path, KIND)?;

@@ -15,22 +15,24 @@
 //!   ranks: draws are named by seed, step and row, and sums are taken in the order of rows.
 //! * **Errors.** Where one rank fails it returns its own error, and all others
 //!   [`Error::Rank`](crate::Error::Rank), at their next gather: nobody waits for ever. What the call was to
-//!   change (chains, replicas) then stands where it stood before. A process that dies is the communicator's to
-//!   notice (MPI ends the others).
+//!   change (chains, replicas) then stands where it stood before. A process that dies is the communicator's
+//!   to notice (MPI ends the others).
 //! * **Threads.** Each rank takes the threads of its own pool: give it `cores/ranks` of them.
 //!
 //! ```
+//! use std::ops::ControlFlow::Continue;
+//!
+//! use tensorjump::Configs;
 //! use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
 //! use tensorjump::mcmc::{Chains, RunOptions};
 //! use tensorjump::ranks::Alone;
 //!
 //! let ranks = Alone; // or whatever implements `Ranks`
 //! let ising = Ising::new(Couplings::uniform(Square::new(6, 6, Geometry::Torus)?, 1.0)?, 0.3)?;
+//! let (sweep, energy) = (SpinSweep::heat_bath(&ising)?, |x: Configs<'_>| ising.energy(x));
 //! let mut chains = Chains::initial(&ising, 12, 7)?;
-//! let (sweep, options) = (SpinSweep::heat_bath(&ising)?, RunOptions { updates: 200, ..RunOptions::default() });
-//! let energy = |x: tensorjump::Configs<'_>| ising.energy(x);
-//! let run = options
-//!     .run_over(&ranks, &ising, &sweep, &mut chains, energy, None, |_| std::ops::ControlFlow::Continue(()))?;
+//! let options = RunOptions { updates: 200, ..RunOptions::default() };
+//! let run = options.run_over(&ranks, &ising, &sweep, &mut chains, energy, None, |_| Continue(()))?;
 //! assert_eq!(run.series.dim(), (200, 12, 1)); // on every rank
 //! # Ok::<(), tensorjump::Error>(())
 //! ```

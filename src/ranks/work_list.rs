@@ -17,11 +17,11 @@ const KIND: &str = "tensorjump numbers";
 /// `work(i)` makes the numbers of instance `i`, whoever is asked: its randomness must come from `i`. They are
 /// kept in `folder` (one that all ranks see, made where it is missing) as `instance-000042.safetensors`, one
 /// `F64` array `numbers`, written beside and renamed. What is there already is not done again: after a kill
-/// the same call goes on. What is not is dealt out in turn, `unfinished[k]` to rank `k mod size`. Another list
-/// needs another folder.
+/// the same call goes on. What is not is dealt out in turn, `unfinished[k]` to rank `k mod size`. Another
+/// list needs another folder.
 ///
-/// Ranks wait for each other twice, before the first and after the last piece of work. Where the pieces differ
-/// much in cost, independent jobs (a job array) that share the folder between restarts do as well.
+/// Ranks wait for each other twice, before the first and after the last piece of work. Where the pieces
+/// differ much in cost, independent jobs (a job array) that share the folder between restarts do as well.
 ///
 /// ```
 /// use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, Square};

@@ -94,9 +94,9 @@ impl LoopOptions {
     /// As [`LoopOptions::learn_with_progress`], draws and chains shared out over `ranks`: model, chains and
     /// rounds are the same on all ranks, those of one process bit for bit (but for the seconds).
     ///
-    /// Each rank makes its share of the draws and updates its share of the chains; what came of it is gathered
-    /// (8 bytes for 52 spins and 16 a draw or visited configuration), and each rank makes the step. The loop
-    /// ends after the same round where one rank asks for it, or is interrupted.
+    /// Each rank makes its share of the draws and updates its share of the chains; what came of it is
+    /// gathered (8 bytes for 52 spins and 16 a draw or visited configuration), and each rank makes the step.
+    /// The loop ends after the same round where one rank asks for it, or is interrupted.
     ///
     /// # Errors
     /// As [`LoopOptions::learn`]; [`Error::Parameter`] for fewer draws or chains than ranks, or options that

@@ -59,8 +59,8 @@ impl<T: Target, M: Move> Tempering<T, M> {
         self.run_over(&Alone, options, replicas, observe, checkpoint, progress)
     }
 
-    /// As [`Tempering::run_with_checkpoint`], the walkers shared out over `ranks`: `replicas` are the same on all
-    /// ranks before and after, and so is what is returned, that of one process bit for bit.
+    /// As [`Tempering::run_with_checkpoint`], the walkers shared out over `ranks`: `replicas` are the same on
+    /// all ranks before and after, and so is what is returned, that of one process bit for bit.
     ///
     /// Each rank observes the configurations of all copies, which each record gathers: 8 bytes for 52 spins.
     /// Between records an update gathers 16 bytes a walker. `progress` is told where records and checkpoints

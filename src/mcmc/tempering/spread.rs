@@ -45,7 +45,8 @@ impl<T: Target, M: Move> Tempering<T, M> {
     ///
     /// # Errors
     /// As [`Tempering::update`]; [`Error::Parameter`] for replicas that differ between ranks; [`Error::Rank`]
-    /// where another rank failed; errors of the communicator. The replicas then stand where they stood before.
+    /// where another rank failed; errors of the communicator. The replicas then stand where they stood
+    /// before.
     pub fn advance_over(&self, ranks: &dyn Ranks, replicas: &mut Replicas, updates: usize) -> Result<()> {
         let states: Vec<&[u8]> = replicas.chains.iter().map(Chains::states).collect();
         same(ranks, "replicas", (states, replicas.seed, replicas.updates, updates))?;
@@ -85,8 +86,9 @@ impl<T: Target, M: Move> Tempering<T, M> {
         Ok(())
     }
 
-    /// Updates walkers, in batches of neighbouring copies at one level, and returns two log-weights of each in
-    /// the order of their numbers: at its level, and at the other level of its pair (0 where it is in none).
+    /// Updates walkers, in batches of neighbouring copies at one level, and returns two log-weights of each
+    /// in the order of their numbers: at its level, and at the other level of its pair (0 where it is in
+    /// none).
     fn move_walkers(
         &self,
         own: &mut [Walker],
