@@ -4,7 +4,7 @@ use ndarray::Array2;
 use rand::{Rng, RngExt};
 use tensorjump::lattice::{BoundaryMps, Geometry, PairModel};
 use tensorjump::mcmc::{Estimate, WeightSummary};
-use tensorjump::{Model, Streams, Target};
+use tensorjump::{Model, Streams};
 
 use super::square;
 use crate::common::allowed::allowed;

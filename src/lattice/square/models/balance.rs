@@ -23,8 +23,8 @@ const STEP: f64 = 0.7;
 /// Logarithm of the largest weight that is moved: single precision has to hold it.
 const LARGEST: f64 = 12.0;
 
-/// The neighbours of a site in the order of [`Square::neighbours`]: those reached on the way along the rows and
-/// down, and those on the way back; and of the first those in the row below.
+/// The neighbours of a site in the order of [`Square::neighbours`]: those reached on the way along the rows
+/// and down, and those on the way back; and of the first those in the row below.
 const FORTH: [usize; 4] = [0, 2, 4, 6];
 const BACK: [usize; 4] = [1, 3, 5, 7];
 const BELOW: [usize; 3] = [2, 4, 6];
