@@ -70,6 +70,21 @@ fn couplings(lattice: Square, value: Option<Bound<'_, PyAny>>, seed: u64) -> PyR
     Couplings::uniform(lattice, value.extract()?).map_err(raise)
 }
 
+/// Couplings with those of the diagonals: each a number for all, an array of rows, or None.
+fn with_diagonals(couplings: Couplings, diagonals: Option<(Option<Reals>, Option<Reals>)>) -> PyResult<Couplings> {
+    let Some((falling, rising)) = diagonals else { return Ok(couplings) };
+    let lattice = couplings.lattice();
+    let shape = [lattice.vertical_rows(), lattice.horizontal_cols()];
+    let flat = |name: &'static str, given: Option<Reals>| match given {
+        None => Ok(Vec::new()),
+        Some(Reals(one)) if one.ndim() == 0 => Ok(vec![one.first().copied().unwrap_or_default(); shape[0] * shape[1]]),
+        Some(Reals(values)) if values.is_empty() => Ok(Vec::new()),
+        Some(Reals(values)) if values.shape() == shape => Ok(values.into_iter().collect()),
+        Some(Reals(values)) => Err(misshapen(name, &format!("{shape:?}"), values.shape())),
+    };
+    couplings.with_diagonals(flat("diagonal", falling)?, flat("antidiagonal", rising)?).map_err(raise)
+}
+
 /// The Ising model on a square lattice: weights `exp(beta (sum J s s' + sum h s))`, `s = 2x - 1`.
 ///
 /// Parameters
@@ -87,13 +102,19 @@ fn couplings(lattice: Square, value: Option<Bound<'_, PyAny>>, seed: u64) -> PyR
 /// field : float or array (rows, cols), optional
 /// seed : int
 ///     Of random couplings.
+/// diagonals : (diagonal, antidiagonal), optional
+///     Couplings along the diagonals of the plaquettes, each a number for all, an array or None: bond (r, c)
+///     of `diagonal` joins (r, c) and (r + 1, c + 1), of `antidiagonal` (r, c + 1) and (r + 1, c). One of
+///     them makes the triangular lattice, both a J1-J2 model.
 #[pyclass(name = "Ising", extends = PyTarget, frozen, module = "tensorjump")]
 pub struct PyIsing(pub Arc<Ising>);
 
 #[pymethods]
 impl PyIsing {
     #[new]
-    #[pyo3(signature = (rows, cols, beta, *, couplings = None, geometry = "open", field = None, seed = 0))]
+    #[pyo3(signature = (
+        rows, cols, beta, *, couplings = None, geometry = "open", field = None, seed = 0, diagonals = None
+    ))]
     #[allow(clippy::too_many_arguments)]
     fn new(
         rows: usize,
@@ -103,9 +124,10 @@ impl PyIsing {
         geometry: &str,
         field: Option<Reals>,
         seed: u64,
+        diagonals: Option<(Option<Reals>, Option<Reals>)>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let lattice = square(rows, cols, geometry)?;
-        let mut bonds = self::couplings(lattice, couplings, seed)?;
+        let mut bonds = with_diagonals(self::couplings(lattice, couplings, seed)?, diagonals)?;
         if let Some(Reals(h)) = field {
             let field = match h.ndim() {
                 0 => vec![h.first().copied().unwrap_or_default(); lattice.sites()],
@@ -149,6 +171,14 @@ impl PyIsing {
         let (c, l) = (self.0.couplings(), self.0.lattice());
         let h = bonds_table(c.horizontal(), l.horizontal_cols());
         (table(py, h), table(py, bonds_table(c.vertical(), l.cols())))
+    }
+
+    /// Couplings along the diagonals as (diagonal, antidiagonal), each an array of rows, empty without bonds.
+    #[getter]
+    #[allow(clippy::type_complexity)]
+    fn diagonals<'py>(&self, py: Python<'py>) -> (Bound<'py, PyArray2<f64>>, Bound<'py, PyArray2<f64>>) {
+        let (c, across) = (self.0.couplings(), self.0.lattice().horizontal_cols());
+        (table(py, bonds_table(c.diagonal(), across)), table(py, bonds_table(c.antidiagonal(), across)))
     }
 
     /// Fields, shape (rows, cols).
@@ -201,7 +231,8 @@ impl PyIsing {
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let (py, me) = (slf.py(), slf.get());
-        let args = (me.rows(), me.cols(), me.beta(), me.couplings(py), me.geometry(), me.field(py));
+        let (couplings, diagonals) = (me.couplings(py), me.diagonals(py));
+        let args = (me.rows(), me.cols(), me.beta(), couplings, me.geometry(), me.field(py), diagonals);
         Ok((py.import("tensorjump._pickle")?.getattr("ising")?, args.into_pyobject(py)?))
     }
 }
@@ -217,6 +248,9 @@ impl PyIsing {
 ///     Log-weights of pairs: left or upper state first. Bonds in order of rows, wrapping bonds last in their
 ///     row.
 /// geometry : "open", "cylinder" or "torus"
+/// diagonals : (diagonal, antidiagonal), optional
+///     Log-weights of pairs (r, c), (r + 1, c + 1) and (r, c + 1), (r + 1, c), upper state first, in the same
+///     forms, or None for no bonds.
 #[pyclass(name = "PairModel", extends = PyTarget, frozen, module = "tensorjump")]
 pub struct PyPairModel(pub Arc<PairModel>);
 
@@ -242,7 +276,8 @@ fn bond_tables(field: &'static str, given: Bound<'_, PyAny>, n: usize) -> PyResu
 #[pymethods]
 impl PyPairModel {
     #[new]
-    #[pyo3(signature = (rows, cols, sites, horizontal, vertical, *, geometry = "open"))]
+    #[pyo3(signature = (rows, cols, sites, horizontal, vertical, *, geometry = "open", diagonals = None))]
+    #[allow(clippy::too_many_arguments)]
     fn new(
         rows: usize,
         cols: usize,
@@ -250,6 +285,7 @@ impl PyPairModel {
         horizontal: Bound<'_, PyAny>,
         vertical: Bound<'_, PyAny>,
         geometry: &str,
+        diagonals: Option<(Option<Bound<'_, PyAny>>, Option<Bound<'_, PyAny>>)>,
     ) -> PyResult<PyClassInitializer<Self>> {
         let lattice = square(rows, cols, geometry)?;
         let sites = match sites.extract::<Vec<f64>>() {
@@ -258,7 +294,12 @@ impl PyPairModel {
         };
         let horizontal = bond_tables("horizontal", horizontal, lattice.horizontal_bonds())?;
         let vertical = bond_tables("vertical", vertical, lattice.vertical_bonds())?;
-        Ok(Self::wrap(PairModel::new(lattice, sites, horizontal, vertical).map_err(raise)?))
+        let model = PairModel::new(lattice, sites, horizontal, vertical).map_err(raise)?;
+        let Some((falling, rising)) = diagonals else { return Ok(Self::wrap(model)) };
+        let plaquettes = lattice.vertical_rows() * lattice.horizontal_cols();
+        let tables = |name, given: Option<_>| given.map_or(Ok(Vec::new()), |t| bond_tables(name, t, plaquettes));
+        let (falling, rising) = (tables("diagonal", falling)?, tables("antidiagonal", rising)?);
+        Ok(Self::wrap(model.with_diagonals(falling, rising).map_err(raise)?))
     }
 
     /// The Potts model: a bond of equal states weighs `exp(beta J)`.
@@ -349,7 +390,10 @@ impl PyPairModel {
         let bond = |b| model.bond_log_weights(b).clone().into_pyarray(py);
         let horizontal: Vec<_> = (0..lattice.horizontal_bonds()).map(|i| bond(Bond::Horizontal(i))).collect();
         let vertical: Vec<_> = (0..lattice.vertical_bonds()).map(|i| bond(Bond::Vertical(i))).collect();
-        let args = (lattice.rows(), lattice.cols(), sites, horizontal, vertical, geometry(lattice));
+        let falling: Vec<_> = (0..lattice.diagonal_bonds()).map(|i| bond(Bond::Diagonal(i))).collect();
+        let rising: Vec<_> = (0..lattice.antidiagonal_bonds()).map(|i| bond(Bond::AntiDiagonal(i))).collect();
+        let diagonals = (falling, rising);
+        let args = (lattice.rows(), lattice.cols(), sites, horizontal, vertical, geometry(lattice), diagonals);
         Ok((py.import("tensorjump._pickle")?.getattr("pair_model")?, args.into_pyobject(py)?))
     }
 }

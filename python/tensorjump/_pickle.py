@@ -41,12 +41,16 @@ def mixture(centres: NDArray[Any], tables: Sequence[NDArray[Any]], weights: list
     return _core.KernelMixture(centres, tables, weights=weights)
 
 
-def ising(rows: int, cols: int, beta: float, couplings: Any, geometry: Any, field: NDArray[Any]) -> _core.Ising:
-    return _core.Ising(rows, cols, beta, couplings=couplings, geometry=geometry, field=field)
+def ising(
+    rows: int, cols: int, beta: float, couplings: Any, geometry: Any, field: NDArray[Any], diagonals: Any = None
+) -> _core.Ising:
+    return _core.Ising(rows, cols, beta, couplings=couplings, geometry=geometry, field=field, diagonals=diagonals)
 
 
-def pair_model(rows: int, cols: int, sites: Any, horizontal: Any, vertical: Any, geometry: Any) -> _core.PairModel:
-    return _core.PairModel(rows, cols, sites, horizontal, vertical, geometry=geometry)
+def pair_model(
+    rows: int, cols: int, sites: Any, horizontal: Any, vertical: Any, geometry: Any, diagonals: Any = None
+) -> _core.PairModel:
+    return _core.PairModel(rows, cols, sites, horizontal, vertical, geometry=geometry, diagonals=diagonals)
 
 
 def boundary(model: _core.PairModel, chi: int, checked: bool) -> _core.BoundaryMps:

@@ -1,5 +1,7 @@
 """Laws and log-probabilities against enumeration by NumPy."""
 
+import pickle
+
 import numpy as np
 import pytest
 import tensorjump as tj
@@ -344,3 +346,41 @@ def test_fredkin():
     np.testing.assert_array_equal(chain.heights(allowed)[:, -8:], h[dyck])
     truncated = tj.FredkinModel(chain, chi=2)
     assert 0 < truncated.missing_mass < 1
+
+
+@pytest.mark.parametrize("geometry", ["open", "cylinder", "torus"])
+@pytest.mark.parametrize("which", [(True, False), (False, True), (True, True)])
+def test_diagonals(geometry, which):
+    rng = np.random.default_rng(3)
+    rows, cols = 3, 3
+    wrap_rows, wrap_cols = geometry == "torus", geometry != "open"
+    down, right = (rows if wrap_rows else rows - 1), (cols if wrap_cols else cols - 1)
+    h, v, d, a = rng.normal(size=(rows, right)), rng.normal(size=(down, cols)), *rng.normal(size=(2, down, right))
+    x, w = ising_weights(rows, cols, 0.4, h, v, 0.1, wrap_cols, wrap_rows)
+    s = 2.0 * x.reshape(-1, rows, cols) - 1
+    for r in range(down):
+        for c in range(right):
+            below, beside = (r + 1) % rows, (c + 1) % cols
+            w *= np.exp(0.4 * which[0] * d[r, c] * s[:, r, c] * s[:, below, beside])
+            w *= np.exp(0.4 * which[1] * a[r, c] * s[:, r, beside] * s[:, below, c])
+    diagonals = (d if which[0] else None, a if which[1] else None)
+    ising = tj.Ising(rows, cols, 0.4, couplings=(h, v), geometry=geometry, field=0.1, diagonals=diagonals)
+    np.testing.assert_allclose(ising.log_weight(x), np.log(w), atol=1e-12)
+    assert abs(ising.log_z() - np.log(w.sum())) < 1e-10
+    assert [len(part) > 0 for part in ising.diagonals] == list(which)
+    for model in (ising, ising.pair_model()):
+        again = pickle.loads(pickle.dumps(model))
+        np.testing.assert_allclose(again.log_weight(x), np.log(w), atol=1e-12)
+    table = np.array([[0.3, 0.0], [-0.2, 0.5]])
+    pairs = tj.PairModel(rows, cols, [0.0, 0.0], np.zeros((2, 2)), np.zeros((2, 2)), geometry=geometry,
+                         diagonals=(table if which[0] else None, table if which[1] else None))
+    e = np.zeros(len(x))
+    grid = x.reshape(-1, rows, cols)
+    for r in range(down):
+        for c in range(right):
+            below, beside = (r + 1) % rows, (c + 1) % cols
+            e += which[0] * table[grid[:, r, c], grid[:, below, beside]]
+            e += which[1] * table[grid[:, r, beside], grid[:, below, c]]
+    np.testing.assert_allclose(pairs.log_weight(x), e, atol=1e-12)
+    with pytest.raises(ValueError):
+        tj.Ising(rows, cols, 0.4, geometry=geometry, diagonals=(np.zeros((1, 1)), None))

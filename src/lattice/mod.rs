@@ -20,11 +20,10 @@
 //! [`Square::with_diagonals`], diagonal bond `(r, c)` couples `(r, c)` with `(r+1, c+1)`, antidiagonal bond
 //! `(r, c)` couples `(r, c+1)` with `(r+1, c)`, the state of the upper site first: J1–J2 models and the
 //! triangular, Union Jack, kagome and king's lattices ([`Couplings::triangular`] and its like; the honeycomb
-//! lattice needs no diagonals). On a
-//! [`Geometry::Cylinder`] the columns wrap around (each row is a ring), on a [`Geometry::Torus`] the rows do
-//! too. A direction that wraps has at least three sites: with two the bonds `(r, 0)–(r, 1)` and
-//! `(r, 1)–(r, 0)` would join the same pair twice, with one a site would couple to itself; texts count these
-//! differently, so they are refused.
+//! lattice needs no diagonals). On a [`Geometry::Cylinder`] the columns wrap around (each row is a ring), on
+//! a [`Geometry::Torus`] the rows do too. A direction that wraps has at least three sites: with two the bonds
+//! `(r, 0)–(r, 1)` and `(r, 1)–(r, 0)` would join the same pair twice, with one a site would couple to
+//! itself; texts count these differently, so they are refused.
 //!
 //! | what | where | cost |
 //! |---|---|---|
@@ -33,7 +32,7 @@
 //! | change of the log-weight by a local move | [`PairModel::log_ratio`], [`Ising::log_ratio`] | O(1) |
 //! | exact log Z, energy, specific heat without field | [`FreeFermions`] | O(rows · cols³) |
 //! | the model in a rectangle, the rest frozen | [`PairModel::window`] | O(sites of the rectangle) |
-//! | independent draws, `log Z`; tori, diagonals too | [`BoundaryMps`], [`Contraction`] | O(dχ²) a site, torus O(d³χ²) |
+//! | independent draws, `log Z`; tori too | [`BoundaryMps`], [`Contraction`] | O(dχ²) a site, torus O(d³χ²) |
 //! | independent draws along a snake, circumference ≤ 12 | [`SnakeMps`] | O(dχ²) a site |
 //! | Metropolis and heat bath of spins | [`SpinSweep`] | 0.5 to 2.4 ns a site |
 //! | heat bath of any pair weights | [`SiteHeatBath`] | 20 ns a site |
@@ -42,10 +41,10 @@
 //! | regions redrawn by boundary states, tori too | [`Windows`] | 7 µs a site at χ = 4, 30 at χ = 8 |
 //! | connected moves in fields of noise | [`InnerDraws`](crate::mcmc::InnerDraws) | 2 µs a site at χ = 2 |
 //!
-//! Diagonal bonds cost nothing where they are absent. With them draws cost what they do without (the row above
-//! is known when a row is drawn), boundary states are built with bonds `dχ` before compression for one
-//! diagonal, `d²χ` for both (squared on a ring). [`FreeFermions`], [`SnakeMps`], [`SpinSweep`] and [`Wolff`]
-//! refuse them by name.
+//! Diagonal bonds cost nothing where they are absent. With them draws cost what they do without (the row
+//! above is known when a row is drawn), boundary states are built with bonds `dχ` before compression for one
+//! diagonal, `d²χ` for both (factors squared on a ring). [`FreeFermions`], [`SnakeMps`], [`SpinSweep`] and
+//! [`Wolff`] refuse them by name.
 //!
 //! # The stochastic Fredkin chain
 //!

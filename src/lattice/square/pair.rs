@@ -73,7 +73,8 @@ impl PairModel {
     /// use tensorjump::Target;
     /// use tensorjump::lattice::{Geometry, PairModel, Square};
     ///
-    /// let square = PairModel::uniform(Square::new(2, 2, Geometry::Open)?, &[0.0, 0.0], &array![[0.0, 0.0], [0.0, 0.0]])?;
+    /// let free = array![[0.0, 0.0], [0.0, 0.0]];
+    /// let square = PairModel::uniform(Square::new(2, 2, Geometry::Open)?, &[0.0, 0.0], &free)?;
     /// let model = square.with_diagonals(vec![array![[0.0, 2.0], [0.0, 0.0]]], vec![])?;
     /// assert_eq!(model.log_weight(array![[0, 0, 0, 1], [1, 0, 0, 0]].view())?.to_vec(), [2.0, 0.0]);
     /// # Ok::<(), tensorjump::Error>(())

@@ -29,8 +29,8 @@ struct Window {
     lattice: Square,
     /// Site of the full lattice of each site of the window.
     outer: Vec<usize>,
-    /// The bonds of the full lattice of each bond of the window, by direction: horizontal, vertical, diagonal,
-    /// antidiagonal.
+    /// The bonds of the full lattice of each bond of the window, by direction: horizontal, vertical,
+    /// diagonal, antidiagonal.
     bonds: [Vec<Bond>; 4],
     /// Neighbours outside the window, by site of the window.
     frozen: Vec<Vec<Neighbour>>,

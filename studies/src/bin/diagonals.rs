@@ -53,13 +53,7 @@ fn run() -> Result<(), Failure> {
             let ising = Ising::new(couplings, beta)?;
             for &chi in &o.chi {
                 let clock = Instant::now();
-                let law = match BoundaryMps::new(&ising, chi) {
-                    Ok(law) => law,
-                    Err(error) => {
-                        lines.push(vec![place.into(), name.into(), chi.to_string(), error.to_string()]);
-                        continue;
-                    }
-                };
+                let law = BoundaryMps::proposal(&ising, chi)?;
                 let build = clock.elapsed().as_secs_f64();
                 let (streams, mut log_w, mut seconds) = (Streams::new(o.seed), Vec::with_capacity(n), 0.0);
                 for block in 0..n / BLOCK {

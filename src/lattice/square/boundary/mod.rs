@@ -60,8 +60,9 @@ pub struct Draws {
 /// fraction of draws is .9987 at 16 × 16 with χ = 16, .996 at 32 × 32 with χ = 32, .96 at 64 × 64 with
 /// χ = 48.
 ///
-/// **Diagonals.** Bonds along the diagonals of the plaquettes multiply `V` by functions of `s_{r−1,c±1}`: draws
-/// cost what they do without, the law of both diagonals needs more terms (`d²` between two columns).
+/// **Diagonals.** Bonds along the diagonals of the plaquettes multiply `V` by functions of `s_{r−1,c±1}`.
+/// Draws cost what they do without; the states below are made with bonds of `dχ` (one diagonal) or `d²χ`
+/// (both) before they are compressed, on a ring `d` or `d²` times that.
 ///
 /// **Precision.** A state is accurate relative to its largest entry, and at low temperature the rows that
 /// decide may lie far below it. Some draws are therefore weighed when a law is made. Where single precision

@@ -33,8 +33,8 @@ pub(super) struct Weights {
     pub horizontal: Arc<Vec<Option<Array2<f64>>>>,
     /// Of bond `(r−1, c)–(r, c)` by `(r−1)·cols + c`; on a torus those of the last row at the end.
     pub vertical: Arc<Vec<Array2<f64>>>,
-    /// Of the bonds `(r−1, c)–(r, c+1)` and `(r−1, c+1)–(r, c)` by `(r−1)·cols + c`, the first index the state
-    /// above; absent at an open edge and where the table is constant, empty without diagonals.
+    /// Of the bonds `(r−1, c)–(r, c+1)` and `(r−1, c+1)–(r, c)` by `(r−1)·cols + c`, the first index the
+    /// state above; absent at an open edge and where the table is constant, empty without diagonals.
     diagonal: Arc<Vec<Option<Array2<f64>>>>,
     antidiagonal: Arc<Vec<Option<Array2<f64>>>>,
     pub log_scale: f64,
@@ -150,7 +150,7 @@ impl Weights {
     }
 
     /// The bonds from above to site `(r, c)` that run along diagonals, from the left and from the right: the
-    /// column above and the table, the state above first. `r` is `rows` for those to the first row of a torus.
+    /// column above and the table, the state above first.
     pub(super) fn oblique(&self, r: usize, c: usize) -> [Option<(usize, &Array2<f64>)>; 2] {
         let (cols, above) = (self.cols, (r - 1) * self.cols);
         let (left, right) = ((c + cols - 1) % cols, (c + 1) % cols);

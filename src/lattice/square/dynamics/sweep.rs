@@ -117,8 +117,8 @@ impl SpinSweep {
     /// Metropolis sweeps, one in each update; flips that cost next to nothing as the module says.
     ///
     /// # Errors
-    /// [`Error::Entry`] where the local field of a site is not finite; [`Error::Parameter`] for diagonal bonds
-    /// ([`SiteHeatBath`](crate::lattice::SiteHeatBath) has them).
+    /// [`Error::Entry`] where the local field of a site is not finite; [`Error::Parameter`] for diagonal
+    /// bonds ([`SiteHeatBath`](crate::lattice::SiteHeatBath) has them).
     pub fn metropolis(ising: &Ising) -> Result<Self> {
         SpinSweep::new(ising, Rule::Metropolis)
     }

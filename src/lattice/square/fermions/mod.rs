@@ -113,8 +113,8 @@ impl FreeFermions {
     ///
     /// # Errors
     /// [`Error::Entry`] naming the first site with a field; [`Error::Parameter`] for a torus or
-    /// diagonal bonds; [`Error::NoConvergence`] where couplings are so strong and frustrated that double precision does not
-    /// hold the state.
+    /// diagonal bonds; [`Error::NoConvergence`] where couplings are so strong and frustrated that double
+    /// precision does not hold the state.
     ///
     /// # Examples
     /// ```

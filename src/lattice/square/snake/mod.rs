@@ -69,10 +69,10 @@ impl SnakeMps {
     /// The law of an Ising model or of any pair weights, with bonds up to `chi`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for `chi = 0`, a torus or diagonal bonds; [`Error::TooLarge`] for more than 2¹² states of a line
-    /// (circumference 12 with two states, or the shorter side of an open lattice) or tables beyond 1 GiB;
-    /// [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NotFinite`] for weights whose
-    /// logarithms overflow; [`Error::NoConvergence`] of an SVD.
+    /// [`Error::Parameter`] for `chi = 0`, a torus or diagonal bonds; [`Error::TooLarge`] for more than 2¹²
+    /// states of a line (circumference 12 with two states, or the shorter side of an open lattice) or tables
+    /// beyond 1 GiB; [`Error::ZeroWeight`] where no configuration is allowed; [`Error::NotFinite`] for
+    /// weights whose logarithms overflow; [`Error::NoConvergence`] of an SVD.
     pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
         let model: &PairModel = &*model.tables()?;
         if chi == 0 {

@@ -5,11 +5,12 @@
 //! left pass    n(s)  = w_c(s) H(s', s) l·t_c^s,      s_c ~ n/Σn,      l ← l B_c^{s_c}
 //! ```
 //!
-//! `B` the tensors of the boundary state below the row, `w_c(s)` the site weight times the bonds to the states
-//! above, along diagonals too: the row above is known when a row is drawn. On a ring the right pass is made for each state `z` of the first site, with `H(s_last, z)` at the
-//! end; the left pass then reads that of the state drawn. With parity `B^0 = X B^1 X'`, signs `X` by the
-//! parity of the index: `ρ^0` is kept as `Xρ^0`, one matrix serves both states, and the left pass needs one
-//! product and a change of sign. Cost a site: `(d + 1)χ²` multiply-adds with parity, `2dχ²` without.
+//! `B` the tensors of the boundary state below the row, `w_c(s)` the site weight times the bonds to the
+//! states above, along diagonals too: the row above is known when a row is drawn. On a ring the right pass is
+//! made for each state `z` of the first site, with `H(s_last, z)` at the end; the left pass then reads that
+//! of the state drawn. With parity `B^0 = X B^1 X'`, signs `X` by the parity of the index: `ρ^0` is kept as
+//! `Xρ^0`, one matrix serves both states, and the left pass needs one product and a change of sign. Cost a
+//! site: `(d + 1)χ²` multiply-adds with parity, `2dχ²` without.
 
 use pulp::Simd;
 
