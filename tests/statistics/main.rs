@@ -16,6 +16,7 @@ mod mcmc;
 mod mixture;
 mod models;
 mod noise;
+mod particles;
 mod reverse;
 mod samplers;
 mod scores;
