@@ -23,8 +23,9 @@ pub struct LeapLaw {
 }
 
 impl LeapLaw {
-    /// Moves the mass of the configurations that are possible at `t` by their laws after the step, tables over
-    /// all configurations with the mass that is lost on the way; the mass of impossible ones stays, lost.
+    /// Moves the mass of the configurations that are possible at `t` by their laws after the step (tables
+    /// over all configurations, with the share that is lost on the way); the mass of impossible ones stays,
+    /// lost.
     fn push<D: Denoiser + ?Sized>(
         &mut self,
         denoiser: &D,
@@ -167,8 +168,8 @@ fn through_stages<D: Denoiser + ?Sized>(
     Ok((tables, shares))
 }
 
-/// Laws after steps that move chosen sites from each row of `y`: a sum over the candidates of all sites and over
-/// the chosen ones.
+/// Laws after steps that move chosen sites from each row of `y`: a sum over the candidates of all sites and
+/// over the chosen ones.
 fn picked(picks: &Picks, y: Configs<'_>, dims: &[usize]) -> (Vec<Vec<f64>>, Vec<f64>) {
     let size = dims.iter().product();
     let one = |row: usize| {

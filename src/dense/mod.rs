@@ -9,6 +9,7 @@
 //! laws have at most 2²⁰ entries, matrices 2²².
 
 mod diffusion;
+mod entropies;
 mod law;
 mod leaps;
 mod operators;

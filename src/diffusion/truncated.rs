@@ -1,7 +1,7 @@
 //! Denoisers whose laws of the clean symbol are sharpened and cut, as language models are drawn from:
 //!
 //! ```text
-//! m_j(a) = P(x_0^j = a | y)   →   m_j(a)^{1/T}, of it the k largest, of those the fewest that carry the share q
+//! P(x_0^j = a | y)  →  its power 1/T, of it the k largest, of those the fewest that carry the share q
 //! ```
 //!
 //! each time normalised; then cavities `∝ m_j(a)/K_j(a → y_j)` as from any denoiser marginals.

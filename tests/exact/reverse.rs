@@ -4,7 +4,7 @@
 use ndarray::{Array2, Array3, Axis, s};
 use tensorjump::dense::{DenseLaw, LeapLaw, distances};
 use tensorjump::diffusion::reverse::{
-    Bound, Corrector, Finish, Method, Step, TimeGrid, exact_paths, exact_start, reverse,
+    Bound, Corrector, Finish, Method, Order, Remask, Step, TimeGrid, exact_paths, exact_start, reverse,
 };
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, ExactDiffusion, Face, GivenDenoiser};
 use tensorjump::model::{BornMps, PositiveMps};
@@ -294,6 +294,9 @@ fn rows_do_not_depend_on_the_batch() {
     let corrector = Some(Corrector::Rates { rounds: 2, size: 0.3 });
     let mut methods: Vec<Method> = STEPS.map(Method::from).to_vec();
     methods.push(Method::Leap { step: Step::TauLeaping, corrector });
+    let resample = Corrector::Resample { rounds: 1, sites: 2, order: Order::Confidence { temperature: 0.5 } };
+    methods.push(Method::Leap { step: Step::Trapezoidal { theta: 0.5 }, corrector: Some(resample) });
+    methods.extend([Step::RungeKutta { theta: 0.5 }, Step::Remask(Remask::Cap(0.1))].map(Method::from));
     methods.extend([Method::Uniformization(Bound::Noise), Method::Thinning]);
     for method in methods {
         let run = |y: Configs<'_>, streams| reverse(&denoiser, y, &grid, &method, true, streams).unwrap();

@@ -1,6 +1,8 @@
 //! Samplers of 2024–2026 by enumeration: laws of one step against their definitions, written out here without
 //! the library's steps, orders of convergence, and what leaves which law alone.
 
+mod choices;
+
 use ndarray::{Array2, ArrayView1};
 use tensorjump::dense::{DenseLaw, LeapLaw, distances, exponential};
 use tensorjump::diffusion::reverse::{Corrector, Order, Remask, Step, TimeGrid};
@@ -124,42 +126,53 @@ fn error_of(law: &DenseLaw, noise: &Noise, grid: &TimeGrid, step: Step) -> f64 {
     distances(at(grid.to()).p(), end.law.p()).unwrap().0
 }
 
+/// Laws with weights from 1 to 10 to a power.
+fn laws(power: f64) -> Vec<DenseLaw> {
+    let law = |(dims, seed): (&[usize], u64)| {
+        DenseLaw::new(dims, &random_law(dims, seed).p().iter().map(|p| p.powf(power)).collect::<Vec<_>>()).unwrap()
+    };
+    [(&[2; 3][..], 1), (&[3; 3], 2), (&[2; 4], 3)].map(law).to_vec()
+}
+
+/// Errors from 1 to 0.1 in 4, 8, …, 64 equal steps.
+fn errors(law: &DenseLaw, noise: &Noise, step: Step) -> [f64; 5] {
+    [4, 8, 16, 32, 64].map(|k| error_of(law, noise, &TimeGrid::uniform(1.0, 0.1, k).unwrap(), step))
+}
+
+const TRAPEZOIDAL: Step = Step::Trapezoidal { theta: 0.5 };
+
+/// The mean slope from 4 to 64 steps is above 1.5 on masks (found: 1.86, 1.77, 1.83), and from 8 steps on the
+/// error is below that of twice as many steps of Euler, which cost as much; on uniform noise it is three times
+/// below, at any number of steps. The Runge–Kutta step is of first order on both.
 #[test]
-fn explore() {
-    for (dims, seed) in [(vec![2; 3], 1u64), (vec![3; 3], 2), (vec![2; 4], 3), (vec![3; 3], 4)] {
-        for power in [1.0, 3.0] {
-            let flat = random_law(&dims, seed);
-            let law = DenseLaw::new(&dims, &flat.p().iter().map(|p| p.powf(power)).collect::<Vec<_>>()).unwrap();
-            for (name, noise) in [
-                ("uniform", Noise::from(Rates::uniform(&dims, 1.0).unwrap())),
-                ("masks", Noise::from(Rates::mask(&dims, 1.0).unwrap())),
-            ] {
-                for grids in 0..2 {
-                    for step in [
-                        Step::Euler,
-                        Step::TauLeaping,
-                        Step::Analytical,
-                        Step::Trapezoidal { theta: 0.5 },
-                        Step::Trapezoidal { theta: 0.3 },
-                        Step::RungeKutta { theta: 0.5 },
-                        Step::RungeKutta { theta: 1.0 },
-                    ] {
-                        let errors: Vec<f64> = [4, 8, 16, 32, 64]
-                            .iter()
-                            .map(|&k| {
-                                let grid = if grids == 0 {
-                                    TimeGrid::uniform(1.0, 0.1, k)
-                                } else {
-                                    TimeGrid::geometric(1.0, 0.1, k)
-                                };
-                                error_of(&law, &noise, &grid.unwrap(), step)
-                            })
-                            .collect();
-                        let slopes: Vec<String> =
-                            errors.windows(2).map(|e| format!("{:.2}", (e[0] / e[1]).log2())).collect();
-                        let errors: Vec<String> = errors.iter().map(|e| format!("{e:.2e}")).collect();
-                        println!("{dims:?} {power} {name} {grids} {step:?} {errors:?} {slopes:?}");
-                    }
+fn the_trapezoidal_step_is_better_than_twice_as_many_of_euler() {
+    for law in laws(1.0) {
+        let masked = Noise::from(Rates::mask(law.dims(), 1.0).unwrap());
+        let (trapezoidal, euler) = (errors(&law, &masked, TRAPEZOIDAL), errors(&law, &masked, Step::Euler));
+        let slope = (trapezoidal[0] / trapezoidal[4]).log2() / 4.0;
+        assert!(slope > 1.5, "slope {slope}: {trapezoidal:?}");
+        assert!((1..4).all(|k| trapezoidal[k] < euler[k + 1]), "{trapezoidal:?} {euler:?}");
+        let uniform = Noise::from(Rates::uniform(law.dims(), 1.0).unwrap());
+        let (trapezoidal, euler) = (errors(&law, &uniform, TRAPEZOIDAL), errors(&law, &uniform, Step::Euler));
+        assert!((0..4).all(|k| 3.0 * trapezoidal[k] < euler[k + 1]), "{trapezoidal:?} {euler:?}");
+        for noise in [masked, uniform] {
+            let [.., coarse, fine] = errors(&law, &noise, Step::RungeKutta { theta: 0.5 });
+            assert!((coarse / fine).log2() < 1.2, "{coarse} {fine}");
+        }
+    }
+}
+
+/// Of laws so flat that no rate is cut off, for every noise.
+#[test]
+fn the_trapezoidal_step_is_of_second_order_where_no_rate_is_cut_off() {
+    for law in laws(0.1) {
+        let dims = law.dims();
+        let general = Noise::new(Rates::new(random_rates(dims, 100)).unwrap(), schedule());
+        for noise in [general, masks(dims, &[1.0, 0.7, 1.2, 0.9][..dims.len()])] {
+            for theta in [0.3, 0.5] {
+                let errors = errors(&law, &noise, Step::Trapezoidal { theta });
+                for pair in errors[2..].windows(2) {
+                    assert!((pair[0] / pair[1]).log2() > 1.85, "θ = {theta}: {errors:?}");
                 }
             }
         }
@@ -243,226 +256,6 @@ fn remasking_leaves_single_sites_alone() {
         let y = vec![1; law.dims().len()];
         let plain = after(&denoiser, (0.3, 0.8), Step::Analytical, &y);
         assert_close(&after(&denoiser, (0.3, 0.8), Step::Remask(Remask::Cap(0.5)), &y), &plain, "other noise");
-    }
-}
-
-/// Times at which the mean number of masks is one less each time.
-fn one_at_a_time(noise: &Noise) -> TimeGrid {
-    let n = noise.sites();
-    let times = (1..n).map(|k| noise.time_of_signal(k as f64 / n as f64).unwrap());
-    TimeGrid::new([f64::INFINITY].into_iter().chain(times).chain([0.0]).collect()).unwrap()
-}
-
-const ORDERS: [Order; 5] = [
-    Order::Random,
-    Order::Confidence { temperature: 0.0 },
-    Order::Confidence { temperature: 0.7 },
-    Order::Entropy { temperature: 0.0 },
-    Order::Entropy { temperature: 0.4 },
-];
-
-/// At random and by entropy one site at a time is exact; by the probability of what was drawn it is not, and
-/// two at a time never are.
-#[test]
-fn unmasking_one_site_at_a_time() {
-    let law = random_law(&[2, 3, 2, 2], 96);
-    let noise = masks(law.dims(), &[1.0; 4]);
-    let denoiser = ExactDenoiser::new(&law, &noise).unwrap();
-    let all_masked = point(noise.dims_out(), &[2, 3, 2, 2]);
-    let grid = one_at_a_time(&noise);
-    let two = TimeGrid::new(vec![f64::INFINITY, grid.times()[2], 0.0]).unwrap();
-    let clean = |end: &LeapLaw| -> Vec<f64> {
-        all_configs(law.dims()).outer_iter().map(|x| end.law.p()[end.law.index(&x.to_vec()).unwrap()]).collect()
-    };
-    for order in ORDERS {
-        let run = |grid| LeapLaw::new(&denoiser, &all_masked, grid, Step::Unmask(order), None).unwrap();
-        let error = distances(law.p(), &clean(&run(&grid))).unwrap().0;
-        match order {
-            Order::Confidence { .. } => assert!(error > 0.02, "{order:?} is biased, {error}"),
-            _ => assert!(error < TOLERANCE, "{order:?}: {error}"),
-        }
-        assert!(distances(law.p(), &clean(&run(&two))).unwrap().0 > 0.005, "{order:?} in two steps");
-    }
-}
-
-/// All orders of the sites.
-fn permutations(sites: &[usize]) -> Vec<Vec<usize>> {
-    if sites.is_empty() {
-        return vec![vec![]];
-    }
-    let with = |(i, &first): (usize, &usize)| {
-        let rest: Vec<usize> = sites.iter().enumerate().filter(|(k, _)| *k != i).map(|(_, &site)| site).collect();
-        permutations(&rest).into_iter().map(move |tail| [vec![first], tail].concat())
-    };
-    sites.iter().enumerate().flat_map(with).collect()
-}
-
-/// The law after `count` of the `open` sites took candidates of the laws `p`: over all candidates and all orders
-/// of all sites, of which the first ones move. `score(site, symbol)`, at `temperature`.
-fn chosen(
-    (dims, y, open): (&[usize], &[u8], &[usize]),
-    p: &dyn Fn(usize, usize) -> f64,
-    score: &dyn Fn(usize, usize) -> f64,
-    temperature: f64,
-    count: usize,
-) -> Vec<f64> {
-    let configs = all_configs(dims);
-    let mut law = vec![0.0; configs.nrows()];
-    let is_first = |x: ArrayView1<'_, u8>| (0..dims.len()).all(|j| open.contains(&j) || x[j] == 0);
-    for candidate in configs.outer_iter().filter(|x| is_first(x.view())) {
-        let mass: f64 = open.iter().map(|&j| p(j, candidate[j].into())).product();
-        if mass == 0.0 {
-            continue;
-        }
-        let score = |j: usize| score(j, candidate[j].into());
-        for order in permutations(open) {
-            let share: f64 = if temperature == 0.0 {
-                f64::from(u8::from(order.windows(2).all(|pair| score(pair[0]) > score(pair[1]))))
-            } else {
-                let weight = |&j: &usize| (score(j) / temperature).exp();
-                (0..order.len()).map(|k| weight(&order[k]) / order[k..].iter().map(weight).sum::<f64>()).product()
-            };
-            let mut x = y.to_vec();
-            order.iter().take(count).for_each(|&j| x[j] = candidate[j]);
-            law[crate::common::index_of(&x, dims)] += mass * share;
-        }
-    }
-    law
-}
-
-fn entropy(p: impl Iterator<Item = f64>) -> f64 {
-    p.filter(|p| *p > 0.0).map(|p| -p * p.ln()).sum()
-}
-
-#[test]
-fn unmasking_follows_its_definition() {
-    let law = random_law(&[2, 3, 2], 97);
-    let noise = masks(law.dims(), &[1.0, 0.8, 1.1]);
-    let denoiser = ExactDenoiser::new(&law, &noise).unwrap();
-    let dims = noise.dims_out();
-    for order in ORDERS {
-        for (s, left) in [(0.4, 1), (1.5, 2), (0.0, 0)] {
-            let mean: f64 = (0..3).map(|j| 1.0 - noise.kernel(0.0, s).unwrap().table(j)[[0, 0]]).sum();
-            assert!((mean - f64::from(left)).abs() < 0.5, "the example is meant to leave {left}, not {mean}");
-            for y in [[2, 3, 2], [1, 3, 2], [2, 0, 2], [2, 3, 0]] {
-                let posterior = law.posterior(&noise.kernel(0.0, 3.0).unwrap(), &y).unwrap();
-                let p = |j: usize, a: usize| posterior.mean(|x| f64::from(u8::from(usize::from(x[j]) == a)));
-                let open: Vec<usize> = (0..3).filter(|&j| usize::from(y[j]) == law.dims()[j]).collect();
-                let certainty = |j: usize, a: usize| match order {
-                    Order::Confidence { .. } => p(j, a).ln(),
-                    Order::Entropy { .. } => -entropy((0..law.dims()[j]).map(|a| p(j, a))),
-                    _ => 0.0,
-                };
-                let temperature = match order {
-                    Order::Confidence { temperature } | Order::Entropy { temperature } => temperature,
-                    _ => 1.0,
-                };
-                let count = open.len().saturating_sub(left as usize);
-                let truth = chosen((dims, &y, &open), &p, &certainty, temperature, count);
-                assert_close(&after(&denoiser, (s, 3.0), Step::Unmask(order), &y), &truth, &format!("{order:?}"));
-            }
-        }
-    }
-}
-
-/// The law after one step of resampling from the mass of each configuration, by definition.
-fn resampled(p_s: &DenseLaw, dims_in: &[usize], start: &[f64], sites: usize, order: Order) -> Vec<f64> {
-    let dims = p_s.dims();
-    let mut end = vec![0.0; start.len()];
-    for (y, mass) in all_configs(dims).outer_iter().zip(start).filter(|(_, mass)| **mass > 0.0) {
-        let y = y.to_vec();
-        let open: Vec<usize> = (0..dims.len()).filter(|&j| usize::from(y[j]) < dims_in[j]).collect();
-        let marginals = p_s.conditional_marginals(&y).unwrap();
-        let p = |j: usize, a: usize| {
-            let total: f64 = (0..dims_in[j]).map(|a| marginals[[j, a]]).sum();
-            if a < dims_in[j] { marginals[[j, a]] / total } else { 0.0 }
-        };
-        let doubt = |j: usize, _: usize| {
-            let other = (0..dims_in[j]).filter(|&a| a != usize::from(y[j])).map(|a| p(j, a)).fold(0.0, f64::max);
-            match order {
-                Order::Confidence { .. } => other.ln() - p(j, y[j].into()).ln(),
-                Order::Entropy { .. } => entropy((0..dims_in[j]).map(|a| p(j, a))),
-                _ => 0.0,
-            }
-        };
-        let temperature = match order {
-            Order::Confidence { temperature } | Order::Entropy { temperature } => temperature,
-            _ => 1.0,
-        };
-        let moved = chosen((dims, &y, &open), &p, &doubt, temperature, sites);
-        end.iter_mut().zip(moved).for_each(|(sum, q)| *sum += mass * q);
-    }
-    end
-}
-
-/// After an analytical step, by definition; one site at random leaves `P_s` alone, any other choice moves it.
-#[test]
-fn resampling_follows_its_definition() {
-    for (law, noise) in systems() {
-        let (s, t) = (0.4, 0.7);
-        let denoiser = ExactDenoiser::new(&law, &noise).unwrap();
-        let at = |t: f64| law.noised(&noise.kernel(0.0, t).unwrap()).unwrap();
-        let (grid, p_s) = (TimeGrid::new(vec![t, s]).unwrap(), at(s));
-        let plain = LeapLaw::new(&denoiser, &at(t), &grid, Step::Analytical, None).unwrap();
-        for order in ORDERS {
-            for sites in [1, 2] {
-                let corrector = Some(Corrector::Resample { rounds: 2, sites, order });
-                let end = LeapLaw::new(&denoiser, &at(t), &grid, Step::Analytical, corrector).unwrap();
-                let once = resampled(&p_s, law.dims(), plain.law.p(), sites, order);
-                let truth = resampled(&p_s, law.dims(), &once, sites, order);
-                assert_close(end.law.p(), &truth, &format!("{order:?}, {sites} sites"));
-                let moved = distances(p_s.p(), &resampled(&p_s, law.dims(), p_s.p(), sites, order)).unwrap().0;
-                match (order, sites) {
-                    (Order::Random, 1) => assert!(moved < TOLERANCE, "{moved}"),
-                    _ => assert!(moved > 1e-5, "{order:?}, {sites} sites: {moved}"),
-                }
-            }
-        }
-    }
-}
-
-/// Temperature, the k most probable, the nucleus: of enumerated posteriors, in the law of a step to 0.
-#[test]
-fn truncated_denoisers_follow_their_definition() {
-    let law = random_law(&[4, 3], 98);
-    for noise in [masks(&[4, 3], &[1.0, 0.7]), Noise::new(Rates::new(random_rates(&[4, 3], 98)).unwrap(), schedule())] {
-        let exact = ExactDenoiser::new(&law, &noise).unwrap();
-        for (temperature, top, nucleus) in [(1.0, 9, 1.0), (0.5, 9, 1.0), (1.0, 2, 1.0), (1.3, 3, 0.6), (2.0, 9, 0.8)] {
-            let denoiser = Truncated::new(&exact, temperature, top, nucleus).unwrap();
-            for y in all_configs(noise.dims_out()).outer_iter() {
-                let y = y.to_vec();
-                let posterior = law.posterior(&noise.kernel(0.0, 0.8).unwrap(), &y).unwrap();
-                let site = |j: usize| {
-                    let d = law.dims()[j];
-                    let mut p: Vec<f64> = (0..d)
-                        .map(|a| posterior.mean(|x| f64::from(u8::from(usize::from(x[j]) == a))))
-                        .map(|p| p.powf(1.0 / temperature))
-                        .collect();
-                    // A symbol stays if fewer than `top` come before it, and those before it carry less.
-                    let before = |p: &[f64], a: usize| -> Vec<f64> { p.iter().copied().filter(|&q| q > p[a]).collect() };
-                    p = (0..d).map(|a| if before(&p, a).len() < top { p[a] } else { 0.0 }).collect();
-                    let total: f64 = p.iter().sum();
-                    let cut = |a| nucleus < 1.0 && before(&p, a).iter().sum::<f64>() >= nucleus * total;
-                    p = (0..d).map(|a| if cut(a) { 0.0 } else { p[a] }).collect();
-                    let total: f64 = p.iter().sum();
-                    p.iter().map(|p| p / total).collect::<Vec<f64>>()
-                };
-                let sites: Vec<Vec<f64>> = (0..2).map(site).collect();
-                let end = LeapLaw::new(
-                    &denoiser,
-                    &point(noise.dims_out(), &y),
-                    &TimeGrid::new(vec![0.8, 0.0]).unwrap(),
-                    Step::Analytical,
-                    None,
-                );
-                let end = end.unwrap().law;
-                for x in all_configs(law.dims()).outer_iter() {
-                    let truth: f64 = x.iter().zip(&sites).map(|(&a, p)| p[usize::from(a)]).product();
-                    let got = end.p()[end.index(&x.to_vec()).unwrap()];
-                    assert!((got - truth).abs() < TOLERANCE, "{temperature} {top} {nucleus}: {got} against {truth}");
-                }
-            }
-        }
     }
 }
 

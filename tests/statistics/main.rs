@@ -18,6 +18,7 @@ mod mcmc;
 mod mixture;
 mod models;
 mod noise;
+mod particles;
 mod reverse;
 mod samplers;
 mod scores;

@@ -1,12 +1,12 @@
 //! Samplers of 2024–2026 by χ²: runs against their enumerated law; the twin is the law of another sampler.
 
 use ndarray::{Array2, ArrayView1};
+use tensorjump::Streams;
 use tensorjump::dense::{DenseLaw, LeapLaw};
 use tensorjump::diffusion::reverse::{Corrector, Method, Order, Outcome, Remask, Step, TimeGrid, reverse};
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, Truncated};
 use tensorjump::model::PositiveMps;
 use tensorjump::noise::{Noise, Rates, Schedule};
-use tensorjump::{Streams, Target};
 
 use crate::common::random::{random_law, random_rates};
 use crate::common::{assert_law, counts, index_of};
@@ -121,8 +121,7 @@ fn resampling() {
         let noise = Noise::from(rates);
         let denoiser = ExactDenoiser::new(model(&dims, 107), &noise).unwrap();
         let run = Run { denoiser: &denoiser, y: &y, grid: TimeGrid::new(vec![1.5, 0.2]).unwrap() };
-        let orders =
-            [Order::Random, Order::Confidence { temperature: 0.0 }, Order::Confidence { temperature: 1.0 }];
+        let orders = [Order::Random, Order::Confidence { temperature: 0.0 }, Order::Confidence { temperature: 1.0 }];
         let corrector = |order| Some(Corrector::Resample { rounds: 2, sites: 1, order });
         for (k, &order) in orders.iter().enumerate() {
             let twin = run.law(Step::Analytical, corrector(orders[(k + 1) % 3]));

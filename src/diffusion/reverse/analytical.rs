@@ -1,5 +1,5 @@
-//! The analytical step from `t` to `s`: `P(b) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → y_j)`, every site from
-//! its exact law given the others at `t`.
+//! The analytical step from `t` to `s`, every site from its exact law given the others at `t`:
+//! `P(b) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → y_j)`.
 
 use ndarray::{Array2, Array3};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};

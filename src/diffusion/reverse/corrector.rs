@@ -17,8 +17,8 @@ pub enum Corrector {
         size: f64,
     },
     /// Draws of some sites at once, each from its conditional `p_j(· | y_{−j})` at `s` (under masks: of the
-    /// symbols, masks stay): informed correctors (arXiv 2407.21243) in [`Order::Confidence`], least sure sites
-    /// first. One site at a time at random leaves `P_s` invariant; every other choice is biased.
+    /// symbols, masks stay): informed correctors (arXiv 2407.21243) in [`Order::Confidence`], least sure
+    /// sites first. One site at a time at random leaves `P_s` invariant; every other choice is biased.
     Resample {
         /// Number of corrector steps after each predictor step.
         rounds: usize,

@@ -9,10 +9,11 @@
 //!
 //! | sampler | error with exact scores | evaluations of the denoiser |
 //! |---|---|---|
-//! | [`Step`] (Euler, τ-leaping, analytical, remasking), [`Corrector`] | first order in the step | one a step |
+//! | [`Step`] (Euler, τ-leaping, analytical, remasking), [`Corrector`] | first order | one a step |
 //! | [`Step::Trapezoidal`]; [`Step::RungeKutta`] | second order; first | two a step |
 //! | [`Step::Unmask`] one site at a time, at random or by entropy | none | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
+//! | [`particles`] for products of powers of laws | first order; `1/√particles` | one a step and factor |
 //! | [`exact_paths`]; [`Denoise`](crate::diffusion::Denoise) for `x_0` alone | none | one joint draw |
 //!
 //! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given
@@ -27,6 +28,7 @@ mod grid;
 mod jumps;
 mod leaps;
 mod outcome;
+mod particles;
 mod paths;
 mod picks;
 mod rate_bound;
@@ -36,10 +38,12 @@ mod start;
 mod step;
 mod step_law;
 mod two_stages;
+mod unmasking;
 
 pub use corrector::Corrector;
 pub use grid::TimeGrid;
 pub use outcome::{Finish, Outcome};
+pub use particles::{Particles, particles};
 pub use paths::exact_paths;
 pub use picks::Order;
 pub(crate) use picks::Picks;

@@ -3,8 +3,8 @@
 //! sites from their conditionals (informed correctors, arXiv 2407.21243).
 //!
 //! All candidates are drawn, independently, each gets a score, and the `k` with the largest
-//! `score/T + Gumbel` move: one after the other in proportion to `e^{score/T}`, without replacement; at `T = 0`
-//! those of the largest score, the first sites of equal ones.
+//! `score/T + Gumbel` move: one after the other in proportion to `e^{score/T}`, without replacement; at
+//! `T = 0` those of the largest score, the first sites of equal ones.
 
 use std::cmp::Ordering;
 

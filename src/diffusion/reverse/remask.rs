@@ -1,4 +1,5 @@
-//! Steps under masks that mask some sites again (ReMDM, arXiv 2503.00307); `α = K_{0→·}(a → a)`, `c` cavities:
+//! Steps under masks that mask some sites again (ReMDM, arXiv 2503.00307);
+//! `α = K_{0→·}(a → a)`, `c` the cavities:
 //!
 //! ```text
 //! masked         a with [(α_s − (1 − σ)α_t)/(1 − α_t)] c_j(a), masked with (1 − α_s − σα_t)/(1 − α_t)

@@ -41,9 +41,9 @@ pub enum Step {
     TauLeaping,
     /// Every site from its exact law given the others at `t`.
     Analytical,
-    /// θ-trapezoidal (arXiv 2502.00234), two evaluations a step: to `y*` by the rates at `y`, on from there by
-    /// the rates at `y*` extrapolated from those at `y`; rates that come out negative are cut off, and that is
-    /// counted. Second order where none is.
+    /// θ-trapezoidal (arXiv 2502.00234), two evaluations a step: to `y*` by the rates at `y`, on from there
+    /// by the rates at `y*` extrapolated from those at `y`; rates that come out negative are cut off, and
+    /// that is counted. Second order where none is.
     Trapezoidal {
         /// Share of the step at which `y*` lies, in (0, 1); at 1/2 the fewest rates are cut off.
         theta: f64,
@@ -62,8 +62,8 @@ pub enum Step {
 }
 
 impl Step {
-    /// The law of the step from each row of `y` at `t` to `s < t`, for steps that are products over the sites;
-    /// the mixtures are enumerated by [`LeapLaw`](crate::dense::LeapLaw).
+    /// The law of the step from each row of `y` at `t` to `s < t`, for steps that are products over the
+    /// sites; the mixtures are enumerated by [`LeapLaw`](crate::dense::LeapLaw).
     ///
     /// # Errors
     /// [`Error::TimeOrder`]; [`Error::Parameter`] for an infinite step by rates, for a parameter of the step
@@ -138,7 +138,7 @@ impl Step {
     }
 
     /// Turns rates, zero at `y_j`, into the law of a step of length `elapsed`.
-    fn of_rates(self, mut rates: Array3<f64>, elapsed: f64, y: Configs<'_>) -> StepLaw {
+    pub(super) fn of_rates(self, mut rates: Array3<f64>, elapsed: f64, y: Configs<'_>) -> StepLaw {
         let mut excess = Array2::zeros(y.dim());
         rows_of(&mut rates).zip(rows_of(&mut excess)).enumerate().for_each(|(row, (laws, excess))| {
             let d = laws.len() / excess.len();

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! G_j(b → c)   = Q_j(c → b) p_j(c) / p_j(b)        rates of site j backwards, neighbours and time held
-//! y*             from y by exp(θh G), G at (t, y)                            to ρ, the share θ of the way in τ
+//! y*             from y by exp(θh G), G at (t, y)                         to ρ, the share θ of the way in τ
 //! trapezoidal    from y* by exp((1 − θ)h [α₁G* − α₂G]₊), G* at (ρ, y*)       α₁ = 1/(2θ(1 − θ)), α₂ = α₁ − 1
 //! Runge–Kutta    from y by exp(h [(1 − 1/2θ) G + G*/2θ]₊)
 //! ```
@@ -11,11 +11,11 @@
 //! what a site does twice in a step follows from them. The source adds jumps up as displacements instead,
 //! which needs an order of the states; under masks, where a site jumps once, the two are the same law.
 //!
-//! With exact scores the trapezoidal step is of second order in the step as long as no rate is cut off at
-//! zero: `α₁p*/p* ≥ α₂p/p` for jumps that one jump of a neighbour can make less likely; where some are cut
-//! off the order falls to one in the end. The Runge–Kutta step, which applies rates of `y*` at `y`, is of
-//! first order. Cost besides the evaluations: `O(N d²)` a row for short steps, `O(N d³ log λh)` for long ones,
-//! `λ` the largest rate.
+//! With exact scores the trapezoidal step is of second order as long as no rate is cut off at zero. One is
+//! where a jump of a neighbour divides it by more than `α₁/α₂`, which is at most 2, at `θ = 1/2`; the error
+//! is then of first order in the end, with a small factor. The Runge–Kutta step, which applies rates of `y*`
+//! at `y`, is of first order. Cost besides the evaluations: `O(N d²)` a row for short steps,
+//! `O(N d³ log λh)` for long ones, `λ` the largest rate.
 
 use ndarray::{Array2, Array3};
 use rayon::prelude::*;

@@ -7,6 +7,8 @@
 //! cargo run --release -p tensorjump-studies --bin reverse_time -- --json  # one JSON object on stdout
 //! # cost of all rates against a tilted draw, N = 64, χ = 16
 //! cargo run --release -p tensorjump-studies --bin reverse_time -- --ratio
+//! # orders of convergence at equal evaluations, unmasking in few steps
+//! cargo run --release -p tensorjump-studies --bin reverse_time -- --order
 //! ```
 //!
 //! Leaps (Euler, τ-leaping, analytical, predictor–corrector) are applied as matrices to the law of the start:
@@ -16,6 +18,7 @@
 
 mod learners;
 mod measure;
+mod order;
 mod pictures;
 mod ratio;
 mod systems;
@@ -44,6 +47,8 @@ options! {
         data: usize = 10_000,
         /// Only the cost of the reverse rates of a batch against a tilted draw of the same batch
         ratio: bool,
+        /// Only the orders of convergence of the leaps and unmasking in few steps, on small random laws
+        order: bool,
     }
 }
 
@@ -58,6 +63,10 @@ fn run() -> Result<(), Failure> {
         let others = ["steps", "horizon", "delta", "samples", "data", "seed", "out"];
         options::refuse(&mut o, &others, "does not apply to --ratio")?;
         return report_ratio(&o);
+    }
+    if o.order {
+        options::refuse(&mut o, &["steps", "horizon", "delta", "samples", "data", "out"], "does not apply to --order")?;
+        return report_order(&o);
     }
     let plan = check(&o)?;
     let folder = o.out.open(o.json)?;
@@ -111,6 +120,34 @@ fn report_ratio(o: &Options) -> Result<(), Failure> {
             1e3 * draw,
             rates / draw
         ))?;
+    }
+    Ok(())
+}
+
+/// Total variations by evaluations with their order from the last doubling, and by numbers of steps.
+fn report_order(o: &Options) -> Result<(), Failure> {
+    let lines = order::measure(o.seed)?;
+    if o.json {
+        return print(&options::json(o, &json!({ "lines": lines }))?);
+    }
+    for of_table in lines.chunk_by(|a, b| a.table == b.table) {
+        let steps = of_table[0].table.ends_with("to 0");
+        let counts: Vec<String> = match steps {
+            true => (1..=of_table[0].total_variation.len()).map(|k| format!("TV, {k} steps")).collect(),
+            false => order::EVALUATIONS.iter().map(|k| format!("TV, {k} evaluations")).collect(),
+        };
+        let mut header: Vec<&str> = ["method"].into_iter().chain(counts.iter().map(String::as_str)).collect();
+        header.extend(if steps { None } else { Some("order") });
+        let line = |line: &order::Line| {
+            let mut cells = vec![line.method.to_owned()];
+            cells.extend(line.total_variation.iter().map(|v| number(*v, 3)));
+            if let ([.., a, b], false) = (&line.total_variation[..], steps) {
+                cells.push(number((a / b).log2(), 3));
+            }
+            cells
+        };
+        let text = render(&header, &of_table.iter().map(line).collect::<Vec<_>>());
+        print(&format!("{}\n{text}\n", of_table[0].table))?;
     }
     Ok(())
 }
