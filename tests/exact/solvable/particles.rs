@@ -26,8 +26,9 @@ fn hard_hexagons_grow_by_their_constant() {
     let open = |rows, cols| log_z(&PairModel::hard_hexagons(square(rows, cols, Geometry::Open), 1.0).unwrap());
     let growth = |m: usize| (open(m + 1, m + 1) - 2.0 * open(m + 1, m) + open(m, m)).exp();
     let exact = 1.395_485_972_479_302_7;
+    // By a factor of about three a site: 71 from 4 to 8, its cube from 8 to 20.
     let off = [4, 8, 20].map(|m| (growth(m) - exact).abs());
-    assert!(off[0] > 10.0 * off[1] && off[1] < 1e-4 && off[2] < 1e-9, "{off:?}");
+    assert!((50.0..100.0).contains(&(off[0] / off[1])) && off[2] < 1e-9, "{off:?}");
 }
 
 /// At `z = (11 + 5√5)/2` the growth is `√(27 (25 + 11√5)/250)` (Baxter). Rings of L sites: `ln Λ_L/L = ln κ +

@@ -48,9 +48,10 @@ impl PairModel {
     ///
     /// # Errors
     /// [`Error::Entries`] for a mask of the wrong length; [`Error::Parameter`] for one without a site inside,
-    /// for diagonal bonds, for a weight that is negative or not finite, and for a connected part of the region
-    /// with an odd number of sites or, where it can be coloured as a checkerboard, more of one colour than of
-    /// the other; [`Error::NoConfiguration`] where excluding directions one by one leaves none at a site.
+    /// for diagonal bonds, for a weight that is negative or not finite, and for a connected part of the
+    /// region with an odd number of sites or, where it can be coloured as a checkerboard, more of one colour
+    /// than of the other; [`Error::NoConfiguration`] where excluding directions one by one leaves none at a
+    /// site.
     pub fn dimers_within(lattice: Square, weights: [f64; 2], inside: &[bool]) -> Result<Self> {
         let [x, y] = weights;
         let log = [log_weight("weight of horizontal dimers", x)?, log_weight("weight of vertical dimers", y)?];
