@@ -277,7 +277,7 @@ fn bond_tables(field: &'static str, given: Bound<'_, PyAny>, n: usize) -> PyResu
 impl PyPairModel {
     #[new]
     #[pyo3(signature = (rows, cols, sites, horizontal, vertical, *, geometry = "open", diagonals = None))]
-    #[allow(clippy::too_many_arguments)]
+    #[allow(clippy::too_many_arguments, clippy::type_complexity)]
     fn new(
         rows: usize,
         cols: usize,
