@@ -5,7 +5,7 @@
 //! `π_0, π_1, …` (not normalised),
 //!
 //! ```text
-//! w ← w · π_k(x)/π_{k−1}(x),       resampled where (Σw)²/Σw² falls below a fraction of n,       x ← move_k(x)
+//! w ← w · π_k(x)/π_{k−1}(x),    resampled where (Σw)²/Σw² falls below a fraction of n,    x ← move_k(x)
 //! ```
 //!
 //! with any move that leaves `π_k` invariant. Resampling is systematic: draw `i` is repeated `⌊n p_i⌋` or

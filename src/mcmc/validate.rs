@@ -1,12 +1,12 @@
 //! Exact tests of moves where enumeration stops, from exact draws (Gandy, Scott, arXiv 2001.06465).
 //!
-//! **Ranks, for reversible moves.** From an exact draw `x` the move is run forward and, being its own reverse,
-//! backward; `x` is put at a random place among `L` states of a stationary chain. Whatever the
-//! autocorrelation, the rank of `f(x)` among the `L` values is uniform on `1 … L` if and only if chains started
-//! at `π` look the same from every place. Ties are broken at random.
+//! **Ranks, for reversible moves.** From an exact draw `x` the move is run forward and, being its own
+//! reverse, backward; `x` is put at a random place among `L` states of a stationary chain. Whatever the
+//! autocorrelation, the rank of `f(x)` among the `L` values is uniform on `1 … L` if and only if chains
+//! started at `π` look the same from every place. Ties are broken at random.
 //!
-//! **Two samples, for any move that leaves `π` invariant** (sweeps and cycles are not reversible): exact draws
-//! moved `L` times are compared with exact draws that were not.
+//! **Two samples, for any move that leaves `π` invariant** (sweeps and cycles are not reversible): exact
+//! draws moved `L` times are compared with exact draws that were not.
 //!
 //! Both distances are Kolmogorov–Smirnov's, with the bound `p ≤ 2 e^{−2nD²}` of Massart (Ann. Probab. 18,
 //! 1269), for two samples of `n` that of Wei and Dudley (arXiv 1107.5356; `n ≥ 458`), so that the false-alarm
@@ -90,9 +90,10 @@ impl RankTest {
     /// Tests a move that is reversible with respect to its target.
     ///
     /// `exact` draws so many configurations of the target's law, shape `(n, sites)`, with an error far below
-    /// `1/√draws`: a [`Model`](crate::Model) of it, or any other sampler. Moves whose rows share
-    /// random choices ([`Mixture`](super::combine::Mixture)) and moves that are not reversible
-    /// ([`Cycle`](super::combine::Cycle), sweeps) go to [`RankTest::invariant`]. Cost: `2 L` updates of each draw.
+    /// `1/√draws`: a [`Model`](crate::Model) of it, or any other sampler. Moves whose rows share random
+    /// choices ([`Mixture`](super::combine::Mixture)) and moves that are not reversible
+    /// ([`Cycle`](super::combine::Cycle), sweeps) go to [`RankTest::invariant`]. Cost: `2 L` updates of each
+    /// draw.
     ///
     /// # Errors
     /// Numbers out of range; those of target, move, model and observer; [`Error::LogWeight`] where the move

@@ -56,10 +56,8 @@ fn moves_of_spins_pass() {
     let couplings = Couplings::uniform(target.lattice(), 1.0).unwrap();
     let ferromagnet = Ising::new(couplings, 0.44).unwrap();
     let of_ferromagnet = BoundaryMps::new(&ferromagnet, 32).unwrap();
-    let clusters: [(&str, &dyn Move); 2] = [
-        ("wolff", &Wolff::new(&ferromagnet).unwrap()),
-        ("swendsen-wang", &SwendsenWang::new(&ferromagnet).unwrap()),
-    ];
+    let clusters: [(&str, &dyn Move); 2] =
+        [("wolff", &Wolff::new(&ferromagnet).unwrap()), ("swendsen-wang", &SwendsenWang::new(&ferromagnet).unwrap())];
     for (name, dynamics) in clusters {
         let verdict = TEST.reversible(&ferromagnet, dynamics, draws(&of_ferromagnet), observe(&ferromagnet)).unwrap();
         assert!(verdict.passed, "{name}: {verdict:?}");

@@ -34,9 +34,9 @@ impl PairModel {
     /// boundary states: of use where what the rows below would do by themselves is far from what they do
     /// under those above, as for regions with frozen parts. O(sites d²) a round of at most 2000.
     ///
-    /// Effective fractions of draws: Aztec diamond of order 32, χ = 32, .22 plain and .999 balanced. Messages that
-    /// break a symmetry of the model make it worse: hard squares of fugacity 3.8 on a 16 × 16 torus, χ = 8,
-    /// .99 plain and .06 balanced. Compare the two by their weights.
+    /// Effective fractions of draws: Aztec diamond of order 32, χ = 32, .22 plain and .999 balanced. Messages
+    /// that break a symmetry of the model make it worse: hard squares of fugacity 3.8 on a 16 × 16 torus, χ =
+    /// 8, .99 plain and .06 balanced. Compare the two by their weights.
     ///
     /// # Errors
     /// None at present.
