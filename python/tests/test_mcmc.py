@@ -337,7 +337,7 @@ def test_a_checkpointed_run_goes_on_bit_for_bit(tmp_path):
     assert part.stopped and 0 < len(part.series) < 30
     np.testing.assert_array_equal(np.load(f"{path}.series.npy"), part.series)
     np.testing.assert_array_equal(tj.Chains.read(law, path).x, part.chains.x)
-    for start in (8, part.chains):  # as the run began, or as it stands
+    for start in (part.chains, 8):  # as the file stands, or as the run began
         rest = go(False, start)
         np.testing.assert_array_equal(rest.series, whole.series)
         np.testing.assert_array_equal(rest.log_weight, whole.log_weight)
@@ -430,7 +430,7 @@ def test_checkpointed_tempering_goes_on_bit_for_bit(tmp_path):
         assert a.report == b.report and not b.stopped
     assert replicas.snapshot() == whole_replicas.snapshot()
     np.testing.assert_array_equal(np.load(f"{path}.series.npy")[:, 1], whole[1].series)
-    with pytest.raises(tj.FormatError, match="seed 5, not 6|other configurations"):
+    with pytest.raises(tj.FormatError, match="seed 5, not 6"):
         tj.run_tempering(ladder.start(2, seed=6), overlap, **options, **files, progress=False)
     with pytest.raises(ValueError, match="'up'"):
         tj.run_tempering(ladder.start(2, seed=5), dict(overlap, up=lambda x: x.mean()), progress=False)

@@ -144,7 +144,7 @@ impl Chains {
             return Err(Error::Entries { place: "log_weight".into(), expected, got });
         }
         // Sums of N terms in another order differ by some N·ε; another target by far more.
-        let off = |(said, own): (&f64, &f64)| !((said - own).abs() <= 1e-9 * (1.0 + own.abs()));
+        let off = |(said, own): (&f64, &f64)| said.is_nan() || (said - own).abs() > 1e-9 * (1.0 + own.abs());
         if let Some(row) = log_weight.iter().zip(&chains.log_weight).position(off) {
             let (place, value) = (format!("log_weight[{row}]"), log_weight[row]);
             return Err(Error::Entry { place, value, expected: "the log-weight that this target gives" });

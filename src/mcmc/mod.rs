@@ -21,6 +21,8 @@
 //!   [`Mixture`], [`Cycle`], [`Repeat`]; of one chain at a time [`Local`] and [`EachChain`] of any
 //!   [`Dynamics`]; [`TuneOptions::tune`] measures noise times, models and numbers of inner draws;
 //! * parallel tempering over a ladder of targets: [`Tempering`], [`TunedLadder`];
+//! * runs that outlive their process, bit for bit: [`RunOptions::run_with_checkpoint`],
+//!   [`Tempering::run_with_checkpoint`]; [`Chains::write`] and [`Replicas::write`] for loops of one's own;
 //! * estimators: [`SeriesMean`], [`Estimate`]; * diagnostics: [`Autocorrelation`], [`split_r_hat`],
 //!   [`WeightSummary`], [`Estimate::stationary_acceptance`], [`Estimate::missing_mass`],
 //!   [`Estimate::supported_mass`].

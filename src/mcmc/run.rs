@@ -81,9 +81,6 @@ impl RunOptions {
     /// The origin of the run in a file, and updates that were made since, of these options and of `total`
     /// updates at most. `at` is where the run is to begin, or where the file stands.
     pub(super) fn load(&self, store: &Store, at: &Origin, stands: &Origin) -> Result<(Origin, usize)> {
-        if !store.has_note("begun") {
-            return Err(store.wrong("not written by a run"));
-        }
         for (name, own) in [("warm-up", self.warm_up), ("thin", self.thin)] {
             same(store, name, own)?;
         }
@@ -99,6 +96,11 @@ impl RunOptions {
         }
         Ok((origin, done))
     }
+}
+
+/// Refuses states that were written by themselves.
+pub(super) fn of_run(store: &Store) -> Result<()> {
+    if store.has_note("begun") { Ok(()) } else { Err(store.wrong("not written by a run")) }
 }
 
 /// Refuses a file that notes another value.
@@ -183,7 +185,8 @@ impl RunOptions {
     /// same [`Run`] as one that was never interrupted, bit for bit; the chains come from the file. They must
     /// be given as the run began, or as the file has them. A file of other options, chains, observables or
     /// another target is refused with what differs; moves are not compared. More `updates` than those of the
-    /// file's run prolong it. An observer must not remember what it was asked before.
+    /// file's run prolong it. An observer must not remember what it was asked before. Without the file the
+    /// run begins anew, in place of series that are there.
     ///
     /// The series are in memory too: a run holds at most 2³⁰ numbers. Longer ones are several runs of the
     /// same chains, each with a checkpoint of its own.
@@ -259,14 +262,16 @@ impl RunOptions {
         store: &Store,
         at: &Chains,
     ) -> Result<(Chains, Origin, usize, MoveReport)> {
+        // The seed first: chains of another one begin elsewhere, too.
+        of_run(store)?;
+        same(store, "seed", self.seed)?;
+        same(store, "first chain", self.first_chain)?;
         let chains = Chains::load(target, store)?;
         if chains.len() != at.len() {
             return Err(store.wrong(&format!("a run of {} chains, not {}", chains.len(), at.len())));
         }
         let [at, stands] = [at, &chains].map(|chains| Origin::of(chains.updates, [chains]));
         let (origin, done) = self.load(store, &at, &stands)?;
-        same(store, "seed", self.seed)?;
-        same(store, "first chain", self.first_chain)?;
         match <[MoveReport; 1]>::try_from(reports(store)?) {
             Ok([report]) => Ok((chains, origin, done, report)),
             Err(_) => Err(store.wrong("not one report")),

@@ -131,7 +131,7 @@ impl<T: Target, M: Move> Tempering<T, M> {
         count("parameters", levels, parameters.len())?;
         for (k, (level, &value)) in self.levels.iter().zip(&parameters).enumerate() {
             // Digits may be lost where a snapshot is written as text.
-            if !((level.parameter - value).abs() <= 1e-12 * level.parameter.abs()) {
+            if value.is_nan() || (level.parameter - value).abs() > 1e-12 * level.parameter.abs() {
                 let place = format!("parameters[{k}]");
                 return Err(Error::Entry { place, value, expected: "the parameter of that level" });
             }

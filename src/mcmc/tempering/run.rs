@@ -13,7 +13,7 @@ use crate::io::{Checkpoint, Due};
 use crate::mcmc::moves::{Move, MoveReport};
 use crate::mcmc::recorder::{Observables, Run, check_observables};
 use crate::mcmc::records::{Records, check_size};
-use crate::mcmc::run::{Origin, RunOptions, same};
+use crate::mcmc::run::{Origin, RunOptions, of_run, same};
 use crate::model::{Configs, Target};
 use crate::ranks::agreement::{agreed, same as same_on, stop_or_write};
 use crate::ranks::{Alone, Ranks, first_file};
@@ -168,6 +168,9 @@ impl<T: Target, M: Move> Tempering<T, M> {
 
     /// Replicas, origin and updates made of the file of a run that is this one.
     fn resume_run(&self, options: &RunOptions, store: &Store, at: &Replicas) -> Result<(Replicas, Origin, usize)> {
+        // The seed first: replicas of another one begin elsewhere, too.
+        of_run(store)?;
+        same(store, "seed", at.seed)?;
         let replicas = self.load(store)?;
         if replicas.walkers.len() != at.walkers.len() {
             let (found, copies) = (replicas.walkers.len(), at.walkers.len());
@@ -175,7 +178,6 @@ impl<T: Target, M: Move> Tempering<T, M> {
         }
         let [at_origin, stands] = [at, &replicas].map(|r| Origin::of(r.updates, &r.chains));
         let (origin, done) = options.load(store, &at_origin, &stands)?;
-        same(store, "seed", at.seed)?;
         Ok((replicas, origin, done))
     }
 }
