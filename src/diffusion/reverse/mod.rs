@@ -13,7 +13,7 @@
 //! | [`Step::Trapezoidal`]; [`Step::RungeKutta`] | second order; first | two a step |
 //! | [`Step::Unmask`] one site at a time, at random or by entropy | none | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
-//! | [`particles`] for products of powers of laws | first order; `1/√particles` | one a step and factor |
+//! | [`particles()`] for products of powers of laws | first order; `1/√particles` | one a step and factor |
 //! | [`exact_paths`]; [`Denoise`](crate::diffusion::Denoise) for `x_0` alone | none | one joint draw |
 //!
 //! Samplers count in the elapsed noise `τ = ∫β`, where the schedule is gone. They start from given
