@@ -265,6 +265,16 @@ impl PyPairModel {
     }
 }
 
+/// A mask of sites, row after row.
+fn mask(lattice: Square, inside: Vec<Vec<bool>>) -> PyResult<Vec<bool>> {
+    let expected = [lattice.rows(), lattice.cols()];
+    let got = [inside.len(), inside.first().map_or(0, Vec::len)];
+    if expected != got || inside.iter().any(|row| row.len() != got[1]) {
+        return Err(misshapen("inside", &format!("{expected:?}"), &got));
+    }
+    Ok(inside.concat())
+}
+
 /// One table for all of `n` bonds, or one for each.
 fn bond_tables(field: &'static str, given: Bound<'_, PyAny>, n: usize) -> PyResult<Vec<Array2<f64>>> {
     match given.extract::<Reals>() {
@@ -350,6 +360,109 @@ impl PyPairModel {
     #[pyo3(signature = (rows, cols, q, *, geometry = "open"))]
     fn colourings(py: Python<'_>, rows: usize, cols: usize, q: usize, geometry: &str) -> PyResult<Py<Self>> {
         Self::made(py, PairModel::colourings(square(rows, cols, geometry)?, q))
+    }
+
+    /// Hard hexagons: particles on the triangular lattice (one diagonal), no two of them neighbours.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, fugacity, *, geometry = "open"))]
+    fn hard_hexagons(py: Python<'_>, rows: usize, cols: usize, fugacity: f64, geometry: &str) -> PyResult<Py<Self>> {
+        Self::made(py, PairModel::hard_hexagons(square(rows, cols, geometry)?, fugacity))
+    }
+
+    /// Dimers that cover the lattice, or the sites inside a mask of shape (rows, cols); `weights` of a
+    /// horizontal and of a vertical one.
+    ///
+    /// The state of a site says where its dimer points: 0 right, 1 left, 2 below, 3 above.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, *, weights = [1.0, 1.0], inside = None, geometry = "open"))]
+    fn dimers(
+        py: Python<'_>,
+        rows: usize,
+        cols: usize,
+        weights: [f64; 2],
+        inside: Option<Vec<Vec<bool>>>,
+        geometry: &str,
+    ) -> PyResult<Py<Self>> {
+        let lattice = square(rows, cols, geometry)?;
+        match inside {
+            None => Self::made(py, PairModel::dimers(lattice, weights)),
+            Some(inside) => Self::made(py, PairModel::dimers_within(lattice, weights, &mask(lattice, inside)?)),
+        }
+    }
+
+    /// Dimers on the Aztec diamond: sites of a lattice of 2 order rows and columns.
+    #[staticmethod]
+    #[pyo3(signature = (order, *, weights = [1.0, 1.0]))]
+    fn aztec_diamond(py: Python<'_>, order: usize, weights: [f64; 2]) -> PyResult<Py<Self>> {
+        Self::made(py, PairModel::aztec_diamond(order, weights))
+    }
+
+    /// The six-vertex model with weights (a, b, c); (1, 1, 1) is square ice.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, *, weights = [1.0; 3], geometry = "open"))]
+    fn six_vertex(py: Python<'_>, rows: usize, cols: usize, weights: [f64; 3], geometry: &str) -> PyResult<Py<Self>> {
+        Self::made(py, PairModel::six_vertex(square(rows, cols, geometry)?, weights))
+    }
+
+    /// The eight-vertex model with weights (a, b, c, d).
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, *, weights = [1.0; 4], geometry = "open"))]
+    fn eight_vertex(py: Python<'_>, rows: usize, cols: usize, weights: [f64; 4], geometry: &str) -> PyResult<Py<Self>> {
+        Self::made(py, PairModel::eight_vertex(square(rows, cols, geometry)?, weights))
+    }
+
+    /// The six-vertex model with domain walls: alternating-sign matrices of size `order`.
+    #[staticmethod]
+    #[pyo3(signature = (order, *, weights = [1.0; 3]))]
+    fn domain_walls(py: Python<'_>, order: usize, weights: [f64; 3]) -> PyResult<Py<Self>> {
+        Self::made(py, PairModel::domain_walls(order, weights))
+    }
+
+    /// The Ashkin-Teller model: two Ising spins a site, coupled by `four_spin`; state 2 s + t.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, beta, four_spin, *, couplings = None, geometry = "open", seed = 0))]
+    #[allow(clippy::too_many_arguments)]
+    fn ashkin_teller(
+        py: Python<'_>,
+        rows: usize,
+        cols: usize,
+        beta: f64,
+        four_spin: f64,
+        couplings: Option<Bound<'_, PyAny>>,
+        geometry: &str,
+        seed: u64,
+    ) -> PyResult<Py<Self>> {
+        let couplings = self::couplings(square(rows, cols, geometry)?, couplings, seed)?;
+        Self::made(py, PairModel::ashkin_teller(&couplings, four_spin, beta))
+    }
+
+    /// The Blume-Capel model: spins -1, 0, 1 (states 0, 1, 2), `crystal_field` against S = 1 and -1.
+    #[staticmethod]
+    #[pyo3(signature = (rows, cols, beta, crystal_field, *, couplings = None, geometry = "open", seed = 0))]
+    #[allow(clippy::too_many_arguments)]
+    fn blume_capel(
+        py: Python<'_>,
+        rows: usize,
+        cols: usize,
+        beta: f64,
+        crystal_field: f64,
+        couplings: Option<Bound<'_, PyAny>>,
+        geometry: &str,
+        seed: u64,
+    ) -> PyResult<Py<Self>> {
+        let couplings = self::couplings(square(rows, cols, geometry)?, couplings, seed)?;
+        Self::made(py, PairModel::blume_capel(&couplings, crystal_field, beta))
+    }
+
+    /// The same model on the sites inside a mask of shape (rows, cols): a site outside has one state.
+    fn masked(&self, py: Python<'_>, inside: Vec<Vec<bool>>) -> PyResult<Py<Self>> {
+        Self::made(py, self.0.masked(&mask(self.0.lattice(), inside)?))
+    }
+
+    /// The same law with weights moved between sites and bonds, which lets boundary states truncate better
+    /// where parts are frozen (dimers on an Aztec diamond); compare the weights of draws with and without.
+    fn balanced(&self, py: Python<'_>) -> PyResult<Py<Self>> {
+        Self::made(py, Ok(free(py, || self.0.balanced())?))
     }
 
     /// `log Z` in nats by contraction until the bond dimension no longer matters, see `contract`.

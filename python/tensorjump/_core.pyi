@@ -390,6 +390,53 @@ class PairModel(Target):
     def hard_squares(rows: int, cols: int, fugacity: float, *, geometry: _Geometry = "open") -> PairModel: ...
     @staticmethod
     def colourings(rows: int, cols: int, q: int, *, geometry: _Geometry = "open") -> PairModel: ...
+    @staticmethod
+    def hard_hexagons(rows: int, cols: int, fugacity: float, *, geometry: _Geometry = "open") -> PairModel: ...
+    @staticmethod
+    def dimers(
+        rows: int,
+        cols: int,
+        *,
+        weights: Sequence[float] = ...,
+        inside: ArrayLike | None = None,
+        geometry: _Geometry = "open",
+    ) -> PairModel: ...
+    @staticmethod
+    def aztec_diamond(order: int, *, weights: Sequence[float] = ...) -> PairModel: ...
+    @staticmethod
+    def six_vertex(
+        rows: int, cols: int, *, weights: Sequence[float] = ..., geometry: _Geometry = "open"
+    ) -> PairModel: ...
+    @staticmethod
+    def eight_vertex(
+        rows: int, cols: int, *, weights: Sequence[float] = ..., geometry: _Geometry = "open"
+    ) -> PairModel: ...
+    @staticmethod
+    def domain_walls(order: int, *, weights: Sequence[float] = ...) -> PairModel: ...
+    @staticmethod
+    def ashkin_teller(
+        rows: int,
+        cols: int,
+        beta: float,
+        four_spin: float,
+        *,
+        couplings: float | Literal["pm", "gauss"] | tuple[ArrayLike, ArrayLike] | None = None,
+        geometry: _Geometry = "open",
+        seed: int = 0,
+    ) -> PairModel: ...
+    @staticmethod
+    def blume_capel(
+        rows: int,
+        cols: int,
+        beta: float,
+        crystal_field: float,
+        *,
+        couplings: float | Literal["pm", "gauss"] | tuple[ArrayLike, ArrayLike] | None = None,
+        geometry: _Geometry = "open",
+        seed: int = 0,
+    ) -> PairModel: ...
+    def masked(self, inside: ArrayLike) -> PairModel: ...
+    def balanced(self) -> PairModel: ...
     def log_z(self, *, tolerance: float = 1e-6) -> float: ...
     @property
     def rows(self) -> int: ...

@@ -329,6 +329,39 @@ def test_pair_models():
     assert not (drawn[:, :, 1:] & drawn[:, :, :-1]).any() and not (drawn[:, 1] & drawn[:, 0]).any()
 
 
+def test_solvable_models():
+    board = tj.PairModel.dimers(8, 8)
+    assert abs(np.exp(board.log_z()) - 12_988_816) < 1
+    holed = np.ones((3, 3), bool)
+    holed[1, 1] = False
+    assert abs(np.exp(tj.PairModel.dimers(3, 3, inside=holed).log_z()) - 2) < 1e-6
+    assert abs(np.exp(tj.PairModel.colourings(3, 3, 3).masked(holed).log_z()) - 258) < 1e-6
+    diamond = tj.PairModel.aztec_diamond(4, weights=[1, 2])
+    assert abs(diamond.log_z() - 10 * np.log(5)) < 1e-6
+    law = tj.BoundaryMps(diamond.balanced(), chi=16)
+    drawn = law.sample(2000, rng=1)
+    assert abs(tj.Importance(diamond, drawn).log_z.mean - 10 * np.log(5)) < 0.01
+    assert np.isfinite(diamond.log_weight(drawn.x)).all()
+    for order, matrices in zip(range(1, 7), [1, 2, 7, 42, 429, 7436]):
+        assert abs(np.exp(tj.PairModel.domain_walls(order).log_z()) / matrices - 1) < 1e-8
+    # An open edge lets arrows point where they will: one site has all states.
+    assert abs(np.exp(tj.PairModel.six_vertex(1, 1, weights=[1, 2, 3]).log_z()) - 12) < 1e-9
+    assert abs(np.exp(tj.PairModel.eight_vertex(1, 1, weights=[1, 2, 3, 4]).log_z()) - 20) < 1e-9
+    hexagons = tj.PairModel.hard_hexagons(2, 2, 1.0)
+    assert abs(np.exp(hexagons.log_z()) - 6) < 1e-9
+    # Without the four-spin coupling two Ising models, without spin 0 one.
+    ising = tj.Ising(3, 3, 0.4)
+    two = tj.PairModel.ashkin_teller(3, 3, 0.4, 0.0).log_z()
+    assert abs(two - 2 * tj.contract(ising)["log_z"]) < 1e-6
+    spins = tj.PairModel.blume_capel(3, 3, 0.4, -100.0).log_z()
+    assert abs(spins - 9 * 0.4 * 100 - tj.contract(ising)["log_z"]) < 1e-6
+    with pytest.raises(tj.ParameterError):
+        tj.PairModel.dimers(3, 3)
+    with pytest.raises(tj.ShapeError):
+        tj.PairModel.dimers(3, 3, inside=np.ones((2, 3), bool))
+
+
+
 def test_fredkin():
     chain = tj.Fredkin(8, c=0.3)
     model, x = tj.FredkinModel(chain), all_x([2] * 8)
