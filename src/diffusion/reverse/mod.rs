@@ -9,8 +9,9 @@
 //!
 //! | sampler | error with exact scores | evaluations of the denoiser |
 //! |---|---|---|
-//! | [`Step`] (Euler, τ-leaping, analytical, remasking), [`Corrector`] | first order | one a step |
-//! | [`Step::Trapezoidal`]; [`Step::RungeKutta`] | second order; first | two a step |
+//! | [`Step`] (Euler, τ-leaping, analytical), [`Corrector::Rates`] | first order | one a step |
+//! | [`Step::Trapezoidal`]; [`Step::RungeKutta`] | second order (see there); first | two a step |
+//! | [`Step::Remask`] at a share that does not shrink with the step | falls as some power 0.3 | one a step |
 //! | [`Step::Unmask`] one site at a time, at random or by entropy | none | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
 //! | [`particles()`] for products of powers of laws | first order; `1/√particles` | one a step and factor |

@@ -7,7 +7,10 @@
 //! ```
 //!
 //! The marginals of each site given its clean state are those of the noise for every `σ`; at `σ = 0` the step
-//! is the analytical one. Sites with other noise take the analytical step.
+//! is the analytical one. At a `σ` that does not shrink with the step every step masks and draws a share of
+//! the sites again, at once: with exact marginals the error then falls slower than in the analytical step, as
+//! a power of some 0.3 at `σ = σ_max/2` (three and four sites, 8 to 128 steps). Sites with other noise take
+//! the analytical step.
 
 use ndarray::Array3;
 

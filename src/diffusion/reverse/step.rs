@@ -10,8 +10,9 @@
 //! ```
 //!
 //! and mixtures of products, over a configuration between two stages (trapezoidal, Runge–Kutta) or over the
-//! sites that move (unmasking in an order). With exact scores the trapezoidal step is of second order, the
-//! others of first. One evaluation of the denoiser a step and stage for all rows; `O(N d²)` a row besides.
+//! sites that move (unmasking in an order). With exact scores Euler, τ-leaping, the analytical and the
+//! Runge–Kutta step are of first order, the trapezoidal step of second where no rate is cut off. One
+//! evaluation of the denoiser a step and stage for all rows; `O(N d²)` a row besides.
 
 use ndarray::{Array2, Array3, Axis};
 use rayon::iter::{IndexedParallelIterator, ParallelIterator};
