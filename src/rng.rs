@@ -16,7 +16,7 @@ pub type Stream = ChaCha8Rng;
 /// one `Streams`; two calls of the *same* operation must differ in the step: `streams.step(k)`.
 ///
 /// Draws run on threads, and threads do not survive a fork: see [`fork`](crate::fork).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[must_use]
 pub struct Streams {
     seed: u64,

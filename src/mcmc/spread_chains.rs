@@ -2,6 +2,8 @@
 //!
 //! Chain `i` draws from stream `i` wherever it runs, so that nothing depends on who runs it.
 
+use std::hash::Hash;
+
 use super::chains::Chains;
 use super::moves::{Move, MoveReport};
 use crate::error::{Error, Result};
@@ -28,7 +30,7 @@ impl Chains {
         updates: usize,
         streams: &Streams,
     ) -> Result<MoveReport> {
-        let mut own = own_share(ranks, self)?;
+        let mut own = own_share(ranks, self, (updates, streams))?;
         let streams = streams.rows_from(ranks.share(self.len()).start);
         let done = own.advance(target, dynamics, updates, &streams);
         let numbers = done.map(|report| {
@@ -47,8 +49,8 @@ impl Chains {
 }
 
 /// The share of a rank, which every rank has one of, of chains that are the same on all.
-pub(crate) fn own_share(ranks: &dyn Ranks, chains: &mut Chains) -> Result<Chains> {
-    same(ranks, "chains", (chains.states(), chains.updates))?;
+pub(crate) fn own_share(ranks: &dyn Ranks, chains: &mut Chains, arguments: impl Hash) -> Result<Chains> {
+    same(ranks, "chains or what is to be done with them", (chains.states(), chains.updates, arguments))?;
     if chains.len() < ranks.size() {
         return Err(Error::parameter("chains", chains.len(), "at least one a rank"));
     }

@@ -52,7 +52,7 @@ impl RunOptions {
         same(ranks, "run", (updates, warm_up, thin, seed, first_chain, checkpoint.map(|c| &c.path)))?;
         let (total, count) = self.lengths()?;
         let rows = ranks.share(chains.len());
-        let mut own = own_share(ranks, chains)?;
+        let mut own = own_share(ranks, chains, ())?;
         let streams = self.streams().rows_from(rows.start);
         let mut recorder = Recorder::new(observe);
         let mut prepare = || {

@@ -249,7 +249,7 @@ fn visit(
     options: &LoopOptions,
 ) -> Result<Visited> {
     let (n, dims) = (chains.len(), stage.target.dims());
-    let mut own = own_share(ranks, chains)?;
+    let mut own = own_share(ranks, chains, (warm_up, updates, options.seed))?;
     let first_chain = ranks.share(n).start;
     let streams = RunOptions { seed: options.seed, first_chain, ..RunOptions::default() }.streams();
     let mut run = || {

@@ -162,6 +162,8 @@ fn weighed(warm: &Ising, cold: &Ising, o: &Options) -> Result<Option<Row>, Failu
     }))
 }
 
+type Ladder = Vec<Level<Ising, Repeat<EachChain<SpinSweep>>>>;
+
 /// Levels from `start` to the end, evenly in the temperature's inverse.
 fn ladder(
     glass: &dyn Fn(f64) -> tensorjump::Result<Ising>,
@@ -169,7 +171,7 @@ fn ladder(
     end: f64,
     levels: usize,
     sweeps: usize,
-) -> Result<Vec<Level<Ising, Repeat<EachChain<SpinSweep>>>>, Failure> {
+) -> Result<Ladder, Failure> {
     let level = |k: usize| {
         let parameter = start + (end - start) * k as f64 / levels as f64;
         let target = glass(parameter)?;
