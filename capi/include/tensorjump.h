@@ -272,14 +272,14 @@ tj_status tj_chains_new(const tj_target *target, size_t n, const uint8_t *x, uin
 tj_status tj_chains_advance(const tj_chains *chains, const tj_proposal *proposal, size_t updates, tj_report *report);
 
 /**
- * As `tj_chains_advance`, the chains shared out over processes: every rank has made the same chains, with the
- * same seed, makes this call with the same arguments, and then has all chains, bit for bit those of one
+ * As `tj_chains_advance`, the chains shared out over processes: every rank has made the same chains, with
+ * the same seed, makes this call with the same arguments, and then has all chains, bit for bit those of one
  * process. `*report` counts what all ranks did. The ranks gather at the start and at the end of the call, 8
  * bytes for 52 spins and 8 a chain: make many updates a call. At least one chain a rank.
  *
  * Errors, after which the chains stand where they stood before: as `tj_chains_advance`; `TJ_RANK` where
- * another rank failed; `TJ_INPUT` for fewer chains than ranks, arguments or chains that differ between ranks,
- * `rank ≥ size`; `TJ_CALLBACK` also of `all_gather`, `TJ_NULL` also for none.
+ * another rank failed; `TJ_INPUT` for fewer chains than ranks, arguments or chains that differ between
+ * ranks, `rank ≥ size`; `TJ_CALLBACK` also of `all_gather`, `TJ_NULL` also for none.
  */
 tj_status tj_chains_advance_over(const tj_chains *chains,
                                  const tj_ranks *ranks,
@@ -829,9 +829,9 @@ tj_status tj_tempering_advance(const tj_tempering *tempering, size_t updates);
 
 /**
  * As `tj_tempering_advance`, the configurations of all levels and copies shared out over processes: every
- * rank has made the same tempering, with the same seed, makes this call with the same arguments, and then has
- * all of it, bit for bit that of one process. The ranks gather 16 bytes a configuration and update, and at the
- * end of the call the configurations, 8 bytes for 52 spins: make many updates a call. Ranks beyond
+ * rank has made the same tempering, with the same seed, makes this call with the same arguments, and then
+ * has all of it, bit for bit that of one process. The ranks gather 16 bytes a configuration and update, and
+ * at the end of the call the configurations, 8 bytes for 52 spins: make many updates a call. Ranks beyond
  * `levels*copies` have nothing to do.
  *
  * Errors, after which all levels stand where they stood before: as `tj_tempering_advance`; `TJ_RANK` where

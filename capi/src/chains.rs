@@ -106,14 +106,14 @@ pub unsafe extern "C" fn tj_chains_advance(
     })
 }
 
-/// As `tj_chains_advance`, the chains shared out over processes: every rank has made the same chains, with the
-/// same seed, makes this call with the same arguments, and then has all chains, bit for bit those of one
+/// As `tj_chains_advance`, the chains shared out over processes: every rank has made the same chains, with
+/// the same seed, makes this call with the same arguments, and then has all chains, bit for bit those of one
 /// process. `*report` counts what all ranks did. The ranks gather at the start and at the end of the call, 8
 /// bytes for 52 spins and 8 a chain: make many updates a call. At least one chain a rank.
 ///
 /// Errors, after which the chains stand where they stood before: as `tj_chains_advance`; `TJ_RANK` where
-/// another rank failed; `TJ_INPUT` for fewer chains than ranks, arguments or chains that differ between ranks,
-/// `rank ≥ size`; `TJ_CALLBACK` also of `all_gather`, `TJ_NULL` also for none.
+/// another rank failed; `TJ_INPUT` for fewer chains than ranks, arguments or chains that differ between
+/// ranks, `rank ≥ size`; `TJ_CALLBACK` also of `all_gather`, `TJ_NULL` also for none.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn tj_chains_advance_over(
     chains: *const tj_chains,

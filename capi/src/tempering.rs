@@ -83,9 +83,9 @@ pub unsafe extern "C" fn tj_tempering_advance(tempering: *const tj_tempering, up
 }
 
 /// As `tj_tempering_advance`, the configurations of all levels and copies shared out over processes: every
-/// rank has made the same tempering, with the same seed, makes this call with the same arguments, and then has
-/// all of it, bit for bit that of one process. The ranks gather 16 bytes a configuration and update, and at the
-/// end of the call the configurations, 8 bytes for 52 spins: make many updates a call. Ranks beyond
+/// rank has made the same tempering, with the same seed, makes this call with the same arguments, and then
+/// has all of it, bit for bit that of one process. The ranks gather 16 bytes a configuration and update, and
+/// at the end of the call the configurations, 8 bytes for 52 spins: make many updates a call. Ranks beyond
 /// `levels*copies` have nothing to do.
 ///
 /// Errors, after which all levels stand where they stood before: as `tj_tempering_advance`; `TJ_RANK` where
