@@ -71,7 +71,7 @@ warn="-Wall -Wextra -pedantic -Werror"
     if have valgrind; then
         echo "── and for valgrind"
         memcheck="valgrind -q --leak-check=full --show-leak-kinds=definite --errors-for-leak-kinds=definite --error-exitcode=3"
-        $memcheck ./errors 770
+        $memcheck ./errors 770; $memcheck ./ranks
         $memcheck ./wrapper
     fi
 }

@@ -35,8 +35,7 @@ int main(int count, char **arguments) {
     }
     check(tj_tempering_new(LEVELS, betas, (const tj_target *const *)glass, (const tj_proposal *const *)flips, N, COPIES,
                            start, /* seed, the same on all ranks */ 7, &tempering));
-    uint8_t x[COPIES * N];
-    uint64_t hash = 14695981039346656037u;
+    uint8_t x[COPIES * N]; uint64_t hash = 14695981039346656037u;
     double w[COPIES], mean = 0, square = 0, z = 0, exact = 0;
     for (int record = -SKIPPED; record < RECORDS; record++) {
         check(tj_tempering_advance_over(tempering, &ranks, 10)); /* 10 sweeps of N flips, each with exchanges */

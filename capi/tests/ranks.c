@@ -17,12 +17,13 @@ typedef struct {
 typedef struct {
     world *w;
     size_t rank;
+    pthread_t thread; /* that calls the library, and is called back */
 } member;
 
 static int gather(void *context, const double *mine, size_t n, double *all) {
     member *me = context;
     world *w = me->w;
-    if (n > NUMBERS) return 1;
+    if (n > NUMBERS || !pthread_equal(me->thread, pthread_self())) return 1;
     memcpy(w->numbers[me->rank], mine, n * sizeof *mine), w->counts[me->rank] = n;
     pthread_barrier_wait(&w->barrier);
     for (size_t r = 0; r < w->size; r++) {
@@ -67,6 +68,7 @@ static void *work(void *argument) {
     uint64_t seed = mistake == OTHER_SEED ? 6 : (uint64_t)1 << 63 | 5;
     size_t updates = mistake == OTHER_UPDATES ? 6 : 5;
     uint8_t x[X] = {0};
+    p->me.thread = pthread_self();
     tj_target *own, *lattice[LEVELS];
     tj_proposal *single;
     tj_chains *chains;
@@ -104,7 +106,7 @@ static void over(size_t size, enum mistake mistake) {
     memset(parts, 0, sizeof parts), memset(&w, 0, sizeof w);
     w.size = size;
     pthread_barrier_init(&w.barrier, NULL, (unsigned)size);
-    for (size_t r = 0; r < size; r++) parts[r].me = (member){&w, r}, parts[r].mistake = mistake;
+    for (size_t r = 0; r < size; r++) parts[r].me = (member){.w = &w, .rank = r}, parts[r].mistake = mistake;
     for (size_t r = 0; r < size; r++) pthread_create(&threads[r], NULL, work, &parts[r]);
     for (size_t r = 0; r < size; r++) pthread_join(threads[r], NULL);
     pthread_barrier_destroy(&w.barrier);
