@@ -12,7 +12,7 @@ module tensorjump
   integer, parameter :: tj_size = c_size_t, tj_long = c_int64_t
   enum, bind(c)
     enumerator :: TJ_OK = 0, TJ_NULL, TJ_INPUT, TJ_ZERO_EVIDENCE, TJ_FILE, TJ_NUMERIC, TJ_TOO_LARGE, TJ_CALLBACK, TJ_PANIC, &
-      TJ_HANDLE, TJ_BUSY
+      TJ_HANDLE, TJ_BUSY, TJ_RANK
   end enum
   enum, bind(c)
     enumerator :: TJ_OPEN = 0, TJ_CYLINDER, TJ_TORUS
@@ -23,7 +23,19 @@ module tensorjump
   type, bind(c) :: tj_assessment
     real(c_double) :: acceptance = 0, acceptance_error = 0, ess_fraction = 0, log_z = 0, log_z_error = 0, outside = 0
   end type
-  abstract interface ! a log-weight of one's own: pass c_funloc(f) to tj_target_new
+  type, bind(c) :: tj_ranks ! all_gather: c_funloc of a function as tj_all_gather
+    type(c_ptr) :: context = c_null_ptr
+    integer(c_size_t) :: rank = 0, size = 1
+    type(c_funptr) :: all_gather = c_null_funptr
+  end type
+  abstract interface ! functions of one's own: pass c_funloc(f) to tj_target_new, keep it in a tj_ranks
+    integer(c_int) function tj_all_gather(context, mine, n, all) bind(c)
+      import
+      type(c_ptr), value :: context
+      integer(c_size_t), value :: n
+      real(c_double), intent(in) :: mine(n)
+      real(c_double), intent(out) :: all(n, *)
+    end function
     integer(c_int) function tj_log_weight(context, n, sites, x, log_weight) bind(c)
       import
       type(c_ptr), value :: context
@@ -362,6 +374,13 @@ module tensorjump
       integer(c_size_t), value :: updates
       type(tj_report), intent(inout), optional :: report
     end function
+    integer(c_int) function tj_chains_advance_over(chains, ranks, proposal, updates, report) bind(c)
+      import
+      type(c_ptr), value :: chains, proposal
+      type(tj_ranks), intent(in), optional :: ranks
+      integer(c_size_t), value :: updates
+      type(tj_report), intent(inout), optional :: report
+    end function
     integer(c_int) function tj_chains_read(chains, n, x, log_weight) bind(c)
       import
       type(c_ptr), value :: chains
@@ -385,6 +404,12 @@ module tensorjump
     integer(c_int) function tj_tempering_advance(tempering, updates) bind(c)
       import
       type(c_ptr), value :: tempering
+      integer(c_size_t), value :: updates
+    end function
+    integer(c_int) function tj_tempering_advance_over(tempering, ranks, updates) bind(c)
+      import
+      type(c_ptr), value :: tempering
+      type(tj_ranks), intent(in), optional :: ranks
       integer(c_size_t), value :: updates
     end function
     integer(c_int) function tj_tempering_read(tempering, level, copies, x, log_weight) bind(c)

@@ -76,6 +76,10 @@ typedef enum {
    * Draws, chains or tempering that another call is working on.
    */
   TJ_BUSY = 10,
+  /**
+   * Another rank failed, which has the error itself; the message names the rank.
+   */
+  TJ_RANK = 11,
 } tj_status;
 
 /**
@@ -169,6 +173,44 @@ typedef struct {
 } tj_report;
 
 /**
+ * A caller's function, one `MPI_Allgather`: every rank calls it with the same `n` and its own `mine[n]`, and
+ * gets the numbers of all ranks in `all[size*n]`, rank by rank, with their bits as they are. Returns 0;
+ * another number ends the call that asked with `TJ_CALLBACK`. It is called on the thread that made that call
+ * (in a forked child on another), and must not throw or jump out.
+ */
+typedef int (*tj_all_gather)(void *context, const double *mine, size_t n, double *all);
+
+/**
+ * The processes that share out one piece of work, as an MPI communicator has them; `docs/ranks.md`. The
+ * struct and what `context` points to are the caller's, needed during a call only.
+ *
+ * Functions over ranks are collective: all ranks make the same calls with the same arguments, and all have
+ * the whole result, bit for bit that of one process. A NULL pointer to a `tj_ranks` is one process.
+ *
+ * Where one rank fails it gets its own error and the others `TJ_RANK`: nobody waits for ever. Three failures
+ * the others cannot be told of: a `tj_ranks` that is refused, an `all_gather` that returns another number
+ * than 0, `TJ_PANIC`. After these end all processes (`MPI_Abort`).
+ */
+typedef struct {
+  /**
+   * What `all_gather` is called with; may be NULL.
+   */
+  void *context;
+  /**
+   * Number of this process, `0 ≤ rank < size`.
+   */
+  size_t rank;
+  /**
+   * Number of processes.
+   */
+  size_t size;
+  /**
+   * Gathers equal counts of numbers.
+   */
+  tj_all_gather all_gather;
+} tj_ranks;
+
+/**
  * A caller's function: writes the log-weights of the configurations `x[n*sites]`, in nats, into
  * `log_weight[n]`, −∞ where forbidden. Returns 0; another number ends the call that asked with
  * `TJ_CALLBACK`. It may be called from several threads at once, unless `tj_set_threads(1)` was called and
@@ -228,6 +270,22 @@ tj_status tj_chains_new(const tj_target *target, size_t n, const uint8_t *x, uin
  * `TJ_HANDLE`.
  */
 tj_status tj_chains_advance(const tj_chains *chains, const tj_proposal *proposal, size_t updates, tj_report *report);
+
+/**
+ * As `tj_chains_advance`, the chains shared out over processes: every rank has made the same chains, with
+ * the same seed, makes this call with the same arguments, and then has all chains, bit for bit those of one
+ * process. `*report` counts what all ranks did. The ranks gather at the start and at the end of the call, 8
+ * bytes for 52 spins and 8 a chain: make many updates a call. At least one chain a rank.
+ *
+ * Errors, after which the chains stand where they stood before: as `tj_chains_advance`; `TJ_RANK` where
+ * another rank failed; `TJ_INPUT` for fewer chains than ranks, arguments or chains that differ between
+ * ranks, `rank ≥ size`; `TJ_CALLBACK` also of `all_gather`, `TJ_NULL` also for none.
+ */
+tj_status tj_chains_advance_over(const tj_chains *chains,
+                                 const tj_ranks *ranks,
+                                 const tj_proposal *proposal,
+                                 size_t updates,
+                                 tj_report *report);
 
 /**
  * Where the chains stand: configurations into `x[n*sites]`, log-weights into `log_weight[n]`, `n` that of
@@ -768,6 +826,19 @@ tj_status tj_tempering_new(size_t levels,
  * Errors, after which levels may have moved: as `tj_chains_advance`.
  */
 tj_status tj_tempering_advance(const tj_tempering *tempering, size_t updates);
+
+/**
+ * As `tj_tempering_advance`, the configurations of all levels and copies shared out over processes: every
+ * rank has made the same tempering, with the same seed, makes this call with the same arguments, and then
+ * has all of it, bit for bit that of one process. The ranks gather 16 bytes a configuration and update, and
+ * at the end of the call the configurations, 8 bytes for 52 spins: make many updates a call. Ranks beyond
+ * `levels*copies` have nothing to do.
+ *
+ * Errors, after which all levels stand where they stood before: as `tj_tempering_advance`; `TJ_RANK` where
+ * another rank failed; `TJ_INPUT` for arguments or tempering that differ between ranks, `rank ≥ size`;
+ * `TJ_CALLBACK` also of `all_gather`, `TJ_NULL` also for none.
+ */
+tj_status tj_tempering_advance_over(const tj_tempering *tempering, const tj_ranks *ranks, size_t updates);
 
 /**
  * Where a level stands: configurations into `x[copies*sites]`, log-weights at that level into

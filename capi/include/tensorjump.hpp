@@ -384,6 +384,12 @@ public:
         target.finish(tj_chains_advance(p.get(), proposal.get(), updates, &report));
         return report;
     }
+    /// Shared out over processes: tj_chains_advance_over.
+    tj_report advance_over(const tj_ranks &ranks, const Proposal &proposal, std::size_t updates) {
+        tj_report report;
+        target.finish(tj_chains_advance_over(p.get(), &ranks, proposal.get(), updates, &report));
+        return report;
+    }
     std::vector<std::uint8_t> x() const {
         std::vector<std::uint8_t> x(count * target.sites());
         check(tj_chains_read(p.get(), count, x.data(), nullptr));
@@ -427,6 +433,10 @@ public:
         p.reset(tempering);
     }
     void advance(std::size_t updates) { finish(tj_tempering_advance(p.get(), updates)); }
+    /// Shared out over processes: tj_tempering_advance_over.
+    void advance_over(const tj_ranks &ranks, std::size_t updates) {
+        finish(tj_tempering_advance_over(p.get(), &ranks, updates));
+    }
     std::vector<std::uint8_t> x(std::size_t level) const {
         std::vector<std::uint8_t> x(copies * targets[0].sites());
         check(tj_tempering_read(p.get(), level, copies, x.data(), nullptr));

@@ -17,7 +17,7 @@ use super::status::{Failure, refused};
 const BLOCK: usize = 1 << 22;
 
 /// Numbers of an argument that the library copies.
-const LIMIT: usize = 1 << 40;
+pub(super) const LIMIT: usize = 1 << 40;
 
 fn too_large(what: &'static str, size: usize, limit: usize) -> Failure {
     Error::TooLarge { what, size, limit }.into()

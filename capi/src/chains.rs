@@ -9,6 +9,7 @@ use tensorjump::mcmc::{Chains, MetropolisHastings, MoveReport};
 use super::buffers::{Out, configs};
 use super::handle::{at, free, hand_out, handle, lock};
 use super::proposals::tj_proposal;
+use super::ranks::{agreed, ranks, tj_ranks};
 use super::status::{Failure, compute, tj_status};
 use super::targets::{Goal, tj_target};
 
@@ -100,6 +101,38 @@ pub unsafe extern "C" fn tj_chains_advance(
         let mut report = Out::optional(report, 1, "report")?;
         let State { goal, chains, streams } = &mut *state;
         let done = chains.advance(&*goal, &dynamics, updates, streams)?;
+        report.write(0, [tj_report::from(&done)]);
+        Ok(())
+    })
+}
+
+/// As `tj_chains_advance`, the chains shared out over processes: every rank has made the same chains, with
+/// the same seed, makes this call with the same arguments, and then has all chains, bit for bit those of one
+/// process. `*report` counts what all ranks did. The ranks gather at the start and at the end of the call, 8
+/// bytes for 52 spins and 8 a chain: make many updates a call. At least one chain a rank.
+///
+/// Errors, after which the chains stand where they stood before: as `tj_chains_advance`; `TJ_RANK` where
+/// another rank failed; `TJ_INPUT` for fewer chains than ranks, arguments or chains that differ between
+/// ranks, `rank ≥ size`; `TJ_CALLBACK` also of `all_gather`, `TJ_NULL` also for none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tj_chains_advance_over(
+    chains: *const tj_chains,
+    ranks: *const tj_ranks,
+    proposal: *const tj_proposal,
+    updates: usize,
+    report: *mut tj_report,
+) -> tj_status {
+    // SAFETY: the contract of the header.
+    compute(|| unsafe {
+        let ranks = self::ranks(ranks)?;
+        let arguments = || {
+            let dynamics = MetropolisHastings::new(at(proposal)?.clone());
+            Ok((lock(at(chains)?, "chains")?, dynamics, Out::optional(report, 1, "report")?))
+        };
+        let (mut state, dynamics, mut report) =
+            agreed(&ranks, arguments(), |(state, ..)| vec![state.streams.seed(), updates as u64])?;
+        let State { goal, chains, streams } = &mut *state;
+        let done = chains.advance_over(&ranks, &*goal, &dynamics, updates, streams)?;
         report.write(0, [tj_report::from(&done)]);
         Ok(())
     })

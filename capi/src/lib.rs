@@ -17,6 +17,7 @@ mod lattice;
 mod models;
 mod noise;
 mod proposals;
+mod ranks;
 mod status;
 mod targets;
 mod tempering;

@@ -36,6 +36,8 @@ pub enum tj_status {
     TJ_HANDLE = 9,
     /// Draws, chains or tempering that another call is working on.
     TJ_BUSY = 10,
+    /// Another rank failed, which has the error itself; the message names the rank.
+    TJ_RANK = 11,
 }
 use tj_status::*;
 
@@ -72,6 +74,7 @@ impl Failure {
                 Error::NoConvergence { .. } | Error::NotInvertible { .. } | Error::RateBound { .. } => TJ_NUMERIC,
                 Error::TooLarge { .. } => TJ_TOO_LARGE,
                 Error::Callable { .. } => TJ_CALLBACK,
+                Error::Rank { .. } => TJ_RANK,
                 _ => TJ_INPUT,
             },
         }

@@ -10,6 +10,7 @@ use super::chains::copy_out;
 use super::handle::{all, at, free, hand_out, handle, lock};
 use super::models::at_least_one;
 use super::proposals::tj_proposal;
+use super::ranks::{agreed, ranks, tj_ranks};
 use super::status::{Failure, compute, tj_status};
 use super::targets::{Goal, tj_target};
 
@@ -78,6 +79,31 @@ pub unsafe extern "C" fn tj_tempering_advance(tempering: *const tj_tempering, up
         let mut state = lock(at(tempering)?, "tempering")?;
         let State { ladder, replicas } = &mut *state;
         Ok(ladder.advance(replicas, updates)?)
+    })
+}
+
+/// As `tj_tempering_advance`, the configurations of all levels and copies shared out over processes: every
+/// rank has made the same tempering, with the same seed, makes this call with the same arguments, and then
+/// has all of it, bit for bit that of one process. The ranks gather 16 bytes a configuration and update, and
+/// at the end of the call the configurations, 8 bytes for 52 spins: make many updates a call. Ranks beyond
+/// `levels*copies` have nothing to do.
+///
+/// Errors, after which all levels stand where they stood before: as `tj_tempering_advance`; `TJ_RANK` where
+/// another rank failed; `TJ_INPUT` for arguments or tempering that differ between ranks, `rank ≥ size`;
+/// `TJ_CALLBACK` also of `all_gather`, `TJ_NULL` also for none.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tj_tempering_advance_over(
+    tempering: *const tj_tempering,
+    ranks: *const tj_ranks,
+    updates: usize,
+) -> tj_status {
+    // SAFETY: the contract of the header.
+    compute(|| unsafe {
+        let ranks = self::ranks(ranks)?;
+        let locked = at(tempering).and_then(|state| lock(state, "tempering"));
+        let mut state = agreed(&ranks, locked, |_| vec![])?; // seed and updates are compared with the replicas
+        let State { ladder, replicas } = &mut *state;
+        Ok(ladder.advance_over(&ranks, replicas, updates)?)
     })
 }
 

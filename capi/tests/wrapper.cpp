@@ -1,4 +1,5 @@
 // The C++ wrapper: owners, exceptions of calls and of callables, lengths.
+#include <algorithm>
 #include <cmath>
 #include <cstdio>
 #include <numeric>
@@ -86,6 +87,19 @@ int main() {
     }();
     tempering.advance(20);
     EXPECT(tempering.x(1).size() == 400 && tempering.x(1) != tempering.x(0) && tempering.swap_rates()[0] > 0.5);
+
+    // Over one rank: as alone, and a communicator that fails is an error.
+    tj_ranks alone{nullptr, 0, 1, [](void *, const double *mine, std::size_t n, double *all) {
+                       std::copy(mine, mine + n, all);
+                       return 0;
+                   }};
+    auto twin = [&] { return Chains(Target(8, pull), draws.x, 1); };
+    auto serial = twin(), spread = twin();
+    serial.advance(single, 20);
+    EXPECT(spread.advance_over(alone, single, 20).proposed == 2000 && spread.x() == serial.x());
+    alone.all_gather = [](void *, const double *, std::size_t, double *) { return 3; };
+    EXPECT(thrown([&] { spread.advance_over(alone, single, 1); }).substr(0, 2) == "7 ");
+    EXPECT(thrown([&] { tempering.advance_over(alone, 1); }).substr(0, 2) == "7 " && spread.x() == serial.x());
 
     // Mistakes throw; what a callable throws comes out as it is.
     EXPECT(thrown([] { Model::fredkin(7, 0.5); }).substr(0, 8) == "2 sites ");
