@@ -44,9 +44,9 @@ impl<T: Target, M: Move> Tempering<T, M> {
     /// end gathers the configurations, 8 bytes for 52 spins: make many updates a call.
     ///
     /// # Errors
-    /// As [`Tempering::update`]; [`Error::Parameter`](crate::Error::Parameter) for replicas that differ between
-    /// ranks; [`Error::Rank`](crate::Error::Rank) where another rank failed; errors of the communicator. The
-    /// replicas then stand where they stood before.
+    /// As [`Tempering::update`]; [`Error::Parameter`](crate::Error::Parameter) for replicas that differ
+    /// between ranks; [`Error::Rank`](crate::Error::Rank) where another rank failed; errors of the
+    /// communicator. The replicas then stand where they stood before.
     pub fn advance_over(&self, ranks: &dyn Ranks, replicas: &mut Replicas, updates: usize) -> Result<()> {
         let states: Vec<&[u8]> = replicas.chains.iter().map(Chains::states).collect();
         same(ranks, "replicas", (states, replicas.seed, replicas.updates, updates))?;

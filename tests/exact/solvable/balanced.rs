@@ -18,7 +18,7 @@ fn random(rows: usize, cols: usize, geometry: Geometry, diagonal: bool) -> PairM
     let mut table = |(i, j): (usize, usize)| {
         Array2::from_shape_fn((d(i), d(j)), |_| {
             let w = 4.0 * rng.random::<f64>() - 2.0;
-            if rng.next_u32() % 8 == 0 { f64::NEG_INFINITY } else { w }
+            if rng.next_u32().is_multiple_of(8) { f64::NEG_INFINITY } else { w }
         })
     };
     let horizontal = (0..lattice.horizontal_bonds()).map(|i| table(lattice.horizontal_sites(i))).collect();

@@ -65,7 +65,7 @@ fn regions_are_covered_or_refused() {
         for _ in 0..150 {
             let lattice = square(rows, cols, geometry);
             let weights = [rng.random::<f64>() + 0.5, rng.random::<f64>() + 0.5];
-            let mut inside: Vec<bool> = (0..lattice.sites()).map(|_| rng.next_u32() % 8 != 0).collect();
+            let mut inside: Vec<bool> = (0..lattice.sites()).map(|_| !rng.next_u32().is_multiple_of(8)).collect();
             let exact = coverings(lattice, weights, &mut inside);
             match PairModel::dimers_within(lattice, weights, &inside) {
                 Ok(model) => match Contraction::new(&model, &ContractOptions::default()) {
