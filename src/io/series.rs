@@ -61,7 +61,7 @@ impl SeriesFile {
         let file = file.map_err(|e| file_error(path, e))?;
         // Elsewhere a lock keeps out readers too. File systems that know no locks are taken as they are.
         #[cfg(unix)]
-        if let Err(std::fs::TryLockError::WouldBlock) = file.try_lock() {
+        if is_locked(&file) {
             return Err(format_error(path, "another run is writing to it"));
         }
         Ok(SeriesFile { path: path.to_owned(), file, row: row.to_vec() })
@@ -98,6 +98,20 @@ impl SeriesFile {
     pub(crate) fn sync(&self) -> Result<()> {
         self.file.sync_all().map_err(|e| file_error(&self.path, e))
     }
+}
+
+/// Whether somebody else holds the file for a second. A process that starts another one lends it its locks
+/// until that one is another program: a run that has ended may seem to hold its files for a moment.
+#[cfg(unix)]
+fn is_locked(file: &File) -> bool {
+    const TRIES: u32 = 100;
+    (0..TRIES).all(|_| {
+        let held = matches!(file.try_lock(), Err(std::fs::TryLockError::WouldBlock));
+        if held {
+            std::thread::sleep(std::time::Duration::from_millis(10));
+        }
+        held
+    })
 }
 
 #[cfg(test)]
