@@ -68,6 +68,7 @@ __all__ = [
     "_importance_mean",
     "_made",
     "_run",
+    "_temper",
     "_seconds",
     "autocorrelation_time",
     "bridge_log_z",
