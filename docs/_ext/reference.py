@@ -29,7 +29,7 @@ THEMES = {
     "monte_carlo": (
         "Monte Carlo",
         "Proposals, moves, chains, tempering; weights, errors and diagnostics.",
-        "Proposal Move Chains Run RunProgress run_chains Tempering Replicas Importance Mean "
+        "Proposal Move Chains Run RunProgress run_chains run_tempering TemperingProgress Tempering Replicas Importance Mean "
         "autocorrelation_time series_mean split_r_hat missing_mass bridge_log_z",
     ),
     "learning": (
@@ -53,7 +53,7 @@ THEMES = {
         "Randomness and errors",
         "Streams of random numbers; every error is a ValueError with its fields as attributes.",
         "Streams TensorJumpError ParameterError ShapeError StateError NumberError SamplesError "
-        "ZeroEvidenceError ConvergenceError TooLargeError FileError FormatError",
+        "ZeroEvidenceError ConvergenceError TooLargeError FileError FormatError RankError",
     ),
 }
 SUBMODULES = {"io", "plot"}
