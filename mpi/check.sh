@@ -49,12 +49,13 @@ print("%.1f bytes and %.2f gathers an update" % (t["bytes_an_update"], t["gather
     done
 done
 
-# Kills, alternately of chains and tempering.
+# Kills, in turn of chains, of tempering with levels of a glass, and of the Fredkin chain.
+programs=(chains tempering fredkin)
 killed=0 longest=0 resumed=0 tries=0
 while [ "$killed" -lt "$kills" ]; do
     tries=$((tries + 1))
     [ "$tries" -le $((4 * kills + 20)) ] || { echo "runs end before they can be killed"; exit 1; }
-    what=$([ $((tries % 2)) = 0 ] && echo chains || echo fredkin)
+    what=${programs[tries % 3]}
     n=$((2 + RANDOM % 3)) m=$((1 + RANDOM % 4)) path="$work/checkpoint"
     rm -f "$path"*
     mpirun --oversubscribe --mca mpi_yield_when_idle 1 -n "$n" "$program" "$what" \
