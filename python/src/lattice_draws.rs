@@ -10,8 +10,9 @@ use tensorjump::{ExactModel, Model};
 
 use crate::arrays::free;
 use crate::lattice::with_pair;
-use crate::lattice::{Pair, PyPairModel, lattice_text};
+use crate::lattice::{Pair, lattice_text};
 use crate::mps::PyBornMps;
+use crate::pair_model::PyPairModel;
 use crate::target::{PyModel, exact, plain};
 
 /// Independent draws of a lattice, row by row against boundary states of bond dimension `chi`.

@@ -24,6 +24,7 @@ mod mcmc;
 mod models;
 mod mps;
 mod noise;
+mod pair_model;
 mod probe;
 mod progress;
 mod ranks;
@@ -57,7 +58,7 @@ mod _core {
     #[pymodule_export]
     use super::in_the_loop::{fit_in_the_loop, snake_order};
     #[pymodule_export]
-    use super::lattice::{PyIsing, PyPairModel, py_contract};
+    use super::lattice::{PyIsing, py_contract};
     #[pymodule_export]
     use super::lattice_draws::{PyBoundaryMps, PySnakeMps};
     #[pymodule_export]
@@ -74,6 +75,8 @@ mod _core {
     use super::mps::{PyBornMps, PyPositiveMps};
     #[pymodule_export]
     use super::noise::{PyKernel, PyNoise, PySchedule};
+    #[pymodule_export]
+    use super::pair_model::PyPairModel;
     #[pymodule_export]
     use super::probe::{_address, _made, _seconds};
     #[pymodule_export]

@@ -4,6 +4,7 @@
 pub mod allowed;
 pub mod ddm;
 pub mod guidance;
+pub mod kills;
 pub mod planar;
 pub mod random;
 pub mod reference;

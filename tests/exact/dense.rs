@@ -8,7 +8,7 @@ use tensorjump::{Error, ExactModel, Model, SiteWeights, Streams};
 
 use crate::common::random::{random_law, random_rates};
 use crate::common::{all_configs, index_of};
-use crate::diffusion::{assert_close, check_diffusion, repeat};
+use crate::diffusion_checks::{assert_close, check_diffusion, repeat};
 
 #[test]
 fn dense_model_against_enumeration() {

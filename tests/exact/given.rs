@@ -14,7 +14,7 @@ use tensorjump::{Configs, Error, Result, Streams, Target};
 
 use super::common::all_configs;
 use super::common::random::{random_law, random_rates};
-use super::diffusion::assert_close;
+use super::diffusion_checks::assert_close;
 
 const TOLERANCE: f64 = 1e-12;
 

@@ -18,7 +18,7 @@ use tensorjump::{Error, Streams, Target};
 
 use crate::common::random::{random_law, random_rates};
 use crate::common::{all_configs, index_of};
-use crate::diffusion::assert_close;
+use crate::diffusion_checks::assert_close;
 
 /// Laws with noise of every kind; the schedule is not constant.
 fn systems() -> Vec<(&'static str, DenseLaw, Noise)> {

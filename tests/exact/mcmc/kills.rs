@@ -1,26 +1,20 @@
 //! Runs of chains and of tempering that are killed at random moments end as if nothing had been.
-//!
-//! The test starts itself as a child process, kills it, and starts it again; `TENSORJUMP_KILLS` sets the number
-//! of kills.
 
 use std::fmt::Write;
 use std::ops::ControlFlow;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::thread::sleep;
-use std::time::Duration;
 use std::{env, fs};
 
 use ndarray::Array1;
-use rand::RngExt;
 use tensorjump::io::{Checkpoint, Interval};
 use tensorjump::lattice::{BoundaryMps, SpinSweep};
 use tensorjump::mcmc::*;
 use tensorjump::{Configs, Result, Streams};
 
+use crate::common::kills;
 use crate::runs::ising;
 
-const CHILD: &str = "TENSORJUMP_KILL_CHAINS";
+const CHILD: &str = "mcmc::kills::child";
 const UPDATES: usize = 400;
 
 /// What is known of a run at its end, to the last bit.
@@ -67,11 +61,10 @@ fn run(tempering: bool, seed: u64, checkpoint: Option<&Checkpoint>) -> Result<St
     Ok(told(&runs, &format!("{:?}", replicas.snapshot())))
 }
 
-/// The child: runs with a state after every seventh update, and says what the run gave. Does nothing when run
-/// as a test of its own.
+/// The child: runs with a state after every seventh update, and says what the run gave.
 #[test]
 fn child() {
-    let Ok(asked) = env::var(CHILD) else { return };
+    let Some(asked) = kills::told(CHILD) else { return };
     let [folder, tempering, seed] = asked.split('|').collect::<Vec<_>>().try_into().unwrap();
     let checkpoint = Checkpoint { path: Path::new(folder).join("state"), every: Interval::Steps(7) };
     let told = run(tempering == "true", seed.parse().unwrap(), Some(&checkpoint)).unwrap();
@@ -80,59 +73,34 @@ fn child() {
 
 const FILES: [&str; 3] = ["state", "state.series.npy", "state.log_weight.npy"];
 
-/// Kills so many runs and lets each end at last; returns how many were killed with a state on disk.
+/// Kills so many runs; returns how many were killed with a state on disk.
 fn kill(tempering: bool, kills: usize) -> usize {
     let at = env::temp_dir().join(format!("tensorjump kill chains {tempering} {}", std::process::id()));
     let _ = fs::remove_dir_all(&at);
     fs::create_dir_all(&at).unwrap();
     let mut stream = Streams::new(78).domain(if tempering { "tempering" } else { "chains" }).stream(0);
-    let (mut killed, mut in_the_middle, mut seed) = (0, 0, 0);
-    while killed < kills || seed == 0 {
-        let mut child = Command::new(env::current_exe().unwrap())
-            .args(["--exact", "mcmc::kills::child"])
-            .env(CHILD, format!("{}|{tempering}|{seed}", at.display()))
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
-        if killed < kills {
-            sleep(Duration::from_millis(stream.random_range(1..400)));
+    let argument = |seed| format!("{}|{tempering}|{seed}", at.display());
+    let in_the_middle = kills::kill(CHILD, kills, &mut stream, &at.join("state"), argument, |seed| {
+        let seed = seed as u64;
+        let whole_at = at.join("whole");
+        fs::create_dir_all(&whole_at).unwrap();
+        let checkpoint = Checkpoint { path: whole_at.join("state"), every: Interval::Steps(400) };
+        let whole = run(tempering, seed, Some(&checkpoint)).unwrap();
+        assert!(fs::read_to_string(at.join("told")).unwrap() == whole, "another run, seed {seed}");
+        assert_eq!(run(tempering, seed, None).unwrap(), whole);
+        for file in &FILES[1..] {
+            assert_eq!(fs::read(at.join(file)).unwrap(), fs::read(whole_at.join(file)).unwrap(), "{file}");
         }
-        let ended = if killed < kills { child.try_wait().unwrap() } else { Some(child.wait().unwrap()) };
-        match ended {
-            None => {
-                child.kill().unwrap();
-                // It may have ended between the look and the kill.
-                if child.wait().unwrap().success() {
-                    continue;
-                }
-                killed += 1;
-                in_the_middle += usize::from(at.join("state").exists());
-            }
-            Some(status) => {
-                assert!(status.success(), "a resume failed after {killed} kills");
-                let whole_at = at.join("whole");
-                fs::create_dir_all(&whole_at).unwrap();
-                let checkpoint = Checkpoint { path: whole_at.join("state"), every: Interval::Steps(400) };
-                let whole = run(tempering, seed, Some(&checkpoint)).unwrap();
-                assert!(fs::read_to_string(at.join("told")).unwrap() == whole, "another run after {killed} kills");
-                assert_eq!(run(tempering, seed, None).unwrap(), whole);
-                for file in &FILES[1..] {
-                    assert_eq!(fs::read(at.join(file)).unwrap(), fs::read(whole_at.join(file)).unwrap(), "{file}");
-                }
-                FILES.iter().for_each(|file| fs::remove_file(at.join(file)).unwrap());
-                fs::remove_dir_all(whole_at).unwrap();
-                seed += 1;
-            }
-        }
-    }
-    println!("tempering {tempering}: {killed} kills, {in_the_middle} with a state on disk, {seed} runs finished");
+        FILES.iter().for_each(|file| fs::remove_file(at.join(file)).unwrap());
+        fs::remove_dir_all(whole_at).unwrap();
+    });
     fs::remove_dir_all(at).unwrap();
     in_the_middle
 }
 
 #[test]
 fn killed_runs_end_bit_for_bit() {
-    let kills: usize = env::var("TENSORJUMP_KILLS").ok().map_or(20, |k| k.parse().unwrap());
+    let kills = kills::number(20);
     for tempering in [false, true] {
         let in_the_middle = kill(tempering, kills.div_ceil(2));
         assert!(4 * in_the_middle > kills, "too few kills came after the first state");

@@ -10,7 +10,7 @@ use tensorjump::{Configs, Result, Streams};
 
 use crate::common::random::random_law;
 use crate::common::{all_configs, index_of};
-use crate::diffusion::assert_close;
+use crate::diffusion_checks::assert_close;
 
 /// Token laws without symmetry, each site twice.
 pub fn tokens(dims: &[usize]) -> TokenNoise {

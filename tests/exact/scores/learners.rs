@@ -17,7 +17,7 @@ use super::glauber::tokens;
 use super::{infinite, systems};
 use crate::common::all_configs;
 use crate::common::random::{random_law, random_rates};
-use crate::diffusion::assert_close;
+use crate::diffusion_checks::assert_close;
 use crate::laws::stream;
 
 #[test]
