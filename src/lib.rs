@@ -81,6 +81,7 @@ mod error;
 mod extended;
 pub mod fork;
 pub mod io;
+mod lanes;
 pub mod lattice;
 pub mod learn;
 pub mod linalg;

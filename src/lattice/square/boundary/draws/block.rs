@@ -5,11 +5,11 @@ use pulp::{Arch, Simd, WithSimd};
 use rand::Rng;
 use rayon::prelude::*;
 
-use super::choice::{LaneProduct, LaneRng, Walkers};
+use super::choice::{LaneProduct, Walkers};
 use super::lanes::{Pass, Scratch};
 use super::pack::Packed;
 use super::torus::TorusPass;
-use super::vectors::{LANES, NONE, Word};
+use crate::lanes::{LANES, LaneRng, NONE, Word};
 use crate::model::Configs;
 use crate::rng::Streams;
 

@@ -7,62 +7,12 @@
 
 use pulp::Simd;
 
-use super::vectors::{LANES, Lane, NONE, Word, vectors, words, words_mut};
+use crate::lanes::{LANES, Lane, LaneRng, NONE, Word, shift, vectors, words, words_mut};
 
 /// Least threshold of an allowed symbol: `5·2⁻³² ≈ 1.2e-9`, the first above 1e-9.
 const FLOOR: u32 = 5;
 
 const UNIT: f64 = 4_294_967_296.0;
-
-/// One xoshiro128++ generator (Blackman, Vigna 2021) in each lane.
-#[derive(Clone)]
-pub(crate) struct LaneRng {
-    state: [Word; 4],
-}
-
-impl LaneRng {
-    /// From 128 bits a lane.
-    pub(crate) fn new(seed: impl Fn(usize) -> [u32; 4]) -> Self {
-        let mut state = [NONE; 4];
-        for i in 0..LANES {
-            let seed = seed(i);
-            let seed = if seed == [0; 4] { [1, 0, 0, 0] } else { seed };
-            (0..4).for_each(|k| state[k].0[i] = seed[k]);
-        }
-        LaneRng { state }
-    }
-
-    /// 32 random bits a lane.
-    #[inline(always)]
-    pub(crate) fn next<S: Simd>(&mut self, simd: S) -> Word {
-        let mut out = NONE;
-        let [s0, s1, s2, s3] = &mut self.state;
-        let (s0, s1) = (words_mut::<S>(s0), words_mut::<S>(s1));
-        let (s2, s3) = (words_mut::<S>(s2), words_mut::<S>(s3));
-        for v in 0..LANES / S::F32_LANES {
-            let (a, b, c, d) = (s0[v], s1[v], s2[v], s3[v]);
-            words_mut::<S>(&mut out)[v] = simd.add_u32s(rotate(simd, simd.add_u32s(a, d), 7), a);
-            let (c, d) = (simd.xor_u32s(c, a), simd.xor_u32s(d, b));
-            s1[v] = simd.xor_u32s(b, c);
-            s0[v] = simd.xor_u32s(a, d);
-            s2[v] = simd.xor_u32s(c, shift(simd, b, 9));
-            s3[v] = rotate(simd, d, 11);
-        }
-        out
-    }
-}
-
-// Functions, not closures: those would be compiled without the vector instructions and called.
-
-#[inline(always)]
-fn shift<S: Simd>(simd: S, x: S::u32s, k: u32) -> S::u32s {
-    simd.wrapping_dyn_shl_u32s(x, simd.splat_u32s(k))
-}
-
-#[inline(always)]
-fn rotate<S: Simd>(simd: S, x: S::u32s, k: u32) -> S::u32s {
-    simd.or_u32s(shift(simd, x, k), simd.wrapping_dyn_shr_u32s(x, simd.splat_u32s(32 - k)))
-}
 
 /// `⌊2³² p⌉` for `0 ≤ p ≤ ½`, in two halves: adding 2²³ leaves an integer in the last bits.
 #[inline(always)]

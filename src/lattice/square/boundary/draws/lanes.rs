@@ -17,7 +17,7 @@ use pulp::Simd;
 use super::choice::Walkers;
 use super::pack::{LEAST, Packed, PackedRow, PackedSite, T, Tile};
 use super::products::{accumulate, both_matrix_vector, dot, dots, matrix_vector, mix, vector_matrix};
-use super::vectors::{
+use crate::lanes::{
     LANES, Lane, MINUS, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, relative, rescale, scaled,
     vectors, vectors_mut, where_state,
 };

@@ -9,4 +9,3 @@ pub(super) mod pack;
 mod products;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod torus;
-mod vectors;

@@ -3,7 +3,7 @@
 use pulp::Simd;
 
 use super::pack::{T, Tile};
-use super::vectors::{LANES, Lane, ZERO, vectors, vectors_mut};
+use crate::lanes::{LANES, Lane, ZERO, vectors, vectors_mut};
 
 /// Tile rows that share the loads of the vector: accumulators for `WIDE · T · 2` SIMD vectors.
 const WIDE: usize = 3;

@@ -21,7 +21,7 @@ use super::choice::Walkers;
 use super::lanes::{Scratch, look_up, meet};
 use super::pack::{PackedRow, PackedSite, T};
 use super::products::{accumulate, both_matrix_vector, dot, matrix_vector, mix, vector_matrix};
-use super::vectors::{
+use crate::lanes::{
     LANES, Lane, MINUS, NONE, ONE, Word, ZERO, choose_number, combine, multiply, relative, rescale, scaled,
     where_state, xor,
 };

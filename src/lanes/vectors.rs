@@ -1,22 +1,56 @@
-//! Arithmetic on lanes: loops over the SIMD vectors of 32 numbers.
+//! Arithmetic on lanes: loops over the SIMD vectors of a few numbers, one for each configuration of a group.
 //!
 //! Written with `pulp` operations throughout: left to itself the compiler interchanges loops over lanes with
 //! those around them, into gathers and scatters (measured: 2.5 times the time of a pass).
 
+use std::ops::{Deref, DerefMut};
+
 use pulp::Simd;
 
-/// Configurations side by side.
+/// Configurations side by side where nothing else is said.
 pub(crate) const LANES: usize = 32;
 
 /// A number for each configuration of a group.
 #[derive(Debug, Clone, Copy)]
-#[repr(C, align(128))]
-pub(crate) struct Lane(pub [f32; LANES]);
+#[repr(C, align(64))]
+pub(crate) struct Lane<const N: usize = LANES>(pub [f32; N]);
 
 /// An integer for each configuration of a group: its state at one site, or random bits.
 #[derive(Debug, Clone, Copy)]
-#[repr(C, align(128))]
-pub(crate) struct Word(pub [u32; LANES]);
+#[repr(C, align(64))]
+pub(crate) struct Word<const N: usize = LANES>(pub [u32; N]);
+
+impl<const N: usize> Deref for Lane<N> {
+    type Target = [f32];
+
+    #[inline(always)]
+    fn deref(&self) -> &[f32] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Lane<N> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [f32] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Deref for Word<N> {
+    type Target = [u32];
+
+    #[inline(always)]
+    fn deref(&self) -> &[u32] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Word<N> {
+    #[inline(always)]
+    fn deref_mut(&mut self) -> &mut [u32] {
+        &mut self.0
+    }
+}
 
 pub(crate) const ZERO: Lane = Lane([0.0; LANES]);
 pub(crate) const ONE: Lane = Lane([1.0; LANES]);
@@ -24,23 +58,23 @@ pub(crate) const MINUS: Lane = Lane([-1.0; LANES]);
 pub(crate) const NONE: Word = Word([0; LANES]);
 
 #[inline(always)]
-pub(crate) fn vectors<S: Simd>(lane: &Lane) -> &[S::f32s] {
-    S::as_simd_f32s(&lane.0).0
+pub(crate) fn vectors<S: Simd>(lane: &[f32]) -> &[S::f32s] {
+    S::as_simd_f32s(lane).0
 }
 
 #[inline(always)]
-pub(crate) fn vectors_mut<S: Simd>(lane: &mut Lane) -> &mut [S::f32s] {
-    S::as_mut_simd_f32s(&mut lane.0).0
+pub(crate) fn vectors_mut<S: Simd>(lane: &mut [f32]) -> &mut [S::f32s] {
+    S::as_mut_simd_f32s(lane).0
 }
 
 #[inline(always)]
-pub(crate) fn words<S: Simd>(word: &Word) -> &[S::u32s] {
-    S::as_simd_u32s(&word.0).0
+pub(crate) fn words<S: Simd>(word: &[u32]) -> &[S::u32s] {
+    S::as_simd_u32s(word).0
 }
 
 #[inline(always)]
-pub(crate) fn words_mut<S: Simd>(word: &mut Word) -> &mut [S::u32s] {
-    S::as_mut_simd_u32s(&mut word.0).0
+pub(crate) fn words_mut<S: Simd>(word: &mut [u32]) -> &mut [S::u32s] {
+    S::as_mut_simd_u32s(word).0
 }
 
 /// `factor · a` in each lane.
