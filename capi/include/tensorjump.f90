@@ -157,6 +157,15 @@ module tensorjump
       real(c_double), intent(in), optional :: horizontal(*), vertical(*), field(*)
       type(c_ptr), intent(out) :: out
     end function
+    integer(c_int) function tj_ising_diagonals(rows, cols, geometry, beta, horizontal, vertical, diagonal, antidiagonal, &
+        & field, out) bind(c)
+      import
+      integer(c_size_t), value :: rows, cols
+      integer(c_int), value :: geometry
+      real(c_double), value :: beta
+      real(c_double), intent(in), optional :: horizontal(*), vertical(*), diagonal(*), antidiagonal(*), field(*)
+      type(c_ptr), intent(out) :: out
+    end function
     integer(c_int) function tj_pair(rows, cols, geometry, dims, site, site_length, horizontal, horizontal_length, vertical, &
         & vertical_length, out) bind(c)
       import

@@ -95,7 +95,7 @@ typedef enum {
    */
   TJ_CYLINDER = 1,
   /**
-   * Both: weights only, no law here draws it.
+   * Both: a torus.
    */
   TJ_TORUS = 2,
 } tj_geometry;
@@ -361,6 +361,25 @@ tj_status tj_ising(size_t rows,
                    tj_target **out);
 
 /**
+ * `tj_ising` with bonds along the diagonals of the plaquettes besides: `diagonal`, of `(r, c)` with
+ * `(r+1, c+1)`, and `antidiagonal`, of `(r, c+1)` with `(r+1, c)`, plaquette by plaquette, `cols - 1` a row of
+ * them, `cols` where columns wrap, `rows - 1` rows, `rows` on a torus. NULL for no bonds of a direction: one
+ * of the two is the triangular lattice, both are J1-J2 models and the king's graph.
+ *
+ * Errors: as `tj_ising`; `tj_snake` and some moves refuse these lattices with `TJ_INPUT`.
+ */
+tj_status tj_ising_diagonals(size_t rows,
+                             size_t cols,
+                             int geometry,
+                             double beta,
+                             const double *horizontal,
+                             const double *vertical,
+                             const double *diagonal,
+                             const double *antidiagonal,
+                             const double *field,
+                             tj_target **out);
+
+/**
  * Any pair weights on `rows x cols` sites, given as logarithms, −∞ for what is forbidden:
  * `Π_j e^(site_j[x_j]) Π_bonds e^(bond[x_i, x_j])`. A target, as `tj_ising`.
  *
@@ -401,7 +420,7 @@ tj_status tj_pair_uniform(size_t rows,
                           tj_target **out);
 
 /**
- * The law of a lattice model (`tj_ising`, `tj_pair`, `tj_pair_uniform`; open or cylinder) drawn row by row
+ * The law of a lattice model (`tj_ising`, `tj_ising_diagonals`, `tj_pair`, `tj_pair_uniform`) drawn row by row
  * against boundary states of bond dimension `chi`. Where nothing is truncated it is the law itself to single
  * precision, else close to it with exact log-probabilities; the critical Ising model of 64 x 64 sites is
  * accepted at 0.99 with `chi = 8`. Cost of a draw: `sites (d + 1) chi²` multiplications.
@@ -444,7 +463,7 @@ tj_status tj_boundary_ising(size_t rows,
 tj_status tj_snake(const tj_target *target, size_t chi, tj_model **out);
 
 /**
- * `log Z` in nats of a lattice model (open or cylinder) by boundary states whose bond dimension grows to
+ * `log Z` in nats of a lattice model by boundary states whose bond dimension grows to
  * `chi_max` until two values agree to `tolerance`. `*log_z` is the last value, `*change` its difference to
  * the one before (NULL: not wanted).
  *

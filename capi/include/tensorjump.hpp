@@ -249,6 +249,15 @@ public:
         return of(
             [&](tj_target **out) { return tj_ising(rows, cols, geometry, beta, horizontal, vertical, field, out); });
     }
+    /// With bonds along the diagonals of the plaquettes; none of a direction whose couplings are null.
+    static Target ising_diagonals(std::size_t rows, std::size_t cols, double beta, const double *diagonal,
+                                  const double *antidiagonal, tj_geometry geometry = TJ_OPEN,
+                                  const double *horizontal = nullptr, const double *vertical = nullptr,
+                                  const double *field = nullptr) {
+        return of([&](tj_target **out) {
+            return tj_ising_diagonals(rows, cols, geometry, beta, horizontal, vertical, diagonal, antidiagonal, field, out);
+        });
+    }
     static Target pair(std::size_t rows, std::size_t cols, const std::vector<std::size_t> &dims,
                        const std::vector<double> &site, const std::vector<double> &horizontal,
                        const std::vector<double> &vertical, tj_geometry geometry = TJ_OPEN) {

@@ -20,7 +20,7 @@ pub enum tj_geometry {
     TJ_OPEN = 0,
     /// The columns: each row is a ring, the first and the last row are free.
     TJ_CYLINDER = 1,
-    /// Both: weights only, no law here draws it.
+    /// Both: a torus.
     TJ_TORUS = 2,
 }
 
@@ -92,6 +92,41 @@ pub unsafe extern "C" fn tj_ising(
     // SAFETY: the contract of the header.
     compute(|| unsafe {
         hand_out(out, || Ok(Goal::Ising(ising(rows, cols, geometry, beta, horizontal, vertical, field)?).into()))
+    })
+}
+
+/// `tj_ising` with bonds along the diagonals of the plaquettes besides: `diagonal`, of `(r, c)` with
+/// `(r+1, c+1)`, and `antidiagonal`, of `(r, c+1)` with `(r+1, c)`, plaquette by plaquette, `cols - 1` a row of
+/// them, `cols` where columns wrap, `rows - 1` rows, `rows` on a torus. NULL for no bonds of a direction: one
+/// of the two is the triangular lattice, both are J1-J2 models and the king's graph.
+///
+/// Errors: as `tj_ising`; `tj_snake` and some moves refuse these lattices with `TJ_INPUT`.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn tj_ising_diagonals(
+    rows: usize,
+    cols: usize,
+    geometry: c_int,
+    beta: c_double,
+    horizontal: *const c_double,
+    vertical: *const c_double,
+    diagonal: *const c_double,
+    antidiagonal: *const c_double,
+    field: *const c_double,
+    out: *mut *mut tj_target,
+) -> tj_status {
+    // SAFETY: the contract of the header.
+    compute(|| unsafe {
+        hand_out(out, || {
+            let nearest = ising(rows, cols, geometry, beta, horizontal, vertical, field)?;
+            let lattice = nearest.lattice().with_diagonals(true, true);
+            let across = |p: *const f64, bonds, name| -> Result<Vec<f64>, Failure> {
+                if p.is_null() { Ok(Vec::new()) } else { list_or(p, bonds, 0.0, name) }
+            };
+            let diagonal = across(diagonal, lattice.diagonal_bonds(), "diagonal")?;
+            let antidiagonal = across(antidiagonal, lattice.antidiagonal_bonds(), "antidiagonal")?;
+            let couplings = nearest.couplings().clone().with_diagonals(diagonal, antidiagonal)?;
+            Ok(Goal::Ising(Ising::new(couplings, beta)?).into())
+        })
     })
 }
 
@@ -178,7 +213,7 @@ fn pairwise(goal: &Goal) -> Result<&dyn Pairwise, Failure> {
     match goal {
         Goal::Ising(ising) => Ok(ising),
         Goal::Pair(model) => Ok(model),
-        _ => Err(refused("target", "another one", "made by tj_ising, tj_pair or tj_pair_uniform")),
+        _ => Err(refused("target", "another one", "made by tj_ising, tj_ising_diagonals, tj_pair or tj_pair_uniform")),
     }
 }
 
@@ -188,7 +223,7 @@ fn weighed(model: &dyn Pairwise, chi: usize) -> Result<Law, Failure> {
     Ok(Law::plain(law, log_z))
 }
 
-/// The law of a lattice model (`tj_ising`, `tj_pair`, `tj_pair_uniform`; open or cylinder) drawn row by row
+/// The law of a lattice model (`tj_ising`, `tj_ising_diagonals`, `tj_pair`, `tj_pair_uniform`) drawn row by row
 /// against boundary states of bond dimension `chi`. Where nothing is truncated it is the law itself to single
 /// precision, else close to it with exact log-probabilities; the critical Ising model of 64 x 64 sites is
 /// accepted at 0.99 with `chi = 8`. Cost of a draw: `sites (d + 1) chi²` multiplications.
@@ -259,7 +294,7 @@ pub unsafe extern "C" fn tj_snake(target: *const tj_target, chi: usize, out: *mu
     })
 }
 
-/// `log Z` in nats of a lattice model (open or cylinder) by boundary states whose bond dimension grows to
+/// `log Z` in nats of a lattice model by boundary states whose bond dimension grows to
 /// `chi_max` until two values agree to `tolerance`. `*log_z` is the last value, `*change` its difference to
 /// the one before (NULL: not wanted).
 ///

@@ -98,10 +98,12 @@ end
 
 # Targets
 
-"Ising model or glass; `horizontal[c, r]`, `vertical[c, r]`, `field[c, r]`, geometry 0 open, 1 cylinder, 2 torus."
-function ising(nrows, ncols; beta, geometry=0, horizontal=nothing, vertical=nothing, field=nothing)
-    h, v = nrows * (ncols - (geometry == 0)), ncols * (nrows - (geometry != 2))
-    Target(made(out -> @ccall lib.tj_ising(nrows::Csize_t, ncols::Csize_t, geometry::Cint, beta::Cdouble, doubles(horizontal, h)::Ptr{Cdouble}, doubles(vertical, v)::Ptr{Cdouble}, doubles(field, nrows * ncols)::Ptr{Cdouble}, out::Ptr{Handle})::Cint), nothing)
+"Ising model or glass; `horizontal[c, r]`, `vertical[c, r]`, `field[c, r]`, geometry 0 open, 1 cylinder, 2 torus; bonds along
+the diagonals of the plaquettes where `diagonal[c, r]`, `antidiagonal[c, r]` are given."
+function ising(nrows, ncols; beta, geometry=0, horizontal=nothing, vertical=nothing, field=nothing, diagonal=nothing, antidiagonal=nothing)
+    wide, high = ncols - (geometry == 0), nrows - (geometry != 2)
+    h, v, d = nrows * wide, ncols * high, wide * high
+    Target(made(out -> @ccall lib.tj_ising_diagonals(nrows::Csize_t, ncols::Csize_t, geometry::Cint, beta::Cdouble, doubles(horizontal, h)::Ptr{Cdouble}, doubles(vertical, v)::Ptr{Cdouble}, doubles(diagonal, d)::Ptr{Cdouble}, doubles(antidiagonal, d)::Ptr{Cdouble}, doubles(field, nrows * ncols)::Ptr{Cdouble}, out::Ptr{Handle})::Cint), nothing)
 end
 "The same pair log-weights `bond[a, b]` on all bonds of a lattice, `site[a]` on all sites."
 function pair(nrows, ncols; bond, site=nothing, geometry=0)
