@@ -141,6 +141,50 @@ impl PyIsing {
         Ok(PyClassInitializer::from(PyTarget { law: ising.clone() }).add_subclass(PyIsing(ising)))
     }
 
+    /// The Ising model on another lattice, one coupling on all its bonds, embedded in a square one.
+    ///
+    /// Parameters
+    /// ----------
+    /// kind : "triangular", "honeycomb", "kagome", "kings", "union_jack" or "j1_j2"
+    ///     Kagome lattices keep the sites of odd row and column as free spins, which add ln 2 each to `log_z`;
+    ///     "j1_j2" has two couplings, (along edges, along diagonals).
+    /// rows, cols : int
+    /// beta : float
+    /// coupling : float, or two of them for "j1_j2"
+    ///     1 if not given.
+    /// geometry : "open", "cylinder" or "torus"
+    #[staticmethod]
+    #[pyo3(signature = (kind, rows, cols, beta, *, coupling = None, geometry = "open"))]
+    fn lattice(
+        py: Python<'_>,
+        kind: &str,
+        rows: usize,
+        cols: usize,
+        beta: f64,
+        coupling: Option<Bound<'_, PyAny>>,
+        geometry: &str,
+    ) -> PyResult<Py<Self>> {
+        let lattice = square(rows, cols, geometry)?;
+        let one = || coupling.as_ref().map_or(Ok(1.0), |c| c.extract::<f64>());
+        let bonds = match kind {
+            "triangular" => Couplings::triangular(lattice, one()?),
+            "honeycomb" => Couplings::honeycomb(lattice, one()?),
+            "kagome" => Couplings::kagome(lattice, one()?),
+            "kings" => Couplings::kings(lattice, one()?),
+            "union_jack" => Couplings::union_jack(lattice, one()?),
+            "j1_j2" => {
+                let (j1, j2) = coupling.as_ref().map_or(Ok((1.0, 1.0)), |c| c.extract::<(f64, f64)>())?;
+                Couplings::j1_j2(lattice, j1, j2)
+            }
+            other => {
+                let kinds = "triangular, honeycomb, kagome, kings, union_jack or j1_j2";
+                return Err(refuse("kind", other, kinds));
+            }
+        };
+        let ising = Arc::new(bonds.and_then(|bonds| Ising::new(bonds, beta)).map_err(raise)?);
+        Py::new(py, PyClassInitializer::from(PyTarget { law: ising.clone() }).add_subclass(PyIsing(ising)))
+    }
+
     /// Number of rows.
     #[getter]
     fn rows(&self) -> usize {

@@ -330,6 +330,16 @@ class Ising(Target):
         seed: int = 0,
         diagonals: tuple[ArrayLike | None, ArrayLike | None] | None = None,
     ) -> Self: ...
+    @staticmethod
+    def lattice(
+        kind: Literal["triangular", "honeycomb", "kagome", "kings", "union_jack", "j1_j2"],
+        rows: int,
+        cols: int,
+        beta: float,
+        *,
+        coupling: float | tuple[float, float] | None = None,
+        geometry: _Geometry = "open",
+    ) -> Ising: ...
     @property
     def rows(self) -> int: ...
     @property

@@ -362,6 +362,28 @@ def test_solvable_models():
 
 
 
+def test_named_lattices():
+    bonds = {"triangular": 48, "honeycomb": 24, "kagome": 24, "kings": 64, "union_jack": 48, "j1_j2": 64}
+    degrees = {"triangular": {6}, "honeycomb": {3}, "kagome": {0, 4}, "kings": {8}, "union_jack": {4, 8}, "j1_j2": {8}}
+    up = np.ones((1, 16), np.uint8)
+    flipped = up.repeat(16, axis=0) - np.eye(16, dtype=np.uint8)
+    for kind, number in bonds.items():
+        ising = tj.Ising.lattice(kind, 4, 4, 0.3, geometry="torus")
+        assert ising.energy(up) == [-number], kind
+        degree = (ising.energy(flipped) + number) / 2
+        assert set(degree) == degrees[kind], kind
+        again = pickle.loads(pickle.dumps(ising))
+        np.testing.assert_array_equal(again.energy(flipped), ising.energy(flipped))
+    two = tj.Ising.lattice("j1_j2", 4, 4, 0.3, coupling=(1.0, -0.25), geometry="torus")
+    assert two.energy(up) == [-24.0]
+    with pytest.raises(tj.ParameterError, match="kind"):
+        tj.Ising.lattice("diamond", 4, 4, 0.3)
+    with pytest.raises(tj.ParameterError, match="rows"):
+        tj.Ising.lattice("kagome", 5, 4, 0.3, geometry="torus")
+    with pytest.raises(TypeError):
+        tj.Ising.lattice("j1_j2", 4, 4, 0.3, coupling=1.0)
+
+
 def test_fredkin():
     chain = tj.Fredkin(8, c=0.3)
     model, x = tj.FredkinModel(chain), all_x([2] * 8)

@@ -62,7 +62,7 @@ impl Measured {
         let build_seconds = clock.elapsed().as_secs_f64();
         let streams = Streams::new(seed).domain("published tables");
         let (mut log_w, mut energy, mut order, mut up) = (vec![], vec![], vec![], vec![]);
-        let mut pairs = Array2::zeros((0, system.lattice.cols() / 2));
+        let mut pairs = Array2::zeros((0, system.reach()));
         let mut seconds = 0.0;
         // As many as fit some hundred megabytes.
         let block = BLOCK.min((1 << 28) / system.lattice.sites());
