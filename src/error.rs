@@ -76,6 +76,10 @@ impl fmt::Display for Value {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Value::Int(value) => value.fmt(f),
+            // 1e300, and not 301 digits.
+            Value::Float(value) if *value != 0.0 && value.is_finite() && !(1e-5..1e16).contains(&value.abs()) => {
+                write!(f, "{value:e}")
+            }
             Value::Float(value) => value.fmt(f),
             Value::Text(value) => value.fmt(f),
         }

@@ -5,7 +5,7 @@ use std::ffi::{c_double, c_int, c_void};
 use tensorjump::ranks::{Alone, Ranks};
 use tensorjump::{Error, Result};
 
-use super::buffers::{LIMIT, list};
+use super::buffers::list;
 use super::status::{Failure, refused};
 
 /// A caller's function, one `MPI_Allgather`: every rank calls it with the same `n` and its own `mine[n]`, and
@@ -44,6 +44,9 @@ struct Communicator {
 }
 
 const NAME: &str = "the caller's all-gather";
+
+/// Numbers of all ranks in one gather: 8 GiB. Counts above it are those of a communicator that is broken.
+const LIMIT: usize = 1 << 30;
 
 impl Communicator {
     /// `n` numbers of each rank, rank by rank: the same `n` on all of them, `mine` padded by zeros.

@@ -236,7 +236,9 @@ fn help<O: Options>(options: &mut O) -> String {
         if let Some(default) = field.value.text().filter(|_| !text.contains("default")) {
             text += &format!(" (default: {default})");
         }
-        let choices = field.value.choices().iter().map(|(name, help)| format!("\n  {name:<11}{}", help.trim()));
+        let choices = field.value.choices();
+        let width = choices.iter().map(|(name, _)| name.len() + 1).fold(11, usize::max);
+        let choices = choices.iter().map(|(name, help)| format!("\n  {name:<width$}{}", help.trim()));
         lines.push((format!("--{} {}", field.name, field.value.placeholder().unwrap_or("")), text));
         lines.extend(choices.map(|choice| (String::new(), choice[1..].to_owned())));
     }

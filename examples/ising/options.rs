@@ -96,6 +96,9 @@ impl Options {
         if method == Method::Snake && torus {
             return Err(format!("torus: no snake for the whole of it; not for --method {name}").into());
         }
+        if lacks_diagonals(method, system) {
+            return Err(format!("couplings along diagonals: --method {name} has none").into());
+        }
         match (method, system) {
             (Method::Wolff, System::Ising(ising)) => drop(Wolff::new(ising)?),
             (Method::Wolff, System::Potts(_)) => {
@@ -144,6 +147,7 @@ impl Options {
         let mut runs = Vec::new();
         for method in Method::ALL {
             let model = match method {
+                _ if lacks_diagonals(method, system) => None,
                 Method::Snake => self.snake_model(system)?,
                 Method::Wolff => match system {
                     System::Ising(ising) if Wolff::new(ising).is_ok() => Some(system.clone()),
@@ -175,6 +179,12 @@ impl Options {
         let small = Square::new(SNAKE_CYLINDER, SNAKE_CYLINDER, Geometry::Cylinder)?;
         Ok(Some(self.model.model_on(Some(small))?).filter(fits_snake))
     }
+}
+
+/// Whether the lattice has diagonal bonds and the method none.
+fn lacks_diagonals(method: Method, system: &System) -> bool {
+    let checkerboard = method == Method::Metropolis || method == Method::Heatbath && matches!(system, System::Ising(_));
+    system.lattice().diagonals() != (false, false) && (method == Method::Snake || checkerboard)
 }
 
 /// Whether a snake MPS can follow its lines.

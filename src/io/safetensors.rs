@@ -14,6 +14,10 @@ use crate::error::{Error, Result};
 /// Version of the layout of all files.
 const VERSION: u32 = 1;
 
+/// The note with the checksum of everything else: a bit that flips in a number is seen. Files without it are read
+/// as they are.
+const CHECKSUM: &str = "checksum";
+
 /// Named arrays and notes: the content of a file.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Store {
@@ -152,10 +156,31 @@ impl Store {
     }
 
     pub(crate) fn write(&self, path: &Path) -> Result<()> {
-        let notes = self.notes.clone().into_iter().collect();
+        let checksum = (CHECKSUM.to_string(), self.checksum());
+        let notes = self.notes.clone().into_iter().chain([checksum]).collect();
         let bytes = safetensors::serialize(self.arrays.iter(), Some(notes))
             .map_err(|e| file_error(path, std::io::Error::other(e)))?;
         write_whole(path, &bytes)
+    }
+
+    /// FNV-1a of notes and arrays, 64 bits in hexadecimal.
+    fn checksum(&self) -> String {
+        let mut hash = 0xcbf2_9ce4_8422_2325u64;
+        let mut eat = |bytes: &[u8]| {
+            // Lengths first: what is moved from one text to the next is seen.
+            for &b in (bytes.len() as u64).to_le_bytes().iter().chain(bytes) {
+                hash = (hash ^ u64::from(b)).wrapping_mul(0x100_0000_01b3);
+            }
+        };
+        for (name, value) in &self.notes {
+            eat(name.as_bytes());
+            eat(value.as_bytes());
+        }
+        for (name, Numbers { dtype, shape, bytes }) in &self.arrays {
+            eat(format!("{name} {dtype:?} {shape:?}").as_bytes());
+            eat(bytes);
+        }
+        format!("{hash:016x}")
     }
 
     /// What a file says that it is.
@@ -171,12 +196,16 @@ impl Store {
 
     /// [`Store::read`] of the bytes of the file.
     pub(crate) fn parse(path: &Path, bytes: &[u8], kind: &str) -> Result<Self> {
-        let notes = notes(path, bytes)?;
+        let mut notes = notes(path, bytes)?;
+        let checksum = notes.remove(CHECKSUM);
         let file = SafeTensors::deserialize(bytes).map_err(|e| damaged(path, e))?;
         let mut store = Store { arrays: BTreeMap::new(), notes, path: path.to_owned() };
         for (name, view) in file.tensors() {
             let numbers = Numbers { dtype: view.dtype(), shape: view.shape().to_vec(), bytes: view.data().to_vec() };
             store.arrays.insert(name, numbers);
+        }
+        if checksum.is_some_and(|sum| sum != store.checksum()) {
+            return Err(store.wrong("damaged: not what its checksum was made of"));
         }
         if store.notes.get("kind").map(String::as_str) != Some(kind) {
             return Err(store.wrong(&format!("not a file of the kind `{kind}`")));
@@ -222,6 +251,14 @@ mod tests {
             (store.numbers("states").unwrap(), store.numbers("counts").unwrap()),
             (states.into(), counts.into())
         );
+        // Any bit that flips is seen.
+        let bytes = std::fs::read(&path).unwrap();
+        for k in 0..8 * bytes.len() {
+            let mut damaged = bytes.clone();
+            damaged[k / 8] ^= 1 << (k % 8);
+            let read = Store::parse(&path, &damaged, "test");
+            assert!(read.is_err() || read.as_ref() == Ok(&store), "bit {k}");
+        }
         let refused = [
             store.numbers::<f64>("states").map(drop),
             store.numbers::<u8>("counts").map(drop),

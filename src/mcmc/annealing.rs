@@ -10,7 +10,7 @@
 //!
 //! with any move that leaves `π_k` invariant. Resampling is systematic: draw `i` is repeated `⌊n p_i⌋` or
 //! `⌈n p_i⌉` times, `p_i = w_i/Σw`, and all weights become their mean. Thus `E Σw f(x)/n = Σ_x π_k(x) f(x)`
-//! holds at every level, for any number of draws: the mean weight is an unbiased estimate of `Z_k`.
+//! holds at every level, for any number of draws from two on: the mean weight is an unbiased estimate of `Z_k`.
 //!
 //! Draws that come from one ancestor are correlated: errors by the formula of independent draws are too
 //! small after a resampling. Independent populations tell: their log-weights of the mean
@@ -111,8 +111,8 @@ impl<T: Target, M: Move> Annealing<T, M> {
         Ok(Annealing { levels, threshold: 0.5 })
     }
 
-    /// The effective fraction below which draws are resampled: 0 never (but for draws of weight zero), 1 at
-    /// every level.
+    /// The effective fraction below which draws are resampled: 0 never (but for draws of weight zero), 1
+    /// wherever weights differ.
     ///
     /// # Errors
     /// [`Error::Parameter`] outside 0 to 1.
@@ -133,13 +133,17 @@ impl<T: Target, M: Move> Annealing<T, M> {
     /// Results depend on the seed and the draws, not on threads. Cost: a log-weight and an update a level.
     ///
     /// # Errors
-    /// No draws or draws that do not fit; all weights zero; log-weights NaN or +∞; those of targets and
+    /// [`Error::TooFewSamples`] for fewer than two draws; draws that do not fit; [`Error::NotFinite`] for
+    /// log-probabilities that are not finite; all weights zero; log-weights NaN or +∞; those of targets and
     /// moves.
     pub fn run(&self, draws: Samples, seed: u64) -> Result<Population> {
         let Samples { x, log_prob } = draws;
         let n = x.nrows();
         if log_prob.len() != n {
             return Err(Error::SampleCount { expected: n, got: log_prob.len() });
+        }
+        if let Some((site, &value)) = log_prob.iter().enumerate().find(|(_, q)| !q.is_finite()) {
+            return Err(Error::NotFinite { field: "log-probability of a draw", site, value });
         }
         let (mut x, mut log_weight) = (x, log_prob.mapv(|q| -q));
         let mut at = Array1::zeros(n); // log π of the level before

@@ -96,8 +96,9 @@ impl RankTest {
     /// draw.
     ///
     /// # Errors
-    /// Numbers out of range; those of target, move, model and observer; [`Error::LogWeight`] where the move
-    /// leaves log-weights that are not the target's.
+    /// Numbers out of range; those of target, move, model and observer; [`Error::SampleCount`] for other than
+    /// the number of draws that was asked for, [`Error::Entries`] for observables of another shape than
+    /// before; [`Error::LogWeight`] where the move leaves log-weights that are not the target's.
     pub fn reversible<O: Observables>(
         &self,
         target: &dyn Target,
@@ -106,14 +107,15 @@ impl RankTest {
         mut observe: impl FnMut(Configs<'_>) -> Result<O>,
     ) -> Result<Verdict> {
         self.sequence(|n, streams| {
-            let x = exact(n, &streams.domain("exact"))?;
-            let first = table(&mut observe, x.view())?;
+            let x = rows(exact(n, &streams.domain("exact"))?, n)?;
+            let first = table(&mut observe, x.view(), None)?;
+            let columns = Some(first.ncols());
             // Rows 0..n go forward, the others backward.
             let mut chains = Chains::new(target, concatenate![Axis(0), x, x])?;
             let mut series = vec![];
             for _ in 1..self.length {
                 advance(&mut chains, target, dynamics, streams)?;
-                series.push(table(&mut observe, chains.x())?);
+                series.push(table(&mut observe, chains.x(), columns)?);
             }
             let ranks = |column: usize| {
                 let rank = |row: usize| {
@@ -151,12 +153,12 @@ impl RankTest {
         mut observe: impl FnMut(Configs<'_>) -> Result<O>,
     ) -> Result<Verdict> {
         self.sequence(|n, streams| {
-            let still = table(&mut observe, exact(n, &streams.domain("still"))?.view())?;
-            let mut chains = Chains::new(target, exact(n, &streams.domain("exact"))?)?;
+            let still = table(&mut observe, rows(exact(n, &streams.domain("still"))?, n)?.view(), None)?;
+            let mut chains = Chains::new(target, rows(exact(n, &streams.domain("exact"))?, n)?)?;
             for _ in 0..self.length {
                 advance(&mut chains, target, dynamics, streams)?;
             }
-            let moved = table(&mut observe, chains.x())?;
+            let moved = table(&mut observe, chains.x(), Some(still.ncols()))?;
             let distance = |column: usize| between(still.column(column).to_vec(), moved.column(column).to_vec());
             Ok(((0..still.ncols()).map(distance).collect(), n as f64 / 2.0))
         })
@@ -216,8 +218,26 @@ fn advance(chains: &mut Chains, target: &dyn Target, dynamics: &dyn Move, stream
     }
 }
 
-fn table<O: Observables>(observe: &mut impl FnMut(Configs<'_>) -> Result<O>, x: Configs<'_>) -> Result<Array2<f64>> {
+/// As many draws as were asked for: their number enters the bound.
+fn rows(x: Array2<u8>, n: usize) -> Result<Array2<u8>> {
+    if x.nrows() == n { Ok(x) } else { Err(Error::SampleCount { expected: n, got: x.nrows() }) }
+}
+
+/// What is observed, a row a configuration and as many columns as before.
+fn table<O: Observables>(
+    observe: &mut impl FnMut(Configs<'_>) -> Result<O>,
+    x: Configs<'_>,
+    columns: Option<usize>,
+) -> Result<Array2<f64>> {
     let table = observe(x)?.table(x.nrows());
+    let expected = columns.unwrap_or(table.ncols());
+    for (place, expected, got) in
+        [("rows of observables", x.nrows(), table.nrows()), ("observables", expected, table.ncols())]
+    {
+        if expected != got {
+            return Err(Error::Entries { place: place.into(), expected, got });
+        }
+    }
     match table.indexed_iter().find(|(_, value)| !value.is_finite()) {
         None => Ok(table),
         Some(((_, site), &value)) => Err(Error::NotFinite { field: "observable", site, value }),

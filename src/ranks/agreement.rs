@@ -35,6 +35,10 @@ pub(crate) fn gather(ranks: &dyn Ranks, mine: Result<Vec<f64>>) -> Result<Vec<Ve
     if all.len() != size {
         return Err(Error::Entries { place: "lists of an all-gather".into(), expected: size, got: all.len() });
     }
+    let bits = |numbers: &[f64]| numbers.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+    if bits(&all[rank]) != bits(&numbers) {
+        return Err(garbled(rank));
+    }
     let mut interrupted = false;
     for (rank, numbers) in all.iter_mut().enumerate() {
         match numbers.pop() {

@@ -35,8 +35,9 @@ fn bytes_of_first(ranks: &dyn Ranks, mine: Result<Option<Vec<u8>>>) -> Result<Op
     }
     let mut message = Message::new(0, &all[0]);
     let length = message.count()?;
-    let mut bytes = Vec::with_capacity(length);
-    for &six in message.take(length.div_ceil(6))? {
+    let packed = message.take(length.div_ceil(6))?;
+    let mut bytes = Vec::with_capacity(length); // no more than has arrived
+    for &six in packed {
         let n = 6.min(length - bytes.len());
         bytes.extend_from_slice(&(six as u64).to_be_bytes()[8 - n..]);
     }
@@ -76,5 +77,7 @@ mod tests {
             assert_eq!(bytes_of_first(&Second(sent), Ok(None)).unwrap(), Some(bytes));
         }
         assert_eq!(bytes_of_first(&Second(vec![0.0]), Ok(None)).unwrap(), None);
+        // More is announced than comes.
+        assert!(matches!(bytes_of_first(&Second(vec![1e18, 0.0]), Ok(None)), Err(Error::Callable { .. })));
     }
 }

@@ -76,19 +76,20 @@ pub fn work_list(
         Ok(())
     })();
     let all = gather(ranks, own.map(|()| numbers))?;
-    let mut results = vec![Vec::new(); instances];
+    let mut results = vec![None; instances];
     for (rank, numbers) in all.iter().enumerate() {
         let mut message = Message::new(rank, numbers);
         while !message.is_empty() {
             let (i, n) = (message.count()?, message.count()?);
             let found = message.take(n)?.to_vec();
             match results.get_mut(i) {
-                Some(result) => *result = found,
-                None => return Err(garbled(rank)),
+                Some(result @ None) => *result = Some(found),
+                _ => return Err(garbled(rank)),
             }
         }
     }
-    Ok(results)
+    let due = |(i, result): (usize, Option<Vec<f64>>)| result.ok_or_else(|| garbled(i % size));
+    results.into_iter().enumerate().map(due).collect()
 }
 
 fn file(folder: &Path, i: usize) -> PathBuf {

@@ -29,6 +29,7 @@ mod linalg;
 mod low_temperature;
 mod mcmc;
 mod measured;
+mod missing;
 mod mixture;
 mod models;
 mod noise;

@@ -19,7 +19,7 @@ crate::choices! {
         Open = "open",
         /// The columns wrap around
         Cylinder = "cylinder",
-        /// Both wrap around (windows and chains only)
+        /// Both wrap around (no snake)
         Torus = "torus",
     }
 }

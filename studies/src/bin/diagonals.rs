@@ -37,6 +37,10 @@ fn main() -> std::process::ExitCode {
 fn run() -> Result<(), Failure> {
     let o: Options = options::parse()?;
     options::set_threads(Some(1))?;
+    if let Some(other) = o.only.as_deref().filter(|only| !["open", "torus"].contains(only)) {
+        return Err(format!("--only {other}: open or torus").into());
+    }
+    options::positive("samples", o.samples)?;
     let n = o.samples.div_ceil(BLOCK) * BLOCK;
     let (mut lines, mut rows) = (vec![], vec![]);
     for (geometry, place) in [(Geometry::Open, "open"), (Geometry::Torus, "torus")] {

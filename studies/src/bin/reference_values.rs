@@ -47,6 +47,9 @@ fn run() -> Result<(), Failure> {
             "converged": found.converged, "seconds": seconds,
         }));
     }
+    if rows.is_empty() {
+        return Err(format!("--max-cols {}: no lattice is so narrow", options.max_cols).into());
+    }
     let worst = rows.iter().filter_map(|row| row["error"].as_f64()).fold(0.0, f64::max);
     eprintln!("{} cases, largest error {worst:.1e}", rows.len());
     if options.json {

@@ -79,7 +79,13 @@ fn run() -> Result<(), Failure> {
     let chis: Vec<usize> =
         chis.split(',').map(str::parse).collect::<Result<_, _>>().map_err(|e| format!("--chi {chis}: {e}"))?;
     let wanted = o.model.clone().unwrap_or_default();
+    if side % 2 == 1 {
+        return Err(format!("--side {side}: even, or nothing is tiled by dominoes").into());
+    }
     let cases: Vec<Case> = cases(side)?.into_iter().filter(|case| case.0.contains(&wanted)).collect();
+    if cases.is_empty() {
+        return Err(format!("--model {wanted}: no such model").into());
+    }
     let bar = progress::bar((cases.len() * chis.len()) as u64);
     let (mut lines, mut rows) = (vec![], vec![]);
     for (name, model, exact) in &cases {

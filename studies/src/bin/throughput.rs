@@ -68,6 +68,7 @@ fn main() -> std::process::ExitCode {
 
 fn run() -> std::result::Result<(), Failure> {
     let options: Options = options::parse()?;
+    options::positive("batch", options.batch)?;
     if options.repeat < LEAST {
         return Err(format!("--repeat {}: at least {LEAST} are needed", options.repeat).into());
     }

@@ -87,6 +87,10 @@ fn run() -> Result<(), Failure> {
     options::set_threads(Some(1))?;
     let (longest, n) = (o.side.unwrap_or(32), o.samples.unwrap_or(20 * BLOCK).div_ceil(BLOCK) * BLOCK);
     let cases: Vec<Case> = cases()?.into_iter().filter(|case| case.side <= longest).collect();
+    if cases.is_empty() {
+        return Err(format!("--side {longest}: the shortest is 8").into());
+    }
+    options::positive("samples", n)?;
     let bar = progress::bar(cases.len() as u64);
     let (mut lines, mut rows, mut worst) = (vec![], vec![], 0f64);
     for case in &cases {

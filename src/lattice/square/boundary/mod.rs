@@ -68,8 +68,10 @@ pub struct Draws {
 /// decide may lie far below it. Some draws are therefore weighed when a law is made. Where single precision
 /// has lost something and rows are so short that nothing would be truncated (`d^{cols/2} ≤ χ`), the law is
 /// drawn from exact tables of logarithms instead, right at any temperature. Where rows are longer, a law
-/// whose draws agree with each other and weigh less than the contraction says is refused with
-/// [`Error::NoConvergence`]; a law that is poor by its weights (an effective fraction below one half) is not.
+/// whose draws agree with each other and weigh less than the contraction says, or less than what heat bath
+/// makes of them, is refused with [`Error::NoConvergence`]; a law that is poor by its weights (an effective
+/// fraction below one half) is not. What is missing from draws and is far from all of them goes unseen:
+/// compare `log Z` at two bond dimensions.
 /// Tilted laws are not weighed: they are drawn from tables wherever these fit, and are proposals elsewhere.
 ///
 /// **Floor.** Truncation can make a conditional slightly negative. Conditionals are rounded to multiples of
@@ -115,6 +117,11 @@ pub struct BoundaryMps {
 const SILENT: Error =
     Error::NoConvergence { what: "the boundary law in its precision (its draws weigh less than log Z)" };
 
+/// Configurations beside the draws are much heavier than the draws.
+const MISSING: Error = Error::NoConvergence {
+    what: "the boundary law at this bond dimension (its draws miss a part of the model's law, larger ones may not)",
+};
+
 /// The conditional laws of all rows.
 #[derive(Debug, Clone)]
 enum Law {
@@ -133,7 +140,8 @@ impl BoundaryMps {
     /// [`Error::NoConvergence`] where double precision does not hold the weights (long rows with
     /// frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below and
     /// from above differ; or the weights of some draws agree with each other and fall short of the
-    /// contraction; [`Error::NotFinite`] for weights beyond `f64`. A truncated law whose weights are poor is
+    /// contraction, or of those of the same draws moved by heat bath (more than a hundredth of them): the law
+    /// misses a part; [`Error::NotFinite`] for weights beyond `f64`. A truncated law whose weights are poor is
     /// accepted: a [`BoundaryMps::log_z_gap`] that is not finite says that its contraction is none.
     pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
         let model: &PairModel = &*model.tables()?;
@@ -178,6 +186,9 @@ impl BoundaryMps {
         };
         if !honest {
             return Err(SILENT);
+        }
+        if truncated && !evidence.is_plain() && evidence.misses(model, |work| new.law.answer(work))? {
+            return Err(MISSING);
         }
         Ok(new)
     }
