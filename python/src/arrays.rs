@@ -8,7 +8,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyTuple, PyType};
 use tensorjump::{Samples, SiteWeights, Streams};
 
-use crate::callables::take_interrupt;
+use crate::callables::{is_nested, take_interrupt};
 use crate::errors::{misshapen, raise, refuse};
 
 /// Work without the GIL, on threads that live also in a forked child. Every call into the library goes
@@ -17,7 +17,7 @@ use crate::errors::{misshapen, raise, refuse};
 pub fn free<T: Send>(py: Python<'_>, work: impl FnOnce() -> tensorjump::Result<T> + Send) -> PyResult<T> {
     let done = py.detach(|| tensorjump::fork::run(work).and_then(|done| done)).map_err(raise);
     // Ctrl-C in a callable, where nothing else has looked for it.
-    let interrupted = take_interrupt();
+    let interrupted = !is_nested() && take_interrupt();
     if interrupted && done.is_ok() { Err(PyKeyboardInterrupt::new_err(())) } else { done }
 }
 

@@ -18,6 +18,13 @@ use crate::errors::{misshapen, through};
 thread_local! {
     /// Whether Ctrl-C came while a callable of this thread ran.
     static INTERRUPTED: Cell<bool> = const { Cell::new(false) };
+    /// Callables of the library that run on this thread, one within the other.
+    static DEPTH: Cell<usize> = const { Cell::new(0) };
+}
+
+/// Whether the library was called by a callable of its own: that call looks for Ctrl-C.
+pub fn is_nested() -> bool {
+    DEPTH.get() > 0
 }
 
 /// Whether Ctrl-C came while a callable ran, and forgets it.
@@ -29,10 +36,13 @@ fn call<'py, A>(f: &Bound<'py, PyAny>, args: A) -> PyResult<Bound<'py, PyAny>>
 where
     A: pyo3::call::PyCallArgs<'py> + Clone,
 {
-    match f.call1(args.clone()) {
+    DEPTH.set(DEPTH.get() + 1);
+    let answer = match f.call1(args.clone()) {
         Err(e) if e.is_instance_of::<PyKeyboardInterrupt>(f.py()) && !INTERRUPTED.replace(true) => f.call1(args),
         answer => answer,
-    }
+    };
+    DEPTH.set(DEPTH.get() - 1);
+    answer
 }
 
 /// `f(x)`, shape `(samples,)`.

@@ -294,6 +294,12 @@ impl PyTempering {
     #[pyo3(signature = (copies, *, seed = 0))]
     fn start(&self, py: Python<'_>, copies: usize, seed: u64) -> PyResult<PyReplicas> {
         let ladder = self.0.clone();
+        let sites = ladder.levels().first().map_or(0, |level| level.target.dims().len());
+        check_memory(
+            "copies of the ladder",
+            copies,
+            ladder.levels().len().saturating_mul(sites + 8).saturating_add(64),
+        )?;
         let replicas = free(py, || ladder.start(copies, seed))?;
         Ok(PyReplicas { replicas, ladder })
     }

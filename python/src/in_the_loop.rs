@@ -45,6 +45,9 @@ fn local(target: &Bound<'_, PyTarget>, name: &str) -> PyResult<Box<dyn Move>> {
     let exchange =
         || repeated(Exchange::chain(law.dims()).map(|m| Box::new(MetropolisHastings::new(m)) as Box<dyn Move>));
     let made = match (name, ising, pairs) {
+        ("auto" | "heat-bath", Some(ising), _) if ising.get().0.lattice().diagonals() != (false, false) => {
+            SiteHeatBath::new(&*ising.get().0).map(|m| Box::new(m) as Box<dyn Move>)
+        }
         ("auto" | "heat-bath", Some(ising), _) => {
             SpinSweep::heat_bath(&ising.get().0).map(|m| Box::new(m) as Box<dyn Move>)
         }

@@ -225,13 +225,17 @@ impl PyMove {
         Self::wrap(MetropolisHastings::new(proposal.proposal.clone()), text)
     }
 
-    /// Sweeps of heat bath: many spins in a machine word for Ising models, site by site for tables.
+    /// Sweeps of heat bath: many spins in a machine word for Ising models, site by site for tables and with
+    /// diagonal bonds.
     #[staticmethod]
     #[pyo3(signature = (model, *, sweeps = 1))]
     fn heat_bath(model: Pair, sweeps: usize) -> PyResult<Self> {
         let text = format!("Move(heat bath, {sweeps} sweeps)");
         let law = model.law();
         let made = match model {
+            Pair::Ising(m) if m.lattice().diagonals() != (false, false) => {
+                Self::made(SiteHeatBath::new(&*m).and_then(|s| Repeat::new(s, sweeps)), text)
+            }
             Pair::Ising(m) => Self::made(SpinSweep::heat_bath(&m).and_then(|s| s.with_sweeps(sweeps)), text),
             Pair::Tables(m) => Self::made(SiteHeatBath::new(&*m).and_then(|s| Repeat::new(s, sweeps)), text),
         };

@@ -150,7 +150,8 @@ impl PyPairModel {
     /// Dimers that cover the lattice, or the sites inside a mask of shape (rows, cols); `weights` of a
     /// horizontal and of a vertical one.
     ///
-    /// The state of a site says where its dimer points: 0 right, 1 left, 2 below, 3 above.
+    /// The state of a site says where its dimer points: 0 right, 1 left, 2 below, 3 above. Sites outside the
+    /// mask have one state, 0: leave them out of pictures and counts (`np.array(model.dims) > 1`).
     #[staticmethod]
     #[pyo3(signature = (rows, cols, *, weights = [1.0, 1.0], inside = None, geometry = "open"))]
     fn dimers(
@@ -168,7 +169,7 @@ impl PyPairModel {
         }
     }
 
-    /// Dimers on the Aztec diamond: sites of a lattice of 2 order rows and columns.
+    /// Dimers on the Aztec diamond: sites of a lattice of 2 order rows and columns, states as of `dimers`.
     #[staticmethod]
     #[pyo3(signature = (order, *, weights = [1.0, 1.0]))]
     fn aztec_diamond(py: Python<'_>, order: usize, weights: [f64; 2]) -> PyResult<Py<Self>> {
@@ -176,27 +177,32 @@ impl PyPairModel {
     }
 
     /// The six-vertex model with weights (a, b, c); (1, 1, 1) is square ice.
+    ///
+    /// A site is a vertex; its states are, by the arrows on the left and right and on the upper and lower edge:
+    /// 0 →→ ↑↑, 1 ←← ↓↓ (a); 2 →→ ↓↓, 3 ←← ↑↑ (b); 4 →← ↑↓, 5 ←→ ↓↑ (c).
     #[staticmethod]
     #[pyo3(signature = (rows, cols, *, weights = [1.0; 3], geometry = "open"))]
     fn six_vertex(py: Python<'_>, rows: usize, cols: usize, weights: [f64; 3], geometry: &str) -> PyResult<Py<Self>> {
         Self::made(py, PairModel::six_vertex(square(rows, cols, geometry)?, weights))
     }
 
-    /// The eight-vertex model with weights (a, b, c, d).
+    /// The eight-vertex model with weights (a, b, c, d): states of `six_vertex`, and 6 →← ↓↑, 7 ←→ ↑↓ (d).
     #[staticmethod]
     #[pyo3(signature = (rows, cols, *, weights = [1.0; 4], geometry = "open"))]
     fn eight_vertex(py: Python<'_>, rows: usize, cols: usize, weights: [f64; 4], geometry: &str) -> PyResult<Py<Self>> {
         Self::made(py, PairModel::eight_vertex(square(rows, cols, geometry)?, weights))
     }
 
-    /// The six-vertex model with domain walls: alternating-sign matrices of size `order`.
+    /// The six-vertex model with domain walls: alternating-sign matrices of size `order`, states as of
+    /// `six_vertex`.
     #[staticmethod]
     #[pyo3(signature = (order, *, weights = [1.0; 3]))]
     fn domain_walls(py: Python<'_>, order: usize, weights: [f64; 3]) -> PyResult<Py<Self>> {
         Self::made(py, PairModel::domain_walls(order, weights))
     }
 
-    /// The Ashkin-Teller model: two Ising spins a site, coupled by `four_spin`; state 2 s + t.
+    /// The Ashkin-Teller model: two Ising spins a site, weights
+    /// `exp(beta sum J (s s' + t t' + four_spin s s' t t'))`; state `2 [s = 1] + [t = 1]`.
     #[staticmethod]
     #[pyo3(signature = (rows, cols, beta, four_spin, *, couplings = None, geometry = "open", seed = 0))]
     #[allow(clippy::too_many_arguments)]
@@ -214,7 +220,8 @@ impl PyPairModel {
         Self::made(py, PairModel::ashkin_teller(&couplings, four_spin, beta))
     }
 
-    /// The Blume-Capel model: spins -1, 0, 1 (states 0, 1, 2), `crystal_field` against S = 1 and -1.
+    /// The Blume-Capel model: spins -1, 0, 1 (states 0, 1, 2), weights
+    /// `exp(beta (sum J S S' - crystal_field sum S^2))`.
     #[staticmethod]
     #[pyo3(signature = (rows, cols, beta, crystal_field, *, couplings = None, geometry = "open", seed = 0))]
     #[allow(clippy::too_many_arguments)]
@@ -232,7 +239,7 @@ impl PyPairModel {
         Self::made(py, PairModel::blume_capel(&couplings, crystal_field, beta))
     }
 
-    /// The same model on the sites inside a mask of shape (rows, cols): a site outside has one state.
+    /// The same model on the sites inside a mask of shape (rows, cols): a site outside has one state, 0.
     fn masked(&self, py: Python<'_>, inside: Vec<Vec<bool>>) -> PyResult<Py<Self>> {
         Self::made(py, self.0.masked(&mask(self.0.lattice(), inside)?))
     }
@@ -243,10 +250,12 @@ impl PyPairModel {
         Self::made(py, Ok(free(py, || self.0.balanced())?))
     }
 
-    /// `log Z` in nats by contraction until the bond dimension no longer matters, see `contract`.
-    #[pyo3(signature = (*, tolerance = 1e-6))]
-    fn log_z(&self, py: Python<'_>, tolerance: f64) -> PyResult<f64> {
-        let options = ContractOptions { tolerance, ..ContractOptions::default() };
+    /// `log Z` in nats by contraction until the bond dimension no longer matters or is `max_bond`, see
+    /// `contract`, which says whether it converged. Tori with diagonal bonds take hours at bonds of 256.
+    #[pyo3(signature = (*, tolerance = 1e-6, max_bond = 256))]
+    fn log_z(&self, py: Python<'_>, tolerance: f64, max_bond: usize) -> PyResult<f64> {
+        let first_bond = ContractOptions::default().first_bond.min(max_bond);
+        let options = ContractOptions { tolerance, first_bond, max_bond };
         Ok(free(py, || Contraction::new(&*self.0, &options))?.log_z)
     }
 

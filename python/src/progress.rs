@@ -42,7 +42,13 @@ impl Teller {
 /// Whether to go on, by what the callback answers.
 fn answer(py: Python<'_>, callback: &Option<Py<PyAny>>, what: Told) -> PyResult<bool> {
     let Some(callback) = callback else { return Ok(true) };
-    Ok(!callback.bind(py).call1((what(py)?,))?.is(PyBool::new(py, false)))
+    Ok(!is_false(&callback.bind(py).call1((what(py)?,))?))
+}
+
+/// Whether an answer is False, NumPy's too; None, and whatever else callables return, is not.
+fn is_false(answer: &Bound<'_, PyAny>) -> bool {
+    let numpy = || answer.get_type().name().is_ok_and(|name| name == "bool" || name == "bool_");
+    answer.is(PyBool::new(answer.py(), false)) || numpy() && answer.is_truthy().is_ok_and(|yes| !yes)
 }
 
 /// Does `work`, which tells its rounds and looks at the interrupt; returns with it the exception that stopped
@@ -122,7 +128,7 @@ impl Watch {
             py.check_signals()?;
             let Some(callback) = &self.callback else { return Ok(true) };
             let answer = callback.bind(py).call1((what(py)?,))?;
-            Ok(!answer.is(PyBool::new(py, false)))
+            Ok(!is_false(&answer))
         });
         match on {
             Ok(true) => return ControlFlow::Continue(()),

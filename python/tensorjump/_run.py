@@ -112,7 +112,8 @@ class Run:
     stopped : bool
         Whether the run ended before its time (by Ctrl-C or by the progress callable).
     chains : Chains
-        Where the chains stand; another run goes on from there. None for a level of `run_tempering`.
+        Where the chains stand; another run goes on from there. None for a level of `run_tempering`, and after
+        pickling: a process that goes on takes a checkpoint.
     """
 
     def __init__(
@@ -126,6 +127,9 @@ class Run:
     ) -> None:
         self.names, self.series, self.log_weight, self.report = names, series, log_weight, report
         self.stopped, self.chains = stopped, chains
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "chains": None}
 
     @property
     def acceptance(self) -> float:

@@ -201,23 +201,50 @@ def test_progress_and_stopping():
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other signals")
-def test_an_interrupted_run_returns_what_it_has():
+@pytest.mark.parametrize("observable", ["lambda x: x.sum(1)", "m.log_weight"])
+def test_an_interrupted_run_returns_what_it_has(observable):
     code = """
         import warnings, numpy as np, tensorjump as tj
         m = tj.PositiveMps.ising(0.5, np.ones(60), np.zeros(60), ring=True)
         print("started", flush=True)
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            run = tj.run_chains(m, tj.Proposal(m), 64, {"a": lambda x: x.sum(1)}, updates=10**6, progress=False)
+            run = tj.run_chains(m, tj.Proposal(m), 64, {"a": OBSERVABLE}, updates=10**6, progress=False)
         print(run.stopped, len(run.series) > 0, "interrupted" in str(caught[0].message))
         """
     env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
-    p = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=-1, stderr=-1, text=True, env=env)
+    code = textwrap.dedent(code).replace("OBSERVABLE", observable)
+    p = subprocess.Popen([sys.executable, "-c", code], stdout=-1, stderr=-1, text=True, env=env)
     assert p.stdout.readline().strip() == "started"
     time.sleep(1.0)
     p.send_signal(signal.SIGINT)
     out, err = p.communicate(timeout=60)
     assert out.strip() == "True True True" and "panicked" not in err, (out, err)
+
+
+def test_false_of_numpy_stops_and_runs_are_pickled():
+    law, _ = target()
+    run = tj.run_chains(law, tj.Proposal(law), 4, {"up": lambda x: x.sum(1)}, updates=10**5, progress=lambda p: np.False_)
+    assert run.stopped
+    again = pickle.loads(pickle.dumps(run))
+    np.testing.assert_array_equal(again["up"], run["up"])
+    assert again.chains is None and run.chains is not None
+
+
+def test_heat_bath_with_diagonals_and_ladders_that_no_memory_holds():
+    ising = tj.Ising(3, 3, 0.4, diagonals=(-1.0, 0.5), field=0.2)
+    x = all_x([2] * 9)
+    p = np.exp(ising.log_weight(x))
+    p /= p.sum()
+    start = x[np.random.default_rng(1).choice(len(x), 20_000, p=p)]
+    chains = tj.Chains(ising, start)
+    chains.advance(tj.Move.heat_bath(ising), 3, rng=2)
+    counts = np.bincount(index(chains.x, [2] * 9), minlength=len(x))
+    assert chi_square_p(counts, p) > 1e-6 > chi_square_p(counts, p[::-1])
+    ladder = tj.Tempering([(b, tj.Ising(3, 3, b), tj.Move.heat_bath(tj.Ising(3, 3, b))) for b in (0.3, 0.4)])
+    for copies in (2**62, 10**15):
+        with pytest.raises(tj.TooLargeError, match="copies"):
+            ladder.start(copies)
 
 
 def test_xarray_and_arviz():

@@ -115,3 +115,27 @@ def test_the_error_of_a_rank_reaches_all() -> None:
     assert isinstance(second, KeyError)
     assert isinstance(first, tj.RankError) and isinstance(third, tj.RankError)
     assert first.rank == third.rank == 1
+
+
+def test_learning_over_ranks_refuses_other_options_and_communicators_that_double():
+    few = dict(draws=64, chains=16, warm_up=2, progress=False)
+
+    def learn(ranks: Threads) -> Any:
+        return tj.learn_in_the_loop(glass(0.3), max_bond=2, rounds=1 + ranks.Get_rank(), ranks=ranks, **few)
+
+    assert all(isinstance(e, tj.ParameterError) for e in on_ranks(2, learn))
+
+    def other_target(ranks: Threads) -> Any:
+        model = glass(0.3 + 0.1 * ranks.Get_rank())
+        return tj.run_chains(model, tj.Move.heat_bath(model), 4, updates=2, ranks=ranks, progress=False)
+
+    assert all(isinstance(e, tj.ParameterError) and "target" in str(e) for e in on_ranks(2, other_target))
+
+    class Double:
+        rank, size = 0, 1
+
+        def allgather(self, mine: np.ndarray) -> list[np.ndarray]:
+            return [np.r_[mine, mine]]
+
+    with pytest.raises(tj.TensorJumpError):
+        tj.learn_in_the_loop(glass(0.3), max_bond=2, rounds=1, ranks=Double(), **few)

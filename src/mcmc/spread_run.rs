@@ -7,6 +7,8 @@
 
 use std::ops::ControlFlow;
 
+use ndarray::s;
+
 use super::chains::{Chains, start_weights};
 use super::moves::{Move, MoveReport};
 use super::recorder::{Observables, Recorder, Run};
@@ -53,6 +55,10 @@ impl RunOptions {
         let (total, count) = self.lengths()?;
         let rows = ranks.share(chains.len());
         let mut own = own_share(ranks, chains, ())?;
+        // Of the first chain, which all have: another target is another number, rounding is not.
+        let weight =
+            agreed(ranks, target.log_weight(chains.x().slice(s![..1, ..])))?.first().copied().unwrap_or(f64::NAN);
+        same(ranks, "target", (weight as f32).to_bits() >> 6)?;
         let streams = self.streams().rows_from(rows.start);
         let mut recorder = Recorder::new(observe);
         let mut prepare = || {

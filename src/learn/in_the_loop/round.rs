@@ -9,7 +9,7 @@ use super::options::{LoopOptions, LoopRound, Stage};
 use super::tangent::{TangentStep, tangent};
 use super::thin::Thinned;
 use super::towards::TowardsStep;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::learn::data::Data;
 use crate::learn::interrupt::look;
 use crate::learn::likelihood::born::{BornMethod, BornOptions, Start, SweepStep};
@@ -113,6 +113,9 @@ impl State {
         let x = randomise(visited.x, dims, &options.symmetries, &streams.domain("symmetries"))?;
         let score = model.log_prob(x.slice(s![ranks.share(x.nrows()), ..]));
         let score: Array1<f64> = gather(ranks, score.map(|score| score.to_vec()))?.concat().into();
+        if score.len() != x.nrows() {
+            return Err(Error::Entries { place: "scores of all ranks".into(), expected: x.nrows(), got: score.len() });
+        }
         let log_v = &visited.log_weight - &score;
         let log_z = bridge(log_w.view(), log_v.view())?;
 

@@ -108,7 +108,13 @@ impl LoopOptions {
         mut progress: impl FnMut(&LoopRound) -> ControlFlow<()>,
     ) -> Result<Learned> {
         let order = agreed(ranks, check(stages, self))?;
-        same(ranks, "learning in the loop", (self.draws, self.chains, self.updates, self.warm_up, self.seed))?;
+        let options = format!("{:?}", LoopOptions { interrupt: None, ..self.clone() });
+        let stages_named = |stage: &Stage<'_>| {
+            let Stage { max_bond, rounds, polish, rate, enough, target, .. } = stage;
+            format!("{max_bond} {rounds} {polish} {rate} {enough:?} {:?}", target.dims())
+        };
+        let named: Vec<String> = stages.iter().map(stages_named).collect();
+        same(ranks, "options of learning in the loop", (options, named))?;
         let fewest = self.draws.min(self.chains);
         if fewest < ranks.size() {
             return Err(Error::parameter("draws or chains", fewest, "at least one a rank"));
