@@ -37,7 +37,7 @@ fn blocks_are_left_out_one_by_one() {
     for (records, chains, phi) in [(4000, 1, 0.8), (1003, 7, 0.5), (60, 3, 0.9), (200, 50, 0.0)] {
         let series = series(records, chains, phi);
         let found = Jackknife::of(series.view(), ratio).unwrap();
-        assert_eq!(found.value, ratio(&means(&series, |_, _| false)));
+        assert!((found.value - ratio(&means(&series, |_, _| false))).abs() < 1e-13);
         let (a_chain, g) = (found.blocks / chains, found.blocks as f64);
         assert_eq!((found.blocks % chains, found.block), (0, records / a_chain));
         let tau = found.autocorrelation.tau;
@@ -83,7 +83,7 @@ fn biases_are_those_of_squares() {
 fn what_tells_nothing_is_refused_or_said() {
     let constant = Array3::from_elem((100, 2, 1), 0.3);
     let found = Jackknife::of(constant.view(), |a| a[0].ln()).unwrap();
-    assert!(found.error < 1e-15 && found.lower_bound);
+    assert!(found.error < 1e-13 && found.lower_bound);
     let short = |shape| Jackknife::of(Array3::<f64>::zeros(shape).view(), |_| 0.0);
     for shape in [(0, 3, 1), (1, 1, 1), (5, 5, 0)] {
         assert!(matches!(short(shape), Err(Error::TooFewSamples { needed: 2, .. })), "{shape:?}");

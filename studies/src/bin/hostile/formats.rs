@@ -11,7 +11,7 @@ use tensorjump::io::{Checkpoint, Interval, StoredLaw, read_samples, write_sample
 use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
 use tensorjump::learn::{Data, PositiveMethod, PositiveOptions, Start, Training};
 use tensorjump::mcmc::{Chains, ChainsSnapshot, Level, Progress, Replicas, ReplicasSnapshot, RunOptions, Tempering};
-use tensorjump::model::{Boundary, BornMps, PositiveMps};
+use tensorjump::model::{BornMps, Boundary, PositiveMps};
 use tensorjump::ranks::{Alone, work_list};
 use tensorjump::tn::{Mpo, Mps};
 use tensorjump::{Model, Streams, Target};
@@ -125,10 +125,8 @@ pub fn all(folder: &Path) -> Result<Vec<Format>, Failure> {
     let (dims, wide) = ([2, 3, 2, 2], wide(2000)?);
     let (born, other) = (BornMps::random(&dims, 3, stream)?, BornMps::random(&[2; 3], 2, stream)?);
     let marginal = BornMps::marginal(born.amplitude(), 2)?;
-    let (positive, ring) = (
-        PositiveMps::random(&dims, 3, stream)?,
-        PositiveMps::ising(0.3, &[1.0; 4], &[0.1; 4], Boundary::Ring)?,
-    );
+    let (positive, ring) =
+        (PositiveMps::random(&dims, 3, stream)?, PositiveMps::ising(0.3, &[1.0; 4], &[0.1; 4], Boundary::Ring)?);
     let mps = Mps::random_real(&dims, 3, stream)?;
     let noise = tensorjump::noise::Noise::new(
         tensorjump::noise::Rates::binary_flip(3, 1.0, 0.5)?,
@@ -219,7 +217,9 @@ pub fn all(folder: &Path) -> Result<Vec<Format>, Failure> {
         "couplings (JSON)",
         couplings.map(String::into_bytes).into(),
         1.5,
-        Box::new(|_, bytes| Ok(drop(Ising::new(serde_json::from_slice(bytes)?, 0.5)?.log_weight(Array2::zeros((1, 9)).view())))),
+        Box::new(|_, bytes| {
+            Ok(drop(Ising::new(serde_json::from_slice(bytes)?, 0.5)?.log_weight(Array2::zeros((1, 9)).view())))
+        }),
     );
     add(
         "chains (JSON)",

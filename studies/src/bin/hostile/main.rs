@@ -97,10 +97,10 @@ fn run() -> Result<(), Failure> {
     options::positive("inputs", o.inputs)?;
     options::set_threads(o.threads)?;
     let shared = Path::new("/dev/shm");
-    let base = o.folder.clone().map_or_else(
-        || if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() },
-        PathBuf::from,
-    );
+    let base = o
+        .folder
+        .clone()
+        .map_or_else(|| if shared.is_dir() { shared.to_owned() } else { std::env::temp_dir() }, PathBuf::from);
     let folder = base.join(format!("tensorjump-hostile-{}", std::process::id()));
     fs::create_dir_all(&folder)?;
     let wanted = o.only.clone().unwrap_or_default();

@@ -149,7 +149,8 @@ fn edit(bytes: &mut Vec<u8>, rng: &mut Rng) {
         5 => {
             // Numbers exchanged: shapes and offsets that still multiply to the same.
             let numbers: Vec<usize> = (0..words.len()).filter(|&k| digit(&words[k])).collect();
-            if let (Some(&a), Some(&b)) = (numbers.get(at % numbers.len().max(1)), numbers.get(other % numbers.len().max(1)))
+            if let (Some(&a), Some(&b)) =
+                (numbers.get(at % numbers.len().max(1)), numbers.get(other % numbers.len().max(1)))
             {
                 words.swap(a, b);
             }
