@@ -24,7 +24,7 @@
 //!   one target to another: [`Annealing`];
 //! * runs that outlive their process, bit for bit: [`RunOptions::run_with_checkpoint`],
 //!   [`Tempering::run_with_checkpoint`]; [`Chains::write`] and [`Replicas::write`] for loops of one's own;
-//! * estimators: [`SeriesMean`], [`Estimate`], [`Jackknife`] for what is no mean, such as the Binder cumulant;
+//! * estimators: [`SeriesMean`], [`Estimate`], [`Jackknife`] for what is no mean, such as a Binder cumulant;
 //! * diagnostics: [`Autocorrelation`], [`split_r_hat`], [`WeightSummary`],
 //!   [`Estimate::stationary_acceptance`], [`Estimate::missing_mass`], [`Estimate::supported_mass`];
 //! * tests of moves by exact draws: [`RankTest`].

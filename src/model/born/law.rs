@@ -16,8 +16,8 @@ use crate::tn::Mps;
 ///
 /// Invariant: the amplitude is in right-canonical form with norm one.
 ///
-/// **Smallest probability.** A symbol is chosen by a uniform number of 53 bits: its conditional probability is
-/// drawn to within 2⁻⁵³ ≈ 1.1e-16, and one below that may never be drawn.
+/// **Smallest probability.** A symbol is chosen by a uniform number of 53 bits: its conditional probability
+/// is drawn to within 2⁻⁵³ ≈ 1.1e-16, and one below that may never be drawn.
 #[derive(Debug, Clone)]
 pub struct BornMps {
     pub(super) psi: Mps,
