@@ -10,8 +10,8 @@ use tensorjump::lattice::{
     SwendsenWang, Windows, Wolff,
 };
 use tensorjump::mcmc::{
-    Chains, Connected, Cycle, Disconnected, EachChain, Exchange, InnerDraws, Level, Local, MetropolisHastings,
-    Mixture, Move, MoveReport, Proposal, Repeat, SingleSite, Tempering,
+    Chains, Connected, Cycle, Disconnected, EachChain, Exchange, InnerDraws, Level, Local, MetropolisHastings, Mixture,
+    Move, MoveReport, Proposal, Repeat, SingleSite, Tempering,
 };
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, Samples, Stream, Streams, Target};

@@ -9,13 +9,8 @@ use tensorjump::mcmc::{
 };
 use tensorjump::{Configs, Model, Result, Stream, Streams, Target};
 
-pub const NAMES: [&str; 5] = [
-    "forgotten proposal ratio",
-    "transposed kernel",
-    "closing bond lost",
-    "swap ratio inverted",
-    "stale log-weight",
-];
+pub const NAMES: [&str; 5] =
+    ["forgotten proposal ratio", "transposed kernel", "closing bond lost", "swap ratio inverted", "stale log-weight"];
 
 const SIDE: usize = 4;
 const SITES: usize = SIDE * SIDE;
@@ -128,9 +123,9 @@ impl Bench {
                 let sweep = SpinSweep::heat_bath(if planted { &self.open } else { &self.glass })?;
                 test.invariant(&self.glass, &sweep, exact, |x| self.observe(x))
             }
-            "swap ratio inverted" => test.reversible(&self.pair, &Exchanged(sign), both, |x| {
-                self.pair.0[0].energy(x.slice(s![.., ..SITES]))
-            }),
+            "swap ratio inverted" => {
+                test.reversible(&self.pair, &Exchanged(sign), both, |x| self.pair.0[0].energy(x.slice(s![.., ..SITES])))
+            }
             _ => test.reversible(&self.glass, &Stale(planted), exact, |x| self.observe(x)),
         }
     }

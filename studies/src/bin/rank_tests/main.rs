@@ -161,6 +161,8 @@ fn run() -> Result<(), Failure> {
     }
     match power.iter().find(|p| 100 * p.found < 99 * p.repetitions || p.false_alarms > 0) {
         None => Ok(()),
-        Some(p) => Err(format!("{}: {} of {} found, {} false alarms", p.fault, p.found, p.repetitions, p.false_alarms).into()),
+        Some(p) => {
+            Err(format!("{}: {} of {} found, {} false alarms", p.fault, p.found, p.repetitions, p.false_alarms).into())
+        }
     }
 }
