@@ -44,6 +44,8 @@ struct Row {
     /// Share covered by 1 and by 1.96 errors: of all runs, and of those that say nothing.
     covered: [f64; 2],
     covered_else: Option<[f64; 2]>,
+    /// Share of all runs that say nothing and are off by more than 1.96 errors.
+    silently_off: f64,
     /// Mean of the stated errors over the spread of the estimates, and the bias over that spread.
     error_over_spread: f64,
     bias_over_spread: f64,
@@ -76,6 +78,11 @@ impl Row {
             times: kind.times,
             lower_bound: found.iter().filter(|f| f.lower_bound).count() as f64 / n,
             covered: share(&mut found.iter()).unwrap_or([f64::NAN; 2]),
+            silently_off: found
+                .iter()
+                .filter(|f| !f.lower_bound && (f.value - kind.exact).abs() > 1.96 * f.error)
+                .count() as f64
+                / n,
             covered_else: share(&mut found.iter().filter(|f| !f.lower_bound)),
             error_over_spread: found.iter().map(|f| f.error).sum::<f64>() / n / spread,
             bias_over_spread: (mean - kind.exact) / spread,
@@ -129,6 +136,7 @@ fn run() -> Result<(), Failure> {
         "95.0 %",
         "else 68.3 %",
         "else 95.0 %",
+        "silently off",
         "error / spread",
         "bias / spread",
     ];
@@ -144,6 +152,7 @@ fn run() -> Result<(), Failure> {
             percent(r.covered[1]),
             of_others(0),
             of_others(1),
+            percent(r.silently_off),
             format!("{:.2}", r.error_over_spread),
             format!("{:+.2}", r.bias_over_spread),
         ]
@@ -154,7 +163,8 @@ fn run() -> Result<(), Failure> {
     } else {
         render(&header, &rows.iter().map(cells).collect::<Vec<_>>())
             + &format!(
-                "\n{} runs a row: binomial errors {:.1} and {:.1} points; else: of the runs that do not say \"lower bound\"\n",
+                "\n{} runs a row: binomial errors {:.1} and {:.1} points; else: of the runs that do not say \"lower \
+                 bound\";\nsilently off: of all runs those that do not say it and are off by more than 1.96 errors\n",
                 o.runs, binomial[0], binomial[1]
             )
     })?;

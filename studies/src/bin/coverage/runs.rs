@@ -139,6 +139,9 @@ fn draws(plan: &Plan) -> Result<Vec<Kind>> {
     means(plan, "disconnected from β = 0.3", &MetropolisHastings::new(Disconnected::new(rough)), 1000, 1)
 }
 
+/// A function of means.
+type Function<'a> = &'a (dyn Fn(&[f64]) -> f64 + Sync);
+
 /// Specific heat a site, and Binder's cumulant.
 fn jackknife(plan: &Plan) -> Result<Vec<Kind>> {
     let ising = ising(BETA)?;
@@ -157,8 +160,7 @@ fn jackknife(plan: &Plan) -> Result<Vec<Kind>> {
     for (name, dynamics, records) in plans {
         let records = records.min(plan.max_records);
         let series = chains(plan, dynamics, plan.runs, records)?;
-        let functions: [(&'static str, &(dyn Fn(&[f64]) -> f64 + Sync)); 2] =
-            [("specific heat", &heat), ("Binder cumulant", &binder)];
+        let functions: [(&'static str, Function<'_>); 2] = [("specific heat", &heat), ("Binder cumulant", &binder)];
         for (quantity, f) in functions {
             let one = |run: usize| Jackknife::of(series.slice(s![.., run..run + 1, ..]), f);
             let all: Vec<Jackknife> = (0..plan.runs).into_par_iter().map(one).collect::<Result<_>>()?;

@@ -46,6 +46,12 @@ fn used(law: &dyn Model) -> Result<(), Failure> {
     Ok(())
 }
 
+/// Loaded or not.
+fn loaded<T>(result: tensorjump::Result<T>) -> Result<(), Failure> {
+    result?;
+    Ok(())
+}
+
 fn ising(beta: f64) -> Ising {
     let square = Square::new(3, 3, Geometry::Open).expect("a lattice");
     Ising::new(Couplings::plus_minus(square, 1), beta).expect("finite couplings")
@@ -179,8 +185,8 @@ pub fn all(folder: &Path) -> Result<Vec<Format>, Failure> {
         })
     };
     add("either law", vec![seed(&|p| born.write(p))?, seed(&|p| positive.write(p))?], 1.0, either());
-    add("mps", vec![seed(&|p| mps.write(p))?], 1.0, from_file("file", |path| Ok(drop(Mps::read(path)?))));
-    add("mpo", vec![seed(&|p| mpo.write(p))?], 1.0, from_file("file", |path| Ok(drop(Mpo::read(path)?))));
+    add("mps", vec![seed(&|p| mps.write(p))?], 1.0, from_file("file", |path| loaded(Mps::read(path))));
+    add("mpo", vec![seed(&|p| mpo.write(p))?], 1.0, from_file("file", |path| loaded(Mpo::read(path))));
     let kinds = ["born", "positive"].map(|kind| {
         seed(&|p| wide.write(p)).map(|bytes| renamed(&bytes, "tensorjump mps", &format!("tensorjump {kind} law")))
     });
@@ -189,7 +195,7 @@ pub fn all(folder: &Path) -> Result<Vec<Format>, Failure> {
         "samples (npy)",
         vec![seed(&|p| write_samples(p, x.view()))?, integers()],
         1.5,
-        from_file("file", |path| Ok(drop(read_samples(path)?))),
+        from_file("file", |path| loaded(read_samples(path))),
     );
     add(
         "chains",
@@ -218,7 +224,8 @@ pub fn all(folder: &Path) -> Result<Vec<Format>, Failure> {
         couplings.map(String::into_bytes).into(),
         1.5,
         Box::new(|_, bytes| {
-            Ok(drop(Ising::new(serde_json::from_slice(bytes)?, 0.5)?.log_weight(Array2::zeros((1, 9)).view())))
+            let ising = Ising::new(serde_json::from_slice(bytes)?, 0.5)?;
+            loaded(ising.log_weight(Array2::zeros((1, ising.lattice().sites())).view()))
         }),
     );
     add(
