@@ -19,18 +19,24 @@ use tensorjump::{Configs, Model, Result, Samples, Stream, Streams, Target};
 /// A move by name, and whether it is reversible.
 pub type Named = (&'static str, bool, Box<dyn Move>);
 
+/// Observables, shape `(samples, observables)`.
+pub type Observe = Box<dyn Fn(Configs<'_>) -> Result<Array2<f64>>>;
+
+/// So many configurations.
+type Draw = Box<dyn Fn(usize, &Streams) -> Result<Array2<u8>> + Send + Sync>;
+
 /// A target with its moves.
 pub struct Case {
     pub name: &'static str,
     pub target: Arc<dyn Target>,
     pub starts: Starts,
-    pub observe: Box<dyn Fn(Configs<'_>) -> Result<Array2<f64>>>,
+    pub observe: Observe,
     pub moves: Vec<Named>,
 }
 
 /// Exact draws.
 pub struct Starts {
-    draw: Box<dyn Fn(usize, &Streams) -> Result<Array2<u8>> + Send + Sync>,
+    draw: Draw,
     /// Of the draws that are accepted or not, from the law: zero where all are.
     pub total_variation: f64,
     above: Arc<AtomicUsize>,
@@ -157,7 +163,7 @@ fn fredkin(sites: usize) -> Result<Case> {
 }
 
 /// Log-weight, number of sites in state 0, and the last bonds of rows and columns, which close a ring.
-fn observe(model: PairModel) -> Box<dyn Fn(Configs<'_>) -> Result<Array2<f64>>> {
+fn observe(model: PairModel) -> Observe {
     Box::new(move |x| {
         let lattice = model.lattice();
         let (rows, cols) = (lattice.rows(), lattice.cols());
