@@ -24,7 +24,7 @@
 //!   one target to another: [`Annealing`];
 //! * runs that outlive their process, bit for bit: [`RunOptions::run_with_checkpoint`],
 //!   [`Tempering::run_with_checkpoint`]; [`Chains::write`] and [`Replicas::write`] for loops of one's own;
-//! * estimators: [`SeriesMean`], [`Estimate`];
+//! * estimators: [`SeriesMean`], [`Estimate`], [`Jackknife`] for what is no mean, such as a Binder cumulant;
 //! * diagnostics: [`Autocorrelation`], [`split_r_hat`], [`WeightSummary`],
 //!   [`Estimate::stationary_acceptance`], [`Estimate::missing_mass`], [`Estimate::supported_mass`];
 //! * tests of moves by exact draws: [`RankTest`].
@@ -136,6 +136,7 @@ mod diagnostics;
 mod estimate;
 mod importance;
 mod inner;
+mod jackknife;
 mod moves;
 mod per_chain;
 mod proposal;
@@ -158,6 +159,7 @@ pub use diagnostics::{Autocorrelation, split_r_hat};
 pub use estimate::{Estimate, SeriesMean, bridge};
 pub use importance::WeightSummary;
 pub use inner::InnerDraws;
+pub use jackknife::Jackknife;
 pub use moves::{MetropolisHastings, Move, MoveReport};
 pub(crate) use per_chain::leave_bytes;
 pub use per_chain::{Dynamics, EachChain, Local};

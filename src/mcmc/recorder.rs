@@ -8,6 +8,7 @@ use ndarray::{Array1, Array2, Array3, ArrayView2, Axis};
 use super::chains::Chains;
 use super::diagnostics::{Autocorrelation, split_r_hat};
 use super::estimate::SeriesMean;
+use super::jackknife::Jackknife;
 use super::moves::MoveReport;
 use super::records::Records;
 use crate::error::{Error, Result};
@@ -46,6 +47,14 @@ impl Run {
     /// As [`Run::observable`] and [`SeriesMean::of`].
     pub fn mean(&self, k: usize) -> Result<SeriesMean> {
         SeriesMean::of(self.observable(k)?)
+    }
+
+    /// A function of the means of all observables, with its error by the jackknife.
+    ///
+    /// # Errors
+    /// As [`Jackknife::of`].
+    pub fn jackknife(&self, f: impl Fn(&[f64]) -> f64) -> Result<Jackknife> {
+        Jackknife::of(self.series.view(), f)
     }
 
     /// Autocorrelation time of an observable, in records.

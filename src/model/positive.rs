@@ -32,6 +32,9 @@ use crate::tn::Mps;
 /// `T` is the precision of the batched products: `f64`, or `f32` (made by [`PositiveMps::single_precision`])
 /// for proposals that are corrected by an acceptance rule. Log-probabilities are `f64` in both, and draws
 /// follow exactly the law that they state.
+///
+/// **Smallest probability.** A symbol is chosen by a uniform number of 53 bits, in both precisions: its
+/// conditional probability is drawn to within 2⁻⁵³ ≈ 1.1e-16, and one below that may never be drawn.
 #[derive(Debug, Clone)]
 pub struct PositiveMps<T: Real = f64> {
     mps: Mps,

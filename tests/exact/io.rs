@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use ndarray::{Array2, Array4, array};
+use ndarray::{Array2, Array3, Array4, Axis, array};
 use rand::RngExt;
 use tensorjump::io::{StoredLaw, read_samples, write_samples};
 use tensorjump::model::{BornMps, PositiveMps};
@@ -251,6 +251,28 @@ fn tensors_in_any_gauge_are_read() {
     assert!(!close(&read, &PositiveMps::random(&dims, 3, &mut rng).unwrap()));
     foreign(&path, "tensorjump positive law", &psi);
     assert!(matches!(PositiveMps::read(&path), Err(Error::Negative { .. })));
+    fs::remove_dir_all(at).unwrap();
+}
+
+/// A bond wider than what stands to its right, behind a first tensor of norm one: no isometry, and nothing of
+/// the square of the bond is needed to see it (here 80 GB).
+#[test]
+fn wide_bonds_cost_what_the_file_holds() {
+    let at = folder("wide");
+    let path = at.join("law");
+    let bond = 100_000;
+    let left = Array3::from_elem((1, 2, bond), (0.5 / bond as f64).sqrt());
+    let right = Array3::from_shape_fn((bond, 2, 1), |(k, a, _)| if (k + a) % 3 == 0 { 1.0 } else { -0.5 });
+    let psi = Mps::new(vec![left, right], 0.0).unwrap();
+    foreign(&path, "tensorjump born law", &psi);
+    let read = BornMps::read(&path).unwrap();
+    // ψ(x_0, x_1) is the sum of the second tensor.
+    let sum = |a: usize| psi.tensors()[1].index_axis(Axis(1), a).sum();
+    let p = [sum(0).powi(2), sum(1).powi(2)];
+    let found = read.log_prob(array![[0, 0], [1, 1]].view()).unwrap();
+    for (found, p) in found.iter().zip(p.map(|w| w / (2.0 * (p[0] + p[1])))) {
+        assert!((found - p.ln()).abs() < 1e-9, "{found}, {}", p.ln());
+    }
     fs::remove_dir_all(at).unwrap();
 }
 

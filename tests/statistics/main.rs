@@ -27,6 +27,7 @@ mod snake;
 mod solvable;
 mod square;
 mod sweeps;
+mod tails;
 mod tempering;
 mod tn;
 mod validate;

@@ -15,6 +15,9 @@ use crate::tn::Mps;
 /// A normalised Born law, `P(x) = ψ(x)² / Z` or `Σ_k ψ_k(x)² / Z`.
 ///
 /// Invariant: the amplitude is in right-canonical form with norm one.
+///
+/// **Smallest probability.** A symbol is chosen by a uniform number of 53 bits: its conditional probability
+/// is drawn to within 2⁻⁵³ ≈ 1.1e-16, and one below that may never be drawn.
 #[derive(Debug, Clone)]
 pub struct BornMps {
     pub(super) psi: Mps,
@@ -30,6 +33,9 @@ pub struct BornMps {
 fn first_bent(psi: &Mps) -> Option<usize> {
     psi.tensors().iter().position(|a| {
         let (l, d, r) = a.dim();
+        if l > d * r {
+            return true; // seen without a matrix of l × l numbers, which no file justifies
+        }
         let flat = a.to_shape((l, d * r)).expect("standard layout");
         let overlap = matmul(flat.view(), flat.t()) - Array2::<f64>::eye(l);
         overlap.iter().any(|v| v.is_nan() || v.abs() > 1e-9)

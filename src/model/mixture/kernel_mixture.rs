@@ -17,6 +17,9 @@ use crate::rng::{Stream, Streams};
 /// A normalised mixture of products.
 ///
 /// Invariant: distinct components with weights above zero that sum to one; rows of the tables sum to one.
+///
+/// **Smallest probability.** Component and symbols are chosen by uniform numbers of 53 bits: each of these
+/// probabilities is drawn to within 2⁻⁵³ ≈ 1.1e-16, and one below that may never be drawn.
 #[derive(Debug, Clone)]
 pub struct KernelMixture {
     pub(super) centres: Array2<u8>,

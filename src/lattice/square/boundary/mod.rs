@@ -76,7 +76,9 @@ pub struct Draws {
 ///
 /// **Floor.** Truncation can make a conditional slightly negative. Conditionals are rounded to multiples of
 /// 2⁻³², and every symbol that the row above and the site to the left allow has at least 5·2⁻³² > 1e-9; draw
-/// and score use the same integers. How often the floor decided is returned ([`Draws::floored`]). A dead end
+/// and score use the same integers: no smaller conditional exists, and the log-probability of a draw is that
+/// of the law with the floor, which is what its importance weight is taken with. Draws from tables have 53
+/// bits and a floor of 2⁻⁴⁰. How often the floor decided is returned ([`Draws::floored`]). A dead end
 /// (no symbol allowed) is left by a uniform draw; the configuration then has weight zero in the model.
 ///
 /// **Lanes.** 32 configurations are worked through side by side, in single precision, each with its own

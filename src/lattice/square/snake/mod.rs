@@ -44,6 +44,8 @@ const TABLE_LIMIT: usize = 1 << 27;
 /// As a proposal for the model it approximates: [`Disconnected`](crate::mcmc::Disconnected),
 /// [`Connected`](crate::mcmc::Connected).
 ///
+/// **Smallest probability.** That of a [`BornMps`]: conditionals are drawn to within 2⁻⁵³ ≈ 1.1e-16.
+///
 /// ```
 /// use tensorjump::lattice::{Couplings, Geometry, Ising, SnakeMps, Square};
 /// use tensorjump::mcmc::Estimate;
