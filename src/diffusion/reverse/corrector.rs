@@ -27,16 +27,40 @@ pub enum Corrector {
         /// Which sites are drawn.
         order: Order,
     },
+    /// The loop of ReMDM (arXiv 2503.00307): masks and draws at one time, with the share `α` of symbols held,
+    ///
+    /// ```text
+    /// masked        a with σα/(1 − α) c_j(a), else masked
+    /// not masked    masked with σ = min(η, (1 − α)/α), else as it is
+    /// ```
+    ///
+    /// to the second order of `σ` it leaves `P_s` alone. Sites that cannot be masked stay as they are. With a
+    /// window that holds one time of the grid the analytical step makes the schedule of the source.
+    Remask {
+        /// Number of corrector steps at a time.
+        rounds: usize,
+        /// `η`, between 0 and 1.
+        eta: f64,
+        /// Earliest and latest time at which there is a loop.
+        window: (f64, f64),
+    },
 }
 
 impl Corrector {
-    pub(super) fn check(self) -> Result<()> {
+    pub(crate) fn check(self) -> Result<()> {
         match self {
             Corrector::Rates { size, .. } if !(size.is_finite() && size >= 0.0) => {
                 Err(Error::parameter("size of the corrector step", size, "finite and not negative"))
             }
             Corrector::Rates { .. } => Ok(()),
             Corrector::Resample { order, .. } => order.check(),
+            Corrector::Remask { eta, .. } if !(0.0..=1.0).contains(&eta) => {
+                Err(Error::parameter("eta", eta, "between 0 and 1"))
+            }
+            Corrector::Remask { window: (first, last), .. } if !(first <= last) => {
+                Err(Error::parameter("end of the window", last, "not before its beginning"))
+            }
+            Corrector::Remask { .. } => Ok(()),
         }
     }
 }
