@@ -31,14 +31,14 @@ pub struct Line {
     pub total_variation: Vec<Estimate>,
 }
 
-/// `P(x)^{1/2}` of three sites of a chain, and that given a large sum of its states, `∝ P e^{sum/5}`. Rates and
+/// `P(x)^{1/2}` of three sites of a chain, and that given a sum `S` of its states near 4, `∝ P e^{−(S − 4)²/12}`. Rates and
 /// weights grow as powers of the ratios of the laws: of steeper ones a step of Euler takes more than one jump
 /// at γ = 3, and the weights then lead elsewhere.
 fn laws() -> Result<[DenseLaw; 2]> {
     let plain = DenseLaw::of(&crate::laws::three_states().law(3)?)?;
     let plain = DenseLaw::new(plain.dims(), &plain.p().iter().map(|p| p.sqrt()).collect::<Vec<_>>())?;
     let sum = |i: usize| plain.config(i).iter().map(|&a| f64::from(a)).sum::<f64>();
-    let weights = (0..plain.p().len()).map(|i| plain.p()[i] * (0.2 * sum(i)).exp());
+    let weights = (0..plain.p().len()).map(|i| plain.p()[i] * (-(sum(i) - 4.0).powi(2) / 12.0).exp());
     let given = DenseLaw::new(plain.dims(), &weights.collect::<Vec<_>>())?;
     Ok([given, plain])
 }
