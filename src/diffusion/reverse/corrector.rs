@@ -57,7 +57,7 @@ impl Corrector {
             Corrector::Remask { eta, .. } if !(0.0..=1.0).contains(&eta) => {
                 Err(Error::parameter("eta", eta, "between 0 and 1"))
             }
-            Corrector::Remask { window: (first, last), .. } if !(first <= last) => {
+            Corrector::Remask { window: (first, last), .. } if first.is_nan() || last.is_nan() || first > last => {
                 Err(Error::parameter("end of the window", last, "not before its beginning"))
             }
             Corrector::Remask { .. } => Ok(()),
