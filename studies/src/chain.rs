@@ -77,6 +77,9 @@ impl Chain {
     }
 
     /// The law of `sites` sites.
+    ///
+    /// # Errors
+    /// As [`PositiveMps::chain`].
     pub fn law(&self, sites: usize) -> Result<PositiveMps> {
         let flat = vec![0.0; self.states()];
         let first = self.stationary.mapv(f64::ln).to_vec();
