@@ -133,7 +133,7 @@ impl Letters {
     fn run(&self, denoiser: &dyn Denoiser, sampler: &Sampler, steps: usize) -> Result<(Array2<u8>, f64)> {
         let plan = sampler.plan(&self.noise, true, steps)?;
         let streams = self.streams.domain(sampler.name).step(steps as u64);
-        let mut x = match sampler.from_masks(true) {
+        let mut x = match sampler.starts_masked(true) {
             true => Array2::from_elem((self.samples, self.sites), 27),
             false => {
                 let clean = self.law.draw(self.samples, &streams.domain("start"))?.x;
@@ -158,8 +158,12 @@ impl Letters {
             .zip(exact)
             .map(|((found, error), exact)| (found - exact, error))
             .collect();
-        // All samples alike have no error.
-        let in_errors = |(difference, error): &(f64, f64)| if *error > 1e-12 { difference.abs() / error } else { 0.0 };
+        // Samples that are all alike have no error.
+        let in_errors = |(difference, error): &(f64, f64)| match difference.abs() {
+            none if none < 1e-12 => 0.0,
+            _ if *error < 1e-12 => f64::INFINITY,
+            some => some / error,
+        };
         let (at, worst) = agreement
             .iter()
             .map(in_errors)

@@ -9,6 +9,8 @@ use crate::blind::Blind;
 use crate::{exact, letters};
 
 type Files = Vec<(&'static str, String)>;
+/// Places with errors, see [`Series`].
+type Points = Vec<(f64, f64, f64)>;
 
 fn panel<'a>(title: &str, x: Axis<'a>, y: Axis<'a>, series: Vec<Series>) -> Panel<'a> {
     Panel { title: title.into(), x, y, series, height: 420, legend: SeriesLabelPosition::LowerLeft }
@@ -18,7 +20,7 @@ fn axis(label: &str, log: bool) -> Axis<'_> {
     Axis { label, log, cover: None }
 }
 
-fn line(label: &str, colour: RGBColor, values: Vec<(f64, f64, f64)>) -> Series {
+fn line(label: &str, colour: RGBColor, values: Points) -> Series {
     Series { label: label.into(), colour, mark: Mark::JoinedPoints, values }
 }
 
@@ -27,7 +29,7 @@ const COLOURS: [RGBColor; 4] = [BLUE, ORANGE, GREEN, INK];
 /// Total variation against evaluations: of samplers with the exact denoiser, and of denoisers in the
 /// analytical step.
 pub fn of_table(rows: &[exact::Row]) -> Result<Files, Failure> {
-    let points = |chosen: &dyn Fn(&exact::Row) -> bool| -> Vec<(f64, f64, f64)> {
+    let points = |chosen: &dyn Fn(&exact::Row) -> bool| -> Points {
         rows.iter().filter(|row| chosen(row)).map(|row| (row.evaluations as f64, row.total_variation, 0.0)).collect()
     };
     let shown = ["Euler", "analytical", "θ-trapezoidal", "random order", "ReMDM, rescale .5"];
@@ -52,7 +54,7 @@ pub fn of_table(rows: &[exact::Row]) -> Result<Files, Failure> {
 pub fn of_letters(rows: &[letters::Row]) -> Result<Files, Failure> {
     let drawn = &rows[1..];
     let shown = ["SEDD: Euler", "MDLM: analytical", "LLaDA: random order", "LLaDA: by confidence"];
-    let series = |values: &dyn Fn(&[&letters::Row]) -> Vec<(f64, f64, f64)>| -> Vec<Series> {
+    let series = |values: &dyn Fn(&[&letters::Row]) -> Points| -> Vec<Series> {
         let of = |name: &str| -> Vec<&letters::Row> {
             drawn.iter().filter(|row| row.sampler == name && row.denoiser == "exact").collect()
         };
@@ -76,7 +78,7 @@ pub fn of_letters(rows: &[letters::Row]) -> Result<Files, Failure> {
 
 /// Agreement by distance: data, law, samples.
 pub fn of_blind(blind: &Blind) -> Result<Files, Failure> {
-    let of = |f: &dyn Fn(&crate::blind::Distance) -> (f64, f64)| -> Vec<(f64, f64, f64)> {
+    let of = |f: &dyn Fn(&crate::blind::Distance) -> (f64, f64)| -> Points {
         let point = |d: &crate::blind::Distance| (d.distance as f64, f(d).0, f(d).1);
         blind.distances.iter().map(point).collect()
     };

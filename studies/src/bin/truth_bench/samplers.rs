@@ -66,7 +66,7 @@ impl Sampler {
     }
 
     /// Whether the start is everything masked rather than the noised law.
-    pub fn from_masks(&self, masks: bool) -> bool {
+    pub fn starts_masked(&self, masks: bool) -> bool {
         masks && !(self.two_stages() || matches!(self.step, Step::Euler | Step::TauLeaping))
     }
 
@@ -92,7 +92,7 @@ impl Sampler {
             let pieces = vec![(grid(f64::INFINITY, inner, 0.0)?, self.step, corrector)];
             return Ok(Plan { pieces, evaluations: steps });
         }
-        if self.from_masks(masks) {
+        if self.starts_masked(masks) {
             let pieces = vec![(grid(f64::INFINITY, equal((0.0, 1.0), steps)?, 0.0)?, self.step, self.corrector)];
             return Ok(Plan { pieces, evaluations: steps + rounds * (steps - 1) });
         }
