@@ -13,9 +13,38 @@ pub fn order([quarter, half, whole]: [f64; 3]) -> Option<f64> {
     (last >= LEAST && (last - before).abs() <= SCATTER).then_some(last)
 }
 
+/// The order of an error as the slope of a straight line through `log error` against `log steps`, least squares,
+/// with its standard error from the scatter about the line; `None` for fewer than three points or an error that
+/// has no logarithm.
+pub fn fitted_order(points: &[(f64, f64)]) -> Option<(f64, f64)> {
+    let logs: Vec<(f64, f64)> = points.iter().map(|(steps, error)| (steps.ln(), -error.ln())).collect();
+    if logs.len() < 3 || logs.iter().any(|(_, y)| !y.is_finite()) {
+        return None;
+    }
+    let n = logs.len() as f64;
+    let (x, y) = (logs.iter().map(|p| p.0).sum::<f64>() / n, logs.iter().map(|p| p.1).sum::<f64>() / n);
+    let spread: f64 = logs.iter().map(|p| (p.0 - x).powi(2)).sum();
+    let slope = logs.iter().map(|p| (p.0 - x) * (p.1 - y)).sum::<f64>() / spread;
+    let scatter: f64 = logs.iter().map(|p| (p.1 - y - slope * (p.0 - x)).powi(2)).sum();
+    Some((slope, (scatter / (n - 2.0) / spread).sqrt()))
+}
+
 #[cfg(test)]
 mod tests {
-    use super::order;
+    use super::{fitted_order, order};
+
+    #[test]
+    fn slopes_have_errors() {
+        let power = |k: f64| (k, 3.0 * k.powf(-2.0));
+        let (slope, error) = fitted_order(&[4.0, 8.0, 16.0, 32.0].map(power)).unwrap();
+        assert!((slope - 2.0).abs() < 1e-12 && error < 1e-12);
+        // y = 0, 1, 1, 2 at x = 0, 1, 2, 3 (times log 2): slope 0.6, residuals −.1, .3, −.3, .1.
+        let points = [(1.0, 1.0), (2.0, 0.5), (4.0, 0.5), (8.0, 0.25)];
+        let (slope, error) = fitted_order(&points).unwrap();
+        assert!((slope - 0.6).abs() < 1e-12 && (error - (0.2f64 / 2.0 / 5.0).sqrt()).abs() < 1e-12);
+        assert_eq!(fitted_order(&points[..2]), None);
+        assert_eq!(fitted_order(&[(1.0, 1.0), (2.0, 0.0), (4.0, 0.1)]), None);
+    }
 
     #[test]
     fn powers_have_an_order_and_what_levels_off_has_none() {

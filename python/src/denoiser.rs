@@ -288,9 +288,13 @@ impl PyDenoiser {
     ///     Descending.
     /// rng : int, Streams or numpy.random.Generator
     ///     Row i uses stream i: results depend neither on the batch nor on threads.
-    /// step : "analytical", "euler" or "tau"
-    ///     Of leaps: all sites at once, with an error of first order in the step. Masks go down to time 0 by
-    ///     the analytical step only.
+    /// step : str
+    ///     Of leaps, by name: "analytical", "euler", "tau" move all sites at once, with an error of first
+    ///     order in the step. "trapezoidal" and "runge_kutta" (theta = 1/2) take two evaluations a step; the
+    ///     first is of second order where no rate is cut off. Under masks "remask" masks some sites again
+    ///     (ReMDM, half of what is possible), and "unmask" draws as many sites as the noise leaves at random,
+    ///     "unmask_confident" by the probability of what is drawn, "unmask_certain" by the entropy of its
+    ///     law. Steps by rates end above time 0 under masks.
     /// method : "leap", "uniformization" or "thinning"
     ///     The last two go jump by jump, without an error for exact rates; a callable is then asked row by
     ///     row.

@@ -3,7 +3,9 @@
 use numpy::{IntoPyArray, PyArray1, PyArray2, ToPyArray};
 use pyo3::prelude::*;
 use tensorjump::diffusion::Bridge;
-use tensorjump::diffusion::reverse::{self, Bound as RateBound, Corrector, Finish, Method, Outcome, Step, TimeGrid};
+use tensorjump::diffusion::reverse::{
+    self, Bound as RateBound, Corrector, Finish, Method, Order, Outcome, Remask, Step, TimeGrid,
+};
 use tensorjump::noise::Path;
 
 use crate::arrays::{Batch, Reals, Rng, check_memory, free, named, table, vector};
@@ -78,12 +80,21 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Times {
     }
 }
 
+const STEPS: &str =
+    "analytical, euler, tau, trapezoidal, runge_kutta, remask, unmask, unmask_confident or unmask_certain";
+
 pub fn step(name: &str) -> PyResult<Step> {
     match name {
         "analytical" => Ok(Step::Analytical),
         "euler" => Ok(Step::Euler),
         "tau" => Ok(Step::TauLeaping),
-        other => Err(refuse("step", other, "analytical, euler or tau")),
+        "trapezoidal" => Ok(Step::Trapezoidal { theta: 0.5 }),
+        "runge_kutta" => Ok(Step::RungeKutta { theta: 0.5 }),
+        "remask" => Ok(Step::Remask(Remask::Rescale(0.5))),
+        "unmask" => Ok(Step::Unmask(Order::Random)),
+        "unmask_confident" => Ok(Step::Unmask(Order::Confidence { temperature: 0.0 })),
+        "unmask_certain" => Ok(Step::Unmask(Order::Entropy { temperature: 0.0 })),
+        other => Err(refuse("step", other, STEPS)),
     }
 }
 

@@ -92,7 +92,7 @@ def truth_bench(
     face : str
         What callables return.
     steps, methods
-        Numbers of steps, and "euler", "tau" or "analytical".
+        Numbers of steps, and steps by name as in `Denoiser.reverse`.
     horizon, last : float
         First and last time; the sampler's law is compared with the exact law at the last one.
     start : "exact" or "prior"
@@ -131,7 +131,8 @@ def truth_bench(
                 law, lost = denoiser.sampler_law(first, times, step=method, corrector=corrector)
                 there, back = _core.distances(truth, law), _core.distances(law, truth)
                 corrected = 0 if corrector is None else corrector[0] * (n if last > 0 else n - 1)
-                rows.append(BenchRow(name, method, n, *there, back.divergence, lost, n + corrected))
+                stages = 2 if method in ("trapezoidal", "runge_kutta") else 1
+                rows.append(BenchRow(name, method, n, *there, back.divergence, lost, stages * n + corrected))
     return Bench(rows)
 
 

@@ -104,7 +104,17 @@ _Path = str | os.PathLike[str]
 _Table = DenseLaw | ArrayLike
 _Times = TimeGrid | ArrayLike
 _Geometry = Literal["open", "cylinder", "torus"]
-_Step = Literal["analytical", "euler", "tau"]
+_Step = Literal[
+    "analytical",
+    "euler",
+    "tau",
+    "trapezoidal",
+    "runge_kutta",
+    "remask",
+    "unmask",
+    "unmask_confident",
+    "unmask_certain",
+]
 _Face = Literal["cavities", "denoiser_marginals", "conditional_marginals", "score_ratios"]
 _Features = Literal["additive", "pairs", "saturated"]
 _Corrector = tuple[int, float]

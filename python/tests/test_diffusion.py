@@ -198,6 +198,39 @@ def test_the_law_of_a_sampler_is_that_of_its_steps(law, kind, step):
         np.testing.assert_allclose(laws[j, : out[j]], v, **EXACT)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_two_evaluations_a_step_are_better_spent_in_the_trapezoidal_step(law, kind):
+    p, model = law
+    bench = tj.truth_bench(
+        model, noise_of(kind), steps=(16, 32), methods=("euler", "trapezoidal", "runge_kutta"), horizon=1.0, last=0.1
+    )
+    rows = {(row.step, row.steps): row for row in bench}
+    assert rows["trapezoidal", 16].evaluations == rows["runge_kutta", 16].evaluations == rows["euler", 32].evaluations
+    assert rows["trapezoidal", 16].variation < rows["euler", 32].variation
+    assert rows["runge_kutta", 16].variation != rows["trapezoidal", 16].variation
+
+
+def test_unmasking_one_site_at_a_time_is_exact_but_by_confidence(law):
+    p, model = law
+    noise, n = tj.Noise.mask(DIMS), len(DIMS)
+    denoiser = tj.Denoiser(noise, model)
+    times = [np.inf, *(tj.time_of_signal(noise, k / n) for k in range(1, n)), 0.0]
+    start = np.zeros(np.prod(noise.dims_out))
+    start[-1] = 1.0
+
+    def reached(step):
+        table = denoiser.sampler_law(start, times, step=step).law.p.reshape(noise.dims_out)
+        return table[tuple(slice(d) for d in DIMS)].ravel()
+
+    for step in ("unmask", "unmask_certain"):
+        np.testing.assert_allclose(reached(step), p, **EXACT)
+    assert np.abs(reached("unmask_confident") - p).sum() > 0.01
+    assert np.abs(reached("remask") - reached("analytical")).sum() > 0.01
+    assert reached("remask").sum() == pytest.approx(1.0)
+    with pytest.raises(tj.ParameterError, match="unmask_certain"):
+        denoiser.sampler_law(start, times, step="other")
+
+
 def z_scores(x, dims, p):
     """Largest deviation of counts; what cannot be and is counts infinitely."""
     n = len(x)

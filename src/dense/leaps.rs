@@ -5,7 +5,7 @@ use ndarray::{ArrayView2, Axis};
 
 use super::law::{DenseLaw, states};
 use crate::configs::match_dims;
-use crate::diffusion::reverse::{Corrector, Picks, Step, StepLaw, TimeGrid, TwoStages};
+use crate::diffusion::reverse::{Corrector, Picks, Step, StepLaw, TimeGrid, TwoStages, remask_at};
 use crate::diffusion::{Denoiser, SiteConditionals, checked_conditionals, marginals_of};
 use crate::error::{Error, Result};
 use crate::model::{Configs, Target};
@@ -65,7 +65,8 @@ impl LeapLaw {
         corrector: Option<Corrector>,
     ) -> Result<Self> {
         let noise = denoiser.noise();
-        crate::configs::match_dims(noise.dims_out(), start.dims())?;
+        match_dims(noise.dims_out(), start.dims())?;
+        corrector.map_or(Ok(()), Corrector::check)?;
         let dims = start.dims();
         let product = |laws: StepLaw| {
             let tables: Vec<_> = laws.marginals.outer_iter().map(|law| product_table(law, dims)).collect();
@@ -82,7 +83,7 @@ impl LeapLaw {
                 _ => walk.push(denoiser, t, |y| Ok(product(step.law(denoiser, (s, t), y)?)))?,
             }
             match corrector.filter(|_| s > 0.0) {
-                Some(Corrector::Rates { rounds, size }) => {
+                Some(Corrector::Rates { rounds, size }) if t.is_finite() => {
                     let size = size * noise.schedule().elapsed(s, t)?;
                     for _ in 0..rounds {
                         walk.push(denoiser, s, |y| Ok(product(step.corrector_law(denoiser, s, size, y)?)))?;
@@ -95,7 +96,12 @@ impl LeapLaw {
                         })?;
                     }
                 }
-                None => {}
+                Some(Corrector::Remask { rounds, eta, window }) if window.0 <= s && s <= window.1 => {
+                    for _ in 0..rounds {
+                        walk.push(denoiser, s, |y| Ok(product(remask_at(denoiser, eta, s, y)?)))?;
+                    }
+                }
+                Some(Corrector::Rates { .. } | Corrector::Remask { .. }) | None => {}
             }
         }
         Ok(walk)

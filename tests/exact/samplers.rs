@@ -2,6 +2,7 @@
 //! the library's steps, orders of convergence, and what leaves which law alone.
 
 mod choices;
+mod loops;
 
 use ndarray::{Array2, ArrayView1};
 use tensorjump::dense::{DenseLaw, LeapLaw, distances, exponential};

@@ -171,6 +171,45 @@ fn the_error_falls_as_the_root_of_the_particles() {
     }
 }
 
+/// Many particles are as far from the guided law as infinitely many are, by the step: within 8 standard errors of
+/// the sum `½ Σ ±(q − p)` with the signs of the limit, which is linear (t of 23 degrees: 1e-7). The twin is the
+/// limit of four times as many steps; few particles are further away than either.
+#[test]
+fn many_particles_stand_at_the_bias_of_the_step() {
+    const RUNS: usize = 24;
+    let noise = noise();
+    let [grid, finer] = [8, 32].map(|steps| TimeGrid::uniform(1.0, 0.0, steps).unwrap());
+    for factors in cases().into_iter().take(3) {
+        let denoisers: Vec<_> = factors.iter().map(|(law, e)| (ExactDenoiser::new(law, &noise).unwrap(), *e)).collect();
+        let borrowed: Vec<(&dyn Denoiser, f64)> = denoisers.iter().map(|(d, e)| (d as &dyn Denoiser, *e)).collect();
+        let start = DenseLaw::new(&DIMS, &product(&factors, 1.0)).unwrap();
+        let truth = normalised(&product(&factors, 0.0));
+        let limit = normalised(&measure(&factors, &grid, true));
+        let bias = distances(&truth, &limit).unwrap().0;
+        let signs: Vec<f64> = limit.iter().zip(&truth).map(|(q, p)| (q - p).signum()).collect();
+        let table = |run: usize, n: usize| {
+            let streams = Streams::new(117).step(run as u64);
+            let y = start.draw(n, &streams).unwrap().x;
+            let out = particles(&borrowed, y.view(), &grid, 0.5, &streams).unwrap();
+            let mut table = vec![0.0; 6];
+            for (x, log_w) in out.x.outer_iter().zip(&out.log_weights) {
+                table[index_of(x, &DIMS)] += log_w.exp();
+            }
+            table
+        };
+        let sum = |table: Vec<f64>| 0.5 * (0..6).map(|i| signs[i] * (table[i] - truth[i])).sum::<f64>();
+        let all: Vec<f64> = (0..RUNS).map(|run| sum(table(run, 8000))).collect();
+        let mean = all.iter().sum::<f64>() / RUNS as f64;
+        let variance = all.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / (RUNS - 1) as f64;
+        let sigma = (variance / RUNS as f64).sqrt();
+        let twin = distances(&truth, &normalised(&measure(&factors, &finer, true))).unwrap().0;
+        assert!((mean - bias).abs() < 8.0 * sigma, "{mean} ± {sigma}, {bias}");
+        assert!((mean - twin).abs() > 8.0 * sigma, "{mean} ± {sigma}, twin {twin}");
+        let few = (0..RUNS).map(|run| distances(&truth, &table(run, 50)).unwrap().0).sum::<f64>() / RUNS as f64;
+        assert!(few > 2.0 * bias, "{few} {bias}");
+    }
+}
+
 #[test]
 fn bad_input() {
     let (noise, law) = (noise(), random_law(&DIMS, 116));
@@ -193,7 +232,11 @@ fn bad_input() {
     };
     assert_eq!(run(&[], 0.5), "number of factors");
     assert_eq!(run(&[(&denoiser, 1.0), (&denoiser, -1.0)], 0.5), "sum of the powers");
-    assert_eq!(run(&[(&denoiser, f64::NAN)], 0.5), "sum of the powers");
+    for (a, b) in [(f64::NAN, 1.0), (f64::INFINITY, 1.0), (f64::INFINITY, f64::NEG_INFINITY)] {
+        assert_eq!(run(&[(&denoiser, a), (&denoiser, b)], 0.5), "sum of the powers");
+    }
+    assert_eq!(run(&[(&denoiser, 1.0)], f64::NAN), "threshold");
+    assert!(matches!(TimeGrid::uniform(1.0, 0.0, 0), Err(Error::Parameter { name: "number of steps", .. })));
     assert_eq!(run(&[(&denoiser, 1.0)], 1.5), "threshold");
     assert_eq!(run(&[(&denoiser, 1.0), (&other, 1.0)], 0.5), "noise of the second denoiser");
     let none = y.slice(ndarray::s![..0, ..]);

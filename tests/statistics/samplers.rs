@@ -82,6 +82,9 @@ fn remasking() {
     let _ = run.check(cap, None, &plain, 102);
     let _ = run.check(rescale, None, &run.law(cap, None), 103);
     let _ = run.check(Step::Remask(Remask::Confidence(0.9)), None, &plain, 104);
+    let again = |eta| Some(Corrector::Remask { rounds: 2, eta, window: (0.4, 0.6) });
+    let out = run.check(Step::Analytical, again(0.6), &run.law(Step::Analytical, again(0.1)), 108);
+    assert_eq!((out.calls, out.evaluations[0]), (5, 5));
 }
 
 /// Two sites, then two more: each order against another.

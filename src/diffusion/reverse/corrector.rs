@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 #[non_exhaustive]
 pub enum Corrector {
     /// Steps of the process with rates forward + reverse, which leaves `P_s` invariant up to the second order
-    /// of `size`.
+    /// of `size`. None after a step from `t = ∞`, which has no length.
     Rates {
         /// Number of corrector steps after each predictor step.
         rounds: usize,
@@ -18,7 +18,8 @@ pub enum Corrector {
     },
     /// Draws of some sites at once, each from its conditional `p_j(· | y_{−j})` at `s` (under masks: of the
     /// symbols, masks stay): informed correctors (arXiv 2407.21243) in [`Order::Confidence`], least sure
-    /// sites first. One site at a time at random leaves `P_s` invariant; every other choice is biased.
+    /// sites first. One site at a time at random leaves `P_s` invariant; other choices may not: their bias
+    /// stays as steps get short.
     Resample {
         /// Number of corrector steps after each predictor step.
         rounds: usize,
@@ -27,16 +28,40 @@ pub enum Corrector {
         /// Which sites are drawn.
         order: Order,
     },
+    /// The loop of ReMDM (arXiv 2503.00307): masks and draws at one time, with the share `α` of symbols held,
+    ///
+    /// ```text
+    /// masked        a with σα/(1 − α) c_j(a), else masked
+    /// not masked    masked with σ = min(η, (1 − α)/α), else as it is
+    /// ```
+    ///
+    /// to the second order of `σ` it leaves `P_s` alone. Sites that cannot be masked stay as they are. With a
+    /// window that holds one time of the grid the analytical step makes the schedule of the source.
+    Remask {
+        /// Number of corrector steps at a time.
+        rounds: usize,
+        /// `η`, between 0 and 1.
+        eta: f64,
+        /// Earliest and latest time at which there is a loop.
+        window: (f64, f64),
+    },
 }
 
 impl Corrector {
-    pub(super) fn check(self) -> Result<()> {
+    pub(crate) fn check(self) -> Result<()> {
         match self {
             Corrector::Rates { size, .. } if !(size.is_finite() && size >= 0.0) => {
                 Err(Error::parameter("size of the corrector step", size, "finite and not negative"))
             }
             Corrector::Rates { .. } => Ok(()),
             Corrector::Resample { order, .. } => order.check(),
+            Corrector::Remask { eta, .. } if !(0.0..=1.0).contains(&eta) => {
+                Err(Error::parameter("eta", eta, "between 0 and 1"))
+            }
+            Corrector::Remask { window: (first, last), .. } if first.is_nan() || last.is_nan() || first > last => {
+                Err(Error::parameter("end of the window", last, "not before its beginning"))
+            }
+            Corrector::Remask { .. } => Ok(()),
         }
     }
 }

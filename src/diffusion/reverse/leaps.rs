@@ -6,6 +6,7 @@ use super::corrector::Corrector;
 use super::grid::TimeGrid;
 use super::outcome::Outcome;
 use super::picks::Picks;
+use super::remask::remask_at;
 use super::step::Step;
 use super::step_law::{Draw, StepLaw};
 use super::two_stages::TwoStages;
@@ -34,7 +35,7 @@ pub(super) fn leaps<D: Denoiser + ?Sized>(
             _ => walk.product(step, t, k == 0, |y| step.law(denoiser, (s, t), y))?,
         }
         match corrector.filter(|_| s > 0.0) {
-            Some(Corrector::Rates { rounds, size }) => {
+            Some(Corrector::Rates { rounds, size }) if t.is_finite() => {
                 let size = size * denoiser.noise().schedule().elapsed(s, t)?;
                 for _ in 0..rounds {
                     walk.product(step, s, false, |y| step.corrector_law(denoiser, s, size, y))?;
@@ -45,7 +46,12 @@ pub(super) fn leaps<D: Denoiser + ?Sized>(
                     walk.picks(s, false, |y| Picks::resample(denoiser, order, sites, s, y))?;
                 }
             }
-            None => {}
+            Some(Corrector::Remask { rounds, eta, window }) if window.0 <= s && s <= window.1 => {
+                for _ in 0..rounds {
+                    walk.product(step, s, false, |y| remask_at(denoiser, eta, s, y))?;
+                }
+            }
+            Some(Corrector::Rates { .. } | Corrector::Remask { .. }) | None => {}
         }
     }
     Ok(walk.outcome)

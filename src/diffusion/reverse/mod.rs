@@ -11,7 +11,8 @@
 //! |---|---|---|
 //! | [`Step`] (Euler, τ-leaping, analytical), [`Corrector::Rates`] | first order | one a step |
 //! | [`Step::Trapezoidal`]; [`Step::RungeKutta`] | second order (see there); first | two a step |
-//! | [`Step::Remask`] at a share that does not shrink with the step | falls as some power 0.3 | one a step |
+//! | [`Step::Remask`] at a share that does not shrink with the step | falls as a power 0.3 to 0.6; by confidence not to zero | one a step |
+//! | [`Corrector::Remask`] | second order in its share, a round | one a round |
 //! | [`Step::Unmask`] one site at a time, at random or by entropy | none | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
 //! | [`particles()`] for products of powers of laws | first order; `1/√particles` | one a step and factor |
@@ -50,6 +51,7 @@ pub use picks::Order;
 pub(crate) use picks::Picks;
 pub use rate_bound::Bound;
 pub use remask::Remask;
+pub(crate) use remask::remask_at;
 pub use run::{Method, reverse};
 pub use start::exact_start;
 pub use step::Step;

@@ -19,7 +19,7 @@ pub struct Outcome {
     /// Events proposed by uniformization and thinning, jumps or not; of leaps the same as the jumps.
     pub events: Array1<u64>,
     /// Sites, summed over the steps, where τ-leaping rejected more than one jump or where Euler's
-    /// probabilities exceeded one.
+    /// probabilities exceeded one, or where a step of two stages cut a rate off at zero.
     pub excesses: Array1<u64>,
     /// Evaluations of the denoiser, the last draw left out.
     pub evaluations: Array1<u64>,

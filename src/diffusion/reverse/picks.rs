@@ -46,9 +46,10 @@ impl Order {
     pub(super) fn check(self) -> Result<()> {
         match self {
             Order::Confidence { temperature } | Order::Entropy { temperature }
-                if !(temperature >= 0.0 && temperature.is_finite()) =>
+                // Scores over a temperature are numbers: logarithms reach −745.
+                if !(temperature == 0.0 || temperature.is_finite() && temperature >= 1e-300) =>
             {
-                Err(Error::parameter("temperature", temperature, "finite and not negative"))
+                Err(Error::parameter("temperature", temperature, "zero, or finite and at least 1e-300"))
             }
             _ => Ok(()),
         }

@@ -19,7 +19,7 @@ use crate::rng::Streams;
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
 pub enum Method {
-    /// All sites at once, step by step along the grid: first order in the step.
+    /// Several sites at once, step by step along the grid; the order is that of the step.
     Leap {
         /// The step.
         step: Step,
@@ -50,8 +50,8 @@ impl From<Step> for Method {
 ///
 /// # Errors
 /// Configurations of the wrong shape or out of range; [`Error::Parameter`] for a first time of infinite noise
-/// with anything but the analytical step, for a last time 0 where rates must be bounded, or where sites can
-/// be masked and the step is not the analytical one; [`Error::RateBound`] for a rate above its bound;
+/// or, where sites can be masked, a last time 0 with steps or correctors by rates (the analytical step,
+/// remasking and unmasking go from ∞ to 0), and for a last time 0 where rates must be bounded; [`Error::RateBound`] for a rate above its bound;
 /// [`Error::TooLarge`] beyond 10⁸ expected events of a sample; [`Error::ZeroEvidence`] for an impossible row
 /// of `y`; errors of the denoiser.
 ///

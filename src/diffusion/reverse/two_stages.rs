@@ -14,8 +14,8 @@
 //! With exact scores the trapezoidal step is of second order as long as no rate is cut off at zero. One is
 //! where a jump of a neighbour divides it by more than `α₁/α₂`, which is at most 2, at `θ = 1/2`; the error
 //! is then of first order in the end, with a small factor. The Runge–Kutta step, which applies rates of `y*`
-//! at `y`, is of first order. Cost besides the evaluations: `O(N d²)` a row for short steps,
-//! `O(N d³ log λh)` for long ones, `λ` the largest rate.
+//! at `y`, is of first order. Cost besides the evaluations: `O(N d)` a row under masks, else
+//! `O(N d²)` for short steps and `O(N d³ log λh)` for long ones, `λ` the largest rate.
 
 use ndarray::{Array2, Array3};
 use rayon::prelude::*;
@@ -128,19 +128,32 @@ fn held(noise: &Noise, from: Configs<'_>, terms: [(f64, &Array3<f64>); 2], elaps
     let rates: Vec<Array2<f64>> = (0..noise.sites()).map(|j| noise.rates().matrix(j)).collect();
     let mut marginals = Array3::zeros((from.nrows(), from.ncols(), d_max));
     let mut excess = Array2::zeros(from.dim());
+    // Backwards a state is left only into states that jump to it: under masks a symbol stays.
+    let left = |j: usize, b: usize| (0..rates[j].nrows()).any(|c| c != b && rates[j][[c, b]] > 0.0);
+    let left: Vec<Vec<bool>> = (0..rates.len()).map(|j| (0..rates[j].nrows()).map(|b| left(j, b)).collect()).collect();
     let work = |(row, (laws, excess)): (usize, (&mut [f64], &mut [f64]))| -> Result<()> {
         for (j, (law, excess)) in laws.chunks_exact_mut(d_max).zip(excess).enumerate() {
             let start = usize::from(from[[row, j]]);
-            let ratio = |b: usize, c: usize| ratio(terms.map(|(w, p)| (w, p[[row, j, c]], p[[row, j, b]])));
-            let mut cut = 0.0;
-            let generator = Array2::from_shape_fn(rates[j].dim(), |(b, c)| {
-                let q = rates[j][[c, b]];
-                let rate = if b == c || q == 0.0 { 0.0 } else { q * ratio(b, c) };
-                cut += if b == start { (-rate).max(0.0) } else { 0.0 };
-                rate.max(0.0)
-            });
+            let rate = |b: usize, c: usize| match rates[j][[c, b]] {
+                q if b == c || q == 0.0 => 0.0,
+                q => q * ratio(terms.map(|(w, p)| (w, p[[row, j, c]], p[[row, j, b]]))),
+            };
+            let d = rates[j].nrows();
+            if !left[j][start] {
+                law[start] = 1.0;
+                continue;
+            }
+            let cut: f64 = (0..d).map(|c| (-rate(start, c)).max(0.0)).sum();
             *excess = cut * elapsed;
-            reached(&generator, elapsed, start, law)?;
+            if (0..d).any(|c| c != start && rates[j][[c, start]] > 0.0 && left[j][c]) {
+                reached(&Array2::from_shape_fn((d, d), |(b, c)| rate(b, c).max(0.0)), elapsed, start, law)?;
+                continue;
+            }
+            let exit: f64 = (0..d).map(|c| rate(start, c).max(0.0)).sum();
+            // One jump at most: e^{−λh} and the shares of the rest.
+            let jumps = if exit > 0.0 { -(-exit * elapsed).exp_m1() / exit } else { 0.0 };
+            (0..d).for_each(|c| law[c] = rate(start, c).max(0.0) * jumps);
+            law[start] = (-exit * elapsed).exp();
         }
         Ok(())
     };

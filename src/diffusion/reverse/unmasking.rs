@@ -47,23 +47,34 @@ impl TimeGrid {
         if steps == 0 {
             return Err(Error::parameter("number of steps", steps, "at least one"));
         }
+        // With one step no time says what the noise is: half of the signal does.
+        if n > 0 {
+            masks_at(noise, noise.time_of_signal(0.5)?, n as f64 / 2.0)?;
+        }
         let (known, divergence) = best_counts(entropies, steps);
         let mut times = vec![f64::INFINITY];
         for &m in &known[..known.len() - 1] {
             let t = noise.time_of_signal(m as f64 / n as f64)?;
-            let kernel = noise.kernel(0.0, t)?;
-            let masked =
-                |j: usize| if noise.dims_out()[j] > noise.dims_in()[j] { 1.0 - kernel.table(j)[[0, 0]] } else { 0.0 };
-            let masks: f64 = (0..n).map(masked).sum();
-            // What the step rounds to the number of masks that are left.
-            if (masks - (n - m) as f64).abs() > 0.25 {
-                return Err(Error::parameter("masks that the noise leaves", masks, "those of one rate on all sites"));
-            }
+            masks_at(noise, t, (n - m) as f64)?;
             times.push(t);
         }
         times.push(0.0);
         Ok((TimeGrid::new(times)?, divergence))
     }
+}
+
+/// Refuses noise that does not leave so many masks at a time, on all sites alike.
+fn masks_at(noise: &Noise, t: f64, expected: f64) -> Result<()> {
+    let kernel = noise.kernel(0.0, t)?;
+    let n = noise.sites();
+    let masked = |j: usize| if noise.dims_out()[j] > noise.dims_in()[j] { 1.0 - kernel.table(j)[[0, 0]] } else { 0.0 };
+    let masks: f64 = (0..n).map(masked).sum();
+    let uneven = (0..n).any(|j| (masked(j) - masks / n as f64).abs() > 0.25 / n as f64);
+    // The step rounds to the number of masks that are left.
+    if uneven || (masks - expected).abs() > 0.25 {
+        return Err(Error::parameter("masks that the noise leaves", masks, "those of one rate on all sites"));
+    }
+    Ok(())
 }
 
 /// Numbers of sites known after each step, and the least mean divergence.
