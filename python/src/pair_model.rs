@@ -178,8 +178,8 @@ impl PyPairModel {
 
     /// The six-vertex model with weights (a, b, c); (1, 1, 1) is square ice.
     ///
-    /// A site is a vertex; its states are, by the arrows on the left and right and on the upper and lower edge:
-    /// 0 →→ ↑↑, 1 ←← ↓↓ (a); 2 →→ ↓↓, 3 ←← ↑↑ (b); 4 →← ↑↓, 5 ←→ ↓↑ (c).
+    /// A site is a vertex; its states are, by the arrows on the left and right and on the upper and lower
+    /// edge: 0 →→ ↑↑, 1 ←← ↓↓ (a); 2 →→ ↓↓, 3 ←← ↑↑ (b); 4 →← ↑↓, 5 ←→ ↓↑ (c).
     #[staticmethod]
     #[pyo3(signature = (rows, cols, *, weights = [1.0; 3], geometry = "open"))]
     fn six_vertex(py: Python<'_>, rows: usize, cols: usize, weights: [f64; 3], geometry: &str) -> PyResult<Py<Self>> {

@@ -14,8 +14,8 @@ use crate::error::{Error, Result};
 /// Version of the layout of all files.
 const VERSION: u32 = 1;
 
-/// The note with the checksum of everything else: a bit that flips in a number is seen. Files without it are read
-/// as they are.
+/// The note with the checksum of everything else: a bit that flips in a number is seen. Files without it
+/// are read as they are.
 const CHECKSUM: &str = "checksum";
 
 /// Named arrays and notes: the content of a file.

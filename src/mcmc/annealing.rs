@@ -10,7 +10,8 @@
 //!
 //! with any move that leaves `π_k` invariant. Resampling is systematic: draw `i` is repeated `⌊n p_i⌋` or
 //! `⌈n p_i⌉` times, `p_i = w_i/Σw`, and all weights become their mean. Thus `E Σw f(x)/n = Σ_x π_k(x) f(x)`
-//! holds at every level, for any number of draws from two on: the mean weight is an unbiased estimate of `Z_k`.
+//! holds at every level, for any number of draws from two on: the mean weight is an unbiased estimate of
+//! `Z_k`.
 //!
 //! Draws that come from one ancestor are correlated: errors by the formula of independent draws are too
 //! small after a resampling. Independent populations tell: their log-weights of the mean

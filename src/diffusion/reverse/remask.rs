@@ -6,13 +6,13 @@
 //! not masked     masked with σ, else as it is                     0 ≤ σ ≤ σ_max = min(1, (1 − α_s)/α_t)
 //! ```
 //!
-//! The marginals of each site given its clean state are those of the noise for every `σ` that is the same on
-//! masked and other sites; by confidence, where masked sites have `σ = 0`, they are not. At `σ = 0` the step
-//! is the analytical one. At a `σ` that does not shrink with the step every step masks and draws a share of
-//! the sites again, at once: with exact marginals the error then falls slower than in the analytical step, as
-//! a power of some 0.3 on grids that end at `δ > 0`, of some 0.6 on those that end at 0, at `σ = σ_max/2` (three
-//! and four sites, 8 to 128 steps). Sites with other noise take
-//! the analytical step.
+//! The marginals of each site given its clean state are those of the noise for every `σ` that is the same
+//! on masked and other sites; by confidence, where masked sites have `σ = 0`, they are not. At `σ = 0` the
+//! step is the analytical one. At a `σ` that does not shrink with the step every step masks and draws a
+//! share of the sites again, at once: with exact marginals the error then falls slower than in the
+//! analytical step, as a power of some 0.3 on grids that end at `δ > 0`, of some 0.6 on those that end at
+//! 0, at `σ = σ_max/2` (three and four sites, 8 to 128 steps). Sites with other noise take the analytical
+//! step.
 
 use ndarray::{Array2, Array3};
 

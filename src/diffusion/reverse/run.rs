@@ -49,11 +49,11 @@ impl From<Step> for Method {
 /// together, at a time of its own for each.
 ///
 /// # Errors
-/// Configurations of the wrong shape or out of range; [`Error::Parameter`] for a first time of infinite noise
-/// or, where sites can be masked, a last time 0 with steps or correctors by rates (the analytical step,
-/// remasking and unmasking go from ∞ to 0), and for a last time 0 where rates must be bounded; [`Error::RateBound`] for a rate above its bound;
-/// [`Error::TooLarge`] beyond 10⁸ expected events of a sample; [`Error::ZeroEvidence`] for an impossible row
-/// of `y`; errors of the denoiser.
+/// Configurations of the wrong shape or out of range; [`Error::Parameter`] for a first time of infinite
+/// noise or, where sites can be masked, a last time 0 with steps or correctors by rates (the analytical
+/// step, remasking and unmasking go from ∞ to 0), and for a last time 0 where rates must be bounded;
+/// [`Error::RateBound`] for a rate above its bound; [`Error::TooLarge`] beyond 10⁸ expected events of a
+/// sample; [`Error::ZeroEvidence`] for an impossible row of `y`; errors of the denoiser.
 ///
 /// # Examples
 /// ```

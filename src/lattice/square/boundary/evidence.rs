@@ -97,8 +97,8 @@ impl Evidence {
         (self.mean - log_z).abs() <= self.allowed
     }
 
-    /// Whether more than a few of the draws, moved by two sweeps of heat bath over blocks of 2 × 2 sites, have
-    /// weights far above those of all draws: they lack a part of the law, whatever their weights say.
+    /// Whether more than a few of the draws, moved by two sweeps of heat bath over blocks of 2 × 2 sites,
+    /// have weights far above those of all draws: they lack a part of the law, whatever their weights say.
     ///
     /// # Errors
     /// Those of the model.
@@ -193,8 +193,8 @@ impl<'a> Blocks<'a> {
         x.iter_mut().zip(now).for_each(|(old, new)| *old = new);
     }
 
-    /// Log-weights of the states of the `i`-th site of a block given the sites outside; its bonds to the sites
-    /// before it in the block are added to `inner`.
+    /// Log-weights of the states of the `i`-th site of a block given the sites outside; its bonds to the
+    /// sites before it in the block are added to `inner`.
     fn outer(&self, x: &[u8], block: &[usize], i: usize, inner: &mut Vec<(usize, usize, Neighbour)>) -> Vec<f64> {
         let mut weights = self.model.site_log_weights(block[i]).to_vec();
         for n in self.model.lattice().neighbours(block[i]).into_iter().flatten() {

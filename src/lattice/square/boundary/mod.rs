@@ -139,11 +139,11 @@ impl BoundaryMps {
     ///
     /// # Errors
     /// [`Error::Parameter`] for `chi = 0`; [`Error::ZeroWeight`] where no configuration is allowed;
-    /// [`Error::NoConvergence`] where double precision does not hold the weights (long rows with
-    /// frustrated couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below and
-    /// from above differ; or the weights of some draws agree with each other and fall short of the
-    /// contraction, or of those of the same draws moved by heat bath (more than a hundredth of them): the law
-    /// misses a part; [`Error::NotFinite`] for weights beyond `f64`. A truncated law whose weights are poor is
+    /// [`Error::NoConvergence`] where double precision does not hold the weights (long rows with frustrated
+    /// couplings of `β|J|` above about 5): nothing is truncated, and yet the values from below and from
+    /// above differ; or the weights of some draws agree with each other and fall short of the contraction,
+    /// or of those of the same draws moved by heat bath (more than a hundredth of them): the law misses a
+    /// part; [`Error::NotFinite`] for weights beyond `f64`. A truncated law whose weights are poor is
     /// accepted: a [`BoundaryMps::log_z_gap`] that is not finite says that its contraction is none.
     pub fn new<M: Pairwise + ?Sized>(model: &M, chi: usize) -> Result<Self> {
         let model: &PairModel = &*model.tables()?;
