@@ -143,9 +143,11 @@ impl PyIsing {
 
     /// The Ising model on another lattice, one coupling on all its bonds, embedded in a square one.
     ///
-    /// Parameters ---------- kind : "triangular", "honeycomb", "kagome", "kings", "union_jack" or "j1_j2"
-    /// Kagome lattices keep the sites of odd row and column as free spins, which add ln 2 each to `log_z`;
-    ///     "j1_j2" has two couplings, (along edges, along diagonals).
+    /// Parameters
+    /// ----------
+    /// kind : "triangular", "honeycomb", "kagome", "kings", "union_jack" or "j1_j2"
+    ///     Kagome lattices keep the sites of odd row and column as free spins, which add ln 2 each to
+    ///     `log_z`; "j1_j2" has two couplings, (along edges, along diagonals).
     /// rows, cols : int
     /// beta : float
     /// coupling : float, or two of them for "j1_j2"

@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | [`Step`] (Euler, τ-leaping, analytical), [`Corrector::Rates`] | first order | one a step |
 //! | [`Step::Trapezoidal`]; [`Step::RungeKutta`] | second order (see there); first | two a step |
-//! | [`Step::Remask`] at a share that does not shrink with the step | a power 0.3 to 0.6; by confidence none | one a step |
+//! | [`Step::Remask`] at a share that does not shrink | a power 0.3 to 0.6; by confidence none | one a step |
 //! | [`Corrector::Remask`] | second order in its share, a round | one a round |
 //! | [`Step::Unmask`] one site at a time, at random or by entropy | none | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
