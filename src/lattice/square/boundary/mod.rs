@@ -4,15 +4,21 @@ mod contraction;
 mod draws;
 mod evidence;
 mod parity;
+mod sketches;
 mod small_bonds;
 mod tables;
 mod transfer;
 mod weights;
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use ndarray::{Array1, Array2, Axis, s};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
+use crate::lattice::square::geometry::Geometry;
+use crate::lattice::square::odds::Odds;
 use crate::lattice::square::pair::PairModel;
 use crate::lattice::square::pairwise::Pairwise;
 use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
@@ -21,6 +27,7 @@ use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, log_z_from_above,
 use draws::block::{Answer, Work};
 use draws::pack::{Packed, PackedRow};
 use evidence::Evidence;
+use sketches::{Batch, fits_lanes};
 use tables::RowTables;
 use weights::Weights;
 
@@ -109,6 +116,8 @@ pub struct BoundaryMps {
     log_z_gap: f64,
     truncation_error: f64,
     law: Law,
+    /// Of the model, where weights with rows are contracted in lanes.
+    sketches: Option<Arc<Odds>>,
 }
 
 /// Weights that agree with each other and not with the contraction: a part of the law is missing.
@@ -186,7 +195,7 @@ impl BoundaryMps {
     fn by_tables(model: &PairModel, chi: usize) -> Result<Self> {
         let tables = RowTables::new(model)?;
         let (model, log_z) = (model.clone(), tables.log_z);
-        Ok(BoundaryMps { model, chi, log_z, log_z_gap: 0.0, truncation_error: 0.0, law: Law::Tables(tables) })
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: 0.0, truncation_error: 0.0, law: Law::Tables(tables), sketches: None })
     }
 
     /// Weighs some draws.
@@ -209,7 +218,15 @@ impl BoundaryMps {
         check_chi("chi", chi)?;
         let weights = Weights::new(&model)?;
         let (packed, Sweep { log_z, truncation_error, .. }) = pack(&weights, Some(&model), chi)?;
-        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, truncation_error, law: Law::States(packed) })
+        let law = Law::States(packed);
+        Ok(BoundaryMps { model, chi, log_z, log_z_gap: f64::NAN, truncation_error, law, sketches: None })
+    }
+
+    /// Contracts weights with rows sixteen at a time, by product sketches in single precision.
+    pub fn with_sketches(self) -> Self {
+        let open = self.model.lattice().geometry() == Geometry::Open && !RowTables::fit(&self.model, self.chi);
+        let odds = Odds::of(&self.model).filter(|odds| open && fits_lanes(odds, self.chi));
+        BoundaryMps { sketches: odds.map(Arc::new), ..self }
     }
 
     /// The model whose law is approximated.
@@ -296,21 +313,32 @@ impl BoundaryMps {
                 let weights = Weights::new(&self.model)?;
                 // Rows side by side with the same weights share a contraction.
                 let starts: Vec<usize> = (0..n).filter(|&row| row == 0 || !same_weights(w, row - 1, row)).collect();
-                let one = |k: usize| {
-                    let rows = starts[k]..starts.get(k + 1).copied().unwrap_or(n);
+                let end = |k: usize| starts.get(k + 1).copied().unwrap_or(n);
+                let mut runs: Vec<Range<usize>> = (0..starts.len()).map(|k| starts[k]..end(k)).collect();
+                let mut all = Reply::empty(self.dims().len());
+                if let Some(odds) = &self.sketches {
+                    let batch = Batch { odds, chi: self.chi, weights: w, streams: streams.as_ref(), score };
+                    let sketched = batch.answer(&runs);
+                    runs = sketched.left;
+                    let samples = Samples { x: sketched.x, log_prob: sketched.log_prob };
+                    all = Reply { samples, scores: sketched.scores };
+                }
+                let one = |rows: &Range<usize>| {
+                    let rows = rows.clone();
                     let streams = streams.as_ref().map(|streams| streams.rows_from(rows.start));
                     let drawn = streams.as_ref().map(|streams| (rows.len(), streams));
                     let old = score.map(|x| x.slice_move(s![rows.clone(), ..]));
                     Ok(self.tilted(&weights, w, rows.start)?.reply(drawn, old))
                 };
                 // The error of the first row that fails, on any number of threads.
-                let parts: Vec<Result<Reply>> = (0..starts.len()).into_par_iter().map(one).collect();
-                let mut all = Reply {
-                    samples: Samples { x: Array2::zeros((0, self.dims().len())), log_prob: Array1::zeros(0) },
-                    scores: Array1::zeros(0),
-                };
-                for part in parts {
-                    all.append(part?);
+                let parts: Vec<Result<Reply>> = runs.par_iter().map(one).collect();
+                for (part, rows) in parts.into_iter().zip(&runs) {
+                    let part = part?;
+                    if self.sketches.is_some() {
+                        all.set(rows.clone(), part);
+                    } else {
+                        all.append(part);
+                    }
                 }
                 Ok(all)
             }
@@ -377,6 +405,22 @@ struct Reply {
 }
 
 impl Reply {
+    fn empty(sites: usize) -> Self {
+        let samples = Samples { x: Array2::zeros((0, sites)), log_prob: Array1::zeros(0) };
+        Reply { samples, scores: Array1::zeros(0) }
+    }
+
+    /// Puts an answer in the place of some rows.
+    fn set(&mut self, rows: Range<usize>, other: Reply) {
+        if !other.samples.log_prob.is_empty() {
+            self.samples.x.slice_mut(s![rows.clone(), ..]).assign(&other.samples.x);
+            self.samples.log_prob.slice_mut(s![rows.clone()]).assign(&other.samples.log_prob);
+        }
+        if !other.scores.is_empty() {
+            self.scores.slice_mut(s![rows]).assign(&other.scores);
+        }
+    }
+
     fn append(&mut self, other: Reply) {
         let fits = "rows of the same length";
         self.samples.x.append(Axis(0), other.samples.x.view()).expect(fits);

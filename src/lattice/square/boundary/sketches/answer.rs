@@ -1,0 +1,206 @@
+//! Batches under weights with rows, a model for each lane.
+
+use std::ops::Range;
+
+use ndarray::{Array1, Array2};
+use pulp::Arch;
+use rand::Rng;
+use rayon::prelude::*;
+
+use super::super::draws::choice::Walkers;
+use super::contract::Contract;
+use super::room::{Room, Tensor, WIDTH};
+use super::walk::Walk;
+use crate::lattice::square::odds::{Odds, fits};
+use crate::model::{Configs, SiteWeights};
+use crate::rng::Streams;
+
+/// Rows with the same weights that a lane draws: more of them are given to several.
+const ROWS: usize = 32;
+/// Largest number of bytes of a group: one a thread.
+const MEMORY: usize = 1 << 30;
+
+/// Bond dimensions in lanes.
+pub(in super::super) fn fits_lanes(odds: &Odds, chi: usize) -> bool {
+    let tensors = match chi {
+        1 => size_of::<Tensor<1>>(),
+        2 => size_of::<Tensor<2>>(),
+        4 => size_of::<Tensor<4>>(),
+        8 => size_of::<Tensor<8>>(),
+        _ => return false,
+    };
+    odds.lattice().sites().saturating_mul(tensors) <= MEMORY
+}
+
+/// What is asked of a batch.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Batch<'a, 'w, 'x> {
+    /// Of the model without the weights.
+    pub odds: &'a Odds,
+    pub chi: usize,
+    pub weights: &'a SiteWeights<'w>,
+    /// Draws each row.
+    pub streams: Option<&'a Streams>,
+    /// Scores these.
+    pub score: Option<Configs<'x>>,
+}
+
+/// What came of it; an absent part is empty.
+pub(in super::super) struct Sketched {
+    pub x: Array2<u8>,
+    pub log_prob: Array1<f64>,
+    pub scores: Array1<f64>,
+    /// Rows that single precision does not hold: those of `runs` are left out as a whole.
+    pub left: Vec<Range<usize>>,
+}
+
+/// A row: its number, configuration, log-probability and score of the old configuration.
+struct Answered {
+    row: usize,
+    x: Vec<u8>,
+    log_prob: f64,
+    score: f64,
+}
+
+impl Batch<'_, '_, '_> {
+    /// Draws and scores, in parallel over groups of lanes; `runs` are rows side by side with the same weights.
+    /// A row depends on its weights and on its own stream only.
+    pub(in super::super) fn answer(&self, runs: &[Range<usize>]) -> Sketched {
+        match self.chi {
+            1 => self.with_bond::<1>(runs),
+            2 => self.with_bond::<2>(runs),
+            4 => self.with_bond::<4>(runs),
+            _ => self.with_bond::<8>(runs),
+        }
+    }
+
+    fn with_bond<const X: usize>(&self, runs: &[Range<usize>]) -> Sketched {
+        let sites = self.odds.lattice().sites();
+        let n = runs.last().map_or(0, |run| run.end);
+        let ratios = Ratios::new(self.odds, self.weights);
+        let whole = |run: &&Range<usize>| (0..sites).all(|j| fits(ratios.get(run.start, j)));
+        let (within, mut left): (Vec<_>, Vec<_>) = runs.iter().partition(whole);
+        let pieces: Vec<Range<usize>> =
+            within.iter().flat_map(|&run| run.clone().step_by(ROWS).map(|k| k..run.end.min(k + ROWS))).collect();
+        let room = || self.room::<X>();
+        let groups: Vec<(Vec<Answered>, Vec<Range<usize>>)> =
+            pieces.par_chunks(WIDTH).map_init(room, |room, lanes| self.group(room, lanes, &ratios)).collect();
+        let mut out = Sketched {
+            x: Array2::zeros((if self.streams.is_some() { n } else { 0 }, sites)),
+            log_prob: Array1::zeros(if self.streams.is_some() { n } else { 0 }),
+            scores: Array1::zeros(if self.score.is_some() { n } else { 0 }),
+            left: vec![],
+        };
+        for (answered, lost) in groups {
+            for Answered { row, x, log_prob, score } in answered {
+                if self.streams.is_some() {
+                    out.x.row_mut(row).as_slice_mut().expect("a row of a contiguous array").copy_from_slice(&x);
+                    out.log_prob[row] = log_prob;
+                }
+                if self.score.is_some() {
+                    out.scores[row] = score;
+                }
+            }
+            left.extend(within.iter().filter(|run| lost.iter().any(|part| run.contains(&part.start))));
+        }
+        out.left = left.into_iter().cloned().collect();
+        out.left.sort_unstable_by_key(|run| run.start);
+        out.left.dedup();
+        out
+    }
+
+    /// With the bonds of the model in all lanes.
+    fn room<const X: usize>(&self) -> Room<X> {
+        let lattice = self.odds.lattice();
+        let (rows, cols) = (lattice.rows(), lattice.cols());
+        let mut room = Room::new(rows, cols);
+        for j in 0..rows * cols {
+            room.right[j].0 = [self.odds.right[j]; WIDTH];
+            if j >= cols {
+                room.above[j].0 = [self.odds.below[j - cols]; WIDTH];
+            }
+        }
+        room
+    }
+
+    /// One lane for each piece; the others have the first one's weights.
+    fn group<const X: usize>(
+        &self,
+        room: &mut Room<X>,
+        lanes: &[Range<usize>],
+        ratios: &Ratios<'_, '_>,
+    ) -> (Vec<Answered>, Vec<Range<usize>>) {
+        for (j, odds) in room.sites.iter_mut().enumerate() {
+            odds.0 = std::array::from_fn(|i| ratios.get(lanes.get(i).unwrap_or(&lanes[0]).start, j));
+        }
+        let arch = Arch::new();
+        arch.dispatch(Contract(room));
+        let rounds = lanes.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
+        let mut out = Vec::with_capacity(lanes.iter().map(ExactSizeIterator::len).sum());
+        let mut scores = [0.0; WIDTH];
+        for k in 0..rounds {
+            // Lanes with fewer rows repeat their last one.
+            let rows: [usize; WIDTH] = std::array::from_fn(|i| {
+                let piece = lanes.get(i).unwrap_or(&lanes[0]);
+                piece.end.min(piece.start + k + 1) - 1
+            });
+            if let Some(streams) = self.streams {
+                room.walkers = Walkers::new(|i| {
+                    let mut stream = streams.stream(rows[i]);
+                    [0; 4].map(|_: u32| stream.next_u32())
+                });
+                arch.dispatch(Walk { room, given: false });
+            }
+            let drawn = room.walkers.product.clone();
+            if let Some(x) = self.score {
+                let repeated = k > 0 && rows.iter().all(|&row| row > 0 && x.row(row) == x.row(row - 1));
+                if !repeated {
+                    for (j, old) in room.old.iter_mut().enumerate() {
+                        old.0 = std::array::from_fn(|i| x[[rows[i], j]].into());
+                    }
+                    room.walkers = Walkers::new(|_| [0; 4]);
+                    arch.dispatch(Walk { room, given: true });
+                    scores = std::array::from_fn(|i| room.walkers.product.ln(i));
+                }
+            }
+            for (i, piece) in lanes.iter().enumerate().filter(|(i, piece)| k < piece.len() && !room.lost[*i]) {
+                let x = if self.streams.is_some() { room.new.iter().map(|s| s.0[i] as u8).collect() } else { vec![] };
+                out.push(Answered { row: piece.start + k, x, log_prob: drawn.ln(i), score: scores[i] });
+            }
+        }
+        let lost = lanes.iter().enumerate().filter(|(i, _)| room.lost[*i]).map(|(_, piece)| piece.clone()).collect();
+        (out, lost)
+    }
+}
+
+/// Odds of sites under the weights of a row.
+enum Ratios<'a, 'w> {
+    /// By site and symbol observed.
+    Observed { table: Vec<f32>, symbols: usize, y: Configs<'w> },
+    Rows { odds: &'a [f32], weights: &'a SiteWeights<'w> },
+}
+
+impl<'a, 'w> Ratios<'a, 'w> {
+    fn new(odds: &'a Odds, weights: &'a SiteWeights<'w>) -> Self {
+        match *weights {
+            SiteWeights::Observed { tables, y, .. } => {
+                let symbols = tables.dim().2;
+                let ratio = |i: usize| {
+                    let (j, b) = (i / symbols, i % symbols);
+                    (f64::from(odds.sites[j]) * tables[[j, 1, b]] / tables[[j, 0, b]]) as f32
+                };
+                Ratios::Observed { table: (0..odds.sites.len() * symbols).map(ratio).collect(), symbols, y }
+            }
+            _ => Ratios::Rows { odds: &odds.sites, weights },
+        }
+    }
+
+    fn get(&self, row: usize, j: usize) -> f32 {
+        match self {
+            Ratios::Observed { table, symbols, y } => table[j * symbols + usize::from(y[[row, j]])],
+            Ratios::Rows { odds, weights } => {
+                (f64::from(odds[j]) * weights.get(row, j, 1) / weights.get(row, j, 0)) as f32
+            }
+        }
+    }
+}
