@@ -30,8 +30,9 @@ pub(super) struct Room<const X: usize> {
     pub above: Vec<Number>,
     /// `E_r[a][l][r]` by site of row `r`.
     pub tensors: Vec<Tensor<X>>,
-    /// By column: `T·S` from the right.
+    /// By column: products with the vectors to the right of it, `T·S`, and `C` from the left.
     pub products: Vec<Tensor<X>>,
+    pub carries: Vec<Tensor<X>>,
     /// By column: `t[a][l]` of a pass over a row.
     pub ahead: Vec<[[Number; X]; 2]>,
     /// The configuration drawn, and the one to be scored.
@@ -53,6 +54,7 @@ impl<const X: usize> Room<X> {
             above: vec![ONE; n],
             tensors: vec![empty(); n],
             products: vec![empty(); cols],
+            carries: vec![empty(); cols],
             ahead: vec![[[ZERO; X]; 2]; cols],
             new: vec![DOWN; n],
             old: vec![DOWN; n],
@@ -61,11 +63,12 @@ impl<const X: usize> Room<X> {
         }
     }
 
-    /// Values of the bond to the left of column `c`.
-    pub(super) fn bond(&self, c: usize) -> usize {
-        let states = |sites: usize| 1usize << sites.min(8);
-        X.min(states(c)).min(states(self.cols - c))
-    }
+}
+
+/// Values of the bond to the left of column `c` of `cols`.
+pub(super) fn bond<const X: usize>(c: usize, cols: usize) -> usize {
+    let states = |sites: usize| 1usize << sites.min(8);
+    X.min(states(c)).min(states(cols - c))
 }
 
 /// Vector `v` of a number.
