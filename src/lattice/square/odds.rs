@@ -69,4 +69,33 @@ impl Odds {
     pub(super) fn lattice(&self) -> Square {
         self.lattice
     }
+
+    /// Log-odds of a site whose neighbours in some directions (right, left, below, above) are frozen as in `x`.
+    pub(super) fn frozen(&self, site: usize, directions: [bool; 4], x: &[u8]) -> f64 {
+        let neighbours = self.lattice.nearest(site);
+        let term = |k: usize| {
+            let Some(n) = neighbours[k].filter(|_| directions[k]) else { return 0.0 };
+            let bonds = if k < 2 { &self.log_right } else { &self.log_below };
+            let log = bonds[if n.first { site } else { n.site }];
+            if x[n.site] == 0 { log } else { -log }
+        };
+        self.log_sites[site] + (0..4).map(term).sum::<f64>()
+    }
+
+    /// Log-weight of the states `new` of a window less that of the states `old`; `sites` the sites of the
+    /// window, `cols` in a row, with these log-odds.
+    pub(super) fn log_ratio(&self, sites: &[usize], cols: usize, log_odds: &[f64], new: &[u8], old: &[u8]) -> f64 {
+        let differ = |x: &[u8], i: usize, k: usize| f64::from(x[i] ^ x[k]);
+        let mut sum = 0.0;
+        for (i, &site) in sites.iter().enumerate() {
+            sum += log_odds[i] * (f64::from(new[i]) - f64::from(old[i]));
+            if (i + 1) % cols != 0 {
+                sum += self.log_right[site] * (differ(new, i, i + 1) - differ(old, i, i + 1));
+            }
+            if i + cols < sites.len() {
+                sum += self.log_below[site] * (differ(new, i, i + cols) - differ(old, i, i + cols));
+            }
+        }
+        sum
+    }
 }

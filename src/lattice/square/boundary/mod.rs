@@ -4,7 +4,7 @@ mod contraction;
 mod draws;
 mod evidence;
 mod parity;
-mod sketches;
+pub(super) mod sketches;
 mod small_bonds;
 mod tables;
 mod transfer;
@@ -27,7 +27,7 @@ use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, log_z_from_above,
 use draws::block::{Answer, Work};
 use draws::pack::{Packed, PackedRow};
 use evidence::Evidence;
-use sketches::{Batch, fits_lanes};
+use sketches::{Batch, in_lanes};
 use tables::RowTables;
 use weights::Weights;
 
@@ -225,7 +225,7 @@ impl BoundaryMps {
     /// Contracts weights with rows sixteen at a time, by product sketches in single precision.
     pub fn with_sketches(self) -> Self {
         let open = self.model.lattice().geometry() == Geometry::Open && !RowTables::fit(&self.model, self.chi);
-        let odds = Odds::of(&self.model).filter(|odds| open && fits_lanes(odds, self.chi));
+        let odds = Odds::of(&self.model).filter(|odds| open && in_lanes(odds.sites.len(), self.chi));
         BoundaryMps { sketches: odds.map(Arc::new), ..self }
     }
 

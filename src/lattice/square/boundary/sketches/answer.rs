@@ -3,14 +3,11 @@
 use std::ops::Range;
 
 use ndarray::{Array1, Array2};
-use pulp::Arch;
-use rand::Rng;
 use rayon::prelude::*;
 
-use super::super::draws::choice::Walkers;
-use super::contract::Contract;
+use super::contract::contract;
 use super::room::{Room, Tensor, WIDTH};
-use super::walk::Walk;
+use super::walk::{draw, score};
 use crate::lattice::square::odds::{Odds, fits};
 use crate::model::{Configs, SiteWeights};
 use crate::rng::Streams;
@@ -20,8 +17,8 @@ const ROWS: usize = 32;
 /// Largest number of bytes of a group: one a thread.
 const MEMORY: usize = 1 << 30;
 
-/// Bond dimensions in lanes.
-pub(in super::super) fn fits_lanes(odds: &Odds, chi: usize) -> bool {
+/// Whether models of so many sites are contracted in lanes at this bond dimension.
+pub(in super::super) fn in_lanes(sites: usize, chi: usize) -> bool {
     let tensors = match chi {
         1 => size_of::<Tensor<1>>(),
         2 => size_of::<Tensor<2>>(),
@@ -29,7 +26,7 @@ pub(in super::super) fn fits_lanes(odds: &Odds, chi: usize) -> bool {
         8 => size_of::<Tensor<8>>(),
         _ => return false,
     };
-    odds.lattice().sites().saturating_mul(tensors) <= MEMORY
+    sites.saturating_mul(tensors) <= MEMORY
 }
 
 /// What is asked of a batch.
@@ -133,11 +130,10 @@ impl Batch<'_, '_, '_> {
         for (j, odds) in room.sites.iter_mut().enumerate() {
             odds.0 = std::array::from_fn(|i| ratios.get(lanes.get(i).unwrap_or(&lanes[0]).start, j));
         }
-        let arch = Arch::new();
-        arch.dispatch(Contract(room));
+        contract(room);
         let rounds = lanes.iter().map(ExactSizeIterator::len).max().unwrap_or(0);
         let mut out = Vec::with_capacity(lanes.iter().map(ExactSizeIterator::len).sum());
-        let mut scores = [0.0; WIDTH];
+        let (mut drawn, mut scores) = ([0.0; WIDTH], [0.0; WIDTH]);
         for k in 0..rounds {
             // Lanes with fewer rows repeat their last one.
             let rows: [usize; WIDTH] = std::array::from_fn(|i| {
@@ -145,27 +141,20 @@ impl Batch<'_, '_, '_> {
                 piece.end.min(piece.start + k + 1) - 1
             });
             if let Some(streams) = self.streams {
-                room.walkers = Walkers::new(|i| {
-                    let mut stream = streams.stream(rows[i]);
-                    [0; 4].map(|_: u32| stream.next_u32())
-                });
-                arch.dispatch(Walk { room, given: false });
+                drawn = draw(room, |i| streams.stream(rows[i]));
             }
-            let drawn = room.walkers.product.clone();
             if let Some(x) = self.score {
                 let repeated = k > 0 && rows.iter().all(|&row| row > 0 && x.row(row) == x.row(row - 1));
                 if !repeated {
                     for (j, old) in room.old.iter_mut().enumerate() {
                         old.0 = std::array::from_fn(|i| x[[rows[i], j]].into());
                     }
-                    room.walkers = Walkers::new(|_| [0; 4]);
-                    arch.dispatch(Walk { room, given: true });
-                    scores = std::array::from_fn(|i| room.walkers.product.ln(i));
+                    scores = score(room);
                 }
             }
             for (i, piece) in lanes.iter().enumerate().filter(|(i, piece)| k < piece.len() && !room.lost[*i]) {
                 let x = if self.streams.is_some() { room.new.iter().map(|s| s.0[i] as u8).collect() } else { vec![] };
-                out.push(Answered { row: piece.start + k, x, log_prob: drawn.ln(i), score: scores[i] });
+                out.push(Answered { row: piece.start + k, x, log_prob: drawn[i], score: scores[i] });
             }
         }
         let lost = lanes.iter().enumerate().filter(|(i, _)| room.lost[*i]).map(|(_, piece)| piece.clone()).collect();

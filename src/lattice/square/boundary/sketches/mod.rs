@@ -6,5 +6,7 @@ mod contract;
 mod room;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod walk;
+mod windows;
 
-pub(super) use answer::{Batch, fits_lanes};
+pub(super) use answer::{Batch, in_lanes};
+pub(in crate::lattice::square) use windows::{Redraw, Window};

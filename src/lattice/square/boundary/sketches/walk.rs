@@ -7,18 +7,38 @@
 //!
 //! `u` the state above, `i` the one to the left: `6χ²` multiply-adds a site.
 
-use pulp::{Simd, WithSimd};
+use pulp::{Arch, Simd, WithSimd};
+use rand::Rng;
 
+use super::super::draws::choice::Walkers;
 use super::room::{DOWN, Number, ONE, Room, State, Tensor, WIDTH, ZERO, get, put, scale};
 use crate::lanes::words;
+use crate::rng::Stream;
 
 /// What a largest number is compared with to be positive.
 const TINY: f32 = 1e-37;
 
-/// Draws `new`, or scores `old`: the factors are in the product of the walkers.
-pub(super) struct Walk<'a, const X: usize> {
-    pub room: &'a mut Room<X>,
-    pub given: bool,
+/// Draws `new`, each lane from a stream of its own; log-probabilities.
+pub(super) fn draw<const X: usize>(room: &mut Room<X>, stream: impl Fn(usize) -> Stream) -> [f64; WIDTH] {
+    room.walkers = Walkers::new(|i| {
+        let mut stream = stream(i);
+        [0; 4].map(|_: u32| stream.next_u32())
+    });
+    Arch::new().dispatch(Walk { room, given: false });
+    std::array::from_fn(|i| room.walkers.product.ln(i))
+}
+
+/// Log-probabilities of `old`.
+pub(super) fn score<const X: usize>(room: &mut Room<X>) -> [f64; WIDTH] {
+    room.walkers = Walkers::new(|_| [0; 4]);
+    Arch::new().dispatch(Walk { room, given: true });
+    std::array::from_fn(|i| room.walkers.product.ln(i))
+}
+
+/// Draws `new`, or scores `old`: the factors go to the walkers.
+struct Walk<'a, const X: usize> {
+    room: &'a mut Room<X>,
+    given: bool,
 }
 
 impl<const X: usize> WithSimd for Walk<'_, X> {
