@@ -40,6 +40,7 @@ mod samplers;
 mod scores;
 #[cfg(feature = "serde")]
 mod serialised;
+mod sketches;
 mod snake;
 mod solvable;
 mod square;

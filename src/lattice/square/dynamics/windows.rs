@@ -131,7 +131,26 @@ impl<M: Pairwise> Windows<M> {
         Ok(Windows { flip: true, ..self })
     }
 
-    /// Contracts windows in lanes, sixteen of one shape at a time, by product sketches in single precision.
+    /// Contracts windows by product sketches in single precision, those of sixteen chains side by side. As a
+    /// [`Move`] all chains are then cut alike in an update; each has its own draws, and what a chain does
+    /// depends on no other.
+    ///
+    /// Windows of two states with nearest-neighbour bonds, positive weights, open edges and χ = 1, 2, 4 or 8;
+    /// all others are contracted as without ([`BoundaryMps::with_sketches`]).
+    ///
+    /// ```
+    /// use tensorjump::Streams;
+    /// use tensorjump::lattice::{Couplings, Geometry, Ising, Square, Windows};
+    /// use tensorjump::mcmc::{Chains, Move};
+    ///
+    /// let glass = Couplings::plus_minus(Square::new(12, 12, Geometry::Torus)?, 1);
+    /// let ising = Ising::new(glass, 1.0)?;
+    /// let windows = Windows::new(&ising, 11, 11, 4)?.with_count(1)?.with_sketches()?;
+    /// let mut chains = Chains::initial(&ising, 32, 1)?;
+    /// let report = windows.update(&mut chains, &ising, &Streams::new(1))?;
+    /// assert!(report.proposed == 32 && report.acceptance() > 0.9);
+    /// # Ok::<(), tensorjump::Error>(())
+    /// ```
     ///
     /// # Errors
     /// Those of the tables of the model.

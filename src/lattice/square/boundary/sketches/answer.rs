@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use ndarray::{Array1, Array2};
 use rayon::prelude::*;
 
+use super::super::reply::RowReply;
 use super::contract::contract;
 use super::room::{Room, Tensor, WIDTH};
 use super::walk::{draw, score};
@@ -42,27 +42,14 @@ pub(in super::super) struct Batch<'a, 'w, 'x> {
     pub score: Option<Configs<'x>>,
 }
 
-/// What came of it; an absent part is empty.
-pub(in super::super) struct Sketched {
-    pub x: Array2<u8>,
-    pub log_prob: Array1<f64>,
-    pub scores: Array1<f64>,
-    /// Rows that single precision does not hold: those of `runs` are left out as a whole.
-    pub left: Vec<Range<usize>>,
-}
-
-/// A row: its number, configuration, log-probability and score of the old configuration.
-struct Answered {
-    row: usize,
-    x: Vec<u8>,
-    log_prob: f64,
-    score: f64,
-}
+/// Rows answered, and runs left out as a whole.
+type Answered = (Vec<RowReply>, Vec<Range<usize>>);
 
 impl Batch<'_, '_, '_> {
     /// Draws and scores, in parallel over groups of lanes; `runs` are rows side by side with the same weights.
-    /// A row depends on its weights and on its own stream only.
-    pub(in super::super) fn answer(&self, runs: &[Range<usize>]) -> Sketched {
+    /// A row depends on its weights and on its own stream only. Runs that single precision does not hold are
+    /// returned instead.
+    pub(in super::super) fn answer(&self, runs: &[Range<usize>]) -> Answered {
         match self.chi {
             1 => self.with_bond::<1>(runs),
             2 => self.with_bond::<2>(runs),
@@ -71,39 +58,25 @@ impl Batch<'_, '_, '_> {
         }
     }
 
-    fn with_bond<const X: usize>(&self, runs: &[Range<usize>]) -> Sketched {
+    fn with_bond<const X: usize>(&self, runs: &[Range<usize>]) -> Answered {
         let sites = self.odds.lattice().sites();
-        let n = runs.last().map_or(0, |run| run.end);
         let ratios = Ratios::new(self.odds, self.weights);
         let whole = |run: &&Range<usize>| (0..sites).all(|j| fits(ratios.get(run.start, j)));
         let (within, mut left): (Vec<_>, Vec<_>) = runs.iter().partition(whole);
         let pieces: Vec<Range<usize>> =
             within.iter().flat_map(|&run| run.clone().step_by(ROWS).map(|k| k..run.end.min(k + ROWS))).collect();
         let room = || self.room::<X>();
-        let groups: Vec<(Vec<Answered>, Vec<Range<usize>>)> =
+        let groups: Vec<Answered> =
             pieces.par_chunks(WIDTH).map_init(room, |room, lanes| self.group(room, lanes, &ratios)).collect();
-        let mut out = Sketched {
-            x: Array2::zeros((if self.streams.is_some() { n } else { 0 }, sites)),
-            log_prob: Array1::zeros(if self.streams.is_some() { n } else { 0 }),
-            scores: Array1::zeros(if self.score.is_some() { n } else { 0 }),
-            left: vec![],
-        };
+        let mut all = Vec::with_capacity(runs.last().map_or(0, |run| run.end));
         for (answered, lost) in groups {
-            for Answered { row, x, log_prob, score } in answered {
-                if self.streams.is_some() {
-                    out.x.row_mut(row).as_slice_mut().expect("a row of a contiguous array").copy_from_slice(&x);
-                    out.log_prob[row] = log_prob;
-                }
-                if self.score.is_some() {
-                    out.scores[row] = score;
-                }
-            }
+            all.extend(answered);
             left.extend(within.iter().filter(|run| lost.iter().any(|part| run.contains(&part.start))));
         }
-        out.left = left.into_iter().cloned().collect();
-        out.left.sort_unstable_by_key(|run| run.start);
-        out.left.dedup();
-        out
+        let mut left: Vec<Range<usize>> = left.into_iter().cloned().collect();
+        left.sort_unstable_by_key(|run| run.start);
+        left.dedup();
+        (all, left)
     }
 
     /// With the bonds of the model in all lanes.
@@ -126,7 +99,7 @@ impl Batch<'_, '_, '_> {
         room: &mut Room<X>,
         lanes: &[Range<usize>],
         ratios: &Ratios<'_, '_>,
-    ) -> (Vec<Answered>, Vec<Range<usize>>) {
+    ) -> Answered {
         for (j, odds) in room.sites.iter_mut().enumerate() {
             odds.0 = std::array::from_fn(|i| ratios.get(lanes.get(i).unwrap_or(&lanes[0]).start, j));
         }
@@ -154,7 +127,7 @@ impl Batch<'_, '_, '_> {
             }
             for (i, piece) in lanes.iter().enumerate().filter(|(i, piece)| k < piece.len() && !room.lost[*i]) {
                 let x = if self.streams.is_some() { room.new.iter().map(|s| s.0[i] as u8).collect() } else { vec![] };
-                out.push(Answered { row: piece.start + k, x, log_prob: drawn[i], score: scores[i] });
+                out.push(RowReply { row: piece.start + k, x, log_prob: drawn[i], score: scores[i] });
             }
         }
         let lost = lanes.iter().enumerate().filter(|(i, _)| room.lost[*i]).map(|(_, piece)| piece.clone()).collect();

@@ -4,6 +4,8 @@ mod answer;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod contract;
 mod room;
+#[cfg(test)]
+mod tests;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod walk;
 mod windows;
