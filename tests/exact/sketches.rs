@@ -141,8 +141,8 @@ fn windows_do_not_see_threads_or_other_chains() {
             let run = |x: Array2<u8>, threads: usize| {
                 let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
                 let mut chains = Chains::new(model, x).unwrap();
-                let report =
-                    pool.install(|| (0..3).map(|k| windows.update(&mut chains, model, &Streams::new(k)).unwrap()).last());
+                let report = pool
+                    .install(|| (0..3).map(|k| windows.update(&mut chains, model, &Streams::new(k)).unwrap()).last());
                 (chains.x().to_owned(), chains.log_weight().to_owned(), report.unwrap())
             };
             let (all, log_weight, report) = run(start.clone(), 1);

@@ -5,7 +5,8 @@
 //! ```
 //!
 //! up to a constant: every positive table of two states is a coupling and a factor at each end,
-//! `ln T(a, b) = c + h a + h' b + ln t · (a ⊕ b)`. One number a site and a bond, which is all that a law needs.
+//! `ln T(a, b) = c + h a + h' b + ln t · (a ⊕ b)`. One number a site and a bond, which is all that a law
+//! needs.
 
 use super::geometry::{Bond, Square};
 use super::pair::PairModel;
@@ -70,8 +71,12 @@ impl Odds {
         self.lattice
     }
 
-    /// Log-odds of a site whose neighbours in some directions (right, left, below, above) are frozen as in `x`.
+    /// Log-odds of a site whose neighbours in some directions (right, left, below, above) are frozen as in
+    /// `x`.
     pub(super) fn frozen(&self, site: usize, directions: [bool; 4], x: &[u8]) -> f64 {
+        if directions == [false; 4] {
+            return self.log_sites[site];
+        }
         let neighbours = self.lattice.nearest(site);
         let term = |k: usize| {
             let Some(n) = neighbours[k].filter(|_| directions[k]) else { return 0.0 };

@@ -197,7 +197,15 @@ impl BoundaryMps {
     fn by_tables(model: &PairModel, chi: usize) -> Result<Self> {
         let tables = RowTables::new(model)?;
         let (model, log_z) = (model.clone(), tables.log_z);
-        Ok(BoundaryMps { model, chi, log_z, log_z_gap: 0.0, truncation_error: 0.0, law: Law::Tables(tables), sketches: None })
+        Ok(BoundaryMps {
+            model,
+            chi,
+            log_z,
+            log_z_gap: 0.0,
+            truncation_error: 0.0,
+            law: Law::Tables(tables),
+            sketches: None,
+        })
     }
 
     /// Weighs some draws.
@@ -328,7 +336,8 @@ impl BoundaryMps {
                 let weights = Weights::new(&self.model)?;
                 // Rows side by side with the same weights share a contraction.
                 let mut runs = runs_of(w, n);
-                let mut all = Reply::zeros(if draw.is_some() { n } else { 0 }, score.map_or(0, |_| n), self.dims().len());
+                let mut all =
+                    Reply::zeros(if draw.is_some() { n } else { 0 }, score.map_or(0, |_| n), self.dims().len());
                 if let Some(odds) = &self.sketches {
                     let batch = Batch { odds, chi: self.chi, weights: w, streams: streams.as_ref(), score };
                     let (answered, left) = batch.answer(&runs);

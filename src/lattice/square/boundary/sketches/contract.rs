@@ -16,10 +16,11 @@
 //!
 //! Then sweeps: to the right `Q = orth(C M_c S_{c+1})`, `C ← Q† C M_c`, and to the left with the rows `P` of
 //! `C M_c S_{c+1}` for `Q`, `S_c ← M_c S_{c+1} P†`. Each is a step of subspace iteration at every bond, and
-//! the tensors `P` of the last one are the new state. By the sketch alone it is that of Camaño, Epperly, Tropp,
-//! arXiv 2504.06475. Rows of ±J glasses of 32 spins at β = 1 in the fields of noise of time 1/2, χ = 4, have
-//! acceptances of .970 by the sketch, .988 after one sweep to and fro, .991 after two or more, and .996 by
-//! singular values (sweeps may settle on other vectors); critical ferromagnets no less than by these.
+//! the tensors `P` of the last one are the new state. By the sketch alone it is that of Camaño, Epperly,
+//! Tropp, arXiv 2504.06475. Rows of ±J glasses of 32 spins at β = 1 in the fields of noise of time 1/2,
+//! χ = 4, have acceptances of .970 by the sketch, .988 after one sweep to and fro, .991 after two or more,
+//! and .996 by singular values (sweeps may settle on other vectors); critical ferromagnets have what they
+//! have by these.
 //!
 //! The vectors `ω` are the same at all times, so that the state is a function of the odds alone; nothing
 //! of a configuration inside the lattice may enter them. Cost a site: `42χ³` multiply-adds, where singular
@@ -42,9 +43,9 @@ const TINY: f32 = 1e-37;
 /// `χ` vectors over a state and a bond.
 type Vectors<S, const X: usize> = [[[<S as Simd>::f32s; X]; 2]; X];
 
-/// The odds that a site brings in: its own, that of the bond above, and that of the bond behind, in the direction
-/// of the sweep.
-type Odds<'a> = [&'a Number; 3];
+/// The odds that a site brings in: its own, that of the bond above, and that of the next bond in the
+/// direction of the sweep.
+type SiteOdds<'a> = [&'a Number; 3];
 
 /// Contracts a group from below.
 pub(super) fn contract<const X: usize>(room: &mut Room<X>) {
@@ -98,7 +99,7 @@ fn sketch<S: Simd, const X: usize>(simd: S, room: &mut Room<X>, r: usize) {
             times(simd, v, &room.tensors[j], &vectors, &mut room.products[c]);
             if c > 0 {
                 let odds = [&room.sites[j], &room.above[j], &room.right[j - 1]];
-                next_sketch(simd, v, odds, signs(r, c), &room.products[c], &mut vectors);
+                next_sketch(simd, v, odds, cols - 1 - c, &room.products[c], &mut vectors);
             }
         }
     }
@@ -154,14 +155,13 @@ fn to_the_left<S: Simd, const X: usize>(simd: S, room: &mut Room<X>, r: usize) {
     }
 }
 
-/// The signs `s` of the sketches at a site, a bit each. The first sketch has none, the sum over all states; the
-/// second has one sign for all sites, a field.
+/// The sign `s` of sketch `k` at a site with so many behind it: the bits of `k` in turn, so that sketches differ
+/// on any few sites side by side, and the first `2^m` of them on the last `m`. (Random signs agree here and
+/// there on the sites that decide, and a sweep finds nothing that is in no sketch.)
 #[inline(always)]
-fn signs(r: usize, c: usize) -> u32 {
-    let z = (r as u64) << 32 | c as u64;
-    let z = (z ^ 0x9e37_79b9_7f4a_7c15).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    (z >> 40) as u32 | 2
+fn sign<const X: usize>(k: usize, behind: usize) -> usize {
+    let bits = X.ilog2().max(1) as usize;
+    k >> (behind % bits) & 1
 }
 
 /// `T·S`: `out[a][l][k] = Σ_r T[a][l][r] S[a][r][k]`.
@@ -188,8 +188,8 @@ fn times<S: Simd, const X: usize>(simd: S, v: usize, t: &Tensor<X>, s: &Tensor<X
 fn next_sketch<S: Simd, const X: usize>(
     simd: S,
     v: usize,
-    odds: Odds<'_>,
-    signs: u32,
+    odds: SiteOdds<'_>,
+    behind: usize,
     product: &Tensor<X>,
     out: &mut Tensor<X>,
 ) {
@@ -198,7 +198,8 @@ fn next_sketch<S: Simd, const X: usize>(
     let (sum, part) = (simd.add_f32s(one, t), simd.mul_f32s(simd.splat_f32s(EPSILON), simd.sub_f32s(one, t)));
     let pair = [simd.sub_f32s(sum, part), simd.add_f32s(sum, part)];
     for k in 0..X {
-        let sign = (signs >> k & 1) as usize;
+        // The first is the sum over all states.
+        let sign = sign::<X>(k, behind);
         let [m0, m1] = if k == 0 { [sum, sum] } else { [pair[sign], pair[1 - sign]] };
         let m1 = simd.mul_f32s(w, m1);
         let mut max = simd.splat_f32s(TINY);
@@ -223,7 +224,7 @@ fn next_sketch<S: Simd, const X: usize>(
 fn image<S: Simd, const X: usize>(
     simd: S,
     v: usize,
-    [w, t, _]: Odds<'_>,
+    [w, t, _]: SiteOdds<'_>,
     product: &Tensor<X>,
     carry: &Tensor<X>,
 ) -> Vectors<S, X> {
@@ -271,8 +272,8 @@ fn orthonormalise<S: Simd, const X: usize>(simd: S, vectors: &mut Vectors<S, X>,
     for q in 0..X {
         sizes[q] = dot(simd, &vectors[q], &vectors[q]);
     }
-    // Modified Gram–Schmidt: what is orthonormal is taken off all later vectors at once, and a second time off
-    // each before it is made so itself.
+    // Modified Gram–Schmidt: what is orthonormal is taken off all later vectors at once, and a second time
+    // off each before it is made so itself.
     for q in 0..X {
         for b in 0..q {
             let (before, own) = vectors.split_at_mut(q);
@@ -300,7 +301,7 @@ fn orthonormalise<S: Simd, const X: usize>(simd: S, vectors: &mut Vectors<S, X>,
 fn push<S: Simd, const X: usize>(
     simd: S,
     v: usize,
-    odds: Odds<'_>,
+    odds: SiteOdds<'_>,
     below: &Tensor<X>,
     isometry: &Vectors<S, X>,
     carry: &Tensor<X>,
@@ -347,7 +348,7 @@ fn push<S: Simd, const X: usize>(
 fn pull<S: Simd, const X: usize>(
     simd: S,
     v: usize,
-    odds: Odds<'_>,
+    odds: SiteOdds<'_>,
     product: &Tensor<X>,
     rows: &Vectors<S, X>,
     out: &mut Tensor<X>,

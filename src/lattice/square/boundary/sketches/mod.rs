@@ -4,11 +4,9 @@ mod answer;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod contract;
 mod room;
-#[cfg(test)]
-mod tests;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod walk;
 mod windows;
 
 pub(super) use answer::{Batch, in_lanes};
-pub(in crate::lattice::square) use windows::{Redraw, Window};
+pub(crate) use windows::{Redraw, Window};

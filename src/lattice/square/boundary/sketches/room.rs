@@ -62,7 +62,6 @@ impl<const X: usize> Room<X> {
             lost: [false; WIDTH],
         }
     }
-
 }
 
 /// Values of the bond to the left of column `c` of `cols`.

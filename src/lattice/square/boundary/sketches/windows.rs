@@ -13,14 +13,14 @@ use crate::mcmc::Proposed;
 use crate::rng::Streams;
 
 /// A window of a configuration that is to be redrawn, with row 0 of its streams.
-pub(in crate::lattice::square) struct Window<'a> {
+pub(crate) struct Window<'a> {
     pub rectangle: Rectangle,
     pub x: &'a [u8],
     pub streams: Streams,
 }
 
 /// What came of a window.
-pub(in crate::lattice::square) enum Redraw {
+pub(crate) enum Redraw {
     /// States to be set, by site.
     Accepted(Vec<(usize, u8)>),
     Rejected,
@@ -37,9 +37,9 @@ struct Laid {
 }
 
 impl Odds {
-    /// Redraws windows, in parallel over groups of sixteen of one shape. Each depends on its own configuration
-    /// and streams only.
-    pub(in crate::lattice::square) fn redraw(&self, windows: &[Window<'_>], chi: usize) -> Vec<Redraw> {
+    /// Redraws windows, in parallel over groups of sixteen of one shape. Each depends on its own
+    /// configuration and streams only.
+    pub(crate) fn redraw(&self, windows: &[Window<'_>], chi: usize) -> Vec<Redraw> {
         match chi {
             1 => self.with_bond::<1>(windows),
             2 => self.with_bond::<2>(windows),
