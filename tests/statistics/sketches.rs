@@ -33,7 +33,10 @@ fn p_after(model: &Ising, dynamics: &dyn Move) -> f64 {
         })
         .collect();
     let mut rng = Streams::new(4).stream(0);
-    let mut draw = || cumulative.partition_point(|&c| c < rng.random()).min(exact.len() - 1);
+    let mut draw = || {
+        let u: f64 = rng.random();
+        cumulative.partition_point(|&c| c < u).min(exact.len() - 1)
+    };
     let start: Vec<usize> = (0..CHAINS).map(|_| draw()).collect();
     let mut chains = Chains::new(model, all_configs(model.dims()).select(Axis(0), &start)).unwrap();
     (0..2).for_each(|k| drop(dynamics.update(&mut chains, model, &Streams::new(6).step(k)).unwrap()));

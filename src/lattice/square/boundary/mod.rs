@@ -237,10 +237,10 @@ impl BoundaryMps {
     /// side: connected moves and inner draws in the fields of the noise.
     ///
     /// The law of a row is another one, as close to the model's: a function of its weights alone, normalised
-    /// and scored. At the critical point, 32 × 32, χ = 2 and 4, the acceptance of a connected move is that by
-    /// singular values to .001; glasses at β = 1 have .967 → .945 at χ = 4 in weak fields. Cost of a
-    /// configuration drawn and scored: 45, 110 and 600 ns a site at χ = 2, 4 and 8, against 2, 9 and 35 µs,
-    /// where a batch has sixteen different rows or more.
+    /// and scored. Acceptances of connected moves are those by singular values, on 32 × 32 critical spins and
+    /// glasses at β = 1 to their errors of some .001. Cost of a configuration noised, drawn, scored and
+    /// accepted or not: 46, 118 and 750 ns a site at χ = 2, 4 and 8, against 2.2, 9.4 and 35 µs, where a
+    /// batch has sixteen different rows or more.
     ///
     /// For two states, open lattices, nearest neighbours, χ = 1, 2, 4 or 8, weights positive, with odds of a
     /// site between e^±30 and `β|J|` up to 7.5. All else is as without sketches: other models, plain and

@@ -208,8 +208,8 @@ mod tests {
     }
 
     /// Where nothing is truncated the law is that of exact tables, to the rounding of single precision: a few
-    /// 10⁻⁷ at each of 24 sites, as couplings are weak (a state is accurate relative to its largest entry); with
-    /// half the bonds it is not.
+    /// 10⁻⁷ at each of 24 sites, as couplings are weak (a state is accurate relative to its largest entry);
+    /// with half the bonds it is not.
     #[test]
     fn untruncated_laws_are_exact() {
         for model in models(Square::new(4, 6, Geometry::Open).unwrap()) {
