@@ -155,8 +155,8 @@ fn to_the_left<S: Simd, const X: usize>(simd: S, room: &mut Room<X>, r: usize) {
 }
 
 /// The sign `s` of sketch `k` at a site with so many behind it: the bits of `k` in turn, so that sketches
-/// differ on any few sites side by side, and the first `2^m` of them on the last `m`. (Random signs agree here
-/// and there on the sites that decide, and a sweep finds nothing that is in no sketch.)
+/// differ on any few sites side by side, and the first `2^m` of them on the last `m`. (Random signs agree
+/// here and there on the sites that decide, and a sweep finds nothing that is in no sketch.)
 #[inline(always)]
 fn sign<const X: usize>(k: usize, behind: usize) -> usize {
     let bits = X.ilog2().max(1) as usize;
