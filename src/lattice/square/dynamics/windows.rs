@@ -67,6 +67,9 @@ pub struct Windows<M> {
     sketches: Option<Arc<Odds>>,
 }
 
+/// States to be set, by site, and what came of their window.
+type Change = (Vec<(usize, u8)>, Redrawn);
+
 /// A configuration on its way, with the streams of its windows.
 struct Chain<'a> {
     x: &'a mut [u8],
@@ -176,7 +179,7 @@ impl<M: Pairwise> Windows<M> {
     }
 
     /// The states to be set, site by site: none where the old ones stay.
-    fn propose(&self, rectangle: Rectangle, x: &[u8], streams: &Streams) -> Result<(Vec<(usize, u8)>, Redrawn)> {
+    fn propose(&self, rectangle: Rectangle, x: &[u8], streams: &Streams) -> Result<Change> {
         let window = self.model.frozen(rectangle, x)?;
         let sites = rectangle.sites(self.model.lattice())?;
         let old: Vec<u8> = sites.iter().map(|&j| x[j]).collect();
@@ -200,7 +203,7 @@ impl<M: Pairwise> Windows<M> {
 
     /// [`Windows::propose`] for windows that do not touch each other, of one or of many configurations: the
     /// states to be set, site by site. In lanes where there are some.
-    fn propose_all(&self, windows: &[Window<'_>]) -> Result<Vec<(Vec<(usize, u8)>, Redrawn)>> {
+    fn propose_all(&self, windows: &[Window<'_>]) -> Result<Vec<Change>> {
         let one = |window: &Window<'_>| self.propose(window.rectangle, window.x, &window.streams);
         let Some(odds) = &self.sketches else {
             return windows.par_iter().map(one).collect::<Vec<_>>().into_iter().collect();
