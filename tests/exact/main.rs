@@ -42,6 +42,7 @@ mod samplers;
 mod scores;
 #[cfg(feature = "serde")]
 mod serialised;
+mod sketches;
 mod snake;
 mod solvable;
 mod square;

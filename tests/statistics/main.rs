@@ -23,6 +23,7 @@ mod particles;
 mod reverse;
 mod samplers;
 mod scores;
+mod sketches;
 mod snake;
 mod solvable;
 mod square;

@@ -8,6 +8,7 @@ pub(super) mod fermions;
 pub(super) mod geometry;
 pub(super) mod ising;
 mod models;
+mod odds;
 pub(super) mod pair;
 pub(super) mod pairwise;
 pub(super) mod rectangle;

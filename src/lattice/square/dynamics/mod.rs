@@ -1,5 +1,6 @@
 //! What moves on a square lattice: sweeps, clusters, windows; as moves of chains and on packed spins.
 
+mod cut;
 pub(crate) mod heat_bath;
 pub(crate) mod spins;
 pub(crate) mod sweep;

@@ -5,11 +5,11 @@ use pulp::{Arch, Simd, WithSimd};
 use rand::Rng;
 use rayon::prelude::*;
 
-use super::choice::{LaneProduct, Walkers};
+use super::choice::Walkers;
 use super::lanes::{Pass, Scratch};
 use super::pack::Packed;
 use super::torus::TorusPass;
-use crate::lanes::{LANES, LaneRng, NONE, Word};
+use crate::lanes::{LANES, NONE, Word};
 use crate::model::Configs;
 use crate::rng::Streams;
 
@@ -179,7 +179,7 @@ impl Block<'_> {
             }
             _ => [1, 0, 0, 0],
         };
-        let walkers = Walkers { rng: LaneRng::new(seed), product: LaneProduct::new(), floored: NONE };
+        let walkers = Walkers::new(seed);
         let states = vec![NONE; self.packed.cols];
         Group { walkers, first: states.clone(), above: states.clone(), states }
     }

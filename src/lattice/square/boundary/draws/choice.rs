@@ -7,7 +7,7 @@
 
 use pulp::Simd;
 
-use crate::lanes::{LANES, Lane, LaneRng, NONE, Word, shift, vectors, words, words_mut};
+use crate::lanes::{LANES, Lane, LaneRng, Word, shift, vectors, words, words_mut};
 
 /// Least threshold of an allowed symbol: `5·2⁻³² ≈ 1.2e-9`, the first above 1e-9.
 const FLOOR: u32 = 5;
@@ -27,21 +27,21 @@ fn threshold<S: Simd>(simd: S, p: S::f32s) -> S::u32s {
 
 /// Product of thresholds in each lane, exponents apart.
 #[derive(Clone)]
-pub(crate) struct LaneProduct {
-    mantissa: [f64; LANES],
-    exponent: [i64; LANES],
+pub(crate) struct LaneProduct<const N: usize = LANES> {
+    mantissa: [f64; N],
+    exponent: [i64; N],
     pending: usize,
     factors: usize,
 }
 
-impl LaneProduct {
+impl<const N: usize> LaneProduct<N> {
     pub(crate) fn new() -> Self {
-        LaneProduct { mantissa: [1.0; LANES], exponent: [0; LANES], pending: 0, factors: 0 }
+        LaneProduct { mantissa: [1.0; N], exponent: [0; N], pending: 0, factors: 0 }
     }
 
     #[inline(always)]
-    fn multiply(&mut self, factor: &[f64; LANES]) {
-        for i in 0..LANES {
+    fn multiply(&mut self, factor: &[f64; N]) {
+        for i in 0..N {
             self.mantissa[i] *= factor[i];
         }
         self.factors += 1;
@@ -53,7 +53,7 @@ impl LaneProduct {
     }
 
     fn strip(&mut self) {
-        for i in 0..LANES {
+        for i in 0..N {
             let bits = self.mantissa[i].to_bits();
             if bits != 0 {
                 self.exponent[i] += (bits >> 52) as i64 - 1023;
@@ -72,23 +72,28 @@ impl LaneProduct {
 
 /// What the lanes of a group remember from site to site.
 #[derive(Clone)]
-pub(crate) struct Walkers {
-    pub rng: LaneRng,
-    pub product: LaneProduct,
+pub(crate) struct Walkers<const N: usize = LANES> {
+    pub rng: LaneRng<N>,
+    pub product: LaneProduct<N>,
     /// Choices in which the floor decided.
-    pub floored: Word,
+    pub floored: Word<N>,
 }
 
-impl Walkers {
+impl<const N: usize> Walkers<N> {
+    /// From 128 bits a lane.
+    pub(crate) fn new(seed: impl Fn(usize) -> [u32; 4]) -> Self {
+        Walkers { rng: LaneRng::new(seed), product: LaneProduct::new(), floored: Word([0; N]) }
+    }
+
     /// Draws (or scores `chosen`) one of two states that are both allowed, with weights `n[0]`, `n[1]` of any
     /// sign.
     #[inline(always)]
-    pub(crate) fn either<S: Simd>(&mut self, simd: S, n: [&Lane; 2], given: bool, chosen: &mut Word) {
-        let bits = if given { NONE } else { self.rng.next(simd) };
-        let mut factor = NONE;
+    pub(crate) fn either<S: Simd>(&mut self, simd: S, n: [&Lane<N>; 2], given: bool, chosen: &mut Word<N>) {
+        let bits = if given { Word([0; N]) } else { self.rng.next(simd) };
+        let mut factor = Word([0; N]);
         let (zero, one, floor) = (simd.splat_f32s(0.0), simd.splat_u32s(1), simd.splat_u32s(FLOOR));
         let none = simd.splat_u32s(0);
-        for v in 0..LANES / S::F32_LANES {
+        for v in 0..N / S::F32_LANES {
             let a = simd.max_f32s(vectors::<S>(n[0])[v], zero);
             let b = simd.max_f32s(vectors::<S>(n[1])[v], zero);
             let total = simd.add_f32s(a, b);
@@ -110,8 +115,8 @@ impl Walkers {
             let rest = simd.sub_u32s(none, t);
             words_mut::<S>(&mut factor)[v] = simd.select_u32s(simd.equal_u32s(*chosen, likely), rest, t);
         }
-        let mut product = [0.0; LANES];
-        for i in 0..LANES {
+        let mut product = [0.0; N];
+        for i in 0..N {
             product[i] = f64::from(factor.0[i]);
         }
         self.product.multiply(&product);
@@ -127,11 +132,11 @@ impl Walkers {
         n: impl Fn(usize, usize) -> f32,
         allowed: impl Fn(usize, usize) -> bool,
         given: bool,
-        chosen: &mut Word,
+        chosen: &mut Word<N>,
     ) {
-        let bits = if given { NONE } else { self.rng.next(simd) };
-        let mut factor = [0.0; LANES];
-        for i in 0..LANES {
+        let bits = if given { Word([0; N]) } else { self.rng.next(simd) };
+        let mut factor = [0.0; N];
+        for i in 0..N {
             let none = !(0..states).any(|s| allowed(s, i));
             let possible = |s: usize| none || allowed(s, i);
             let total: f32 = (0..states).filter(|&s| possible(s)).map(|s| n(s, i).max(0.0)).sum();

@@ -2,7 +2,7 @@
 
 pub(super) mod block;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
-mod choice;
+pub(super) mod choice;
 mod lanes;
 pub(super) mod pack;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
