@@ -76,9 +76,15 @@
 //! All transfer-matrix recursions run on *ratios* of partition sums of neighbouring heights (`transfer.rs`):
 //! every term is positive, nothing cancels, nothing overflows.
 
+pub(crate) mod cubic;
 pub(crate) mod fredkin;
 pub(crate) mod square;
 
+pub use cubic::couplings::CubicCouplings;
+pub use cubic::geometry::Cubic;
+pub use cubic::ising::CubicIsing;
+pub use cubic::lanes::CubicLanes;
+pub use cubic::moves::{CubicMove, CubicSweeps};
 pub use fredkin::{Equilibrium, Fredkin, FredkinModel, FredkinProcess};
 pub use square::boundary::{BoundaryMps, ContractOptions, Contraction, Draws};
 pub use square::couplings::Couplings;

@@ -1,0 +1,14 @@
+//! The Ising model on cubic lattices, 16 replicas side by side.
+
+pub(super) mod clusters;
+pub(super) mod couplings;
+pub(super) mod geometry;
+pub(super) mod ising;
+pub(super) mod lanes;
+pub(super) mod moves;
+#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
+mod rods;
+#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
+mod sweep;
+pub(super) mod tempering;
+mod window;

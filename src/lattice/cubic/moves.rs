@@ -1,0 +1,122 @@
+//! Moves of cubic Ising models in lanes.
+
+use ndarray::{Array2, Axis, s};
+use rayon::prelude::*;
+
+use super::ising::CubicIsing;
+use super::lanes::{CubicLanes, WIDTH};
+use super::window::check_area;
+use crate::configs::match_dims;
+use crate::error::{Error, Result};
+use crate::mcmc::{Chains, Move, MoveReport};
+use crate::model::Target;
+use crate::rng::Streams;
+
+/// What a sweep does to 16 replicas side by side.
+///
+/// | move | ns a spin, one thread | |
+/// |---|---|---|
+/// | [`CubicMove::heat_bath`] | 1 | site by site |
+/// | [`CubicMove::metropolis`] | 1 | site by site |
+/// | [`CubicMove::rods`] 2 × 2 | 4 | windows redrawn exactly |
+/// | [`CubicMove::rods`] 4 × 2 | 15 | |
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use]
+pub struct CubicMove(pub(super) Kind);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    HeatBath,
+    Metropolis,
+    Rods(usize, usize),
+}
+
+impl CubicMove {
+    /// Heat bath, site by site in checkerboard order.
+    pub fn heat_bath() -> Self {
+        CubicMove(Kind::HeatBath)
+    }
+
+    /// Metropolis, site by site in checkerboard order; where `β |ΔE| < 0.1` with the probability of heat
+    /// bath, as [`SpinSweep`](crate::lattice::SpinSweep).
+    pub fn metropolis() -> Self {
+        CubicMove(Kind::Metropolis)
+    }
+
+    /// Rods of cross-section `a × b` redrawn exactly, given all other spins, along a random direction of the
+    /// lattice and over its whole length (less one site where it wraps around); a sweep covers the lattice.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for no sites, [`Error::TooLarge`] for `a b > 12`.
+    pub fn rods(a: usize, b: usize) -> Result<Self> {
+        check_area(a, b)?;
+        Ok(CubicMove(Kind::Rods(a, b)))
+    }
+
+    /// This move of chains, `sweeps` sweeps in each update: a [`Move`] whose target must be `ising`.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] if `sweeps` is zero.
+    pub fn of(self, ising: &CubicIsing, sweeps: usize) -> Result<CubicSweeps> {
+        if sweeps == 0 {
+            return Err(Error::parameter("sweeps", sweeps, "at least one"));
+        }
+        Ok(CubicSweeps { ising: ising.clone(), by: self, sweeps })
+    }
+}
+
+/// A [`CubicMove`] of chains, 16 of them side by side, made by [`CubicMove::of`].
+///
+/// ```
+/// use tensorjump::lattice::{Cubic, CubicCouplings, CubicIsing, CubicMove};
+/// use tensorjump::mcmc::{Chains, RunOptions};
+///
+/// let couplings = CubicCouplings::uniform(Cubic::new([4, 4, 4], [true; 3])?, 1.0)?;
+/// let ising = CubicIsing::new(couplings, 0.1)?;
+/// let rods = CubicMove::rods(2, 2)?.of(&ising, 2)?;
+/// let mut chains = Chains::initial(&ising, 16, 1)?;
+/// let run = RunOptions { updates: 200, ..RunOptions::default() }.run(&ising, &rods, &mut chains, |x| {
+///     Ok(ising.energy(x)? / -192.0)
+/// })?;
+/// let found = run.mean(0)?;
+/// assert!((found.mean - 0.1055396).abs() < 5.0 * found.error); // by transfer matrices
+/// # Ok::<(), tensorjump::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct CubicSweeps {
+    ising: CubicIsing,
+    by: CubicMove,
+    sweeps: usize,
+}
+
+impl Move for CubicSweeps {
+    /// Chains `16 g..16 (g + 1)` draw from stream `g` of the domain `"cubic"`, each from a part of its own.
+    ///
+    /// # Errors
+    /// Another number of sites, or of states, than the model has.
+    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
+        match_dims(target.dims(), self.ising.dims())?;
+        let streams = streams.domain("cubic");
+        let groups: Vec<_> = (0..chains.len()).step_by(WIDTH).collect();
+        let models = std::slice::from_ref(&self.ising);
+        let moved: Vec<(Array2<u8>, MoveReport)> = groups
+            .par_iter()
+            .map(|&first| {
+                let rows = first..chains.len().min(first + WIDTH);
+                let mut lanes = CubicLanes::new(models, chains.x().slice(s![rows, ..]))?;
+                let report = lanes.advance(self.by, self.sweeps, &mut streams.stream(first / WIDTH))?;
+                Ok((lanes.x(), report))
+            })
+            .collect::<Result<_>>()?;
+        let mut report = MoveReport::default();
+        for (first, (x, of_group)) in groups.into_iter().zip(moved) {
+            report += &of_group;
+            let log_weight = target.log_weight(x.view())?;
+            for (i, (x, &log_weight)) in x.axis_iter(Axis(0)).zip(&log_weight).enumerate() {
+                report.moved += usize::from(chains.replace(first + i, x, log_weight)?);
+            }
+        }
+        Ok(report)
+    }
+}
