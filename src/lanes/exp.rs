@@ -27,6 +27,21 @@ pub(crate) fn exp<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(p), exponent))
 }
 
+/// `−|x|`. (`abs_f32s` and `neg_f32s` of pulp are calls, before which all registers are stored.)
+#[inline(always)]
+pub(crate) fn minus_abs<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    simd.transmute_f32s_u32s(simd.or_u32s(simd.transmute_u32s_f32s(x), simd.splat_u32s(SIGN)))
+}
+
+/// `−x`.
+#[inline(always)]
+pub(crate) fn minus<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
+    simd.transmute_f32s_u32s(simd.xor_u32s(simd.transmute_u32s_f32s(x), simd.splat_u32s(SIGN)))
+}
+
+/// The bit of the sign.
+const SIGN: u32 = 0x8000_0000;
+
 #[cfg(test)]
 mod tests {
     use pulp::{Arch, Simd, WithSimd};

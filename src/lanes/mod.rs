@@ -5,7 +5,7 @@ mod exp;
 mod rng;
 mod vectors;
 
-pub(crate) use exp::exp;
+pub(crate) use exp::{exp, minus, minus_abs};
 pub(crate) use rng::{LaneRng, shift};
 pub(crate) use vectors::{
     LANES, Lane, MINUS, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, relative, rescale, scaled,

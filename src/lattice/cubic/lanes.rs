@@ -7,19 +7,12 @@ use std::sync::Arc;
 
 use ndarray::{Array1, Array2};
 use pulp::{Arch, Simd, WithSimd};
-use rand::Rng;
 
 use super::geometry::{Cubic, Tables};
-use super::ising::CubicIsing;
-use super::moves::{CubicMove, Kind};
-use super::rods::Rods;
-use super::sweep::{Rule, Sweep};
-use super::window::Window;
+use super::ising::{CubicIsing, bond_start};
 use crate::error::{Error, Result};
-use crate::lanes::{Lane, LaneRng};
-use crate::mcmc::MoveReport;
+use crate::lanes::Lane;
 use crate::model::{Configs, check_configs};
-use crate::rng::Stream;
 
 /// Replicas in one group.
 pub(super) const WIDTH: usize = 16;
@@ -53,6 +46,8 @@ pub struct CubicLanes {
     pub(super) beta: [f64; WIDTH],
     /// `Σ|J| + |h|` of the sites at most.
     pub(super) reach: f64,
+    /// The absolute value of all couplings, where it is only one.
+    pub(super) strength: Option<f64>,
     /// Lanes in use; the others repeat the first.
     len: usize,
     /// Of the sites, and of one more that stands for "none" and has the spin 0.
@@ -136,6 +131,7 @@ impl CubicLanes {
             field,
             beta: std::array::from_fn(|i| of_lane(i).beta()),
             reach: 0.0,
+            strength: strength(models),
             len,
             spins: vec![Lane([0.0; WIDTH]); lattice.sites() + 1],
         };
@@ -156,7 +152,7 @@ impl CubicLanes {
                 (0..WIDTH).for_each(|k| sum[k] += term[k].abs());
             };
             for (k, &o) in self.tables.neighbours[j].iter().enumerate() {
-                add(&self.bonds[k / 2], super::ising::bond_start(k, j, o));
+                add(&self.bonds[k / 2], bond_start(k, j, o));
             }
             self.field.iter().for_each(|field| add(field, j));
             let here = sum.into_iter().fold(0.0, f64::max);
@@ -219,68 +215,14 @@ impl CubicLanes {
     pub fn energy(&self) -> Array1<f64> {
         Arch::new().dispatch(Energy(self))[..self.len].iter().copied().collect()
     }
-
-    /// So many sweeps of a move over all replicas, with draws from `stream`. Counts replicas times sites, or
-    /// windows, as proposals.
-    ///
-    /// # Errors
-    /// None for the moves there are; kept for those that may fail.
-    pub fn advance(&mut self, by: CubicMove, sweeps: usize, stream: &mut Stream) -> Result<MoveReport> {
-        let mut rng = lane_rng(stream);
-        let mut report = MoveReport::default();
-        let rule = match by.0 {
-            Kind::HeatBath => Rule::HeatBath,
-            Kind::Metropolis => Rule::Metropolis,
-            Kind::Rods(a, b) => {
-                let mut rods = Rods::new(self.lattice);
-                for _ in 0..sweeps {
-                    for window in Window::cut(self.lattice, [a, b], stream)? {
-                        let accepted = rods.redraw(self, &window, &mut rng);
-                        self.count(accepted, 1, &mut report);
-                    }
-                }
-                return Ok(report);
-            }
-        };
-        let sites = self.lattice.sites();
-        for _ in 0..sweeps {
-            let flips = Arch::new().dispatch(Sweep { lanes: self, rule, rng: &mut rng });
-            match rule {
-                Rule::HeatBath => self.count([sites as u32; WIDTH], sites, &mut report),
-                Rule::Metropolis => self.count(flips, sites, &mut report),
-            }
-        }
-        Ok(report)
-    }
-
-    /// Redraws the window of `shape` sites whose first corner is `start`, given all other spins, in every
-    /// replica: exactly, up to a rejection that single precision calls for once in some 10⁵ windows.
-    ///
-    /// The transfer vector runs along the longest side and has `2^(a b)` entries, `a` and `b` the other two.
-    /// Cost: `4·2^(a b)` multiply-adds a site; memory `64·2^(a b)` bytes a site of the window.
-    ///
-    /// # Errors
-    /// [`Error::Parameter`] for a window without sites, a corner outside the lattice, a window that leaves an
-    /// open lattice or wraps onto itself; [`Error::TooLarge`] for `a b > 12`.
-    pub fn redraw(&mut self, start: [usize; 3], shape: [usize; 3], stream: &mut Stream) -> Result<MoveReport> {
-        let window = Window::new(self.lattice, start, shape)?;
-        let mut report = MoveReport::default();
-        let accepted = Rods::new(self.lattice).redraw(self, &window, &mut lane_rng(stream));
-        self.count(accepted, 1, &mut report);
-        Ok(report)
-    }
-
-    fn count(&self, accepted: [u32; WIDTH], proposed: usize, report: &mut MoveReport) {
-        report.proposed += self.len * proposed;
-        report.accepted += accepted[..self.len].iter().map(|&n| n as usize).sum::<usize>();
-    }
 }
 
-/// 128 bits a lane: one block of the stream.
-pub(super) fn lane_rng(stream: &mut Stream) -> LaneRng<WIDTH> {
-    let mut seeds = [[0u32; 4]; WIDTH];
-    seeds.as_flattened_mut().iter_mut().for_each(|word| *word = stream.next_u32());
-    LaneRng::new(|i| seeds[i])
+/// The absolute value of the couplings of all bonds of all models, where it is only one.
+fn strength(models: &[CubicIsing]) -> Option<f64> {
+    let of_model = |m: &CubicIsing| m.lattice().bonds().map(|(d, i, _)| m.couplings().along(d)[i].abs()).collect();
+    let mut all = models.iter().flat_map(|m| -> Vec<f64> { of_model(m) });
+    let first = all.next()?;
+    all.all(|j| j == first).then_some(first)
 }
 
 /// Energies of all lanes.

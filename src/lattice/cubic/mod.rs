@@ -2,11 +2,14 @@
 
 pub(super) mod clusters;
 pub(super) mod couplings;
+#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
+mod draw;
+#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
+mod filter;
 pub(super) mod geometry;
 pub(super) mod ising;
 pub(super) mod lanes;
 pub(super) mod moves;
-#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod rods;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod sweep;

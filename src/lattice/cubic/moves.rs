@@ -1,16 +1,21 @@
 //! Moves of cubic Ising models in lanes.
 
 use ndarray::{Array2, Axis, s};
+use pulp::Arch;
+use rand::Rng;
 use rayon::prelude::*;
 
 use super::ising::CubicIsing;
 use super::lanes::{CubicLanes, WIDTH};
-use super::window::check_area;
+use super::rods::Rods;
+use super::sweep::{Rule, Sweep};
+use super::window::{Window, check_area};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
+use crate::lanes::LaneRng;
 use crate::mcmc::{Chains, Move, MoveReport};
 use crate::model::Target;
-use crate::rng::Streams;
+use crate::rng::{Stream, Streams};
 
 /// What a sweep does to 16 replicas side by side.
 ///
@@ -119,4 +124,68 @@ impl Move for CubicSweeps {
         }
         Ok(report)
     }
+}
+
+impl CubicLanes {
+    /// So many sweeps of a move over all replicas, with draws from `stream`. Counts replicas times sites, or
+    /// windows, as proposals.
+    ///
+    /// # Errors
+    /// None for the moves there are; kept for those that may fail.
+    pub fn advance(&mut self, by: CubicMove, sweeps: usize, stream: &mut Stream) -> Result<MoveReport> {
+        let mut rng = lane_rng(stream);
+        let mut report = MoveReport::default();
+        let rule = match by.0 {
+            Kind::HeatBath => Rule::HeatBath,
+            Kind::Metropolis => Rule::Metropolis,
+            Kind::Rods(a, b) => {
+                let mut rods = Rods::new(self.lattice);
+                for _ in 0..sweeps {
+                    for window in Window::cut(self.lattice, [a, b], stream)? {
+                        let accepted = rods.redraw(self, &window, &mut rng);
+                        self.count(accepted, 1, &mut report);
+                    }
+                }
+                return Ok(report);
+            }
+        };
+        let sites = self.lattice.sites();
+        for _ in 0..sweeps {
+            let flips = Arch::new().dispatch(Sweep { lanes: self, rule, rng: &mut rng });
+            match rule {
+                Rule::HeatBath => self.count([sites as u32; WIDTH], sites, &mut report),
+                Rule::Metropolis => self.count(flips, sites, &mut report),
+            }
+        }
+        Ok(report)
+    }
+
+    /// Redraws the window of `shape` sites whose first corner is `start`, given all other spins, in every
+    /// replica: exactly, up to a rejection that single precision calls for once in some 10⁵ windows.
+    ///
+    /// The transfer vector runs along the longest side and has `2^(a b)` entries, `a` and `b` the other two.
+    /// Cost: `4·2^(a b)` multiply-adds a site; memory `64·2^(a b)` bytes a site of the window.
+    ///
+    /// # Errors
+    /// [`Error::Parameter`] for a window without sites, a corner outside the lattice, a window that leaves an
+    /// open lattice or wraps onto itself; [`Error::TooLarge`] for `a b > 12`.
+    pub fn redraw(&mut self, start: [usize; 3], shape: [usize; 3], stream: &mut Stream) -> Result<MoveReport> {
+        let window = Window::new(self.lattice, start, shape)?;
+        let mut report = MoveReport::default();
+        let accepted = Rods::new(self.lattice).redraw(self, &window, &mut lane_rng(stream));
+        self.count(accepted, 1, &mut report);
+        Ok(report)
+    }
+
+    fn count(&self, accepted: [u32; WIDTH], proposed: usize, report: &mut MoveReport) {
+        report.proposed += self.len() * proposed;
+        report.accepted += accepted[..self.len()].iter().map(|&n| n as usize).sum::<usize>();
+    }
+}
+
+/// 128 bits a lane: one block of the stream.
+pub(super) fn lane_rng(stream: &mut Stream) -> LaneRng<WIDTH> {
+    let mut seeds = [[0u32; 4]; WIDTH];
+    seeds.as_flattened_mut().iter_mut().for_each(|word| *word = stream.next_u32());
+    LaneRng::new(|i| seeds[i])
 }

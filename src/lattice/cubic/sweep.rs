@@ -10,7 +10,7 @@ use pulp::{Simd, WithSimd};
 
 use super::ising::bond_start;
 use super::lanes::{CubicLanes, WIDTH};
-use crate::lanes::{Lane, LaneRng, Word, exp, vectors, vectors_mut, words, words_mut};
+use crate::lanes::{Lane, LaneRng, Word, exp, minus, minus_abs, vectors, vectors_mut, words, words_mut};
 
 /// `|2 f|` below which a flip has the probability of heat bath.
 const SOFT: f32 = 0.1;
@@ -49,7 +49,7 @@ impl Sweep<'_> {
         for k in 0..WIDTH {
             minus_two_beta.0[k] = (-2.0 * beta[k]) as f32;
         }
-        let [one, zero, soft] = [1.0, 0.0, SOFT].map(|c| simd.splat_f32s(c));
+        let (zero, one, soft) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0), simd.splat_f32s(-SOFT));
         let sign = simd.splat_u32s(0x8000_0000);
         let mut flips = Word([0; WIDTH]);
         for &j in &tables.order {
@@ -70,22 +70,22 @@ impl Sweep<'_> {
                 let two_f = simd.mul_f32s(vectors::<S>(&minus_two_beta)[v], f); // −2f
                 if METROPOLIS {
                     let cost = simd.mul_f32s(two_f, *spin);
-                    let x = exp(simd, simd.min_f32s(cost, soft)); // above one: flips
-                    let small = simd.less_than_f32s(simd.abs_f32s(cost), soft);
+                    let x = exp(simd, simd.min_f32s(cost, one)); // above one: flips
+                    let small = simd.greater_than_f32s(minus_abs(simd, cost), soft);
                     // Heat bath: u < x/(1 + x).
                     let u = simd.select_f32s(small, simd.mul_add_f32s(u, x, u), u);
                     let flip = simd.less_than_f32s(u, x);
-                    *spin = simd.select_f32s(flip, simd.neg_f32s(*spin), *spin);
+                    *spin = simd.select_f32s(flip, minus(simd, *spin), *spin);
                     let count = &mut words_mut::<S>(&mut flips)[v];
                     let more = simd.add_u32s(*count, simd.splat_u32s(1));
                     *count = simd.select_u32s(flip, more, *count);
                 } else {
-                    let e = exp(simd, simd.neg_f32s(simd.abs_f32s(two_f)));
+                    let e = exp(simd, minus_abs(simd, two_f));
                     let against = simd.less_than_f32s(simd.mul_add_f32s(u, e, u), e);
                     // Against the field points −2f.
                     let direction = simd.and_u32s(simd.transmute_u32s_f32s(two_f), sign);
                     let opposite = simd.transmute_f32s_u32s(simd.or_u32s(direction, simd.transmute_u32s_f32s(one)));
-                    *spin = simd.select_f32s(against, opposite, simd.neg_f32s(opposite));
+                    *spin = simd.select_f32s(against, opposite, minus(simd, opposite));
                 }
             }
         }

@@ -19,13 +19,15 @@ pub(super) struct Window {
     pub section: Section,
 }
 
-/// The cross-section of a window: `a` sites along direction `axis + 1`, `b` along `axis + 2`.
+/// The cross-section of a window: `a` sites along one side, not fewer than `b` along the other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Section {
     pub a: usize,
     pub b: usize,
     /// Whether it closes around the lattice along its sides.
     pub closes: [bool; 2],
+    /// Directions of the two sides.
+    sides: [usize; 2],
 }
 
 impl Window {
@@ -51,8 +53,7 @@ impl Window {
             let expected = "shorter than the lattice at least along one side: it wraps onto itself";
             return Err(Error::parameter("shape of the window", format!("{shape:?}"), expected));
         };
-        let (da, db) = ((axis + 1) % 3, (axis + 2) % 3);
-        let section = Section { a: shape[da], b: shape[db], closes: [closes[da], closes[db]] };
+        let section = Section::new(axis, shape, closes);
         check_area(section.a, section.b)?;
         Ok(Window { start, axis, length: shape[axis], section })
     }
@@ -76,8 +77,10 @@ impl Window {
                 let mut start = [0; 3];
                 (start[da], start[db]) = (x, y);
                 start[axis] = if periodic[axis] { rng.random_range(0..sides[axis]) } else { 0 };
-                let closes = [periodic[da] && a == sides[da], periodic[db] && b == sides[db]];
-                windows.push(Window { start, axis, length, section: Section { a, b, closes } });
+                let mut shape = [length; 3];
+                (shape[da], shape[db]) = (a, b);
+                let closes = std::array::from_fn(|d| periodic[d] && shape[d] == sides[d]);
+                windows.push(Window { start, axis, length, section: Section::new(axis, shape, closes) });
             }
         }
         Ok(windows)
@@ -85,16 +88,21 @@ impl Window {
 
     /// The sites, slice after slice along the axis.
     pub fn sites(&self, lattice: Cubic, sites: &mut Vec<u32>) {
-        let (sides, Section { a, b, .. }) = (lattice.shape(), self.section);
-        let (da, db) = ((self.axis + 1) % 3, (self.axis + 2) % 3);
+        let (shape, Section { a, b, sides: [da, db], .. }) = (lattice.shape(), self.section);
+        let along = |d: usize, step: usize| {
+            let to = self.start[d] + step;
+            if to < shape[d] { to } else { to - shape[d] }
+        };
         sites.clear();
+        let mut at = [0; 3];
         for z in 0..self.length {
-            for p in 0..a * b {
-                let mut at = self.start;
-                for (d, step) in [(self.axis, z), (da, p % a), (db, p / a)] {
-                    at[d] = (at[d] + step) % sides[d];
+            at[self.axis] = along(self.axis, z);
+            for y in 0..b {
+                at[db] = along(db, y);
+                for x in 0..a {
+                    at[da] = along(da, x);
+                    sites.push(lattice.site(at) as u32);
                 }
-                sites.push(lattice.site(at) as u32);
             }
         }
     }
@@ -135,15 +143,27 @@ fn pieces(side: usize, width: usize, periodic: bool, rng: &mut impl Rng) -> Vec<
     pieces
 }
 
+/// Consecutive sites of a row of a cross-section, which the transfer takes at once.
+pub(super) struct Block {
+    /// The first of them.
+    pub first: usize,
+    pub sites: Vec<Place>,
+    /// Indices of transfer vectors without the bits of the block, each with the states of the earlier
+    /// neighbours of every site: bit `i` is that of `earlier[i]`.
+    pub outer: Vec<(u32, [u8; WIDEST])>,
+}
+
+/// Sites of a block at most: the `2^4` entries of their states stay in registers.
+pub(super) const WIDEST: usize = 4;
+
 /// Where a site of a cross-section stands.
 pub(super) struct Place {
-    /// Sites of the cross-section before it that are its neighbours.
+    /// Sites of its block before it that are its neighbours, counted from the first of the block.
+    pub within: Vec<(usize, Side)>,
+    /// Sites of the cross-section before the block that are its neighbours.
     pub earlier: Vec<(usize, Side)>,
     /// Its neighbours outside, along the sides of the cross-section.
     pub outside: Vec<Side>,
-    /// Indices of transfer vectors without its own bit, grouped by the states of the earlier neighbours: bit
-    /// `i` of the number of the group is the state of `earlier[i]`.
-    pub groups: Vec<u32>,
 }
 
 /// A direction within a cross-section: up or down its first or second side.
@@ -161,41 +181,69 @@ impl Side {
         Side { second: true, down: false },
     ];
 
-    /// Its place among the neighbours of a site, for a transfer along `axis`.
+    /// Its place among the neighbours of a site.
     #[inline(always)]
-    pub fn neighbour(self, axis: usize) -> usize {
-        2 * ((axis + 1 + usize::from(self.second)) % 3) + usize::from(self.down)
+    pub fn neighbour(self, section: Section) -> usize {
+        2 * section.sides[usize::from(self.second)] + usize::from(self.down)
     }
 }
 
 impl Section {
+    /// Of a box of `shape` sites that closes around the lattice along some sides.
+    fn new(axis: usize, shape: [usize; 3], closes: [bool; 3]) -> Self {
+        let mut sides = [(axis + 1) % 3, (axis + 2) % 3];
+        if shape[sides[0]] < shape[sides[1]] {
+            sides.swap(0, 1);
+        }
+        let [a, b] = sides.map(|d| shape[d]);
+        Section { a, b, closes: sides.map(|d| closes[d]), sides }
+    }
+
     pub fn area(self) -> usize {
         self.a * self.b
     }
 
-    /// All sites of the cross-section.
-    pub fn places(self) -> Vec<Place> {
-        (0..self.area()).map(|p| self.place(p)).collect()
+    /// Sites a block: a row, or the largest part of up to four sites into which it can be cut.
+    pub fn width(self) -> usize {
+        (1..=WIDEST).rev().find(|k| self.a.is_multiple_of(*k)).unwrap_or(1)
     }
 
-    fn place(self, p: usize) -> Place {
-        let (mut earlier, mut outside) = (vec![], vec![]);
+    /// The sites, block after block.
+    pub fn blocks(self) -> Vec<Block> {
+        (0..self.area()).step_by(self.width()).map(|first| self.block(first)).collect()
+    }
+
+    fn block(self, first: usize) -> Block {
+        let sites: Vec<Place> = (first..first + self.width()).map(|p| self.place(p, first)).collect();
+        let own = ((1u32 << self.width()) - 1) << first;
+        let states = |f: u32, place: &Place| {
+            place.earlier.iter().enumerate().fold(0, |c, (i, (q, _))| c | ((f >> q & 1) as u8) << i)
+        };
+        let of_sites = |f: u32| {
+            let mut c = [0; WIDEST];
+            c.iter_mut().zip(&sites).for_each(|(c, place)| *c = states(f, place));
+            c
+        };
+        let outer = (0..1 << self.area()).filter(|f| f & own == 0).map(|f| (f, of_sites(f))).collect();
+        Block { first, sites, outer }
+    }
+
+    fn place(self, p: usize, first: usize) -> Place {
+        let mut place = Place { within: vec![], earlier: vec![], outside: vec![] };
         for side in Side::ALL {
             match self.beside(p, side) {
-                Some(q) if q < p => earlier.push((q, side)),
+                Some(q) if q < first => place.earlier.push((q, side)),
+                Some(q) if q < p => place.within.push((q - first, side)),
                 Some(_) => {}
-                None => outside.push(side),
+                None => place.outside.push(side),
             }
         }
-        let group = |f: &u32| earlier.iter().enumerate().fold(0, |c, (i, (q, _))| c | (f >> q & 1) << i);
-        let mut groups: Vec<u32> = (0..1 << self.area()).filter(|f| f >> p & 1 == 0).collect();
-        groups.sort_by_key(group);
-        Place { earlier, outside, groups }
+        place
     }
 
     /// The site of the cross-section beside site `p`.
     fn beside(self, p: usize, side: Side) -> Option<usize> {
-        let Section { a, b, closes } = self;
+        let Section { a, b, closes, .. } = self;
         let (x, y) = (p % a, p / a);
         let step = |at: usize, length: usize, closes: bool| match (side.down, at) {
             (true, 0) => closes.then_some(length - 1),
