@@ -80,11 +80,13 @@ pub(crate) mod cubic;
 pub(crate) mod fredkin;
 pub(crate) mod square;
 
+pub use cubic::clusters::CubicClusters;
 pub use cubic::couplings::CubicCouplings;
 pub use cubic::geometry::Cubic;
 pub use cubic::ising::CubicIsing;
 pub use cubic::lanes::CubicLanes;
 pub use cubic::moves::{CubicMove, CubicSweeps};
+pub use cubic::tempering::CubicTempering;
 pub use fredkin::{Equilibrium, Fredkin, FredkinModel, FredkinProcess};
 pub use square::boundary::{BoundaryMps, ContractOptions, Contraction, Draws};
 pub use square::couplings::Couplings;

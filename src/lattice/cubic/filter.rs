@@ -33,6 +33,9 @@ pub(super) struct Room {
     before: Vec<[Lane<WIDTH>; 2]>,
     /// Two vectors that shrink, of the new and the old states.
     pub shrinking: Vec<Lane<WIDTH>>,
+    /// Whether the vectors are spoilt after they have been made.
+    #[cfg(test)]
+    pub distorted: bool,
 }
 
 /// [`bond_weights`] where all bonds have the same strength, of which `violated` is the smaller weight.
@@ -264,5 +267,16 @@ impl Room {
         self.shrinking.resize(2 * size, ZERO);
         // Three sites of the block and four earlier ones at most.
         self.before.resize(1 << 7, [ZERO; 2]);
+    }
+}
+
+#[cfg(test)]
+impl Room {
+    pub(super) fn distort(&mut self) {
+        if self.distorted {
+            for (i, entry) in self.vectors.iter_mut().enumerate() {
+                (0..WIDTH).for_each(|l| entry.0[l] *= 1.0 + ((7 * i + 3 * l) % 5) as f32 / 5.0);
+            }
+        }
     }
 }

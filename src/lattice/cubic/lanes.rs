@@ -189,6 +189,14 @@ impl CubicLanes {
         }
     }
 
+    /// Flips site `j` of replica `i`.
+    pub(super) fn flip(&mut self, i: usize, j: usize) {
+        self.spins[j].0[i] *= -1.0;
+        if i == 0 {
+            self.spins[j].0[self.len..].iter_mut().for_each(|s| *s *= -1.0);
+        }
+    }
+
     /// Puts the replicas at other configurations, shape `(replicas, sites)`.
     ///
     /// # Errors

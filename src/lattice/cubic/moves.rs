@@ -21,10 +21,12 @@ use crate::rng::{Stream, Streams};
 ///
 /// | move | ns a spin, one thread | |
 /// |---|---|---|
-/// | [`CubicMove::heat_bath`] | 1 | site by site |
-/// | [`CubicMove::metropolis`] | 1 | site by site |
-/// | [`CubicMove::rods`] 2 × 2 | 4 | windows redrawn exactly |
-/// | [`CubicMove::rods`] 4 × 2 | 15 | |
+/// | [`CubicMove::heat_bath`] | 0.6 | site by site |
+/// | [`CubicMove::metropolis`] | 0.6 | site by site |
+/// | [`CubicMove::rods`] 2 × 2 | 7 | windows redrawn exactly |
+/// | [`CubicMove::rods`] 3 × 2 | 10 | |
+/// | [`CubicMove::rods`] 4 × 2 | 21 | |
+/// | [`CubicMove::rods`] 3 × 3 | 40 | |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct CubicMove(pub(super) Kind);

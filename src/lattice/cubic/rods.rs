@@ -117,6 +117,60 @@ impl Redraw<'_> {
         }
         let (shape, of_bonds) = ((self.window, self.blocks), (&beta, strength.is_some().then_some(&violated)));
         filter::<S, SIZE, K>(simd, self.lanes, shape, self.room, of_bonds, self.period);
+        #[cfg(test)]
+        self.room.distort();
         draw::<S, SIZE, K>(simd, self.lanes, shape, self.room, of_bonds, self.rng)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, Axis};
+    use rand::{RngExt, SeedableRng};
+
+    use super::*;
+    use crate::Stream;
+    use crate::lattice::{CubicCouplings, CubicIsing};
+    use crate::lattice::cubic::moves::lane_rng;
+    use crate::model::Target;
+
+    /// Vectors that are wrong by up to a half: proposals then follow another law, and the decision puts that
+    /// right. From exact draws a redraw leads to exact draws; without a decision it does not.
+    #[test]
+    fn whatever_the_vectors_the_law_stays() {
+        let lattice = Cubic::new([2, 2, 2], [false; 3]).unwrap();
+        let ising = CubicIsing::new(CubicCouplings::gaussian(lattice, 4), 0.9).unwrap();
+        let x = Array2::from_shape_fn((256, 8), |(i, j)| (i >> j & 1) as u8);
+        let w = ising.log_weight(x.view()).unwrap().mapv(f64::exp);
+        let z = w.sum();
+        let window = Window::new(lattice, [0; 3], [2; 3]).unwrap();
+        let mut rng = Stream::seed_from_u64(5);
+        let mut rods = Rods::new(lattice);
+        rods.room.distorted = true;
+        let (mut after, mut proposed, mut rejected, rounds) = ([0.0; 256], [0.0; 256], 0, 20_000);
+        for _ in 0..rounds {
+            let draw = |_| {
+                let mut u = rng.random::<f64>() * z;
+                w.iter().position(|w| { u -= w; u < 0.0 }).unwrap_or(255)
+            };
+            let start: Vec<usize> = (0..16).map(draw).collect();
+            let mut lanes = CubicLanes::new(std::slice::from_ref(&ising), x.select(Axis(0), &start).view()).unwrap();
+            let accepted = rods.redraw(&mut lanes, &window, &mut lane_rng(&mut rng));
+            rejected += accepted.iter().filter(|a| **a == 0).count();
+            let index = |row: ndarray::ArrayView1<'_, u8>| row.iter().rev().fold(0, |i, &a| 2 * i + usize::from(a));
+            lanes.x().outer_iter().for_each(|row| after[index(row)] += 1.0);
+            for l in 0..16 {
+                let new = rods.room.sites.iter().zip(&rods.room.new);
+                proposed[new.fold(0, |i, (j, s)| i | usize::from(s.0[l] > 0.0) << j)] += 1.0;
+            }
+        }
+        let n = 16.0 * f64::from(rounds);
+        assert!(f64::from(rejected as u32) > 0.02 * n, "the vectors are hardly wrong");
+        let chi2 = |counts: &[f64; 256]| -> f64 {
+            counts.iter().zip(&w).map(|(c, w)| (c - n * w / z).powi(2) / (n * w / z)).filter(|c| c.is_finite()).sum()
+        };
+        // 255 degrees of freedom: above 380 with probability 6e-7.
+        assert!(chi2(&after) < 380.0, "{}", chi2(&after));
+        assert!(chi2(&proposed) > 1000.0, "{}", chi2(&proposed));
     }
 }

@@ -36,6 +36,7 @@ mod spread;
 mod stored;
 mod walkers;
 
+pub(crate) use ladder::check_ladder;
 pub use ladder::TunedLadder;
 pub use levels::{Level, Tempering};
 pub use replicas::{Replicas, ReplicasSnapshot};
