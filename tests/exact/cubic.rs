@@ -2,9 +2,7 @@
 
 use ndarray::{Array2, Axis};
 use tensorjump::io::{Checkpoint, Interval};
-use tensorjump::lattice::{
-    Cubic, CubicClusters, CubicCouplings, CubicIsing, CubicLanes, CubicMove, CubicTempering,
-};
+use tensorjump::lattice::{Cubic, CubicClusters, CubicCouplings, CubicIsing, CubicLanes, CubicMove, CubicTempering};
 use tensorjump::mcmc::{Chains, Level, Move, Tempering};
 use tensorjump::{Error, Stream, Streams, Target};
 

@@ -115,7 +115,9 @@ fn windows_follow_the_conditional_law() {
         ([5, 2, 1], [false; 3], [0; 3], [5, 2, 1], without_field),
     ];
     for (lattice, periodic, start, shape, twin) in cases {
-        for beta in [0.4, 1.5] {
+        // Cold, a few sites have one state only.
+        let betas: &[f64] = if shape.iter().product::<usize>() > 3 { &[0.4, 1.5] } else { &[0.4] };
+        for &beta in betas {
             let ising = glass(lattice, periodic, beta);
             let x = typical(&ising);
             let sites = sites_of(ising.lattice(), start, shape);
@@ -129,9 +131,8 @@ fn windows_follow_the_conditional_law() {
 #[test]
 fn replicas_keep_to_their_own_couplings_and_temperatures() {
     let lattice = Cubic::new([2, 2, 3], [false; 3]).unwrap();
-    let models: Vec<CubicIsing> = (0..16)
-        .map(|i| CubicIsing::new(CubicCouplings::gaussian(lattice, i), 0.5 + 0.1 * i as f64).unwrap())
-        .collect();
+    let models: Vec<CubicIsing> =
+        (0..16).map(|i| CubicIsing::new(CubicCouplings::gaussian(lattice, i), 0.5 + 0.1 * i as f64).unwrap()).collect();
     let x = Array2::zeros((16, 12));
     let mut lanes = CubicLanes::new(&models, x.view()).unwrap();
     let mut rng = stream("own");
@@ -161,7 +162,12 @@ fn sweeps_leave_the_law_invariant() {
             for _ in 0..2500 {
                 let of_law = |_| {
                     let mut u: f64 = rng.random();
-                    p.iter().position(|p| { u -= p; u < 0.0 }).unwrap_or(p.len() - 1)
+                    p.iter()
+                        .position(|p| {
+                            u -= p;
+                            u < 0.0
+                        })
+                        .unwrap_or(p.len() - 1)
                 };
                 let start = x.select(Axis(0), &(0..16).map(of_law).collect::<Vec<_>>());
                 let mut lanes = CubicLanes::new(std::slice::from_ref(moving), start.view()).unwrap();
@@ -248,8 +254,11 @@ fn tempering_with_clusters_keeps_the_copies_independent() {
         }
     }
     for by in [CubicMove::heat_bath(), CubicMove::rods(2, 2).unwrap()] {
-        let mut tempering =
-            CubicTempering::new(couplings.clone(), &ladder, 4, 1).unwrap().with_moves(by, 1).unwrap().with_clusters(0.5);
+        let mut tempering = CubicTempering::new(couplings.clone(), &ladder, 4, 1)
+            .unwrap()
+            .with_moves(by, 1)
+            .unwrap()
+            .with_clusters(0.5);
         tempering.advance(200).unwrap();
         let mut counts = vec![0; 13];
         for _ in 0..6000 {

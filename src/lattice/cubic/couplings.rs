@@ -55,7 +55,11 @@ impl CubicCouplings {
                 return Err(Error::Entries { place: place.into(), expected: sites, got: list.len() });
             }
             if let Some(j) = list.iter().position(|v| !v.is_finite()) {
-                return Err(Error::Entry { place: lattice.name(place, j), value: list[j], expected: "a finite number" });
+                return Err(Error::Entry {
+                    place: lattice.name(place, j),
+                    value: list[j],
+                    expected: "a finite number",
+                });
             }
         }
         for (d, list) in couplings.iter().enumerate() {

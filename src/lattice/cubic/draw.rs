@@ -25,8 +25,9 @@ struct Way {
 struct Common<const K: usize> {
     /// Weights of the bonds to the earlier sites of the block, between equal and different states.
     within: [[Option<[Lane<WIDTH>; 2]>; K]; K],
-    /// The bit of the first site.
+    /// The bit of the first site, and the number of bits.
     first: usize,
+    area: usize,
 }
 
 /// New states for a window whose vectors have been made; 1 for the lanes that accept them.
@@ -52,7 +53,7 @@ pub(super) fn draw<S: Simd, const SIZE: usize, const K: usize>(
         let slice = z * area;
         // Fields of everything but the block, of the new and of the old states.
         let mut f = [[ZERO; K]; 2];
-        let mut common = Common { within: [[None; K]; K], first: block.first };
+        let mut common = Common { within: [[None; K]; K], first: block.first, area };
         for i in 0..K {
             let (place, k) = (&block.sites[i], n * K + i);
             let j = sites[k] as usize;
@@ -213,7 +214,7 @@ fn through<S: Simd, const SIZE: usize, const K: usize>(
         let mut after = [[[zero; 16]; K]; 2];
         let mut alone = [[(zero, zero); K]; 2];
         let frontiers = [words::<S>(&ways[0].frontier)[v], words::<S>(&ways[1].frontier)[v]];
-        entries::<S, SIZE, K>(simd, v, vector, frontiers, common.first, shrinking, &mut after);
+        entries::<S, SIZE, K>(simd, v, vector, frontiers, (common.first, common.area), shrinking, &mut after);
         for w in 0..2 {
             for i in 0..K {
                 let (up, down) = bond_weights(simd, vectors::<S>(&f[w][i])[v]);
@@ -294,11 +295,10 @@ fn entries<S: Simd, const SIZE: usize, const K: usize>(
     v: usize,
     vector: &[Lane<WIDTH>; SIZE],
     frontiers: [S::u32s; 2],
-    first: usize,
+    (first, area): (usize, usize),
     shrinking: &mut [Lane<WIDTH>],
     out: &mut [[[S::f32s; 16]; K]; 2],
 ) {
-    let area = SIZE.trailing_zeros() as usize;
     if K == area {
         for s in 0..1 << K {
             let entry = vectors::<S>(&vector[s & (SIZE - 1)])[v];
@@ -309,7 +309,7 @@ fn entries<S: Simd, const SIZE: usize, const K: usize>(
     let (mine, others) = shrinking.split_at_mut(SIZE);
     let (Some(mine), Some(others)) = (mine.first_chunk_mut::<SIZE>(), others.first_chunk_mut::<SIZE>()) else { return };
     // The highest bits first: `high` is removed, and the one below it, if that is to go too.
-    let mut length = SIZE;
+    let mut length = 1 << area;
     let mut bit = area;
     while bit > 0 {
         bit -= 1;
@@ -318,7 +318,7 @@ fn entries<S: Simd, const SIZE: usize, const K: usize>(
         }
         let pair = bit > 0 && !(bit > first && bit <= first + K);
         let low = if pair { bit - 1 } else { bit };
-        let whole = length == SIZE;
+        let whole = length == 1 << area;
         if pair {
             length /= 4;
             let masks = [bit_is_down(simd, frontiers[0], bit), bit_is_down(simd, frontiers[0], low)];

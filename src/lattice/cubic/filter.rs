@@ -74,7 +74,7 @@ pub(super) fn outside<'a>(window: &Window, place: &Place, ends: [bool; 2], list:
     &list[..count]
 }
 
-/// All `R` of a window, blocks of `K` sites, `period` sites from one rescaling to the next.
+/// All `R` of a window, `SIZE` entries from one to the next, blocks of `K` sites, `period` sites from one rescaling to the next.
 #[inline(always)]
 pub(super) fn filter<S: Simd, const SIZE: usize, const K: usize>(
     simd: S,
@@ -111,7 +111,7 @@ pub(super) fn filter<S: Simd, const SIZE: usize, const K: usize>(
         transfer::<S, SIZE, K>(simd, block, &room.weights, starts, from, to);
         if until_rescaling <= K {
             until_rescaling = period;
-            scale = power_of_two(simd, to);
+            scale = power_of_two(simd, &to[..1 << window.section.area()]);
         } else {
             until_rescaling -= K;
             scale = ONE;
@@ -240,7 +240,7 @@ fn transfer<S: Simd, const SIZE: usize, const K: usize>(
 
 /// In each lane the power of two that brings the largest entry between one and two.
 #[inline(always)]
-fn power_of_two<S: Simd, const SIZE: usize>(simd: S, vector: &[Lane<WIDTH>; SIZE]) -> Lane<WIDTH> {
+fn power_of_two<S: Simd>(simd: S, vector: &[Lane<WIDTH>]) -> Lane<WIDTH> {
     let mut scale = ONE;
     for v in 0..WIDTH / S::F32_LANES {
         let mut max = [simd.splat_f32s(TINY); 2];
@@ -257,11 +257,11 @@ fn power_of_two<S: Simd, const SIZE: usize>(simd: S, vector: &[Lane<WIDTH>; SIZE
 }
 
 impl Room {
-    /// Room for a window of `blocks` blocks of `sites` sites in all, vectors of `size` entries.
-    pub(super) fn prepare(&mut self, blocks: usize, size: usize) {
+    /// Room for a window of `blocks` blocks, vectors of `2^area` entries, `size` from one to the next.
+    pub(super) fn prepare(&mut self, blocks: usize, size: usize, area: usize) {
         let sites = self.sites.len();
         self.vectors.resize((blocks + 1) * size, ZERO);
-        self.vectors[blocks * size..].fill(ONE);
+        self.vectors[blocks * size..][..1 << area].fill(ONE);
         self.outer.resize(sites, ZERO);
         self.new.resize(sites, ZERO);
         self.shrinking.resize(2 * size, ZERO);

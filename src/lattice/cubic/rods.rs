@@ -61,7 +61,7 @@ impl Rods {
         window.sites(*lattice, &mut room.sites);
         room.old.clear();
         room.old.extend(room.sites.iter().map(|&j| lanes.spins[j as usize]));
-        room.prepare(window.length * blocks.len(), 1 << section.area());
+        room.prepare(window.length * blocks.len(), capacity(section), section.area());
         let beta = lanes.beta.iter().fold(0.0f64, |m, b| m.max(b.abs()));
         let period = (LOSS / (beta * lanes.reach)).clamp(1.0, section.area() as f64) as usize;
         Arch::new().dispatch(Redraw { lanes, window, blocks, room, rng, period })
@@ -83,24 +83,30 @@ impl WithSimd for Redraw<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) -> [u32; WIDTH] {
-        match (self.window.section.area(), self.window.section.width()) {
-            (1, _) => self.run::<S, 2, 1>(simd),
-            (2, _) => self.run::<S, 4, 2>(simd),
-            (3, _) => self.run::<S, 8, 3>(simd),
-            (4, 4) => self.run::<S, 16, 4>(simd),
-            (4, _) => self.run::<S, 16, 2>(simd),
-            (5, _) => self.run::<S, 32, 1>(simd),
-            (6, _) => self.run::<S, 64, 3>(simd),
-            (7, _) => self.run::<S, 128, 1>(simd),
-            (8, _) => self.run::<S, 256, 4>(simd),
-            (9, _) => self.run::<S, 512, 3>(simd),
-            (10, 2) => self.run::<S, 1024, 2>(simd),
-            (10, _) => self.run::<S, 1024, 1>(simd),
-            (11, _) => self.run::<S, 2048, 1>(simd),
-            (_, 4) => self.run::<S, 4096, 4>(simd),
-            _ => self.run::<S, 4096, 3>(simd),
+        // A few capacities stand for all sizes: each is a function of its own.
+        match (self.window.section.width(), capacity(self.window.section)) {
+            (1, 2) => self.run::<S, 2, 1>(simd),
+            (1, _) => self.run::<S, 2048, 1>(simd),
+            (2, _) => self.run::<S, 16, 2>(simd),
+            (3, 64) => self.run::<S, 64, 3>(simd),
+            (3, 512) => self.run::<S, 512, 3>(simd),
+            (3, _) => self.run::<S, 4096, 3>(simd),
+            (_, 16) => self.run::<S, 16, 4>(simd),
+            (_, 256) => self.run::<S, 256, 4>(simd),
+            _ => self.run::<S, 4096, 4>(simd),
         }
     }
+}
+
+/// Room for the `2^area` entries of a vector, by the width of the blocks.
+fn capacity(section: Section) -> usize {
+    let capacities: &[usize] = match section.width() {
+        1 => &[2, 2048],
+        2 => &[16],
+        3 => &[64, 512, 4096],
+        _ => &[16, 256, 4096],
+    };
+    capacities.iter().copied().find(|&n| n >= 1 << section.area()).unwrap_or(1 << section.area())
 }
 
 impl Redraw<'_> {
@@ -130,8 +136,8 @@ mod tests {
 
     use super::*;
     use crate::Stream;
-    use crate::lattice::{CubicCouplings, CubicIsing};
     use crate::lattice::cubic::moves::lane_rng;
+    use crate::lattice::{CubicCouplings, CubicIsing};
     use crate::model::Target;
 
     /// Vectors that are wrong by up to a half: proposals then follow another law, and the decision puts that
@@ -151,7 +157,12 @@ mod tests {
         for _ in 0..rounds {
             let draw = |_| {
                 let mut u = rng.random::<f64>() * z;
-                w.iter().position(|w| { u -= w; u < 0.0 }).unwrap_or(255)
+                w.iter()
+                    .position(|w| {
+                        u -= w;
+                        u < 0.0
+                    })
+                    .unwrap_or(255)
             };
             let start: Vec<usize> = (0..16).map(draw).collect();
             let mut lanes = CubicLanes::new(std::slice::from_ref(&ising), x.select(Axis(0), &start).view()).unwrap();

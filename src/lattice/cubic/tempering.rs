@@ -95,7 +95,17 @@ impl CubicTempering {
         let (by, moved, flipped) = (CubicMove::heat_bath(), MoveReport::default(), MoveReport::default());
         let ladder = ladder.to_vec();
         Ok(CubicTempering {
-            ising, ladder, groups, walkers, seed, updates: 0, by, sweeps: 1, clusters: None, moved, flipped,
+            ising,
+            ladder,
+            groups,
+            walkers,
+            seed,
+            updates: 0,
+            by,
+            sweeps: 1,
+            clusters: None,
+            moved,
+            flipped,
         })
     }
 

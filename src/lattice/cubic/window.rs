@@ -154,7 +154,7 @@ pub(super) struct Block {
 }
 
 /// Sites of a block at most: the `2^4` entries of their states stay in registers.
-pub(super) const WIDEST: usize = 4;
+const WIDEST: usize = 4;
 
 /// Where a site of a cross-section stands.
 pub(super) struct Place {
@@ -203,9 +203,14 @@ impl Section {
         self.a * self.b
     }
 
-    /// Sites a block: a row, or the largest part of up to four sites into which it can be cut.
+    /// Sites a block: a row, or the largest part of three or four sites into which it can be cut, or one.
     pub fn width(self) -> usize {
-        (1..=WIDEST).rev().find(|k| self.a.is_multiple_of(*k)).unwrap_or(1)
+        match self.a {
+            2 => 2,
+            a if a.is_multiple_of(4) => 4,
+            a if a.is_multiple_of(3) => 3,
+            _ => 1,
+        }
     }
 
     /// The sites, block after block.

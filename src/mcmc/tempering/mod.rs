@@ -36,8 +36,8 @@ mod spread;
 mod stored;
 mod walkers;
 
-pub(crate) use ladder::check_ladder;
 pub use ladder::TunedLadder;
+pub(crate) use ladder::check_ladder;
 pub use levels::{Level, Tempering};
 pub use replicas::{Replicas, ReplicasSnapshot};
 pub use walkers::Walkers;

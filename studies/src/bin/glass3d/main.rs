@@ -70,7 +70,8 @@ fn run() -> Result<(), Failure> {
         return speeds(&o);
     }
     if o.quench {
-        let moves = if o.moves.len() > 1 { o.moves.clone() } else { ["heat", "2x2", "3x2", "4x2"].map(String::from).into() };
+        let moves =
+            if o.moves.len() > 1 { o.moves.clone() } else { ["heat", "2x2", "3x2", "4x2"].map(String::from).into() };
         let bar = progress::bar((moves.len() * o.instances) as u64);
         let (text, value) = quench::table(&moves, (o.size, 1.0 / o.cold), o.instances as u64, o.seed, &bar)?;
         bar.finish_and_clear();
@@ -126,10 +127,6 @@ fn speeds(o: &Options) -> Result<(), Failure> {
         rows.push(vec![name.to_owned(), number(ns, 3), number(acceptance, 6)]);
         values.push(json!({ "move": name, "ns": ns, "acceptance": acceptance }));
     }
-    let text = if o.json {
-        options::json(o, &values)?
-    } else {
-        render(&["move", "ns a spin", "acceptance"], &rows)
-    };
+    let text = if o.json { options::json(o, &values)? } else { render(&["move", "ns a spin", "acceptance"], &rows) };
     print(&text)
 }

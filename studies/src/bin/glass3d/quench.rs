@@ -87,6 +87,7 @@ pub fn table(
         }));
     }
     let header = ["move", "sweeps", "ms a replica", "× in sweeps", "× in CPU", "energy at 1024"];
-    let title = format!("quench of ±J {size}³ at β = {beta} to the energy {:.4} of heat bath at sweep 1024\n\n", reference.1);
+    let title =
+        format!("quench of ±J {size}³ at β = {beta} to the energy {:.4} of heat bath at sweep 1024\n\n", reference.1);
     Ok((title + &render(&header, &rows), json!({ "energy": reference.1, "moves": values })))
 }

@@ -38,7 +38,8 @@ pub fn of(couplings: &CubicCouplings, beta: f64, by: CubicMove, seed: u64) -> Re
     let (mut proposed, mut accepted) = (0, 0);
     for _ in 0..PIECES {
         // Of an open lattice a sweep visits all sites; of a periodic one a rod leaves out one in its length.
-        let report: Result<_, Error> = pieces.time_thread(16 * sites * sweeps, || lanes.advance(by, sweeps, &mut stream));
+        let report: Result<_, Error> =
+            pieces.time_thread(16 * sites * sweeps, || lanes.advance(by, sweeps, &mut stream));
         let report = report?;
         (proposed, accepted) = (proposed + report.proposed, accepted + report.accepted);
     }

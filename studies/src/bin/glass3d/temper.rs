@@ -51,7 +51,8 @@ fn one(o: &Options, k: usize, name: &str, ladder: &[f64], bar: &ProgressBar) -> 
     let by = speed::of_name(name)?;
     let couplings = couplings(o, k)?;
     let bonds = couplings.lattice().bonds().count() as f64;
-    let mut tempering = CubicTempering::new(couplings, ladder, o.copies, o.seed + k as u64)?.with_moves(by, o.sweeps)?;
+    let mut tempering =
+        CubicTempering::new(couplings, ladder, o.copies, o.seed + k as u64)?.with_moves(by, o.sweeps)?;
     if o.clusters > 0.0 {
         tempering = tempering.with_clusters(1.0 / o.clusters);
     }
@@ -139,7 +140,12 @@ pub fn text(o: &Options, ladder: &[f64], results: &[Result]) -> String {
     let clusters = if o.clusters > 0.0 { format!("clusters up to T = {}", o.clusters) } else { "no clusters".into() };
     let mut text = format!(
         "{law} {0}³, {1} instances, {2} levels, T = {3} to {4}, {5} copies, {clusters}\n\n",
-        o.size, o.instances, ladder.len(), o.cold, o.hot, o.copies,
+        o.size,
+        o.instances,
+        ladder.len(),
+        o.cold,
+        o.hot,
+        o.copies,
     );
     let row = |r: &Result| {
         let per_trip = 1e3 * r.mean(|i| i.seconds) / r.mean(|i| i.trips);
@@ -157,7 +163,15 @@ pub fn text(o: &Options, ladder: &[f64], results: &[Result]) -> String {
         std::iter::once(r.name.clone()).chain(cells.iter().map(|&c| number(c, 3))).collect()
     };
     let header = [
-        "move", "⟨q²⟩", "τ median", "τ mean", "τ worst", "least swaps", "cluster", "µs an update", "CPU ms a trip",
+        "move",
+        "⟨q²⟩",
+        "τ median",
+        "τ mean",
+        "τ worst",
+        "least swaps",
+        "cluster",
+        "µs an update",
+        "CPU ms a trip",
         "CPU ms an overlap",
     ];
     text += &render(&header, &results.iter().map(row).collect::<Vec<_>>());
