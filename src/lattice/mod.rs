@@ -48,8 +48,8 @@
 //!
 //! # Cubic lattices
 //!
-//! The Ising model with any couplings and fields, each direction open or periodic. Sixteen replicas of it move
-//! side by side, in single precision where that is put right or does not matter.
+//! The Ising model with any couplings and fields, each direction open or periodic. Sixteen replicas of it
+//! move side by side, in single precision where that is put right or does not matter.
 //!
 //! | what | where | cost |
 //! |---|---|---|
@@ -57,7 +57,7 @@
 //! | log-weight, energy, magnetisation, overlap, link overlap | [`CubicIsing`] | O(N) a configuration |
 //! | heat bath, Metropolis, rods redrawn exactly | [`CubicMove`] | 0.6, 0.6, 7 ns a spin (2 × 2) |
 //! | a state of 16 replicas | [`CubicLanes`] | 64 bytes a site |
-//! | tempering in which β moves, isoenergetic clusters | [`CubicTempering`] | the moves, 3 ns a site of a cluster |
+//! | tempering in which β moves; Houdayer clusters | [`CubicTempering`] | the moves; 3 ns a flipped site |
 //! | clusters of ferromagnets (Wolff, Swendsen–Wang) | [`CubicClusters`] | 10 to 20 ns a site |
 //!
 //! A rod is a window of cross-section `a × b ≤ 12` along the whole lattice: a quench of ±J 16³ at T = 0.5

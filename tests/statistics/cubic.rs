@@ -27,9 +27,9 @@ fn glass(shape: [usize; 3], periodic: [bool; 3], beta: f64) -> CubicIsing {
 fn opened(ising: &CubicIsing, d: usize) -> CubicIsing {
     let (c, lattice) = (ising.couplings(), ising.lattice());
     let mut lists = [0, 1, 2].map(|d| c.along(d).to_vec());
-    for j in 0..lattice.sites() {
+    for (j, coupling) in lists[d].iter_mut().enumerate() {
         if lattice.place(j)[d] + 1 == lattice.shape()[d] {
-            lists[d][j] = 0.0;
+            *coupling = 0.0;
         }
     }
     CubicIsing::new(CubicCouplings::new(lattice, lists, c.field().to_vec()).unwrap(), ising.beta()).unwrap()
@@ -101,8 +101,8 @@ fn redraw(ising: &CubicIsing, x: &Array1<u8>, start: [usize; 3], shape: [usize; 
 
 #[test]
 fn windows_follow_the_conditional_law() {
-    type Twin = fn(&CubicIsing) -> CubicIsing;
-    let cases: [([usize; 3], [bool; 3], [usize; 3], [usize; 3], Twin); 8] = [
+    type Case = ([usize; 3], [bool; 3], [usize; 3], [usize; 3], fn(&CubicIsing) -> CubicIsing);
+    let cases: [Case; 8] = [
         ([2, 2, 3], [false; 3], [0; 3], [2, 2, 3], without_field),
         ([2, 2, 3], [false, false, true], [1, 0, 2], [1, 2, 2], without_field),
         // Sections that close around the lattice.

@@ -342,7 +342,7 @@ fn entries<S: Simd, const SIZE: usize, const K: usize>(
             for n in 0..length {
                 let down = (n >> bit << (bit + 1) | n & ((1 << bit) - 1)) & (SIZE - 1);
                 let up = (down | 1 << bit) & (SIZE - 1);
-                let (x, y) = if whole { (&*vector, &*vector) } else { (&*mine, &*others) };
+                let (x, y) = if whole { (vector, vector) } else { (&*mine, &*others) };
                 let (a, b) = (vectors::<S>(&x[down])[v], vectors::<S>(&x[up])[v]);
                 let (c, d) = (vectors::<S>(&y[down])[v], vectors::<S>(&y[up])[v]);
                 vectors_mut::<S>(&mut mine[n & (SIZE - 1)])[v] = simd.select_f32s(mask, a, b);

@@ -74,7 +74,8 @@ pub(super) fn outside<'a>(window: &Window, place: &Place, ends: [bool; 2], list:
     &list[..count]
 }
 
-/// All `R` of a window, `SIZE` entries from one to the next, blocks of `K` sites, `period` sites from one rescaling to the next.
+/// All `R` of a window, `SIZE` entries from one to the next, blocks of `K` sites; `period` sites lie between
+/// two rescalings.
 #[inline(always)]
 pub(super) fn filter<S: Simd, const SIZE: usize, const K: usize>(
     simd: S,

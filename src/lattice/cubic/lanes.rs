@@ -40,9 +40,9 @@ pub(super) const WIDTH: usize = 16;
 pub struct CubicLanes {
     pub(super) lattice: Cubic,
     pub(super) tables: Arc<Tables>,
-    pub(super) bonds: [Values; 3],
+    pub(super) bonds: Arc<[Values; 3]>,
     /// None where no lane has a field.
-    pub(super) field: Option<Values>,
+    pub(super) field: Option<Arc<Values>>,
     pub(super) beta: [f64; WIDTH],
     /// `Σ|J| + |h|` of the sites at most.
     pub(super) reach: f64,
@@ -122,8 +122,8 @@ impl CubicLanes {
         let of_lane = |i: usize| &models[if i < models.len() { i } else { 0 }];
         let along = |d: usize| models.iter().map(|m| m.couplings().along(d)).collect::<Vec<_>>();
         let fields: Vec<&[f64]> = models.iter().map(|m| m.couplings().field()).collect();
-        let bonds = [0, 1, 2].map(|d| Values::new(&along(d)));
-        let field = fields.iter().any(|f| f.iter().any(|&h| h != 0.0)).then(|| Values::new(&fields));
+        let bonds = Arc::new([0, 1, 2].map(|d| Values::new(&along(d))));
+        let field = fields.iter().any(|f| f.iter().any(|&h| h != 0.0)).then(|| Arc::new(Values::new(&fields)));
         let mut lanes = CubicLanes {
             lattice,
             tables: models[0].tables().clone(),
@@ -136,6 +136,16 @@ impl CubicLanes {
             spins: vec![Lane([0.0; WIDTH]); lattice.sites() + 1],
         };
         lanes.reach = lanes.reach()?;
+        lanes.set_x(x)?;
+        Ok(lanes)
+    }
+
+    /// The same model at the rows of `x`, at most 16: these lanes have one model for all.
+    ///
+    /// # Errors
+    /// Configurations that do not fit.
+    pub(super) fn at(&self, x: Configs<'_>) -> Result<Self> {
+        let mut lanes = CubicLanes { len: x.nrows(), ..self.clone() };
         lanes.set_x(x)?;
         Ok(lanes)
     }
@@ -156,7 +166,8 @@ impl CubicLanes {
             }
             self.field.iter().for_each(|field| add(field, j));
             let here = sum.into_iter().fold(0.0, f64::max);
-            if !(here * self.beta.into_iter().fold(1.0, |m, b| b.abs().max(m)) < f64::from(f32::MAX)) {
+            let largest = here * self.beta.into_iter().fold(1.0, |m, b| b.abs().max(m));
+            if largest.is_nan() || largest > f64::from(f32::MAX) {
                 let (field, site) = ("local field of a replica", j);
                 return Err(Error::NotFinite { field, site, value: here });
             }

@@ -63,12 +63,14 @@ impl CubicMove {
     /// This move of chains, `sweeps` sweeps in each update: a [`Move`] whose target must be `ising`.
     ///
     /// # Errors
-    /// [`Error::Parameter`] if `sweeps` is zero.
+    /// [`Error::Parameter`] if `sweeps` is zero; as [`CubicLanes::new`].
     pub fn of(self, ising: &CubicIsing, sweeps: usize) -> Result<CubicSweeps> {
         if sweeps == 0 {
             return Err(Error::parameter("sweeps", sweeps, "at least one"));
         }
-        Ok(CubicSweeps { ising: ising.clone(), by: self, sweeps })
+        let start = Array2::zeros((WIDTH, ising.dims().len()));
+        let lanes = CubicLanes::new(std::slice::from_ref(ising), start.view())?;
+        Ok(CubicSweeps { ising: ising.clone(), lanes, by: self, sweeps })
     }
 }
 
@@ -89,10 +91,12 @@ impl CubicMove {
 /// assert!((found.mean - 0.1055396).abs() < 5.0 * found.error); // by transfer matrices
 /// # Ok::<(), tensorjump::Error>(())
 /// ```
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 #[must_use]
 pub struct CubicSweeps {
     ising: CubicIsing,
+    /// To be put at the configurations of the chains.
+    lanes: CubicLanes,
     by: CubicMove,
     sweeps: usize,
 }
@@ -106,12 +110,11 @@ impl Move for CubicSweeps {
         match_dims(target.dims(), self.ising.dims())?;
         let streams = streams.domain("cubic");
         let groups: Vec<_> = (0..chains.len()).step_by(WIDTH).collect();
-        let models = std::slice::from_ref(&self.ising);
         let moved: Vec<(Array2<u8>, MoveReport)> = groups
             .par_iter()
             .map(|&first| {
                 let rows = first..chains.len().min(first + WIDTH);
-                let mut lanes = CubicLanes::new(models, chains.x().slice(s![rows, ..]))?;
+                let mut lanes = self.lanes.at(chains.x().slice(s![rows, ..]))?;
                 let report = lanes.advance(self.by, self.sweeps, &mut streams.stream(first / WIDTH))?;
                 Ok((lanes.x(), report))
             })
@@ -133,7 +136,7 @@ impl CubicLanes {
     /// windows, as proposals.
     ///
     /// # Errors
-    /// None for the moves there are; kept for those that may fail.
+    /// None for the moves that there are.
     pub fn advance(&mut self, by: CubicMove, sweeps: usize, stream: &mut Stream) -> Result<MoveReport> {
         let mut rng = lane_rng(stream);
         let mut report = MoveReport::default();

@@ -4,8 +4,8 @@
 //! lane; then, where asked for, a cluster for each pair of copies at each cold level; then exchanges of the
 //! neighbours of one parity, as in [`Tempering`](crate::mcmc::Tempering).
 //!
-//! **Isoenergetic clusters** (Houdayer, Eur. Phys. J. B 22, 479; Zhu, Ochoa, Katzgraber, Phys. Rev. Lett. 115,
-//! 077201). Of two copies at the same β the connected cluster of sites with opposite spins that holds a
+//! **Isoenergetic clusters** (Houdayer, Eur. Phys. J. B 22, 479; Zhu, Ochoa, Katzgraber, Phys. Rev. Lett.
+//! 115, 077201). Of two copies at the same β the connected cluster of sites with opposite spins that holds a
 //! random such site is flipped in both: the sum of the two energies stays, so that nothing is rejected. At
 //! high temperatures such clusters span the lattice and only exchange the copies.
 
