@@ -24,9 +24,9 @@ use crate::rng::{Stream, Streams};
 /// | [`CubicMove::heat_bath`] | 0.6 | site by site |
 /// | [`CubicMove::metropolis`] | 0.6 | site by site |
 /// | [`CubicMove::rods`] 2 × 2 | 7 | windows redrawn exactly |
-/// | [`CubicMove::rods`] 3 × 2 | 10 | |
-/// | [`CubicMove::rods`] 4 × 2 | 21 | |
-/// | [`CubicMove::rods`] 3 × 3 | 40 | |
+/// | [`CubicMove::rods`] 3 × 2 | 11 | |
+/// | [`CubicMove::rods`] 4 × 2 | 22 | |
+/// | [`CubicMove::rods`] 3 × 3 | 43 | |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct CubicMove(pub(super) Kind);
