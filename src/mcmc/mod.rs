@@ -168,6 +168,7 @@ pub use recorder::{Observables, Recorder, Run};
 pub use run::{Progress, RunOptions};
 pub(crate) use spread_chains::{joined, own_share, told_by};
 pub use symmetric::{Exchange, SingleSite};
+pub(crate) use tempering::check_ladder;
 pub use tempering::{Level, Replicas, ReplicasSnapshot, Tempering, TunedLadder, Walkers};
 pub use tune::{Trial, TuneOptions, TunedConnected};
 pub use validate::{RankTest, Verdict};

@@ -11,6 +11,7 @@ mod boundary;
 mod cavities;
 mod chain;
 mod constraints;
+mod cubic;
 mod dense;
 mod diagnostics;
 mod diagonals;

@@ -7,6 +7,7 @@ mod laws;
 
 mod annealing;
 mod boundary;
+mod cubic;
 mod diagonals;
 mod diffusion;
 mod estimates;

@@ -7,7 +7,7 @@
 use crate::error::{Error, Result};
 
 /// Checks that parameters are at least two, finite, and strictly in order.
-pub(super) fn check_ladder(ladder: &[f64]) -> Result<()> {
+pub(crate) fn check_ladder(ladder: &[f64]) -> Result<()> {
     if ladder.len() < 2 {
         return Err(Error::parameter("levels of the ladder", ladder.len(), "at least two"));
     }

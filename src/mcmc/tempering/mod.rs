@@ -37,6 +37,7 @@ mod stored;
 mod walkers;
 
 pub use ladder::TunedLadder;
+pub(crate) use ladder::check_ladder;
 pub use levels::{Level, Tempering};
 pub use replicas::{Replicas, ReplicasSnapshot};
 pub use walkers::Walkers;

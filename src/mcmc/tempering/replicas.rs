@@ -97,6 +97,14 @@ impl Replicas {
         self.reports.fill(MoveReport::default());
     }
 
+    /// Replicas as a snapshot has them, unchecked: for files and rates of drivers that have a form of their
+    /// own.
+    pub(crate) fn standing(snapshot: ReplicasSnapshot) -> Self {
+        let ReplicasSnapshot { seed, updates, parameters, x, log_weight, walkers, reports } = snapshot;
+        let chains = x.into_iter().zip(log_weight).map(|(x, w)| Chains::standing(x, w, 0)).collect();
+        Replicas { chains, walkers, reports, parameters, seed, updates }
+    }
+
     /// What a restart needs.
     pub fn snapshot(&self) -> ReplicasSnapshot {
         let (x, log_weight) = self.chains.iter().map(|c| (c.x().to_owned(), c.log_weight().to_owned())).unzip();

@@ -73,9 +73,20 @@ impl<T: Target, M: Move> Tempering<T, M> {
     }
 
     pub(super) fn load(&self, store: &Store) -> Result<Replicas> {
+        self.resume(ReplicasSnapshot::load(store)?).map_err(|error| of_file(store, error))
+    }
+}
+
+impl ReplicasSnapshot {
+    /// What [`Replicas::write`] has written.
+    pub(crate) fn read(path: &Path) -> Result<Self> {
+        ReplicasSnapshot::load(&Store::read(path, KIND)?)
+    }
+
+    fn load(store: &Store) -> Result<Self> {
         let x: Array3<u8> = store.array("x")?;
         let log_weight: Array2<f64> = store.array("log-weights")?;
-        let snapshot = ReplicasSnapshot {
+        Ok(ReplicasSnapshot {
             seed: store.noted("seed")?,
             updates: store.noted("updates")?,
             parameters: store.numbers("parameters")?,
@@ -83,8 +94,7 @@ impl<T: Target, M: Move> Tempering<T, M> {
             log_weight: log_weight.outer_iter().map(|w| w.to_owned()).collect(),
             walkers: walkers(store)?,
             reports: reports(store)?,
-        };
-        self.resume(snapshot).map_err(|error| of_file(store, error))
+        })
     }
 }
 

@@ -286,8 +286,9 @@ fn root(parent: &mut [u32], mut j: usize) -> usize {
     j
 }
 
+/// Makes one cluster of those of two sites; its root is its first site.
 #[inline(always)]
-fn unite(parent: &mut [u32], j: usize, k: usize) {
+pub(crate) fn unite(parent: &mut [u32], j: usize, k: usize) {
     let (j, k) = (root(parent, j), root(parent, k));
     parent[j.max(k)] = j.min(k) as u32;
 }
