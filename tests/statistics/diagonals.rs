@@ -126,8 +126,8 @@ fn from_exact(law: &[f64], target: &dyn Target, dynamics: &dyn Move, updates: u6
         })
         .collect();
     let mut rng = Streams::new(4).stream(0);
-    let mut draw = || cumulative.partition_point(|&c| c < rng.random()).min(law.len() - 1);
-    let start: Vec<usize> = (0..CHAINS).map(|_| draw()).collect();
+    let draw = |u: f64| cumulative.partition_point(|&c| c < u).min(law.len() - 1);
+    let start: Vec<usize> = (0..CHAINS).map(|_| draw(rng.random())).collect();
     let mut chains = Chains::new(target, all.select(Axis(0), &start)).unwrap();
     (0..updates).for_each(|k| drop(dynamics.update(&mut chains, target, &Streams::new(6).step(k)).unwrap()));
     counts(&chains.x().to_owned(), target.dims())

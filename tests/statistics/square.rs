@@ -77,7 +77,8 @@ fn checkerboard_sweeps_keep_the_law_of_a_torus() {
         })
         .collect();
     let mut rng = Streams::new(4).stream(0);
-    let draws: Vec<usize> = (0..CHAINS).map(|_| cumulative.partition_point(|&c| c < rng.random())).collect();
+    let draw = |u: f64| cumulative.partition_point(|&c| c < u).min(all.nrows() - 1);
+    let draws: Vec<usize> = (0..CHAINS).map(|_| draw(rng.random())).collect();
     for sweep in [SpinSweep::metropolis(&model).unwrap(), SpinSweep::heat_bath(&model).unwrap()] {
         assert!(sweep.is_checkerboard());
         let mut chains = Chains::new(&model, all.select(Axis(0), &draws)).unwrap();
