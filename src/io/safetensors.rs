@@ -257,7 +257,8 @@ mod tests {
             let mut damaged = bytes.clone();
             damaged[k / 8] ^= 1 << (k % 8);
             let read = Store::parse(&path, &damaged, "test");
-            assert!(read.is_err() || read.as_ref() == Ok(&store), "bit {k}");
+            // A note of another name is no note that is known.
+            assert!(read.is_err() || read.is_ok_and(|read| read.arrays == store.arrays), "bit {k}");
         }
         let refused = [
             store.numbers::<f64>("states").map(drop),

@@ -122,6 +122,14 @@ fn headers_that_claim_too_much_are_refused() {
 
 /// Bytes changed, cut, put in: an array of as many numbers as the file has room for, or an error of its own;
 /// never a panic.
+/// The same file whose checksum is a note that nobody knows: damage is left to what looks behind it.
+pub fn without_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
+    if let Some(at) = bytes.windows(10).position(|w| w == b"\"checksum\"") {
+        bytes[at + 8] = b'n';
+    }
+    bytes
+}
+
 #[test]
 fn damaged_files_are_refused() {
     let at = folder("damaged");
@@ -131,7 +139,7 @@ fn damaged_files_are_refused() {
     let names = ["nu1", "bi8", "version2", "records"].map(from_numpy);
     let (mut read, mut refused) = (0, 0);
     for path in names.iter().chain(&[at.join("born"), at.join("mps")]) {
-        let whole = fs::read(path).unwrap();
+        let whole = without_checksum(fs::read(path).unwrap());
         // Damage to headers, most of the time.
         let header = if path.extension().is_some() { 70 } else { 400 };
         for _ in 0..1500 {

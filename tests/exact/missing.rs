@@ -72,6 +72,12 @@ fn good_laws_are_not_refused() {
             BoundaryMps::new(&Ising::new(ferromagnet, beta_c).unwrap(), chi).unwrap();
         }
     }
+    // Laws that are a single configuration, nearly: a field alone, a cold magnet in a field.
+    for (coupling, field, beta, chi) in [(0.0, 12.0, 1.0, 1), (1.0, 1.0, 3.0, 2)] {
+        let lattice = square(64, Geometry::Open);
+        let magnet = Couplings::uniform(lattice, coupling).unwrap().with_field(vec![field; 64 * 64]).unwrap();
+        BoundaryMps::new(&Ising::new(magnet, beta).unwrap(), chi).unwrap();
+    }
     for seed in 0..20 {
         let glass = Couplings::plus_minus(square(16, Geometry::Open), seed);
         BoundaryMps::new(&Ising::new(glass, 1.0).unwrap(), 8).unwrap();

@@ -167,7 +167,7 @@ impl CubicTempering {
         }
         if let Some(from) = self.clusters {
             for level in 0..self.ladder.len() {
-                if self.ladder[level] < from {
+                if from.is_nan() || self.ladder[level] < from {
                     continue;
                 }
                 let streams = streams.domain("clusters").step(level as u64);
@@ -261,8 +261,8 @@ impl CubicTempering {
     pub fn overlap(&self, k: usize) -> Result<Array1<f64>> {
         let (chains, sites) = (self.chains(k)?, self.ising.dims().len());
         let of_pair = |pair: &[usize]| {
-            let sum: f32 = (0..sites).map(|j| self.spin(pair[0], j) * self.spin(pair[1], j)).sum();
-            f64::from(sum) / sites as f64
+            let sum: f64 = (0..sites).map(|j| f64::from(self.spin(pair[0], j) * self.spin(pair[1], j))).sum();
+            sum / sites as f64
         };
         Ok(chains.chunks_exact(2).map(of_pair).collect())
     }
@@ -330,10 +330,15 @@ impl CubicTempering {
             ("x", levels, x.len()),
             ("log_weight", levels, log_weight.len()),
             ("walkers", copies, walkers.len()),
-            ("walkers[0]", levels, walkers.first().map_or(0, |w| w.at().len())),
         ] {
             if expected != got {
                 return Err(Error::Entries { place: place.into(), expected, got });
+            }
+        }
+        for (k, walkers) in walkers.iter().enumerate() {
+            let got = walkers.at().len();
+            if got != levels {
+                return Err(Error::Entries { place: format!("walkers[{k}]"), expected: levels, got });
             }
         }
         for (k, (&own, &value)) in self.ladder.iter().zip(&parameters).enumerate() {
@@ -364,6 +369,8 @@ impl CubicTempering {
         }
         if let Some([moved, flipped]) = reports.first().and_then(|r| r.parts.get(..2)).and_then(|p| p.first_chunk()) {
             (self.moved, self.flipped) = (moved.clone(), flipped.clone());
+        } else {
+            (self.moved, self.flipped) = Default::default();
         }
         Ok(())
     }
@@ -397,7 +404,12 @@ impl CubicTempering {
     ) -> Result<()> {
         let mut due = checkpoint.map(|c| Due::new(c.every)).transpose()?;
         if let Some(Checkpoint { path, .. }) = checkpoint.filter(|c| c.path.exists()) {
+            let seed = self.seed;
             self.read(path)?;
+            if self.seed != seed {
+                let (value, expected) = (seed, "that of the checkpoint, or another file");
+                return Err(Error::parameter("seed", value, expected));
+            }
         }
         while self.updates < updates {
             self.update()?;

@@ -66,11 +66,13 @@ fn chains_of_others_are_refused() {
         fs::write(&path, &whole[..length]).unwrap();
         refused(&path, "", || Chains::read(&ising, &path));
     }
-    // One spin the other way: the log-weight tells.
+    // One spin the other way: the checksum tells, and without it the log-weight.
     let mut torn = whole.clone();
     let last = torn.len() - 1; // the states are the last array
     torn[last] ^= 1;
     fs::write(&path, &torn).unwrap();
+    refused(&path, "damaged", || Chains::read(&ising, &path));
+    fs::write(&path, crate::io::without_checksum(torn)).unwrap();
     refused(&path, "log_weight[2]", || Chains::read(&ising, &path));
     fs::remove_file(&path).unwrap();
     assert!(matches!(Chains::read(&ising, &path), Err(Error::File { .. })));

@@ -103,8 +103,8 @@ impl Evidence {
     /// # Errors
     /// Those of the model.
     pub(super) fn misses(&self, model: &PairModel, answer: impl Fn(Work<'_>) -> Answer) -> Result<bool> {
-        // A law of one configuration is exact, and then nothing is truncated.
-        if self.x.outer_iter().all(|x| x == self.x.row(0)) {
+        // Of a constrained model: others move from anywhere, and may be so cold that one configuration is all.
+        if model.is_constrained() && self.x.outer_iter().all(|x| x == self.x.row(0)) {
             return Ok(true);
         }
         let Some(heaviest) = self.log_w.iter().copied().reduce(f64::max).filter(|w| w.is_finite()) else {

@@ -12,7 +12,6 @@ mod transfer;
 mod weights;
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use ndarray::{Array1, Array2, s};
 use rayon::prelude::*;
@@ -29,7 +28,7 @@ use draws::block::{Answer, Work};
 use draws::pack::{Packed, PackedRow};
 use evidence::Evidence;
 use reply::{Reply, runs_of};
-use sketches::{Batch, in_lanes};
+use sketches::{Batch, InLanes, in_lanes};
 use tables::RowTables;
 use weights::Weights;
 
@@ -123,7 +122,7 @@ pub struct BoundaryMps {
     truncation_error: f64,
     law: Law,
     /// Of the model, where weights with rows are contracted in lanes.
-    sketches: Option<Arc<Odds>>,
+    sketches: Option<InLanes>,
 }
 
 /// Weights that agree with each other and not with the contraction: a part of the law is missing.
@@ -262,7 +261,7 @@ impl BoundaryMps {
     pub fn with_sketches(self) -> Self {
         let open = self.model.lattice().geometry() == Geometry::Open && !RowTables::fit(&self.model, self.chi);
         let odds = Odds::of(&self.model).filter(|odds| open && in_lanes(odds.sites.len(), self.chi));
-        BoundaryMps { sketches: odds.map(Arc::new), ..self }
+        BoundaryMps { sketches: odds.map(InLanes::new), ..self }
     }
 
     /// The model whose law is approximated.
@@ -351,9 +350,9 @@ impl BoundaryMps {
                 let mut runs = runs_of(w, n);
                 let mut all =
                     Reply::zeros(if draw.is_some() { n } else { 0 }, score.map_or(0, |_| n), self.dims().len());
-                if let Some(odds) = &self.sketches {
+                if let Some(InLanes { odds, answer }) = &self.sketches {
                     let batch = Batch { odds, chi: self.chi, weights: w, streams: streams.as_ref(), score };
-                    let (answered, left) = batch.answer(&runs);
+                    let (answered, left) = answer(&batch, &runs);
                     answered.into_iter().for_each(|row| all.set_row(row));
                     runs = left;
                 }

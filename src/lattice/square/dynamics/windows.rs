@@ -19,8 +19,6 @@
 //! have theirs contracted side by side ([`Windows::with_sketches`]). Memory: that of the windows in work, one
 //! a thread, beside the configuration.
 
-use std::sync::Arc;
-
 use ndarray::{ArrayView1, Axis};
 use rand::{Rng, RngExt};
 use rayon::prelude::*;
@@ -29,7 +27,7 @@ use super::cut::{cut, rectangle};
 use crate::configs::match_dims;
 use crate::error::{Error, Result};
 use crate::lattice::BoundaryMps;
-use crate::lattice::square::boundary::sketches::{Redraw, Window};
+use crate::lattice::square::boundary::sketches::{Redraw, Window, WindowsInLanes};
 use crate::lattice::square::geometry::Bond;
 use crate::lattice::square::odds::Odds;
 use crate::lattice::square::pairwise::Pairwise;
@@ -64,7 +62,7 @@ pub struct Windows<M> {
     count: Option<usize>,
     flip: bool,
     /// Of the model, where windows are contracted in lanes.
-    sketches: Option<Arc<Odds>>,
+    sketches: Option<WindowsInLanes>,
 }
 
 /// States to be set, by site, and what came of their window.
@@ -159,7 +157,7 @@ impl<M: Pairwise> Windows<M> {
     /// # Errors
     /// Those of the tables of the model.
     pub fn with_sketches(self) -> Result<Self> {
-        let sketches = Odds::of(&*self.model.tables()?).map(Arc::new);
+        let sketches = Odds::of(&*self.model.tables()?).map(WindowsInLanes::new);
         Ok(Windows { sketches, ..self })
     }
 
@@ -205,10 +203,10 @@ impl<M: Pairwise> Windows<M> {
     /// states to be set, site by site. In lanes where there are some.
     fn propose_all(&self, windows: &[Window<'_>]) -> Result<Vec<Change>> {
         let one = |window: &Window<'_>| self.propose(window.rectangle, window.x, &window.streams);
-        let Some(odds) = &self.sketches else {
+        let Some(WindowsInLanes { odds, redraw }) = &self.sketches else {
             return windows.par_iter().map(one).collect::<Vec<_>>().into_iter().collect();
         };
-        let in_lanes = odds.redraw(windows, self.chi);
+        let in_lanes = redraw(odds, windows, self.chi);
         let finish = |(redraw, window)| match redraw {
             Redraw::Accepted(inner) => Ok((inner, Redrawn::Accepted)),
             Redraw::Rejected => Ok((vec![], Redrawn::Rejected)),

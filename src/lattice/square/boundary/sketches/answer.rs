@@ -1,5 +1,7 @@
 //! Batches under weights with rows, a model for each lane.
 
+use std::sync::Arc;
+
 use std::ops::Range;
 
 use rayon::prelude::*;
@@ -43,13 +45,28 @@ pub(crate) struct Batch<'a, 'w, 'x> {
 }
 
 /// Rows answered, and runs left out as a whole.
-type Answered = (Vec<RowReply>, Vec<Range<usize>>);
+pub(crate) type Answered = (Vec<RowReply>, Vec<Range<usize>>);
+
+/// How a model answers in lanes. It is held as a function: programs that never ask for sketches do not link
+/// them.
+#[derive(Debug, Clone)]
+pub(crate) struct InLanes {
+    /// Of the model without weights.
+    pub odds: Arc<Odds>,
+    pub answer: for<'a, 'o, 'w, 'x, 'r> fn(&'a Batch<'o, 'w, 'x>, &'r [Range<usize>]) -> Answered,
+}
+
+impl InLanes {
+    pub(crate) fn new(odds: Odds) -> Self {
+        InLanes { odds: Arc::new(odds), answer: |batch, runs| batch.answer(runs) }
+    }
+}
 
 impl Batch<'_, '_, '_> {
     /// Draws and scores, in parallel over groups of lanes; `runs` are rows side by side with the same
     /// weights. A row depends on its weights and on its own stream only. Runs that single precision does not
     /// hold are returned instead.
-    pub(crate) fn answer(&self, runs: &[Range<usize>]) -> Answered {
+    fn answer(&self, runs: &[Range<usize>]) -> Answered {
         match self.chi {
             1 => self.with_bond::<1>(runs),
             2 => self.with_bond::<2>(runs),

@@ -8,5 +8,5 @@ mod room;
 mod walk;
 mod windows;
 
-pub(super) use answer::{Batch, in_lanes};
-pub(crate) use windows::{Redraw, Window};
+pub(super) use answer::{Batch, InLanes, in_lanes};
+pub(crate) use windows::{Redraw, Window, WindowsInLanes};

@@ -1,5 +1,7 @@
 //! Windows of many configurations, a lane each.
 
+use std::sync::Arc;
+
 use rand::RngExt;
 use rayon::prelude::*;
 
@@ -36,10 +38,23 @@ struct Laid {
     old: Vec<u8>,
 }
 
+/// How windows are redrawn in lanes: see [`InLanes`](super::InLanes).
+#[derive(Debug, Clone)]
+pub(crate) struct WindowsInLanes {
+    pub odds: Arc<Odds>,
+    pub redraw: for<'o, 'a, 'w> fn(&'o Odds, &'a [Window<'w>], usize) -> Vec<Redraw>,
+}
+
+impl WindowsInLanes {
+    pub(crate) fn new(odds: Odds) -> Self {
+        WindowsInLanes { odds: Arc::new(odds), redraw: |odds, windows, chi| odds.redraw(windows, chi) }
+    }
+}
+
 impl Odds {
     /// Redraws windows, in parallel over groups of sixteen of one shape. Each depends on its own
     /// configuration and streams only.
-    pub(crate) fn redraw(&self, windows: &[Window<'_>], chi: usize) -> Vec<Redraw> {
+    fn redraw(&self, windows: &[Window<'_>], chi: usize) -> Vec<Redraw> {
         match chi {
             1 => self.with_bond::<1>(windows),
             2 => self.with_bond::<2>(windows),
