@@ -84,7 +84,7 @@ impl Ranks for Communicator {
     /// Counts first, then numbers padded to the largest count.
     fn all_gather(&self, mine: &[f64]) -> Result<Vec<Vec<f64>>> {
         let count = |(rank, n): (usize, f64)| {
-            let whole = n >= 0.0 && n.fract() == 0.0 && n <= LIMIT as f64;
+            let whole = n >= 0.0 && n.fract() == 0.0 && n <= (1u64 << 53) as f64;
             let text = || format!("rank {rank} sends {n} numbers");
             if whole { Ok(n as usize) } else { Err(Error::callable(NAME, text())) }
         };

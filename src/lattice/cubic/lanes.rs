@@ -104,8 +104,8 @@ impl CubicLanes {
     ///
     /// # Errors
     /// [`Error::Parameter`] for no replicas or more than 16, and for models of different lattices;
-    /// [`Error::SampleCount`] for another number of models; configurations that do not fit; [`Error::NotFinite`]
-    /// where a field times β, or β, is beyond single precision.
+    /// [`Error::SampleCount`] for another number of models; configurations that do not fit;
+    /// [`Error::NotFinite`] where a field times β, or β, is beyond single precision.
     pub fn new(models: &[CubicIsing], x: Configs<'_>) -> Result<Self> {
         let len = x.nrows();
         if len == 0 || len > WIDTH {
@@ -168,7 +168,8 @@ impl CubicLanes {
             let here = sum.into_iter().fold(0.0, f64::max);
             let largest = here * self.beta.into_iter().fold(1.0, |m, b| b.abs().max(m));
             let hottest = self.beta.into_iter().fold(0.0, |m: f64, b| b.abs().max(m));
-            // Fields are sums of single precision: with β so large they would have to be smaller than it holds.
+            // Fields are sums of single precision: with β so large they would have to be smaller than it
+            // holds.
             if largest.is_nan() || largest > f64::from(f32::MAX) || hottest > 1e30 {
                 let (field, site) = ("local field of a replica", j);
                 return Err(Error::NotFinite { field, site, value: here });

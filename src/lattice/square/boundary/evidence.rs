@@ -103,7 +103,8 @@ impl Evidence {
     /// # Errors
     /// Those of the model.
     pub(super) fn misses(&self, model: &PairModel, answer: impl Fn(Work<'_>) -> Answer) -> Result<bool> {
-        // Of a constrained model: others move from anywhere, and may be so cold that one configuration is all.
+        // Of a constrained model: others move from anywhere, and may be so cold that one configuration is
+        // all.
         if model.is_constrained() && self.x.outer_iter().all(|x| x == self.x.row(0)) {
             return Ok(true);
         }
