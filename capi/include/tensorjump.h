@@ -361,10 +361,10 @@ tj_status tj_ising(size_t rows,
                    tj_target **out);
 
 /**
- * `tj_ising` with bonds along the diagonals of the plaquettes besides: `diagonal`, of `(r, c)` with
- * `(r+1, c+1)`, and `antidiagonal`, of `(r, c+1)` with `(r+1, c)`, plaquette by plaquette: `cols - 1` a row,
- * `cols` where columns wrap; `rows - 1` rows, `rows` on a torus. NULL for no bonds of a direction: one of the
- * two is the triangular lattice, both are J1-J2 models and the king's graph.
+ * `tj_ising` with bonds along the diagonals of the plaquettes besides: `diagonal`, of `(r, c)` with `(r+1,
+ * c+1)`, and `antidiagonal`, of `(r, c+1)` with `(r+1, c)`, plaquette by plaquette: `cols - 1` a row,
+ * `cols` where columns wrap; `rows - 1` rows, `rows` on a torus. NULL for no bonds of a direction: one of
+ * the two is the triangular lattice, both are J1-J2 models and the king's graph.
  *
  * Errors: as `tj_ising`; `tj_snake` and some moves refuse these lattices with `TJ_INPUT`.
  */
@@ -421,9 +421,9 @@ tj_status tj_pair_uniform(size_t rows,
 
 /**
  * The law of a lattice model (`tj_ising`, `tj_ising_diagonals`, `tj_pair`, `tj_pair_uniform`) drawn row by
- * row against boundary states of bond dimension `chi`. Where nothing is truncated it is the law itself to single
- * precision, else close to it with exact log-probabilities; the critical Ising model of 64 x 64 sites is
- * accepted at 0.99 with `chi = 8`. Cost of a draw: `sites (d + 1) chi²` multiplications.
+ * row against boundary states of bond dimension `chi`. Where nothing is truncated it is the law itself to
+ * single precision, else close to it with exact log-probabilities; the critical Ising model of 64 x 64
+ * sites is accepted at 0.99 with `chi = 8`. Cost of a draw: `sites (d + 1) chi²` multiplications.
  *
  * Errors: `TJ_INPUT` for `chi = 0`, a target of another kind; `TJ_NUMERIC` where the precision does
  * not hold the law (frustrated couplings at low temperature: see `tj_boundary_proposal`); `TJ_NULL`,
