@@ -10,9 +10,9 @@
 //!
 //! `τ` is the autocorrelation time of the linearised quantity `y = Σ_k ∂f/∂a_k a_k`, whose fluctuations are
 //! those of `θ` (Wolff, hep-lat/0306017), and `b = ⌈10τ⌉` the length of a block. Blocks next to each other
-//! are correlated; the divisor puts that right, exactly for correlations that decay like one exponential.
-//! Fewer than 50 blocks, that is fewer than some 500τ records in all chains, say too little about their own
-//! spread: the error is then marked as a lower bound, from 50 shorter blocks.
+//! are correlated; the divisor puts that right, for correlations that decay like one exponential `φ^t` up
+//! to `φ^b`. Fewer than 50 blocks, that is fewer than some 500τ records in all chains, say too little about
+//! their own spread: the error is then marked as a lower bound, from 50 shorter blocks.
 
 use ndarray::{ArrayView3, Axis};
 

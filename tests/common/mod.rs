@@ -3,6 +3,7 @@
 
 pub mod allowed;
 pub mod ddm;
+pub mod faults;
 pub mod guidance;
 pub mod kills;
 pub mod planar;

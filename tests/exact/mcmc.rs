@@ -3,6 +3,7 @@
 
 mod checkpoints;
 mod kills;
+mod states;
 #[path = "../common/toy.rs"]
 mod toy;
 

@@ -231,10 +231,7 @@ fn every_move_has_the_energy_of_the_transfer_matrix() {
 
 /// Two copies at each of four levels: tempering with clusters has the exact joint law of energies, and of the
 /// overlap, which independent copies have.
-#[test]
-fn tempering_with_clusters_keeps_the_copies_independent() {
-    let lattice = Cubic::new([3, 2, 2], [true, false, false]).unwrap();
-    let couplings = CubicCouplings::gaussian(lattice, 5);
+fn copies_stay_independent(couplings: CubicCouplings) {
     let ladder = [0.3, 0.6, 1.0, 1.5];
     let cold = CubicIsing::new(couplings.clone(), 1.5).unwrap();
     let (p, x) = (law(&cold), all_configs(cold.dims()));
@@ -273,4 +270,15 @@ fn tempering_with_clusters_keeps_the_copies_independent() {
         let clusters = &tempering.report().parts[1];
         assert!(clusters.accepted > 1000 && clusters.moved >= clusters.accepted);
     }
+}
+
+#[test]
+fn tempering_with_clusters_keeps_the_copies_independent() {
+    copies_stay_independent(CubicCouplings::gaussian(Cubic::new([3, 2, 2], [true, false, false]).unwrap(), 5));
+}
+
+/// Exchanges count the energies in the field, clusters leave their sum alone.
+#[test]
+fn tempering_with_clusters_in_a_field_keeps_the_copies_independent() {
+    copies_stay_independent(glass([3, 2, 2], [true, false, false], 1.0).couplings().clone());
 }

@@ -3,7 +3,6 @@
 //! Each right move may fail once in 10⁵ runs of the suite.
 
 use ndarray::{Array2, Axis, s};
-use rand::RngExt;
 use tensorjump::lattice::{
     BoundaryMps, Couplings, Fredkin, FredkinModel, Geometry, Ising, PairModel, SiteHeatBath, SpinSweep, Square,
     SwendsenWang, Windows, Wolff,
@@ -12,6 +11,7 @@ use tensorjump::mcmc::*;
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, Streams, Target};
 
+use crate::common::faults::{Exchanged, Flips, Forgetful, Pair, Stale};
 use crate::common::random::random_rates;
 
 const TEST: RankTest = RankTest { draws: 500, length: 8, rounds: 4, false_alarm: 1e-5, seed: 1 };
@@ -101,89 +101,6 @@ fn moves_of_potts_and_fredkin_pass() {
     assert!(verdict.passed, "{verdict:?}");
 }
 
-/// Proposes with a model and forgets the ratio.
-struct Forgetful<P>(P);
-
-impl<P: Proposal> Proposal for Forgetful<P> {
-    fn dims(&self) -> &[usize] {
-        self.0.dims()
-    }
-    fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
-        Ok(Proposed::symmetric(self.0.propose(x, streams)?.x))
-    }
-}
-
-/// Flips sites down with probability .2 and up with .05; the sign says which way round the ratio is taken.
-struct Flips(Vec<usize>, f64);
-
-impl Proposal for Flips {
-    fn dims(&self) -> &[usize] {
-        &self.0
-    }
-    fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
-        let p = [0.05, 0.2];
-        let mut new = x.to_owned();
-        let mut log_ratio = ndarray::Array1::zeros(x.nrows());
-        for (row, mut x) in new.outer_iter_mut().enumerate() {
-            let mut stream = streams.domain("flips").stream(row);
-            for a in &mut x {
-                let (here, there) = (p[usize::from(*a)], p[usize::from(1 - *a)]);
-                if stream.random_bool(here) {
-                    *a = 1 - *a;
-                    log_ratio[row] += self.1 * (there / here).ln();
-                }
-            }
-        }
-        Ok(Proposed { log_ratio, ..Proposed::symmetric(new) })
-    }
-}
-
-/// Two lattices side by side at two temperatures.
-struct Pair([Ising; 2], Vec<usize>);
-
-impl Target for Pair {
-    fn dims(&self) -> &[usize] {
-        &self.1
-    }
-    fn log_weight(&self, x: Configs<'_>) -> Result<ndarray::Array1<f64>> {
-        Ok(self.0[0].log_weight(x.slice(s![.., ..64]))? + self.0[1].log_weight(x.slice(s![.., 64..]))?)
-    }
-    fn initial(&self, _: &mut tensorjump::Stream) -> Option<ndarray::Array1<u8>> {
-        None
-    }
-}
-
-/// Exchanges the two, with the sign of the ratio.
-struct Exchanged(f64);
-
-impl Move for Exchanged {
-    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        let x = chains.x().to_owned();
-        let swapped = ndarray::concatenate![Axis(1), x.slice(s![.., 64..]), x.slice(s![.., ..64])];
-        let new = target.log_weight(swapped.view())?;
-        for row in 0..chains.len() {
-            let ratio = self.0 * (new[row] - chains.log_weight()[row]);
-            if streams.domain("exchange").stream(row).random::<f64>() < ratio.exp() {
-                chains.replace(row, swapped.row(row), new[row])?;
-            }
-        }
-        Ok(MoveReport::default())
-    }
-}
-
-/// Flips a spin and says the weight has not changed.
-struct Stale;
-
-impl Move for Stale {
-    fn update(&self, chains: &mut Chains, _: &dyn Target, _: &Streams) -> Result<MoveReport> {
-        let mut x = chains.x().row(0).to_owned();
-        x[0] = 1 - x[0];
-        let weight = chains.log_weight()[0];
-        chains.replace(0, x.view(), weight)?;
-        Ok(MoveReport::default())
-    }
-}
-
 /// Five faults, each found with ten seeds of ten; what is right beside them passes.
 #[test]
 fn planted_faults_are_found() {
@@ -208,14 +125,14 @@ fn planted_faults_are_found() {
     let energies = |x: Configs<'_>| pair.0[0].energy(x.slice(s![.., ..64]));
     for seed in 0..10 {
         let test = RankTest { seed, ..TEST };
-        let forgetful = MetropolisHastings::new(Forgetful(Disconnected::new(&warm)));
+        let forgetful = MetropolisHastings::new(Forgetful(Disconnected::new(&warm), true));
         assert!(!test.reversible(&target, &forgetful, draws(&law), observe(&target)).unwrap().passed);
         let flips = |sign| MetropolisHastings::new(Flips(vec![2; 64], sign));
         assert!(!test.reversible(&uniform, &flips(-1.0), draws(&uniform_law), observe(&uniform)).unwrap().passed);
         let lost = SpinSweep::heat_bath(&open).unwrap();
         assert!(!test.invariant(&target, &lost, draws(&law), observe(&target)).unwrap().passed);
         assert!(!test.reversible(&pair, &Exchanged(-1.0), both, energies).unwrap().passed);
-        assert!(test.reversible(&target, &Stale, draws(&law), observe(&target)).is_err());
+        assert!(test.reversible(&target, &Stale(true), draws(&law), observe(&target)).is_err());
     }
     let flips = MetropolisHastings::new(Flips(vec![2; 64], 1.0));
     assert!(TEST.reversible(&uniform, &flips, draws(&uniform_law), observe(&uniform)).unwrap().passed);

@@ -166,10 +166,14 @@ impl CubicLanes {
     }
 
     /// Redraws the window of `shape` sites whose first corner is `start`, given all other spins, in every
-    /// replica: exactly, up to a rejection that single precision calls for once in some 10⁵ windows.
+    /// replica: exactly, up to a rejection that single precision calls for once in some 10⁵ windows (more
+    /// often where β times the fields of a site is above 10: entries 87 nats below the largest are drawn by
+    /// a coin).
     ///
-    /// The transfer vector runs along the longest side and has `2^(a b)` entries, `a` and `b` the other two.
-    /// Cost: `4·2^(a b)` multiply-adds a site; memory `64·2^(a b)` bytes a site of the window.
+    /// The transfer vector runs along the longest side and has `2^(a b)` entries, `a` and `b` the other
+    /// two. Cost: `4·2^(a b)` multiply-adds a site; memory 64 bytes an entry for each block of up to four
+    /// sites, entries rounded up to one of 2, 16, 64, 256, 512, 2048 and 4096: 2048 for sides of 5, 7 and
+    /// 11.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a window without sites, a corner outside the lattice, a window that leaves an

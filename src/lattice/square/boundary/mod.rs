@@ -3,6 +3,7 @@
 mod contraction;
 mod draws;
 mod evidence;
+mod law;
 mod parity;
 mod reply;
 pub(super) mod sketches;
@@ -13,7 +14,7 @@ mod weights;
 
 use std::ops::Range;
 
-use ndarray::{Array1, Array2, s};
+use ndarray::{Array1, s};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
@@ -23,10 +24,10 @@ use crate::lattice::square::pair::PairModel;
 use crate::lattice::square::pairwise::Pairwise;
 use crate::model::{Configs, Model, Samples, SiteWeights, Target, check_configs};
 use crate::rng::{Stream, Streams};
-use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, log_z_from_above, sweep};
+use contraction::{LOST, ROUNDING, Sweep, both_ways, check_chi, log_z_from_above};
 use draws::block::{Answer, Work};
-use draws::pack::{Packed, PackedRow};
 use evidence::Evidence;
+use law::{Law, pack};
 use reply::{Reply, runs_of};
 use sketches::{Batch, InLanes, in_lanes};
 use tables::RowTables;
@@ -133,15 +134,6 @@ const SILENT: Error =
 const MISSING: Error = Error::NoConvergence {
     what: "the boundary law at this bond dimension (its draws miss a part of the model's law, larger ones may not)",
 };
-
-/// The conditional laws of all rows.
-#[derive(Debug, Clone)]
-enum Law {
-    /// By boundary states, in lanes of single precision.
-    States(Packed),
-    /// By tables, where rows are short and nothing would be truncated.
-    Tables(RowTables),
-}
 
 impl BoundaryMps {
     /// Contracts the lattice from below, with bonds of at most `chi`, and once from above for comparison, and
@@ -371,49 +363,6 @@ impl BoundaryMps {
                 Ok(all)
             }
         }
-    }
-}
-
-/// The conditional laws of all rows. `model` is that of the weights, for [`sweep`].
-fn pack(weights: &Weights, model: Option<&PairModel>, chi: usize) -> Result<(Packed, Sweep)> {
-    let d = weights.dims.iter().copied().max().unwrap_or(1);
-    let mut rows: Vec<PackedRow> = Vec::with_capacity(weights.rows);
-    let sweep = sweep(weights, model, chi, |r, below| {
-        rows.push(PackedRow::new(weights, r, below, d));
-        Ok(())
-    })?;
-    rows.reverse();
-    // Sites of fewer states have padding that is never drawn.
-    let constrained = model.is_some_and(PairModel::is_constrained) || weights.dims.iter().any(|&n| n < d);
-    Ok((Packed { rows, cols: weights.cols, d, torus: weights.torus, parity: weights.parity, constrained }, sweep))
-}
-
-impl Law {
-    fn answer(&self, work: Work<'_>) -> Answer {
-        match self {
-            Law::States(packed) => packed.answer(work),
-            Law::Tables(tables) => tables.answer(work),
-        }
-    }
-
-    fn sites(&self) -> usize {
-        match self {
-            Law::States(packed) => packed.rows.len() * packed.cols,
-            Law::Tables(tables) => tables.sites(),
-        }
-    }
-
-    fn reply(&self, draw: Option<(usize, &Streams)>, score: Option<Configs<'_>>) -> Reply {
-        let sites = self.sites();
-        let samples = match draw {
-            Some((n, streams)) => {
-                let Answer { x, log_prob, .. } = self.answer(Work::Draw(n, streams));
-                Samples { x, log_prob }
-            }
-            None => Samples { x: Array2::zeros((0, sites)), log_prob: Array1::zeros(0) },
-        };
-        let scores = score.map_or(Array1::zeros(0), |x| self.answer(Work::Score(x)).log_prob);
-        Reply { samples, scores }
     }
 }
 

@@ -1,13 +1,12 @@
 //! Five faults planted in moves, and the same moves without them.
 
 use ndarray::{Array1, Array2, Axis, concatenate, s, stack};
-use rand::RngExt;
 use serde::Serialize;
 use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, SpinSweep, Square};
-use tensorjump::mcmc::{
-    Chains, Disconnected, MetropolisHastings, Move, MoveReport, Proposal, Proposed, RankTest, Verdict,
-};
-use tensorjump::{Configs, Model, Result, Stream, Streams, Target};
+use tensorjump::mcmc::{Disconnected, MetropolisHastings, RankTest, Verdict};
+use tensorjump::{Configs, Model, Result, Streams};
+
+use crate::planted::{Exchanged, Flips, Forgetful, Pair, Stale};
 
 pub const NAMES: [&str; 5] =
     ["forgotten proposal ratio", "transposed kernel", "closing bond lost", "swap ratio inverted", "stale log-weight"];
@@ -139,100 +138,5 @@ impl Bench {
         };
         let seam: Array1<f64> = x.outer_iter().map(seam).collect();
         Ok(stack![Axis(1), self.glass.energy(x)?, self.glass.magnetisation(x)?, seam])
-    }
-}
-
-/// Proposes with a model and may forget the ratio.
-struct Forgetful<P>(P, bool);
-
-impl<P: Proposal> Proposal for Forgetful<P> {
-    fn dims(&self) -> &[usize] {
-        self.0.dims()
-    }
-    fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
-        let proposed = self.0.propose(x, streams)?;
-        Ok(if self.1 { Proposed::symmetric(proposed.x) } else { proposed })
-    }
-}
-
-/// Flips sites down with probability .2 and up with .05; the sign says which way round the ratio is taken.
-struct Flips(Vec<usize>, f64);
-
-impl Proposal for Flips {
-    fn dims(&self) -> &[usize] {
-        &self.0
-    }
-    fn propose(&self, x: Configs<'_>, streams: &Streams) -> Result<Proposed> {
-        let p = [0.05, 0.2];
-        let mut new = x.to_owned();
-        let mut log_ratio = Array1::zeros(x.nrows());
-        for (row, mut x) in new.outer_iter_mut().enumerate() {
-            let mut stream = streams.domain("flips").stream(row);
-            for a in &mut x {
-                let (here, there): (f64, f64) = (p[usize::from(*a)], p[usize::from(1 - *a)]);
-                if stream.random_bool(here) {
-                    *a = 1 - *a;
-                    log_ratio[row] += self.1 * (there / here).ln();
-                }
-            }
-        }
-        Ok(Proposed { log_ratio, ..Proposed::symmetric(new) })
-    }
-}
-
-/// Two lattices side by side at two temperatures.
-struct Pair([Ising; 2], Vec<usize>);
-
-impl Target for Pair {
-    fn dims(&self) -> &[usize] {
-        &self.1
-    }
-    fn log_weight(&self, x: Configs<'_>) -> Result<Array1<f64>> {
-        Ok(self.0[0].log_weight(x.slice(s![.., ..SITES]))? + self.0[1].log_weight(x.slice(s![.., SITES..]))?)
-    }
-    fn initial(&self, _: &mut Stream) -> Option<Array1<u8>> {
-        None
-    }
-}
-
-/// Exchanges the two, with the sign of the ratio.
-struct Exchanged(f64);
-
-impl Move for Exchanged {
-    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        let x = chains.x().to_owned();
-        let swapped = concatenate![Axis(1), x.slice(s![.., SITES..]), x.slice(s![.., ..SITES])];
-        let new = target.log_weight(swapped.view())?;
-        for row in 0..chains.len() {
-            let ratio = self.0 * (new[row] - chains.log_weight()[row]);
-            if streams.domain("exchange").stream(row).random::<f64>() < ratio.exp() {
-                chains.replace(row, swapped.row(row), new[row])?;
-            }
-        }
-        Ok(MoveReport::default())
-    }
-}
-
-/// Flips a spin of each chain by Metropolis' rule, and may say that the weight has not changed.
-struct Stale(bool);
-
-impl Move for Stale {
-    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
-        let mut x = chains.x().to_owned();
-        let mut choices = Vec::new();
-        for (row, mut x) in x.outer_iter_mut().enumerate() {
-            let mut stream = streams.domain("stale").stream(row);
-            let j = stream.random_range(0..x.len());
-            x[j] = 1 - x[j];
-            choices.push(stream.random::<f64>());
-        }
-        let new = target.log_weight(x.view())?;
-        for (row, u) in choices.into_iter().enumerate() {
-            let old = chains.log_weight()[row];
-            if u < (new[row] - old).exp() {
-                chains.replace(row, x.row(row), if self.0 { old } else { new[row] })?;
-            }
-        }
-        Ok(MoveReport::default())
     }
 }

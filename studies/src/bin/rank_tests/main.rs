@@ -19,6 +19,8 @@
 
 mod cases;
 mod faults;
+#[path = "../../../../tests/common/faults.rs"]
+mod planted;
 
 use std::time::Instant;
 
