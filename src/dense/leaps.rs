@@ -1,11 +1,11 @@
 //! The exact law of approximate samplers, by enumeration: the one-step matrices applied to the law of the
 //! start, without a random number.
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{ArrayView2, Axis, s};
 
 use super::law::{DenseLaw, states};
 use crate::configs::match_dims;
-use crate::diffusion::reverse::{Corrector, Picks, Step, StepLaw, TimeGrid, TwoStages, remask_at};
+use crate::diffusion::reverse::{Corrector, Picks, Step, StepLaw, TimeGrid, TwoStages, psi, remask_at};
 use crate::diffusion::{Denoiser, SiteConditionals, checked_conditionals, marginals_of};
 use crate::error::{Error, Result};
 use crate::model::{Configs, Target};
@@ -101,7 +101,12 @@ impl LeapLaw {
                         walk.push(denoiser, s, |y| Ok(product(remask_at(denoiser, eta, s, y)?)))?;
                     }
                 }
-                Some(Corrector::Rates { .. } | Corrector::Remask { .. }) | None => {}
+                Some(Corrector::Psi { rounds, kappa, window }) if window.0 <= s && s <= window.1 => {
+                    for _ in 0..rounds {
+                        walk.push(denoiser, s, |y| Ok(product(psi(denoiser, kappa, (s, s), y)?)))?;
+                    }
+                }
+                Some(Corrector::Rates { .. } | Corrector::Remask { .. } | Corrector::Psi { .. }) | None => {}
             }
         }
         Ok(walk)
@@ -124,13 +129,29 @@ impl DenseLaw {
     }
 }
 
-/// The product of laws of the sites, site by site: the table grows to the right.
+/// The product of laws of the sites.
 fn product_table(laws: ArrayView2<'_, f64>, dims: &[usize]) -> Vec<f64> {
-    let mut table = vec![1.0];
-    for (law, &d) in laws.outer_iter().zip(dims) {
-        table = table.iter().flat_map(|mass| law.iter().take(d).map(move |p| mass * p)).collect();
-    }
+    let mut table = vec![0.0; dims.iter().product()];
+    add_product(&mut table, laws, dims, 1.0);
     table
+}
+
+/// Adds `mass` times the product of laws of the sites; what has probability zero is not visited: under masks
+/// that is most of the table.
+fn add_product(table: &mut [f64], laws: ArrayView2<'_, f64>, dims: &[usize], mass: f64) {
+    let Some((&d, rest)) = dims.split_first() else {
+        table.iter_mut().for_each(|sum| *sum += mass);
+        return;
+    };
+    let law = laws.row(0);
+    if rest.is_empty() {
+        table.iter_mut().zip(law).for_each(|(sum, p)| *sum += mass * p);
+        return;
+    }
+    let others = laws.slice(s![1.., ..]);
+    for (part, &p) in table.chunks_exact_mut(table.len() / d).zip(law).filter(|(_, p)| **p > 0.0) {
+        add_product(part, others, rest, mass * p);
+    }
 }
 
 /// Laws after steps of two stages from each row of `y`: a sum over the configurations between them. What is
@@ -165,8 +186,7 @@ fn through_stages<D: Denoiser + ?Sized>(
         if !pairs.is_empty() {
             let ends = stages.second(noise, step, (start.view(), &start_p), (now.view(), &now_q))?.marginals;
             for (end, &i) in ends.outer_iter().zip(&pairs) {
-                let mass = law[alive[i]];
-                table.iter_mut().zip(product_table(end, dims)).for_each(|(sum, q)| *sum += mass * q);
+                add_product(&mut table, end, dims, law[alive[i]]);
             }
         }
         tables.push(table);

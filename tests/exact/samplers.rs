@@ -3,6 +3,7 @@
 
 mod choices;
 mod loops;
+mod psi;
 
 use ndarray::{Array2, ArrayView1};
 use tensorjump::dense::{DenseLaw, LeapLaw, distances, exponential};

@@ -87,6 +87,26 @@ fn remasking() {
     assert_eq!((out.calls, out.evaluations[0]), (5, 5));
 }
 
+/// Under asymmetric rates and under masks; the twins hold another `κ`, the loop is one with fewer rounds.
+#[test]
+fn superposition_of_steps() {
+    let dims = [2, 3, 2];
+    let masks = Rates::mask(&dims, 1.0).unwrap();
+    for (rates, y) in [(Rates::new(random_rates(&dims, 109)).unwrap(), [1, 2, 0]), (masks, [2, 0, 2])] {
+        let noise = Noise::from(rates);
+        let denoiser = ExactDenoiser::new(model(&dims, 109), &noise).unwrap();
+        let run = Run { denoiser: &denoiser, y: &y, grid: TimeGrid::new(vec![1.5, 0.7, 0.4]).unwrap() };
+        let step = |kappa| Step::Psi { kappa };
+        for (kappa, twin) in [(0.8, 1.0), (0.3, 0.5), (0.0, 0.3)] {
+            let out = run.check(step(kappa), None, &run.law(step(twin), None), 109);
+            assert_eq!((out.calls, out.evaluations[0]), (2, 2));
+        }
+        let again = |rounds| Some(Corrector::Psi { rounds, kappa: 0.6, window: (0.6, 0.8) });
+        let out = run.check(Step::Analytical, again(2), &run.law(Step::Analytical, again(1)), 110);
+        assert_eq!((out.calls, out.evaluations[0]), (4, 4));
+    }
+}
+
 /// Two sites, then two more: each order against another.
 #[test]
 fn unmasking_in_an_order() {

@@ -1,6 +1,7 @@
 //! Steps at one time that leave the noised law invariant, or nearly so, after each step down to it.
 
 use super::picks::Order;
+use super::psi::check_kappa;
 use crate::error::{Error, Result};
 
 /// Corrector steps after each (predictor) step down to `s > 0`.
@@ -45,6 +46,17 @@ pub enum Corrector {
         /// Earliest and latest time at which there is a loop.
         window: (f64, f64),
     },
+    /// Ψ at one time (arXiv 2602.21185), the loop of ReMDM for every noise: each site stays with `κ`, else it
+    /// is drawn clean from the denoiser and noised to `s` again. To the second order of `1 − κ` it leaves `P_s`
+    /// alone. Under masks that with `κ = 1 − σ/(1 − α)` is [`Corrector::Remask`].
+    Psi {
+        /// Number of corrector steps at a time.
+        rounds: usize,
+        /// Probability `κ` that a site stays, between 0 and 1.
+        kappa: f64,
+        /// Earliest and latest time at which there is a loop.
+        window: (f64, f64),
+    },
 }
 
 impl Corrector {
@@ -58,10 +70,18 @@ impl Corrector {
             Corrector::Remask { eta, .. } if !(0.0..=1.0).contains(&eta) => {
                 Err(Error::parameter("eta", eta, "between 0 and 1"))
             }
-            Corrector::Remask { window: (first, last), .. } if first.is_nan() || last.is_nan() || first > last => {
-                Err(Error::parameter("end of the window", last, "not before its beginning"))
+            Corrector::Remask { window, .. } => check_window(window),
+            Corrector::Psi { kappa, window, .. } => {
+                check_kappa(kappa)?;
+                check_window(window)
             }
-            Corrector::Remask { .. } => Ok(()),
         }
     }
+}
+
+fn check_window((first, last): (f64, f64)) -> Result<()> {
+    if first.is_nan() || last.is_nan() || first > last {
+        return Err(Error::parameter("end of the window", last, "not before its beginning"));
+    }
+    Ok(())
 }

@@ -6,6 +6,7 @@ use super::corrector::Corrector;
 use super::grid::TimeGrid;
 use super::outcome::Outcome;
 use super::picks::Picks;
+use super::psi::psi;
 use super::remask::remask_at;
 use super::step::Step;
 use super::step_law::{Draw, StepLaw};
@@ -51,7 +52,12 @@ pub(super) fn leaps<D: Denoiser + ?Sized>(
                     walk.product(step, s, false, |y| remask_at(denoiser, eta, s, y))?;
                 }
             }
-            Some(Corrector::Rates { .. } | Corrector::Remask { .. }) | None => {}
+            Some(Corrector::Psi { rounds, kappa, window }) if window.0 <= s && s <= window.1 => {
+                for _ in 0..rounds {
+                    walk.product(step, s, false, |y| psi(denoiser, kappa, (s, s), y))?;
+                }
+            }
+            Some(Corrector::Rates { .. } | Corrector::Remask { .. } | Corrector::Psi { .. }) | None => {}
         }
     }
     Ok(walk.outcome)

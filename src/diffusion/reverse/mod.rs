@@ -12,7 +12,8 @@
 //! | [`Step`] (Euler, τ-leaping, analytical), [`Corrector::Rates`] | first order | one a step |
 //! | [`Step::Trapezoidal`]; [`Step::RungeKutta`] | second order (see there); first | two a step |
 //! | [`Step::Remask`] at a share that does not shrink | a power 0.3 to 0.6; by confidence none | one a step |
-//! | [`Corrector::Remask`] | second order in its share, a round | one a round |
+//! | [`Step::Psi`] | first order where `1 − κ` shrinks with the step; else it stays | one a step |
+//! | [`Corrector::Remask`], [`Corrector::Psi`] | second order in their share, a round | one a round |
 //! | [`Step::Unmask`] one site at a time, at random or by entropy | none | one a step |
 //! | [`Method::Uniformization`], [`Method::Thinning`] | none | `∫Λ` a sample |
 //! | [`particles()`] for products of powers of laws | first order; `1/√particles` | one a step and factor |
@@ -33,6 +34,7 @@ mod outcome;
 mod particles;
 mod paths;
 mod picks;
+mod psi;
 mod rate_bound;
 mod remask;
 mod run;
@@ -49,6 +51,7 @@ pub use particles::{Particles, particles};
 pub use paths::exact_paths;
 pub use picks::Order;
 pub(crate) use picks::Picks;
+pub(crate) use psi::psi;
 pub use rate_bound::Bound;
 pub use remask::Remask;
 pub(crate) use remask::remask_at;

@@ -6,6 +6,7 @@
 //! τ-leaping     P(b) = λ(b) e^{−Σλ},  stays with the rest       (Poisson; two jumps are rejected)
 //! analytical    P(b) ∝ [Σ_a c_j(a) K_{0→s}(a → b)] K_{s→t}(b → y_j)         (arXiv 2211.16750)
 //! remasking     analytical, then some symbols are masked again              (arXiv 2503.00307)
+//! Ψ             analytical, or a clean state noised again                   (arXiv 2602.21185)
 //! corrector     Euler or τ-leaping at s with λ(b) = h [Q_j(y_j → b) + Q_j(b → y_j) p_j(b) / p_j(y_j)]
 //! ```
 //!
@@ -19,6 +20,7 @@ use rayon::iter::{IndexedParallelIterator, ParallelIterator};
 
 use super::analytical::analytical;
 use super::picks::Order;
+use super::psi::psi;
 use super::remask::Remask;
 use super::step_law::{Excesses, StepLaw, rows_of};
 use super::two_stages::TwoStages;
@@ -57,6 +59,13 @@ pub enum Step {
     /// ReMDM (arXiv 2503.00307): the analytical step, and symbols that are masked again. Sites under other
     /// noise than masks take the analytical step.
     Remask(Remask),
+    /// Ψ-sampler (arXiv 2602.21185), for every noise: with `κ` the analytical step, else a draw of the clean
+    /// site from the denoiser, noised to `s`, each site by itself. Under masks `κ = 1 − σ/(1 − α_s)` is ReMDM;
+    /// a `κ` that is held leaves an error that does not shrink with the step, `1 − κ ∝ t − s` does not.
+    Psi {
+        /// Weight `κ` of the analytical step, between 0 and 1.
+        kappa: f64,
+    },
     /// So many sites, chosen in an order, that the mean number of masks at `s`, rounded, is left; the only
     /// noise is masks.
     Unmask(Order),
@@ -82,6 +91,7 @@ impl Step {
                 let law = analytical(noise, (s, t), y, cavities.clone())?;
                 return remask.over(noise, (s, t), y, &cavities, law);
             }
+            Step::Psi { kappa } => return psi(denoiser, kappa, (s, t), y),
             Step::Trapezoidal { .. } | Step::RungeKutta { .. } | Step::Unmask(_) => {
                 return Err(Error::parameter("step", format!("{self:?}"), "a product over the sites"));
             }
@@ -96,7 +106,7 @@ impl Step {
 
     /// Whether the step moves by rates, which are infinite at `T = ∞` and, under masks, at 0.
     pub(super) fn by_rates(self) -> bool {
-        !matches!(self, Step::Analytical | Step::Remask(_) | Step::Unmask(_))
+        !matches!(self, Step::Analytical | Step::Remask(_) | Step::Psi { .. } | Step::Unmask(_))
     }
 
     /// The stages of a step of two.
