@@ -4,7 +4,7 @@
 use rand::RngExt;
 use serde::Serialize;
 use tensorjump::dense::{DenseLaw, LeapLaw, distances};
-use tensorjump::diffusion::reverse::{Corrector, Remask, Step, TimeGrid, exact_start, reverse};
+use tensorjump::diffusion::reverse::{Corrector, Order, Remask, Step, TimeGrid, exact_start, reverse};
 use tensorjump::diffusion::{Denoiser, ExactDenoiser};
 use tensorjump::noise::{Noise, Rates};
 use tensorjump::{Result, Streams};
@@ -13,9 +13,6 @@ use tensorjump_studies::convergence::fitted_order;
 
 /// Numbers of steps; the slope is that of the last three.
 pub const STEPS: [usize; 4] = [8, 16, 32, 64];
-
-/// Noised configurations at most, for steps of two stages and others.
-const MOST: (usize, usize) = (128, 1100);
 
 #[derive(Debug, Clone, Serialize)]
 pub struct Line {
@@ -33,18 +30,29 @@ pub struct Line {
     pub cut: Option<f64>,
 }
 
-fn steps(masks: bool) -> Vec<(&'static str, Step, Option<Corrector>)> {
+/// A step with its corrector, which may depend on the number of steps.
+type Sampler = Box<dyn Fn(usize) -> (Step, Option<Corrector>)>;
+
+fn samplers(masks: bool) -> Vec<(&'static str, Sampler)> {
+    let held = |step, corrector| -> Sampler { Box::new(move |_| (step, corrector)) };
+    let resampled = |order| held(Step::Analytical, Some(Corrector::Resample { rounds: 1, sites: 1, order }));
     let mut list = vec![
-        ("Euler", Step::Euler, None),
-        ("τ-leaping", Step::TauLeaping, None),
-        ("analytical", Step::Analytical, None),
-        ("θ-trapezoidal", Step::Trapezoidal { theta: 0.5 }, None),
-        ("θ-RK-2", Step::RungeKutta { theta: 0.5 }, None),
+        ("Euler", held(Step::Euler, None)),
+        ("τ-leaping", held(Step::TauLeaping, None)),
+        ("analytical", held(Step::Analytical, None)),
+        ("θ-trapezoidal", held(Step::Trapezoidal { theta: 0.5 }, None)),
+        ("θ-RK-2", held(Step::RungeKutta { theta: 0.5 }, None)),
+        ("Euler + rates", held(Step::Euler, Some(Corrector::Rates { rounds: 1, size: 0.5 }))),
+        ("analytical + one random site", resampled(Order::Random)),
+        ("analytical + informed", resampled(Order::Confidence { temperature: 0.0 })),
+        // Between 8 and 64 steps 1 − κ is ½ to 1/16.
+        ("Ψ, 1 − κ = 4/steps", Box::new(|steps: usize| (Step::Psi { kappa: 1.0 - 4.0 / steps as f64 }, None)) as Sampler),
+        ("Ψ, κ = .9", held(Step::Psi { kappa: 0.9 }, None)),
     ];
     if masks {
         let again = Corrector::Remask { rounds: 1, eta: 0.1, window: (0.0, f64::INFINITY) };
-        list.push(("ReMDM, rescale .5", Step::Remask(Remask::Rescale(0.5)), None));
-        list.push(("analytical, loop at every time", Step::Analytical, Some(again)));
+        list.push(("ReMDM, rescale .5", held(Step::Remask(Remask::Rescale(0.5)), None)));
+        list.push(("analytical + loop", held(Step::Analytical, Some(again))));
     }
     list
 }
@@ -65,38 +73,26 @@ fn grid(masks: bool, steps: usize) -> Result<TimeGrid> {
 pub fn measure(seed: u64, quick: bool, tick: &mut dyn FnMut()) -> Result<Vec<Line>> {
     let mut lines = Vec::new();
     for (sites, states) in shapes(quick) {
+        let dims = vec![states; sites];
         for contrast in CONTRASTS {
-            let law = law(&vec![states; sites], contrast, seed)?;
+            let law = law(&dims, contrast, seed)?;
             for (name, masks) in [("uniform", false), ("mask", true)] {
-                let dims = vec![states; sites];
                 let noise = Noise::from(if masks { Rates::mask(&dims, 1.0) } else { Rates::uniform(&dims, 1.0) }?);
-                let size: usize = noise.dims_out().iter().product();
-                for (step_name, step, corrector) in steps(masks) {
-                    let two = matches!(step, Step::Trapezoidal { .. } | Step::RungeKutta { .. });
-                    if size > if two { MOST.0 } else { MOST.1 } {
-                        continue;
-                    }
-                    let denoiser = ExactDenoiser::new(&law, &noise)?;
+                let denoiser = ExactDenoiser::new(&law, &noise)?;
+                for (step, sampler) in samplers(masks) {
                     let at = |t: f64| law.noised(&noise.kernel(0.0, t)?);
                     let error = |&k: &usize| {
-                        let grid = grid(masks, k)?;
+                        let (grid, (step, corrector)) = (grid(masks, k)?, sampler(k));
                         let end = LeapLaw::new(&denoiser, &at(grid.from())?, &grid, step, corrector)?;
                         Ok(distances(at(grid.to())?.p(), end.law.p())?.0)
                     };
                     let errors: Vec<f64> = STEPS.iter().map(error).collect::<Result<_>>()?;
                     let points: Vec<(f64, f64)> = STEPS.iter().zip(&errors).map(|(&k, &e)| (k as f64, e)).collect();
                     let (order, stderr) = fitted_order(&points[1..]).unwrap_or((f64::NAN, f64::NAN));
-                    lines.push(Line {
-                        sites,
-                        states,
-                        noise: name,
-                        contrast,
-                        step: step_name,
-                        total_variation: errors,
-                        order,
-                        stderr,
-                        cut: cut(&denoiser, masks, step, seed)?,
-                    });
+                    let cut = cut(&denoiser, masks, sampler(STEPS[0]).0, seed)?;
+                    let total_variation = errors;
+                    let noise = name;
+                    lines.push(Line { sites, states, noise, contrast, step, total_variation, order, stderr, cut });
                 }
             }
             tick();
@@ -121,9 +117,10 @@ fn cut(denoiser: &ExactDenoiser<&DenseLaw>, masks: bool, step: Step, seed: u64) 
 }
 
 /// Contrasts of the laws: so flat that the trapezoidal step cuts no rate, and rough.
-const CONTRASTS: [f64; 2] = [1.3, 30.0];
+pub const CONTRASTS: [f64; 2] = [1.3, 30.0];
 
-fn shapes(quick: bool) -> Vec<(usize, usize)> {
+/// Numbers of sites and states.
+pub fn shapes(quick: bool) -> Vec<(usize, usize)> {
     let all = [3, 4, 5, 6].into_iter().flat_map(|n| [(n, 2), (n, 3)]);
     all.filter(|(n, d)| !quick || n * d <= 6).collect()
 }

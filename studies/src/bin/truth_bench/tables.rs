@@ -132,6 +132,30 @@ pub fn orders(lines: &[orders::Line]) -> String {
     render(&header, &sorted.into_iter().map(line).collect::<Vec<_>>())
         + "\nComputed by enumeration; order: slope over the last three grids, with its scatter; cut off: share of\n\
            negative rates, estimated from draws.\n"
+        + &slopes(lines)
+}
+
+/// The orders alone: a table a noise and contrast, a line a sampler, a column a shape.
+fn slopes(lines: &[orders::Line]) -> String {
+    let mut text = String::new();
+    let shapes: Vec<_> =
+        orders::shapes(false).into_iter().filter(|s| lines.iter().any(|l| (l.sites, l.states) == *s)).collect();
+    for noise in ["uniform", "mask"] {
+        for contrast in orders::CONTRASTS {
+            let here: Vec<_> = lines.iter().filter(|l| l.noise == noise && l.contrast == contrast).collect();
+            let first = |l: &&&orders::Line| shapes.first() == Some(&(l.sites, l.states));
+            let row = |l: &&orders::Line| {
+                let of = |s: &(usize, usize)| here.iter().find(|m| m.step == l.step && (m.sites, m.states) == *s);
+                let cell = |s| of(s).map_or_else(|| "–".into(), |m| order((m.order, m.stderr)));
+                std::iter::once(l.step.to_owned()).chain(shapes.iter().map(cell)).collect::<Vec<_>>()
+            };
+            let names: Vec<String> = shapes.iter().map(|(n, d)| format!("N = {n}, d = {d}")).collect();
+            let header: Vec<&str> = std::iter::once("order").chain(names.iter().map(String::as_str)).collect();
+            text += &format!("\n{noise} noise, weights from 1 to {contrast}\n\n");
+            text += &render(&header, &here.iter().filter(first).map(row).collect::<Vec<_>>());
+        }
+    }
+    text
 }
 
 pub fn particles(lines: &[particles::Line]) -> String {
