@@ -46,7 +46,10 @@ fn samplers(masks: bool) -> Vec<(&'static str, Sampler)> {
         ("analytical + one random site", resampled(Order::Random)),
         ("analytical + informed", resampled(Order::Confidence { temperature: 0.0 })),
         // Between 8 and 64 steps 1 − κ is ½ to 1/16.
-        ("Ψ, 1 − κ = 4/steps", Box::new(|steps: usize| (Step::Psi { kappa: 1.0 - 4.0 / steps as f64 }, None)) as Sampler),
+        (
+            "Ψ, 1 − κ = 4/steps",
+            Box::new(|steps: usize| (Step::Psi { kappa: 1.0 - 4.0 / steps as f64 }, None)) as Sampler,
+        ),
         ("Ψ, κ = .9", held(Step::Psi { kappa: 0.9 }, None)),
     ];
     if masks {

@@ -162,6 +162,7 @@ pub fn particles(lines: &[particles::Line]) -> String {
     let line = |l: &particles::Line| {
         let mut cells = vec![number(l.gamma, 2), l.steps.to_string(), number(l.unweighted, 3), number(l.step_bias, 3)];
         cells.extend(l.total_variation.iter().map(|e| estimate(*e)));
+        cells.push(l.fall.map_or_else(|| "–".into(), order));
         cells
     };
     let counts = particles::COUNTS.map(|n| format!("{n} particles"));
@@ -169,7 +170,9 @@ pub fn particles(lines: &[particles::Line]) -> String {
     let header: Vec<&str> = ["γ", "steps", "TV, no weights", "TV, ∞ particles"]
         .into_iter()
         .chain(counts.iter().take(shown).map(String::as_str))
+        .chain(["power, to 1024"])
         .collect();
     render(&header, &lines.iter().map(line).collect::<Vec<_>>())
-        + "\nTV to P(x|label)^γ P(x)^{1−γ}; the first two are computed, the others are means over runs.\n"
+        + "\nTV to P(x|label)^γ P(x)^{1−γ}; the first two are computed, the others are means over runs; power of\n\
+           the number of particles with which they fall.\n"
 }
