@@ -1,12 +1,13 @@
-//! The exact denoiser and stated perturbations of it. One of your own is one more line in [`all`]: whatever
-//! implements [`Denoiser`], or a function by [`GivenDenoiser`].
+//! The exact denoiser, stated perturbations of it, and two that are learned from draws. One of your own is one
+//! more line in [`all`]: whatever implements [`Denoiser`], or a function by [`GivenDenoiser`].
 
 use ndarray::{Array3, Array4};
 use rand_distr::{Distribution, StandardNormal};
 use tensorjump::diffusion::{Denoiser, ExactDenoiser, Face, GivenDenoiser, Scores, Truncated};
-use tensorjump::model::{BornMps, PositiveMps};
+use tensorjump::learn::{Data, RatioMatched, RatioMatchingOptions, SoftmaxDenoiser, SoftmaxOptions, Start};
+use tensorjump::model::{BornMps, Boundary, PositiveMps};
 use tensorjump::tn::Truncation;
-use tensorjump::{Configs, Result, Streams, Target};
+use tensorjump::{Configs, Model, Result, Streams, Target};
 
 use crate::laws::System;
 
@@ -16,6 +17,10 @@ pub const TEMPERATURE: f64 = 0.8;
 const SCATTER: f64 = 0.3;
 /// Bond dimension of the law of low rank.
 const RANK: usize = 2;
+/// Draws that are learned from.
+const LEARNED: usize = 2000;
+/// Bond dimension of the law that is learned.
+const BOND: usize = 4;
 /// Sites that the noise on logits reads on each side.
 const REACH: usize = 2;
 
@@ -31,6 +36,8 @@ pub fn all<'a>(system: &'a System, seed: u64) -> Result<Vec<Named<'a>>> {
         (format!("temperature {TEMPERATURE}"), Box::new(Truncated::new(exact()?, TEMPERATURE, d, 1.0)?)),
         (format!("logits ± {SCATTER}"), noisy_logits(exact()?, seed)?),
         (format!("law of rank {RANK}"), low_rank(system)?),
+        (format!("learned from {LEARNED}, pairs"), learned_pairs(system, seed)?),
+        (format!("learned from {LEARNED}, law of bond {BOND}"), learned_law(system, seed)?),
     ];
     // Under masks the two are the same where it matters.
     if !system.masks {
@@ -76,4 +83,29 @@ fn low_rank<'a>(system: &System) -> Result<Box<dyn Denoiser + 'a>> {
     let root = PositiveMps::from_table(system.table.dims(), &root)?;
     let cut = root.as_mps().compress(&Truncation { max_bond: RANK, ..Truncation::default() })?.0;
     Ok(Box::new(ExactDenoiser::new(BornMps::new(&cut)?, &system.noise)?))
+}
+
+fn draws(system: &System, seed: u64) -> Result<Data> {
+    let x = system.model.draw(LEARNED, &Streams::new(seed).domain("learned"))?.x;
+    Data::new(x, system.model.dims())
+}
+
+/// Conditionals `p(y_j | y_{−j}, t)`, softmax in the states of all other sites and of pairs of them, by ratio
+/// matching: of no law, as those of a network.
+fn learned_pairs<'a>(system: &System, seed: u64) -> Result<Box<dyn Denoiser + 'a>> {
+    let (noise, sites) = (system.noise.clone(), system.noise.sites());
+    let everywhere = Boundary::Open.windows(sites, sites);
+    let learned = SoftmaxDenoiser::new(&draws(system, seed)?, &noise, &everywhere, None, &SoftmaxOptions::default())?;
+    if !system.masks {
+        return Ok(Box::new(learned));
+    }
+    // Under masks cavities do not depend on the time: they are asked for where the kernel can be inverted.
+    let latest = noise.time_of_signal(0.03)?;
+    Ok(Box::new(GivenDenoiser::new(noise, Face::Cavities, move |t, y| learned.cavities(t.min(latest), y))))
+}
+
+/// The exact denoiser of a law that is learned by ratio matching.
+fn learned_law<'a>(system: &System, seed: u64) -> Result<Box<dyn Denoiser + 'a>> {
+    let options = RatioMatchingOptions { start: Start::Random { bond: BOND }, seed, ..RatioMatchingOptions::default() };
+    Ok(Box::new(RatioMatched::new(&draws(system, seed)?, &system.noise, &options)?.denoiser))
 }

@@ -1,5 +1,7 @@
 //! Every sampler with every denoiser on a law that can be enumerated: nothing in these rows is estimated.
 
+use std::collections::HashMap;
+
 use ndarray::Axis;
 use serde::Serialize;
 use tensorjump::dense::{DenseLaw, distances};
@@ -27,6 +29,11 @@ pub struct Row {
     /// Evaluations of the denoiser a sample.
     pub evaluations: usize,
     pub total_variation: f64,
+    /// That of the exact denoiser in the same steps: what the sampler is wrong by.
+    pub of_sampler: f64,
+    /// Total variation to the law that the exact denoiser reaches in the same steps: what the denoiser is wrong
+    /// by. The two add up to `total_variation` at least.
+    pub of_denoiser: f64,
     /// `KL(P ‖ law)` in nats.
     pub kl: f64,
     /// `KL(law ‖ P)` in nats.
@@ -52,6 +59,8 @@ pub struct Gap {
 /// The rows, the gaps, and what was left out with the reason.
 pub fn measure(system: &System, steps: &[usize], seed: u64) -> Result<(Vec<Row>, Vec<Gap>, Vec<String>)> {
     let (mut rows, mut gaps, mut left_out) = (Vec::new(), Vec::new(), Vec::new());
+    // Laws that the exact denoiser, which is the first, reaches.
+    let mut reached: HashMap<(&str, usize), (Vec<f64>, f64)> = HashMap::new();
     for (name, denoiser) in denoisers::all(system, seed)? {
         gaps.push(Gap { denoiser: name.clone(), nelbo_gap: nelbo_gap(system, denoiser.as_ref())? });
         for sampler in samplers::all(system.masks) {
@@ -68,12 +77,17 @@ pub fn measure(system: &System, steps: &[usize], seed: u64) -> Result<(Vec<Row>,
                 let (total_variation, kl) = distances(system.table.p(), &law)?;
                 points.push((steps as f64, total_variation));
                 let (pairs, far) = pair_errors(&system.table, &law);
+                let (exact, of_sampler) =
+                    reached.entry((sampler.name, steps)).or_insert_with(|| (law.clone(), total_variation));
+                let (of_denoiser, of_sampler) = (distances(exact, &law)?.0, *of_sampler);
                 rows.push(Row {
                     denoiser: name.clone(),
                     sampler: sampler.name,
                     steps,
                     evaluations: plan.evaluations,
                     total_variation,
+                    of_sampler,
+                    of_denoiser,
                     kl,
                     reverse_kl: distances(&law, system.table.p())?.1,
                     pairs,

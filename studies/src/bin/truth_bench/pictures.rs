@@ -26,8 +26,8 @@ fn line(label: &str, colour: RGBColor, values: Points) -> Series {
 
 const COLOURS: [RGBColor; 4] = [BLUE, ORANGE, GREEN, INK];
 
-/// Total variation against evaluations: of samplers with the exact denoiser, and of denoisers in the
-/// analytical step.
+/// Total variation against evaluations: of samplers with the exact denoiser; of denoisers in the analytical
+/// step, and what the learned one and the sampler add to it.
 pub fn of_table(rows: &[exact::Row]) -> Result<Files, Failure> {
     let points = |chosen: &dyn Fn(&exact::Row) -> bool| -> Points {
         rows.iter().filter(|row| chosen(row)).map(|row| (row.evaluations as f64, row.total_variation, 0.0)).collect()
@@ -37,16 +37,32 @@ pub fn of_table(rows: &[exact::Row]) -> Result<Files, Failure> {
     let samplers = shown
         .zip(COLOURS)
         .map(|(name, colour)| line(name, colour, points(&|row| row.denoiser == "exact" && row.sampler == name)));
-    let mut names: Vec<&str> = rows.iter().map(|row| row.denoiser.as_str()).collect();
-    names.dedup();
-    let denoisers = names
-        .into_iter()
-        .zip(COLOURS)
-        .map(|(name, colour)| line(name, colour, points(&|row| row.denoiser == name && row.sampler == "analytical")));
-    let (x, y) = (axis("evaluations of the denoiser", true), axis("total variation", true));
+    let named = |start: &str| rows.iter().map(|row| row.denoiser.as_str()).find(|name| name.starts_with(start));
+    let denoisers =
+        ["exact", "temperature", "learned", "marginals"].into_iter().filter_map(named).zip(COLOURS).map(
+            |(name, colour)| line(name, colour, points(&|row| row.denoiser == name && row.sampler == "analytical")),
+        );
+    let learned: Vec<&exact::Row> = rows
+        .iter()
+        .filter(|row| Some(row.denoiser.as_str()) == named("learned") && row.sampler == "analytical")
+        .collect();
+    let of = |label, colour, value: &dyn Fn(&exact::Row) -> f64| {
+        line(label, colour, learned.iter().map(|row| (row.evaluations as f64, value(row), 0.0)).collect())
+    };
+    let parts = vec![
+        of("law and data", GREEN, &|row| row.total_variation),
+        of("of the sampler", INK, &|row| row.of_sampler),
+        of("of the denoiser", ORANGE, &|row| row.of_denoiser),
+    ];
+    let x = || axis("evaluations of the denoiser", true);
+    let y = || axis("total variation", true);
+    let below = [
+        panel("analytical step", x(), y(), denoisers.collect()),
+        panel("analytical step, learned denoiser", x(), y(), parts),
+    ];
     Ok(vec![
-        ("samplers.svg", figure(820, &[panel("exact denoiser", x, y, samplers.collect())])?),
-        ("denoisers.svg", figure(820, &[panel("analytical step", x, y, denoisers.collect())])?),
+        ("samplers.svg", figure(820, &[panel("exact denoiser", x(), y(), samplers.collect())])?),
+        ("denoisers.svg", figure(820, &below)?),
     ])
 }
 

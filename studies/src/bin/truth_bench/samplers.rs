@@ -6,8 +6,9 @@ use tensorjump::diffusion::Denoiser;
 use tensorjump::diffusion::reverse::{Corrector, Order, Remask, Step, TimeGrid};
 use tensorjump::noise::Noise;
 
-/// Signal left at the first and last time of steps by rates; the rest is one analytical step.
-pub const ENDS: (f64, f64) = (0.02, 0.98);
+/// Signal left at the first time of steps by rates. They end one step above 0, where rates may diverge; that step
+/// is analytical, and as long as the others: were it longer, errors would level off at its own.
+const START: f64 = 0.02;
 /// Share of symbols at which the loop of ReMDM stands, and its `η`.
 const LOOP: (f64, f64) = (0.9, 0.1);
 
@@ -35,6 +36,7 @@ pub fn all(masks: bool) -> Vec<Sampler> {
         plain("analytical", Step::Analytical),
         plain("θ-trapezoidal", Step::Trapezoidal { theta: 0.5 }),
         plain("θ-RK-2", Step::RungeKutta { theta: 0.5 }),
+        plain("Ψ, κ = .9", Step::Psi { kappa: 0.9 }),
         corrected("Euler + rates", Step::Euler, Corrector::Rates { rounds: 1, size: 0.5 }),
         corrected("analytical + resampling", Step::Analytical, resample(Order::Random)),
         corrected("analytical + informed", Step::Analytical, resample(Order::Confidence { temperature: 0.0 })),
@@ -70,7 +72,7 @@ impl Sampler {
         masks && !(self.two_stages() || matches!(self.step, Step::Euler | Step::TauLeaping))
     }
 
-    /// `steps ≥ 2` steps of equal signal.
+    /// `steps ≥ 2` steps of equal signal, by rates with an analytical one at the end.
     pub fn plan(&self, noise: &Noise, masks: bool, steps: usize) -> Result<Plan> {
         let at = |alpha: f64| noise.time_of_signal(alpha);
         let equal = |(from, to): (f64, f64), steps: usize| -> Result<Vec<f64>> {
@@ -96,9 +98,10 @@ impl Sampler {
             let pieces = vec![(grid(f64::INFINITY, equal((0.0, 1.0), steps)?, 0.0)?, self.step, self.corrector)];
             return Ok(Plan { pieces, evaluations: steps + rounds * (steps - 1) });
         }
-        let (first, last) = (at(ENDS.0)?, at(ENDS.1)?);
+        let mut inner = equal((START, 1.0), steps + 1)?;
+        let (first, last) = (at(START)?, inner.pop().unwrap_or_default());
         let pieces = vec![
-            (grid(first, equal(ENDS, steps)?, last)?, self.step, self.corrector),
+            (grid(first, inner, last)?, self.step, self.corrector),
             (TimeGrid::new(vec![last, 0.0])?, Step::Analytical, None),
         ];
         let each = if self.two_stages() { 2 } else { 1 };

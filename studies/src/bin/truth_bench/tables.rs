@@ -16,7 +16,16 @@ fn order((value, error): Estimate) -> String {
 
 pub fn exact(rows: &[exact::Row], gaps: &[exact::Gap], left_out: &[String]) -> String {
     let line = |row: &exact::Row| {
-        let numbers = [row.total_variation, row.kl, row.reverse_kl, row.pairs, row.far, row.lost];
+        let numbers = [
+            row.total_variation,
+            row.of_sampler,
+            row.of_denoiser,
+            row.kl,
+            row.reverse_kl,
+            row.pairs,
+            row.far,
+            row.lost,
+        ];
         let slope = row.order.map_or_else(|| "–".into(), order);
         let mut cells =
             vec![row.denoiser.clone(), row.sampler.into(), row.steps.to_string(), row.evaluations.to_string()];
@@ -30,6 +39,8 @@ pub fn exact(rows: &[exact::Row], gaps: &[exact::Gap], left_out: &[String]) -> S
         "steps",
         "evaluations",
         "TV",
+        "of sampler",
+        "of denoiser",
         "KL(P‖law)",
         "KL(law‖P)",
         "pairs",
@@ -38,8 +49,8 @@ pub fn exact(rows: &[exact::Row], gaps: &[exact::Gap], left_out: &[String]) -> S
         "order",
     ];
     let mut text = render(&header, &rows.iter().map(line).collect::<Vec<_>>());
-    text += "\nAll computed by enumeration, in nats; pairs, far: largest TV of two neighbours, of two other sites; order: slope\n\
-             and its scatter about the line.\n\nLikelihood bound above its minimum, computed\n\n";
+    text += "\nAll computed by enumeration, in nats; of sampler: TV with the exact denoiser; of denoiser: TV to the law reached\n\
+             with it; pairs, far: largest TV of two neighbours, of two other sites; order: slope and its scatter.\n\nLikelihood bound above its minimum, computed\n\n";
     let gap = |gap: &exact::Gap| vec![gap.denoiser.clone(), number(gap.nelbo_gap, 4)];
     text += &render(&["denoiser", "nats"], &gaps.iter().map(gap).collect::<Vec<_>>());
     left_out.iter().for_each(|line| text += &format!("left out, {line}\n"));
