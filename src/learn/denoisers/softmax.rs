@@ -18,7 +18,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3, Axis, s};
+use ndarray::{Array2, Array3, s};
 use rayon::prelude::*;
 
 use super::features::{Design, Features, Rows, add_active, log_softmax};
@@ -303,14 +303,34 @@ pub(crate) fn learning_times(noise: &Noise, times: &[f64]) -> Result<Vec<f64>> {
     }
 }
 
-/// Cavities of learned conditionals: these need not lie in the image of the kernel, so that the solution of
-/// `c K = p` may be negative; the negative part is taken out, and the rest normalised.
+/// Cavities of learned conditionals, which need not lie in the image of the kernel: the solution of `c K = p`
+/// may be negative; the negative part is taken out, and the rest normalised. Under masks `c` is `p` given
+/// that the site is not masked, whatever `p` says of the mask: the least squares of `c K = p` would take from
+/// all symbols alike what the mask is wrong by, and exclude the rare ones.
+///
+/// # Errors
+/// [`Error::NotInvertible`] for a singular kernel of other noise; [`Error::ZeroEvidence`] where `p` excludes
+/// all symbols.
 pub(crate) fn projected_cavities(noise: &Noise, t: f64, y: Configs<'_>, p: &Array3<f64>) -> Result<Array3<f64>> {
-    let mut cavities = cavities_from_conditionals(&noise.kernel(0.0, t)?, y, p.view())?;
-    for mut law in cavities.lanes_mut(Axis(2)) {
-        law.mapv_inplace(|c| c.max(0.0));
-        let total = law.sum();
-        law /= total;
+    let (dims, sites) = (noise.dims_in(), noise.sites());
+    let masked = |j: usize| noise.dims_out()[j] > dims[j];
+    let mut cavities = if (0..sites).all(masked) {
+        Array3::zeros((y.nrows(), sites, dims.iter().copied().max().unwrap_or(0)))
+    } else {
+        cavities_from_conditionals(&noise.kernel(0.0, t)?, y, p.view())?
+    };
+    for (row, mut laws) in cavities.outer_iter_mut().enumerate() {
+        for (j, mut law) in laws.outer_iter_mut().enumerate() {
+            if masked(j) {
+                law.slice_mut(s![..dims[j]]).assign(&p.slice(s![row, j, ..dims[j]]));
+            }
+            law.mapv_inplace(|c| c.max(0.0));
+            let total = law.sum();
+            if total <= 0.0 {
+                return Err(Error::ZeroEvidence { row });
+            }
+            law /= total;
+        }
     }
     Ok(cavities)
 }

@@ -50,6 +50,33 @@ fn full_bases_give_exact_ratios() {
     }
 }
 
+/// Features too few for the law: what is learned of the mask is wrong, and cavities are to be laws of the symbols
+/// all the same, none excluded, also where all is masked.
+#[test]
+fn learned_cavities_under_masks_do_not_read_the_mask() {
+    let law = random_law(&[3, 2, 3], 144);
+    let noise = Noise::new(Rates::mask(&[3, 2, 3], 1.0).unwrap(), Schedule::default());
+    let (near, options) =
+        (Boundary::Open.windows(3, 2), SoftmaxOptions { features: Features::Additive, ..Default::default() });
+    let learned = SoftmaxDenoiser::new(&infinite(&law), &noise, &near, None, &options).unwrap();
+    let mut wrong = 0.0_f64;
+    for t in [0.1, 0.7, 3.0, f64::INFINITY] {
+        let masked = noise.kernel(0.0, t).unwrap().table(0)[[0, 3]];
+        let y = if t.is_finite() { all_configs(noise.dims_out()) } else { ndarray::array![[3, 2, 3]] };
+        let (p, c) = (learned.conditional_marginals(t, y.view()).unwrap(), learned.cavities(t, y.view()).unwrap());
+        for (row, j) in (0..y.nrows()).flat_map(|row| (0..3).map(move |j| (row, j))) {
+            let d = law.dims()[j];
+            let symbols = p.slice(s![row, j, ..d]).sum();
+            wrong = wrong.max((p[[row, j, d]] - masked).abs());
+            for a in 0..d {
+                assert!(c[[row, j, a]] > 0.0, "a symbol is excluded at {t}");
+                assert_close(c[[row, j, a]], p[[row, j, a]] / symbols, 1e-14, "cavity");
+            }
+        }
+    }
+    assert!(wrong > 1e-3, "what is learned is right, {wrong:e}: nothing is tested");
+}
+
 #[test]
 fn impossible_rows_have_no_gradient() {
     let law = PositiveMps::product(&[vec![1.0, 0.0], vec![0.5, 0.5]]).unwrap();

@@ -93,15 +93,9 @@ fn draws(system: &System, seed: u64) -> Result<Data> {
 /// Conditionals `p(y_j | y_{−j}, t)`, softmax in the states of all other sites and of pairs of them, by ratio
 /// matching: of no law, as those of a network.
 fn learned_pairs<'a>(system: &System, seed: u64) -> Result<Box<dyn Denoiser + 'a>> {
-    let (noise, sites) = (system.noise.clone(), system.noise.sites());
+    let (data, sites) = (draws(system, seed)?, system.noise.sites());
     let everywhere = Boundary::Open.windows(sites, sites);
-    let learned = SoftmaxDenoiser::new(&draws(system, seed)?, &noise, &everywhere, None, &SoftmaxOptions::default())?;
-    if !system.masks {
-        return Ok(Box::new(learned));
-    }
-    // Under masks cavities do not depend on the time: they are asked for where the kernel can be inverted.
-    let latest = noise.time_of_signal(0.03)?;
-    Ok(Box::new(GivenDenoiser::new(noise, Face::Cavities, move |t, y| learned.cavities(t.min(latest), y))))
+    Ok(Box::new(SoftmaxDenoiser::new(&data, &system.noise, &everywhere, None, &SoftmaxOptions::default())?))
 }
 
 /// The exact denoiser of a law that is learned by ratio matching.
