@@ -65,7 +65,8 @@ class Bench(Sequence[BenchRow]):
         head = f"{'denoiser':>10} {'step':>10} {'steps':>6} {'TV':>10} {'KL':>10} {'KL back':>10} {'evaluations':>12}"
         head += f" {'of denoiser':>12}"
         line = "{0.denoiser:>10} {0.step:>10} {0.steps:>6} {0.variation:>10.3e} {0.kl:>10.3e} {0.kl_reverse:>10.3e} "
-        return "\n".join([head, *((line + "{0.evaluations:>12} {0.of_denoiser:>12.3e}").format(row) for row in self.rows)])
+        line += "{0.evaluations:>12} {0.of_denoiser:>12.3e}"
+        return "\n".join([head, *(line.format(row) for row in self.rows)])
 
 
 def truth_bench(

@@ -542,7 +542,8 @@ def test_truth_bench_tells_the_error_of_the_step_from_that_of_the_denoiser(law, 
             exact, own = rows["exact", step, n], rows["own", step, n]
             assert exact.of_denoiser == 0 and own.variation <= exact.variation + own.of_denoiser + 1e-12
         start, times = tj.DenseLaw.of(model).noised(noise.kernel(3.0)), tj.TimeGrid.uniform(3.0, 0.1, 4)
-        laws = [d.sampler_law(start, times, step=step).law for d in (tj.Denoiser(noise, model), tj.Denoiser(noise, flat))]
+        denoisers = (tj.Denoiser(noise, model), tj.Denoiser(noise, flat))
+        laws = [denoiser.sampler_law(start, times, step=step).law for denoiser in denoisers]
         apart = tj.distances(*laws).variation
         np.testing.assert_allclose(rows["own", step, 4].of_denoiser, apart, rtol=1e-12)
         assert apart > 0.01

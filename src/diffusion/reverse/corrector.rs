@@ -47,8 +47,8 @@ pub enum Corrector {
         window: (f64, f64),
     },
     /// Ψ at one time (arXiv 2602.21185), the loop of ReMDM for every noise: each site stays with `κ`, else it
-    /// is drawn clean from the denoiser and noised to `s` again. To the second order of `1 − κ` it leaves `P_s`
-    /// alone. Under masks that with `κ = 1 − σ/(1 − α)` is [`Corrector::Remask`].
+    /// is drawn clean from the denoiser and noised to `s` again. To the second order of `1 − κ` it leaves
+    /// `P_s` alone. Under masks that with `κ = 1 − σ/(1 − α)` is [`Corrector::Remask`].
     Psi {
         /// Number of corrector steps at a time.
         rounds: usize,

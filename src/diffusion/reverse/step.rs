@@ -60,8 +60,9 @@ pub enum Step {
     /// noise than masks take the analytical step.
     Remask(Remask),
     /// Ψ-sampler (arXiv 2602.21185), for every noise: with `κ` the analytical step, else a draw of the clean
-    /// site from the denoiser, noised to `s`, each site by itself. Under masks `κ = 1 − σ/(1 − α_s)` is ReMDM;
-    /// a `κ` that is held leaves an error that does not shrink with the step, `1 − κ ∝ t − s` does not.
+    /// site from the denoiser, noised to `s`, each site by itself. Under masks `κ = 1 − σ/(1 − α_s)` is
+    /// ReMDM. With `1 − κ` in proportion to the step it is of first order; held, it leaves an error that does
+    /// not shrink with the step.
     Psi {
         /// Weight `κ` of the analytical step, between 0 and 1.
         kappa: f64,
