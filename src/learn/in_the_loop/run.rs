@@ -12,8 +12,8 @@
 //! multiply-adds a sample in sweeps, `3 N χ²` in steps of all sites. Reference: arXiv 2407.11133.
 //!
 //! **What stays invariant.** With the model held fixed an update leaves the target invariant, whatever the
-//! model. But the model is learned from what these same chains visited, their present states too: given
-//! the model, a chain is not a draw of the target any more. Averages over the rounds are off by what one chain
+//! model. But the model is learned from what these same chains visited, their present states too: given the
+//! model, a chain is not a draw of the target any more. Averages over the rounds are off by what one chain
 //! can do to the model, of the order of one over the configurations of a round. The loop is for learning;
 //! averages come from [`Learned::chains`] going on with [`Learned::model`] held fixed, which forgets it.
 
