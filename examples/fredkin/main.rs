@@ -253,7 +253,7 @@ fn text(
     text += &render(&header, &rows);
     text += &format!(
         "\nτ = ½ + Σρ in updates; an update of the local dynamics is {} attempted swaps. ESS = samples/2τ, per second of CPU time of \
-         all threads.\n≥, ≤: the series is shorter than 50 τ, so that τ is only a lower bound and its σ too small.\n",
+         all threads.\n≥, ≤: the series is shorter than 100 τ, so that τ is only a lower bound and its σ too small.\n",
         measure::ATTEMPTS
     );
     for m in moves.iter().filter(|m| m.unsupported + m.impossible > 0) {

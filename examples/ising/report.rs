@@ -122,7 +122,7 @@ pub fn text(system: &System, measured: &[Measured], exact: &[Exact]) -> String {
             text += &format!("\n{}", connected::table(tuned));
         }
     }
-    text += "\nτ = ½ + Σρ in updates: one sweep, one cluster, one window or sweep of windows, one connected move (≥, ≤: the series is shorter than 50 τ). Independent configurations in a \
+    text += "\nτ = ½ + Σρ in updates: one sweep, one cluster, one window or sweep of windows, one connected move (≥, ≤: the series is shorter than 100 τ). Independent configurations in a \
              second of CPU time:\ndraws/s × ESS/n, or updates/s ÷ 2τ of the slower of E and |m|. Largest weight: log of the largest over the \
              mean importance weight.\n\n";
     text += &log_z(measured, exact, lattice);

@@ -48,14 +48,15 @@ pub fn _importance_mean(py: Python<'_>, log_weights: Reals, values: Reals) -> Py
 }
 
 /// Mean of a series (records,) or (records, chains) with its error from the autocorrelation time: a dict of
-/// `mean`, `error`, `variance`, `tau` (in records), `ess`, and `lower_bound`, true where the series is too
-/// short to tell.
+/// `mean`, `error`, `half_width` (of the interval that covers at 95 %), `variance`, `tau` (in records),
+/// `ess`, and `lower_bound`, true where the series is too short to tell.
 #[pyfunction(name = "series_mean")]
 pub fn py_series_mean<'py>(py: Python<'py>, values: Reals) -> PyResult<Bound<'py, PyDict>> {
     let found = SeriesMean::of(series(values)?.view()).map_err(raise)?;
     let out = PyDict::new(py);
     out.set_item("mean", found.mean)?;
     out.set_item("error", found.error)?;
+    out.set_item("half_width", found.half_width(0.95).map_err(raise)?)?;
     out.set_item("variance", found.variance)?;
     out.set_item("tau", found.autocorrelation.tau)?;
     out.set_item("ess", found.autocorrelation.ess)?;

@@ -140,6 +140,7 @@ mod jackknife;
 mod moves;
 mod per_chain;
 mod proposal;
+mod quantiles;
 mod recorder;
 mod records;
 mod run;

@@ -102,3 +102,47 @@ impl Move for Stale {
         Ok(MoveReport::default())
     }
 }
+
+/// From whom walkers learn their proposals.
+#[derive(Clone, Copy, PartialEq)]
+pub enum Whose {
+    /// The other walker of a pair, held fixed meanwhile: the law of the pair stays as it is.
+    Others,
+    /// From their own present state, as if what is learned were fixed: a planted fault.
+    Own,
+}
+
+/// Walkers in pairs. Each proposes new states of four sites at a random place, drawn from a law of independent
+/// sites learned from a walker's present state, `q_j(a) = 0.7` for the state that it has there, with the ratio
+/// `q(x)/q(x')` of that one law.
+pub struct Walkers(pub Whose);
+
+impl Move for Walkers {
+    fn update(&self, chains: &mut Chains, target: &dyn Target, streams: &Streams) -> Result<MoveReport> {
+        const P: f64 = 0.7;
+        for turn in 0..2 {
+            let x = chains.x().to_owned();
+            let (mut new, mut log_ratio) = (x.clone(), Array1::<f64>::zeros(x.nrows()));
+            let mut choices = vec![0.0; x.nrows()];
+            for row in (turn..x.nrows()).step_by(2) {
+                let other = if (row ^ 1) < x.nrows() { row ^ 1 } else { row - 1 };
+                let learned = x.row(if self.0 == Whose::Own { row } else { other });
+                let mut stream = streams.domain("walkers").step(turn as u64).stream(row);
+                let log_q = |a: u8, j: usize| if a == learned[j] { P.ln() } else { (1.0 - P).ln() };
+                let first = stream.random_range(0..x.ncols());
+                for j in (first..first + 4).map(|j| j % x.ncols()) {
+                    new[[row, j]] = if stream.random_bool(P) { learned[j] } else { 1 - learned[j] };
+                    log_ratio[row] += log_q(x[[row, j]], j) - log_q(new[[row, j]], j);
+                }
+                choices[row] = stream.random::<f64>();
+            }
+            let weight = target.log_weight(new.view())?;
+            for row in (turn..x.nrows()).step_by(2) {
+                if choices[row] < (weight[row] - chains.log_weight()[row] + log_ratio[row]).exp() {
+                    chains.replace(row, new.row(row), weight[row])?;
+                }
+            }
+        }
+        Ok(MoveReport::default())
+    }
+}

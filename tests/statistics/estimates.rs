@@ -41,7 +41,7 @@ fn autocorrelation_time_of_an_autoregressive_series() {
             assert!((found.tau - 0.5).abs() > 5.0 * sigma + cut);
         }
     }
-    // 100 records are fewer than 50 τ = 225: flagged if τ is found above 2, ten standard deviations (0.24)
+    // 100 records are fewer than 100 τ = 450: flagged if τ is found above 1, fourteen standard deviations (0.24)
     // below its value.
     assert!(Autocorrelation::of(autoregressive(100, 400, 0.8, 4).view()).unwrap().lower_bound);
     // Eight chains about eight places: a long time, though each chain by itself is white.

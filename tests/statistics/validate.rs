@@ -11,7 +11,7 @@ use tensorjump::mcmc::*;
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, Streams, Target};
 
-use crate::common::faults::{Exchanged, Flips, Forgetful, Pair, Stale};
+use crate::common::faults::{Exchanged, Flips, Forgetful, Pair, Stale, Walkers, Whose};
 use crate::common::random::random_rates;
 
 const TEST: RankTest = RankTest { draws: 500, length: 8, rounds: 4, false_alarm: 1e-5, seed: 1 };
@@ -101,7 +101,7 @@ fn moves_of_potts_and_fredkin_pass() {
     assert!(verdict.passed, "{verdict:?}");
 }
 
-/// Five faults, each found with ten seeds of ten; what is right beside them passes.
+/// Six faults, each found with ten seeds of ten; what is right beside them passes.
 #[test]
 fn planted_faults_are_found() {
     let target = ising(Geometry::Cylinder, 0.6);
@@ -132,9 +132,12 @@ fn planted_faults_are_found() {
         let lost = SpinSweep::heat_bath(&open).unwrap();
         assert!(!test.invariant(&target, &lost, draws(&law), observe(&target)).unwrap().passed);
         assert!(!test.reversible(&pair, &Exchanged(-1.0), both, energies).unwrap().passed);
+        let itself = Walkers(Whose::Own);
+        assert!(!test.invariant(&target, &itself, draws(&law), observe(&target)).unwrap().passed);
         assert!(test.reversible(&target, &Stale(true), draws(&law), observe(&target)).is_err());
     }
     let flips = MetropolisHastings::new(Flips(vec![2; 64], 1.0));
     assert!(TEST.reversible(&uniform, &flips, draws(&uniform_law), observe(&uniform)).unwrap().passed);
     assert!(TEST.reversible(&pair, &Exchanged(1.0), both, energies).unwrap().passed);
+    assert!(TEST.invariant(&target, &Walkers(Whose::Others), draws(&law), observe(&target)).unwrap().passed);
 }

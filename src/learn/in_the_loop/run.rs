@@ -10,6 +10,12 @@
 //! model and chains carried along; each begins with two-site sweeps, in which bonds grow, and ends with steps
 //! of all sites. Cost of a round: `n + 3k` draws or scores, and for the fraction of samples kept `6 N χ²`
 //! multiply-adds a sample in sweeps, `3 N χ²` in steps of all sites. Reference: arXiv 2407.11133.
+//!
+//! **What stays invariant.** With the model held fixed an update leaves the target invariant, whatever the
+//! model. But the model is learned from what these same chains visited, their present states too: given the
+//! model, a chain is not a draw of the target any more. Averages over the rounds are off by what one chain
+//! can do to the model, of the order of one over the configurations of a round. The loop is for learning;
+//! averages come from [`Learned::chains`] going on with [`Learned::model`] held fixed, which forgets it.
 
 use std::ops::ControlFlow;
 
@@ -36,7 +42,7 @@ pub struct Learned {
     /// The model, in the order of the target. Of the models of the last stage the one of the best measured
     /// acceptance.
     pub model: Permuted<BornMps>,
-    /// The chains, at the last target.
+    /// The chains, at the last target; draws of it up to what they did to the model themselves.
     pub chains: Chains,
     /// All rounds.
     pub rounds: Vec<LoopRound>,

@@ -52,7 +52,7 @@ struct Row {
     /// Over the slower of energy and |m|.
     ratio_to_wolff: f64,
     ratio_to_metropolis: f64,
-    /// Whether all chains were at least 50 τ long.
+    /// Whether all chains were at least 100 τ long.
     chains_long_enough: bool,
 }
 
@@ -220,7 +220,7 @@ fn text(rows: &[Row], scaling: f64, single: [f64; 3]) -> String {
         "A draw of 16 × 16, χ = 8: {batch} µs in a batch of {BLOCK}, {ahead} µs handed out from one made ahead, {alone} µs by a call of its own.\n"
     );
     for r in rows.iter().filter(|r| !r.chains_long_enough) {
-        text += &format!("L = {}: a chain is shorter than 50 τ, which is then a lower bound.\n", r.side);
+        text += &format!("L = {}: a chain is shorter than 100 τ, which is then a lower bound.\n", r.side);
     }
     text
 }

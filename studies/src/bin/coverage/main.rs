@@ -7,12 +7,14 @@
 //!
 //! The model is the open 4 × 4 Ising lattice at β = 0.44, its averages by enumeration. Runs begin at exact
 //! draws. A normal error covers in 68.3 % (one error) and 95.0 % (1.96 errors) of the runs, give or take the
-//! binomial error. Runs that say that their error is a lower bound are counted apart.
+//! binomial error; means of chains also state intervals (`SeriesMean::half_width`). Runs that say that their
+//! error is a lower bound are counted apart.
 
 mod runs;
 
 use std::time::Instant;
 
+use runs::CONFIDENCE;
 use serde::Serialize;
 use serde_json::json;
 use tensorjump_studies::output::print;
@@ -44,7 +46,9 @@ struct Row {
     /// Share covered by 1 and by 1.96 errors: of all runs, and of those that say nothing.
     covered: [f64; 2],
     covered_else: Option<[f64; 2]>,
-    /// Share of all runs that say nothing and are off by more than 1.96 errors.
+    /// Share covered by the intervals of 68.3 % and of 95 %: of the runs that say nothing.
+    intervals_else: Option<[f64; 2]>,
+    /// Share of all runs that say nothing and are outside the interval of 95 %.
     silently_off: f64,
     /// Mean of the stated errors over the spread of the estimates, and the bias over that spread.
     error_over_spread: f64,
@@ -52,23 +56,23 @@ struct Row {
     seconds: f64,
 }
 
-/// What normal errors cover.
-const NORMAL: [f64; 2] = [0.6827, 0.95];
-
 impl Row {
     fn new(kind: runs::Kind, seconds: f64) -> Row {
         let found = &kind.found;
         let n = found.len() as f64;
-        let share = |all: &mut dyn Iterator<Item = &runs::Found>| {
+        let inside = |one: &runs::Found, half_width: f64| (one.value - kind.exact).abs() <= half_width;
+        let share = |all: &mut dyn Iterator<Item = &runs::Found>, widths: fn(&runs::Found) -> [f64; 2]| {
             let (mut count, mut within) = (0.0, [0.0; 2]);
             for one in all {
                 count += 1.0;
-                for (within, times) in within.iter_mut().zip([1.0, 1.96]) {
-                    *within += f64::from(u8::from((one.value - kind.exact).abs() <= times * one.error));
+                for (within, half_width) in within.iter_mut().zip(widths(one)) {
+                    *within += f64::from(u8::from(inside(one, half_width)));
                 }
             }
             (count > 0.0).then(|| within.map(|w| w / count))
         };
+        let silent = || found.iter().filter(|f| !f.lower_bound);
+        let of_errors = |f: &runs::Found| runs::NORMAL.map(|z| z * f.error);
         let mean = found.iter().map(|f| f.value).sum::<f64>() / n;
         let spread = (found.iter().map(|f| (f.value - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt();
         Row {
@@ -77,13 +81,10 @@ impl Row {
             runs: found.len(),
             times: kind.times,
             lower_bound: found.iter().filter(|f| f.lower_bound).count() as f64 / n,
-            covered: share(&mut found.iter()).unwrap_or([f64::NAN; 2]),
-            silently_off: found
-                .iter()
-                .filter(|f| !f.lower_bound && (f.value - kind.exact).abs() > 1.96 * f.error)
-                .count() as f64
-                / n,
-            covered_else: share(&mut found.iter().filter(|f| !f.lower_bound)),
+            covered: share(&mut found.iter(), of_errors).unwrap_or([f64::NAN; 2]),
+            silently_off: silent().filter(|f| !inside(f, f.half_widths[1])).count() as f64 / n,
+            covered_else: share(&mut silent(), of_errors),
+            intervals_else: share(&mut silent(), |f| f.half_widths),
             error_over_spread: found.iter().map(|f| f.error).sum::<f64>() / n / spread,
             bias_over_spread: (mean - kind.exact) / spread,
             seconds,
@@ -93,7 +94,7 @@ impl Row {
     /// Whether twice as many runs as claimed are off without a word, give or take four binomial errors. (The
     /// library states no errors of autocorrelation times.)
     fn misses(&self) -> bool {
-        let limit = 2.0 * (1.0 - NORMAL[1]);
+        let limit = 2.0 * (1.0 - CONFIDENCE[1]);
         self.quantity != "τ" && self.silently_off > limit + 4.0 * (limit * (1.0 - limit) / self.runs as f64).sqrt()
     }
 }
@@ -129,13 +130,15 @@ fn run() -> Result<(), Failure> {
         "95.0 %",
         "else 68.3 %",
         "else 95.0 %",
+        "interval 68.3 %",
+        "interval 95.0 %",
         "silently off",
         "error / spread",
         "bias / spread",
     ];
     let percent = |p: f64| format!("{:.1}", 100.0 * p);
     let cells = |r: &Row| {
-        let of_others = |k: usize| r.covered_else.map_or("–".into(), |c| percent(c[k]));
+        let cell = |covered: Option<[f64; 2]>, k: usize| covered.map_or("–".into(), |c| percent(c[k]));
         vec![
             r.quantity.to_owned(),
             r.run.clone(),
@@ -143,21 +146,23 @@ fn run() -> Result<(), Failure> {
             percent(r.lower_bound) + " %",
             percent(r.covered[0]),
             percent(r.covered[1]),
-            of_others(0),
-            of_others(1),
+            cell(r.covered_else, 0),
+            cell(r.covered_else, 1),
+            cell(r.intervals_else, 0),
+            cell(r.intervals_else, 1),
             percent(r.silently_off),
             format!("{:.2}", r.error_over_spread),
             format!("{:+.2}", r.bias_over_spread),
         ]
     };
-    let binomial = NORMAL.map(|p| 100.0 * (p * (1.0 - p) / o.runs as f64).sqrt());
+    let binomial = CONFIDENCE.map(|p| 100.0 * (p * (1.0 - p) / o.runs as f64).sqrt());
     print(&if o.json {
         options::json(&o, &json!({ "rows": rows }))?
     } else {
         render(&header, &rows.iter().map(cells).collect::<Vec<_>>())
             + &format!(
-                "\n{} runs a row: binomial errors {:.1} and {:.1} points; else: of the runs that do not say \"lower \
-                 bound\";\nsilently off: of all runs those that do not say it and are off by more than 1.96 errors\n",
+                "\n{} runs a row: binomial errors {:.1} and {:.1} points; else, interval: of the runs that do not say \"lower \
+                 bound\";\nsilently off: of all runs those that do not say it and are outside the interval of 95 %\n",
                 o.runs, binomial[0], binomial[1]
             )
     })?;

@@ -25,8 +25,27 @@ pub struct Plan {
 pub struct Found {
     pub value: f64,
     pub error: f64,
+    /// Half the width of the intervals of [`CONFIDENCE`].
+    pub half_widths: [f64; 2],
     pub lower_bound: bool,
 }
+
+impl Found {
+    /// With intervals of a normal error.
+    fn normal(value: f64, error: f64, lower_bound: bool) -> Found {
+        Found { value, error, half_widths: NORMAL.map(|z| z * error), lower_bound }
+    }
+
+    fn mean(of: &SeriesMean) -> Result<Found> {
+        let [narrow, wide] = CONFIDENCE.map(|confidence| of.half_width(confidence));
+        let half_widths = [narrow?, wide?];
+        Ok(Found { value: of.mean, error: of.error, half_widths, lower_bound: of.autocorrelation.lower_bound })
+    }
+}
+
+/// What intervals claim to cover, and their width in errors where these are normal.
+pub const CONFIDENCE: [f64; 2] = [0.6827, 0.95];
+pub const NORMAL: [f64; 2] = [1.0, 1.96];
 
 /// Many runs of one kind.
 pub struct Kind {
@@ -100,8 +119,7 @@ fn means(plan: &Plan, name: &str, dynamics: &dyn Move, records: usize, chains_a_
     let kind = |(quantity, k): (&'static str, usize)| {
         let one = |run: usize| {
             let own = series.slice(s![.., run * chains_a_run..(run + 1) * chains_a_run, k]);
-            let SeriesMean { mean, error, autocorrelation, .. } = SeriesMean::of(own)?;
-            Ok(Found { value: mean, error, lower_bound: autocorrelation.lower_bound })
+            Found::mean(&SeriesMean::of(own)?)
         };
         Ok(Kind {
             quantity,
@@ -165,7 +183,7 @@ fn jackknife(plan: &Plan) -> Result<Vec<Kind>> {
             let one = |run: usize| Jackknife::of(series.slice(s![.., run..run + 1, ..]), f);
             let all: Vec<Jackknife> = (0..plan.runs).into_par_iter().map(one).collect::<Result<_>>()?;
             let tau = all.iter().map(|j| j.autocorrelation.tau).sum::<f64>() / plan.runs as f64;
-            let found = |j: &Jackknife| Found { value: j.value - j.bias, error: j.error, lower_bound: j.lower_bound };
+            let found = |j: &Jackknife| Found::normal(j.value - j.bias, j.error, j.lower_bound);
             kinds.push(Kind {
                 quantity,
                 run: format!("{name}, 1 × {records}"),
@@ -201,10 +219,7 @@ fn tempering(plan: &Plan) -> Result<Vec<Kind>> {
     for (beta, run) in BETAS.into_iter().zip(&runs) {
         let (_, exact) = exact(&ising(beta)?)?;
         for (quantity, k) in [("energy", 0), ("m", 2)] {
-            let one = |copy: usize| {
-                let own = SeriesMean::of(run.series.slice(s![.., copy..copy + 1, k]))?;
-                Ok(Found { value: own.mean, error: own.error, lower_bound: own.autocorrelation.lower_bound })
-            };
+            let one = |copy: usize| Found::mean(&SeriesMean::of(run.series.slice(s![.., copy..copy + 1, k]))?);
             kinds.push(Kind {
                 quantity,
                 run: format!("tempering, β = {beta}, 1 × {records}"),
@@ -239,7 +254,7 @@ fn importance(plan: &Plan) -> Result<Vec<Kind>> {
             for (k, (quantity, exact)) in
                 [("energy", exact[0]), ("m²", exact[3]), ("log Z", log_z)].into_iter().enumerate()
             {
-                let found = |e: &[Estimate; 3]| Found { value: e[k].mean, error: e[k].error, lower_bound: false };
+                let found = |e: &[Estimate; 3]| Found::normal(e[k].mean, e[k].error, false);
                 let run = format!("{n} weighted draws, {name}");
                 kinds.push(Kind { quantity, run, exact, times: None, found: all.iter().map(found).collect() });
             }
@@ -262,7 +277,7 @@ fn annealing(plan: &Plan) -> Result<Vec<Kind>> {
         };
         let all: Array1<f64> = (0..POPULATIONS).map(population).collect::<Result<Vec<f64>>>()?.into();
         let Estimate { mean, error } = Estimate::log_mean_weight(all.view())?;
-        Ok(Found { value: mean, error, lower_bound: false })
+        Ok(Found::normal(mean, error, false))
     };
     let found = (0..plan.runs).into_par_iter().map(one).collect::<Result<_>>()?;
     let run = format!("{POPULATIONS} populations of 16");
@@ -284,7 +299,7 @@ fn times(plan: &Plan) -> Result<Vec<Kind>> {
             });
             let Autocorrelation { tau, window, lower_bound, .. } = Autocorrelation::of(series.view())?;
             let error = tau * (2.0 * (2 * window + 1) as f64 / records as f64).sqrt();
-            Ok(Found { value: tau, error, lower_bound })
+            Ok(Found::normal(tau, error, lower_bound))
         };
         Ok(Kind {
             quantity: "τ",

@@ -8,7 +8,9 @@ use std::path::Path;
 use ndarray::{Array2, Array3};
 use rand::RngExt;
 use tensorjump::io::{Checkpoint, Interval, StoredLaw, read_samples, write_samples};
-use tensorjump::lattice::{Couplings, Geometry, Ising, SpinSweep, Square};
+use tensorjump::lattice::{
+    Couplings, Cubic, CubicCouplings, CubicIsing, CubicMove, CubicTempering, Geometry, Ising, SpinSweep, Square,
+};
 use tensorjump::learn::{Data, PositiveMethod, PositiveOptions, Start, Training};
 use tensorjump::mcmc::{Chains, ChainsSnapshot, Level, Progress, Replicas, ReplicasSnapshot, RunOptions, Tempering};
 use tensorjump::model::{BornMps, Boundary, PositiveMps};
@@ -37,6 +39,12 @@ fn from_file(name: &'static str, load: impl Fn(&Path) -> Result<(), Failure> + S
         fs::write(&path, bytes)?;
         load(&path)
     })
+}
+
+/// Two copies of a ladder in lanes, of a small glass.
+fn lanes() -> Result<CubicTempering, Failure> {
+    let couplings = CubicCouplings::plus_minus(Cubic::new([3, 3, 2], [true, true, false])?, 1);
+    Ok(CubicTempering::new(couplings, &[0.3, 0.6, 1.2], 2, 1)?.with_clusters(0.5))
 }
 
 /// Draws twice and scores.
@@ -145,6 +153,8 @@ pub fn all(folder: &Path) -> Result<Vec<Format>, Failure> {
     chains.advance(&target, &SpinSweep::heat_bath(&target)?, 2, &Streams::new(1))?;
     let mut replicas: Replicas = ladder().start(2, 1)?;
     ladder().advance(&mut replicas, 3)?;
+    let mut tempered = lanes()?;
+    tempered.advance(3)?;
     run(folder)?;
     let of_run = ["state", "state.series.npy", "state.log_weight.npy"];
     let of_run = of_run.map(|name| fs::read(folder.join(name)).map(|bytes| (name, bytes)));
@@ -230,6 +240,39 @@ pub fn all(folder: &Path) -> Result<Vec<Format>, Failure> {
         Box::new(|_, bytes| {
             let ising = Ising::new(serde_json::from_slice(bytes)?, 0.5)?;
             loaded(ising.log_weight(Array2::zeros((1, ising.lattice().sites())).view()))
+        }),
+    );
+    add(
+        "couplings, cubic (JSON)",
+        vec![serde_json::to_vec(
+            &CubicCouplings::gaussian(Cubic::new([2, 3, 3], [false, true, true])?, 1).with_field(vec![0.1; 18])?,
+        )?],
+        0.7,
+        Box::new(|_, bytes| {
+            let ising = CubicIsing::new(serde_json::from_slice(bytes)?, 0.5)?;
+            let sweeps = CubicMove::heat_bath().of(&ising, 1)?;
+            let mut chains = Chains::initial(&ising, 1, 1)?;
+            loaded(chains.advance(&ising, &sweeps, 1, &Streams::new(1)))
+        }),
+    );
+    add(
+        "replicas, cubic",
+        vec![seed(&|p| tempered.write(p))?],
+        0.7,
+        from_file("file", |path| {
+            let mut tempering = lanes()?;
+            tempering.read(path)?;
+            Ok(tempering.advance(1)?)
+        }),
+    );
+    add(
+        "replicas, cubic (JSON)",
+        vec![serde_json::to_vec(&tempered.snapshot())?],
+        0.7,
+        Box::new(|_, bytes| {
+            let mut tempering = lanes()?;
+            tempering.resume(serde_json::from_slice(bytes)?)?;
+            Ok(tempering.advance(1)?)
         }),
     );
     add(

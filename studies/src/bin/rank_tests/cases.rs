@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use crate::{layers, walkers};
 use ndarray::{Array1, Array2, ArrayView1, Axis, concatenate, s, stack};
 use rand::{Rng, RngExt};
 use tensorjump::lattice::{
@@ -52,6 +53,12 @@ impl Starts {
         self.above.load(Ordering::Relaxed)
     }
 
+    /// The same draws as something else.
+    pub fn mapped(self, map: fn(Array2<u8>) -> Array2<u8>) -> Self {
+        let draw = self.draw;
+        Starts { draw: Box::new(move |n, streams| Ok(map(draw(n, streams)?))), ..self }
+    }
+
     /// Draws of a law that is the target's.
     fn exact(law: impl Model + 'static) -> Self {
         let draw = move |n: usize, streams: &Streams| Ok(law.draw(n, streams)?.x);
@@ -59,7 +66,7 @@ impl Starts {
     }
 
     /// Draws of a law that is nearly the target's, accepted in proportion to their weights.
-    fn accepted(law: BoundaryMps, target: Arc<dyn Target>) -> Result<Self> {
+    pub fn accepted(law: BoundaryMps, target: Arc<dyn Target>) -> Result<Self> {
         const TRIALS: usize = 4096;
         let trials = law.draw(TRIALS, &Streams::new(0).domain("trials"))?;
         let weights = trials.log_importance_weights(&*target)?;
@@ -98,13 +105,16 @@ impl Starts {
 /// All targets; small ones are a matter of seconds.
 pub fn all(small: bool) -> Result<Vec<Case>> {
     let side = |large: usize, little: usize| if small { little } else { large };
-    Ok(vec![
+    let mut cases = vec![
         fredkin(side(400, 40))?,
         ferromagnet(side(32, 8))?,
         glass(side(16, 6))?,
         torus(side(16, 6))?,
         potts(side(12, 5))?,
-    ])
+        walkers::case()?,
+    ];
+    cases.extend(layers::all(side(8, 4))?);
+    Ok(cases)
 }
 
 fn metropolis<P: Proposal + 'static>(proposal: P) -> Box<dyn Move> {

@@ -1,4 +1,4 @@
-//! Five faults planted in moves, and the same moves without them.
+//! Six faults planted in moves, and the same moves without them.
 
 use ndarray::{Array1, Array2, Axis, concatenate, s, stack};
 use serde::Serialize;
@@ -6,10 +6,16 @@ use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, SpinSweep, Sq
 use tensorjump::mcmc::{Disconnected, MetropolisHastings, RankTest, Verdict};
 use tensorjump::{Configs, Model, Result, Streams};
 
-use crate::planted::{Exchanged, Flips, Forgetful, Pair, Stale};
+use crate::planted::{Exchanged, Flips, Forgetful, Pair, Stale, Walkers, Whose};
 
-pub const NAMES: [&str; 5] =
-    ["forgotten proposal ratio", "transposed kernel", "closing bond lost", "swap ratio inverted", "stale log-weight"];
+pub const NAMES: [&str; 6] = [
+    "forgotten proposal ratio",
+    "transposed kernel",
+    "closing bond lost",
+    "swap ratio inverted",
+    "learned from itself",
+    "stale log-weight",
+];
 
 const SIDE: usize = 4;
 const SITES: usize = SIDE * SIDE;
@@ -124,6 +130,10 @@ impl Bench {
             }
             "swap ratio inverted" => {
                 test.reversible(&self.pair, &Exchanged(sign), both, |x| self.pair.0[0].energy(x.slice(s![.., ..SITES])))
+            }
+            "learned from itself" => {
+                let walkers = Walkers(if planted { Whose::Own } else { Whose::Others });
+                test.invariant(&self.glass, &walkers, exact, |x| self.observe(x))
             }
             _ => test.reversible(&self.glass, &Stale(planted), exact, |x| self.observe(x)),
         }

@@ -1,5 +1,5 @@
 //! Every move, dynamics and combinator against exact draws at sizes where enumeration stops (Gandy, Scott,
-//! arXiv 2001.06465), and the power of the test on five planted faults.
+//! arXiv 2001.06465), and the power of the test on six planted faults.
 //!
 //! ```text
 //! cargo run --release -p tensorjump-studies --bin rank_tests
@@ -11,6 +11,11 @@
 //! draws: exact where no weight is above `M`. Those that are, are counted ("above"); the total variation of the
 //! proposals themselves, `½ E|w/w̄ − 1|`, is told beside.
 //!
+//! Cubic lattices of two layers are drawn as square lattices of four states.
+//!
+//! **Learning.** Walkers that propose what they learned from others keep the law; those that learn from their own
+//! present state do not, and are the sixth fault.
+//!
 //! **False alarms.** All tests together fail with probability at most `--false-alarm` where every move is right;
 //! each has an equal share. Reversible moves are tested by ranks, others by two samples.
 //!
@@ -19,8 +24,10 @@
 
 mod cases;
 mod faults;
+mod layers;
 #[path = "../../../../tests/common/faults.rs"]
 mod planted;
+mod walkers;
 
 use std::time::Instant;
 
