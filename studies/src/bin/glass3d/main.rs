@@ -127,6 +127,11 @@ fn speeds(o: &Options) -> Result<(), Failure> {
         rows.push(vec![name.to_owned(), number(ns, 3), number(acceptance, 6)]);
         values.push(json!({ "move": name, "ns": ns, "acceptance": acceptance }));
     }
+    if !o.gaussian {
+        let ns = speed::of_bits(&couplings, 1.0 / o.cold, o.seed)?;
+        rows.push(vec!["multispin".into(), number(ns, 3), "–".into()]);
+        values.push(json!({ "move": "multispin", "ns": ns }));
+    }
     let text = if o.json { options::json(o, &values)? } else { render(&["move", "ns a spin", "acceptance"], &rows) };
     print(&text)
 }
