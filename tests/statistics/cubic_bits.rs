@@ -25,7 +25,10 @@ fn couplings(shape: [usize; 3], periodic: [bool; 3], diluted: bool) -> CubicCoup
 fn draws(p: &[f64], x: &Array2<u8>, n: usize, rng: &mut Stream) -> Array2<u8> {
     let mut cumulative = p.to_vec();
     (1..p.len()).for_each(|i| cumulative[i] += cumulative[i - 1]);
-    let one = |_| cumulative.partition_point(|c| *c <= rng.random::<f64>()).min(p.len() - 1);
+    let one = |_| {
+        let u: f64 = rng.random();
+        cumulative.partition_point(|c| *c <= u).min(p.len() - 1)
+    };
     x.select(Axis(0), &(0..n).map(one).collect::<Vec<_>>())
 }
 
