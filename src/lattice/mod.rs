@@ -49,7 +49,8 @@
 //! # Cubic lattices
 //!
 //! The Ising model with any couplings and fields, each direction open or periodic. Sixteen replicas of it
-//! move side by side, in single precision where that is put right or does not matter.
+//! move side by side, in single precision where that is put right or does not matter; with couplings of one
+//! absolute value and no field 512 move in the bits of words. Potts models move one by one.
 //!
 //! | what | where | cost |
 //! |---|---|---|
@@ -61,7 +62,7 @@
 //! | clusters of ferromagnets (Wolff, Swendsen–Wang) | [`CubicClusters`] | 10 to 20 ns a site |
 //! | 512 replicas in bits (±J): Metropolis, tempering, Houdayer clusters | [`CubicBits`] | 0.1 ns a spin |
 //! | Potts and any pair interaction | [`CubicPotts`] | O(N) a configuration |
-//! | heat bath, Swendsen–Wang, rods of it | [`CubicPottsMove`] | 60, 20, 300 ns a site (2 × 1, three states) |
+//! | heat bath, Swendsen–Wang, rods of it | [`CubicPottsMove`] | 60, 20, 200 ns a site (2 × 1) |
 //!
 //! A rod is a window of cross-section `a × b ≤ 12` along the whole lattice: a quench of ±J 16³ at T = 0.5
 //! comes in 44 sweeps of 2 × 2 rods where heat bath comes in 1024, at half the CPU time. Where valleys have

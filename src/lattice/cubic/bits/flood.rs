@@ -1,7 +1,7 @@
 //! Isoenergetic clusters of 256 pairs of replicas at once.
 //!
-//! The cluster of a pair is flooded from its first site: sweep after sweep over the lattice, back and forth, a
-//! site with opposite spins joins once a neighbour has, for all pairs in the same few operations.
+//! The cluster of a pair is flooded from its first site: sweep after sweep over the lattice, back and forth,
+//! a site with opposite spins joins once a neighbour has, for all pairs in the same few operations.
 
 use pulp::{Simd, WithSimd};
 use rand::{Rng, RngExt};

@@ -2,7 +2,7 @@
 
 mod flood;
 mod ladder;
-pub(in crate::lattice) mod state;
+pub(crate) mod state;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod sums;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]

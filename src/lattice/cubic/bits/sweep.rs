@@ -8,8 +8,8 @@
 //! Rebbi, J. Comput. Phys. 41, 203, for the coding).
 //!
 //! **Exactness.** No random bit serves two replicas: each of them is the chain that it would be alone, and
-//! they are independent of each other. Probabilities are rounded down to a multiple of 2⁻⁶⁴: an absolute error
-//! below 6·10⁻²⁰ a decision.
+//! they are independent of each other. Probabilities are rounded down to a multiple of 2⁻⁶⁴: an absolute
+//! error below 6·10⁻²⁰ a decision.
 
 use pulp::{Simd, WithSimd};
 

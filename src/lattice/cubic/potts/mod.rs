@@ -1,5 +1,5 @@
 //! The Potts model, and any pair interaction, on cubic lattices.
 
-pub(in crate::lattice) mod model;
-pub(in crate::lattice) mod moves;
+pub(crate) mod model;
+pub(crate) mod moves;
 mod rods;
