@@ -60,9 +60,9 @@
 //! | a state of 16 replicas | [`CubicLanes`] | 64 bytes a site |
 //! | tempering in which β moves; Houdayer clusters | [`CubicTempering`] | the moves; 3 ns a flipped site |
 //! | clusters of ferromagnets (Wolff, Swendsen–Wang) | [`CubicClusters`] | 10 to 20 ns a site |
-//! | 512 replicas in bits (±J): Metropolis, tempering, Houdayer clusters | [`CubicBits`] | 0.1 ns a spin |
+//! | 512 replicas in bits (±J): Metropolis, tempering, Houdayer clusters | [`CubicBits`] | 0.08 ns a spin |
 //! | Potts and any pair interaction | [`CubicPotts`] | O(N) a configuration |
-//! | heat bath, Swendsen–Wang, rods of it | [`CubicPottsMove`] | 60, 20, 200 ns a site (2 × 1) |
+//! | heat bath, Swendsen–Wang, rods of it | [`CubicPottsMove`] | 60, 25, 320 ns a site (2 × 1) |
 //!
 //! A rod is a window of cross-section `a × b ≤ 12` along the whole lattice: a quench of ±J 16³ at T = 0.5
 //! comes in 44 sweeps of 2 × 2 rods where heat bath comes in 1024, at half the CPU time. Where valleys have

@@ -133,7 +133,7 @@ impl CubicBits {
     }
 
     /// Flips an isoenergetic cluster of replicas 0 and 1, 2 and 3, … at every level with `β ≥ beta` in each
-    /// update, for all pairs in the same operations: some half of the cost of a sweep.
+    /// update, for all pairs in the same operations: some two sweeps more at those levels.
     pub fn with_clusters(self, beta: f64) -> Self {
         CubicBits { clusters: Some(beta), ..self }
     }

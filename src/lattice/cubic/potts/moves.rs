@@ -53,7 +53,7 @@ impl CubicPottsMove {
         CubicPottsMove { potts: potts.clone(), by: Kind::HeatBath }
     }
 
-    /// All Swendsen–Wang clusters. Cost: 20 ns a site.
+    /// All Swendsen–Wang clusters. Cost: 25 ns a site.
     ///
     /// # Errors
     /// [`Error::Parameter`] for an interaction that is not `δ(a, b)`; [`Error::Entry`] naming the first bond
@@ -83,7 +83,7 @@ impl CubicPottsMove {
     /// Rods of cross-section `a × b` redrawn exactly, given all other sites, along a random direction of the
     /// lattice and over its whole length (less one site where it wraps around); a sweep covers the lattice.
     ///
-    /// Double precision, no rejection. Cost: some 5 ns for each of the `q^(ab + 1)` terms of a site.
+    /// Double precision, no rejection. Cost: some 3 to 12 ns for each of the `q^(ab + 1)` terms of a site.
     ///
     /// # Errors
     /// [`Error::Parameter`] for no sites, [`Error::TooLarge`] for `q^(ab) > 4096`.
