@@ -15,8 +15,9 @@ fn stream(name: &str) -> Stream {
 fn couplings(shape: [usize; 3], periodic: [bool; 3], diluted: bool) -> CubicCouplings {
     let lattice = Cubic::new(shape, periodic).unwrap();
     let whole = CubicCouplings::plus_minus(lattice, 3);
-    let kept =
-        |d: usize| whole.along(d).iter().enumerate().map(move |(j, v)| if (2 * j + d) % 5 == 0 { 0.0 } else { *v });
+    let kept = |d: usize| {
+        whole.along(d).iter().enumerate().map(move |(j, v)| if (2 * j + d).is_multiple_of(5) { 0.0 } else { *v })
+    };
     let lists = [0, 1, 2].map(|d| kept(d).collect());
     if diluted { CubicCouplings::new(lattice, lists, vec![0.0; lattice.sites()]).unwrap() } else { whole }
 }

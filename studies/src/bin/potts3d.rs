@@ -65,7 +65,7 @@ fn main() -> std::process::ExitCode {
 
 fn run() -> Result<(), Failure> {
     let o: Options = options::parse()?;
-    if o.chains < 2 || o.updates < 100 || o.moves.is_empty() || !(o.apart >= 1.0) {
+    if o.chains < 2 || o.updates < 100 || o.moves.is_empty() || o.apart.is_nan() || o.apart < 1.0 {
         return Err("needs two chains, 100 updates, a move, and samples an autocorrelation time apart".into());
     }
     options::set_threads(o.threads)?;
@@ -98,7 +98,7 @@ fn measure(o: &Options, potts: &CubicPotts, name: &str, bar: &progress::Progress
     let bonds = 3.0 * potts.dims().len() as f64;
     let one = |k: usize| -> Result<(Vec<f64>, f64), tensorjump::Error> {
         // Half of the chains start ordered.
-        let mut x = if k % 2 == 0 { starts.x().row(k).to_vec() } else { vec![0; potts.dims().len()] };
+        let mut x = if k.is_multiple_of(2) { starts.x().row(k).to_vec() } else { vec![0; potts.dims().len()] };
         let mut rng = fast_rng(&mut streams.stream(k));
         let (warm, mut seconds) = (o.updates / 10, 0.0);
         let mut energy = Vec::with_capacity(o.updates);
