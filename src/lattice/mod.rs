@@ -49,7 +49,8 @@
 //! # Cubic lattices
 //!
 //! The Ising model with any couplings and fields, each direction open or periodic. Sixteen replicas of it
-//! move side by side, in single precision where that is put right or does not matter.
+//! move side by side, in single precision where that is put right or does not matter; with couplings of one
+//! absolute value and no field 512 move in the bits of words. Potts models move one by one.
 //!
 //! | what | where | cost |
 //! |---|---|---|
@@ -59,6 +60,9 @@
 //! | a state of 16 replicas | [`CubicLanes`] | 64 bytes a site |
 //! | tempering in which β moves; Houdayer clusters | [`CubicTempering`] | the moves; 3 ns a flipped site |
 //! | clusters of ferromagnets (Wolff, Swendsen–Wang) | [`CubicClusters`] | 10 to 20 ns a site |
+//! | 512 replicas in bits (±J): Metropolis, tempering, Houdayer clusters | [`CubicBits`] | 0.08 ns a spin |
+//! | Potts and any pair interaction | [`CubicPotts`] | O(N) a configuration |
+//! | heat bath, Swendsen–Wang, rods of it | [`CubicPottsMove`] | 60, 25, 320 ns a site (2 × 1) |
 //!
 //! A rod is a window of cross-section `a × b ≤ 12` along the whole lattice: a quench of ±J 16³ at T = 0.5
 //! comes in 44 sweeps of 2 × 2 rods where heat bath comes in 1024, at half the CPU time. Where valleys have
@@ -98,12 +102,15 @@ pub(crate) mod cubic;
 pub(crate) mod fredkin;
 pub(crate) mod square;
 
+pub use cubic::bits::state::CubicBits;
 pub use cubic::clusters::CubicClusters;
 pub use cubic::couplings::CubicCouplings;
 pub use cubic::geometry::Cubic;
 pub use cubic::ising::CubicIsing;
 pub use cubic::lanes::CubicLanes;
 pub use cubic::moves::{CubicMove, CubicSweeps};
+pub use cubic::potts::model::CubicPotts;
+pub use cubic::potts::moves::CubicPottsMove;
 pub use cubic::tempering::CubicTempering;
 pub use fredkin::{Equilibrium, Fredkin, FredkinModel, FredkinProcess};
 pub use square::boundary::{BoundaryMps, ContractOptions, Contraction, Draws};

@@ -12,6 +12,7 @@ mod cavities;
 mod chain;
 mod constraints;
 mod cubic;
+mod cubic_bits;
 mod dense;
 mod diagnostics;
 mod diagonals;

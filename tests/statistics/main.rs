@@ -8,6 +8,8 @@ mod laws;
 mod annealing;
 mod boundary;
 mod cubic;
+mod cubic_bits;
+mod cubic_potts;
 mod diagonals;
 mod diffusion;
 mod estimates;

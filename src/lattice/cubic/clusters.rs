@@ -82,7 +82,8 @@ impl CubicClusters {
     /// A configuration that does not fit.
     pub fn step(&self, x: &mut [u8], rng: &mut impl Rng) -> Result<usize> {
         check_configs(ndarray::ArrayView1::from(&*x).insert_axis(ndarray::Axis(0)), self.ising.dims())?;
-        Ok(if self.one { self.grow(x, rng) } else { self.colour(x, rng) })
+        let neighbours = &self.ising.tables().neighbours;
+        Ok(if self.one { self.grow(x, rng) } else { colour(neighbours, &self.joins, 2, x, rng) })
     }
 
     fn grow(&self, x: &mut [u8], rng: &mut impl Rng) -> usize {
@@ -107,28 +108,30 @@ impl CubicClusters {
         }
         size
     }
+}
 
-    fn colour(&self, x: &mut [u8], rng: &mut impl Rng) -> usize {
-        let (neighbours, sites) = (&self.ising.tables().neighbours, x.len());
-        let mut parent: Vec<u32> = (0..sites as u32).collect();
-        for j in 0..sites {
-            let bits = rng.next_u64();
-            for d in 0..3 {
-                let n = neighbours[j][2 * d] as usize;
-                if n < sites && x[n] == x[j] && self.joins[d * sites + j].happens((bits >> (16 * d)) as u16, rng) {
-                    unite(&mut parent, j, n);
-                }
+/// Flips all clusters of Swendsen and Wang to one of so many states each; `joins` tells whether equal states
+/// join, by direction and site at which the bond starts. Returns the number of clusters.
+pub(super) fn colour(neighbours: &[[u32; 6]], joins: &[Chance], states: u8, x: &mut [u8], rng: &mut impl Rng) -> usize {
+    let sites = x.len();
+    let mut parent: Vec<u32> = (0..sites as u32).collect();
+    for j in 0..sites {
+        let bits = rng.next_u64();
+        for d in 0..3 {
+            let n = neighbours[j][2 * d] as usize;
+            if n < sites && x[n] == x[j] && joins[d * sites + j].happens((bits >> (16 * d)) as u16, rng) {
+                unite(&mut parent, j, n);
             }
         }
-        // A parent comes before its children.
-        let mut clusters = 0;
-        for j in 0..sites {
-            let p = parent[j] as usize;
-            clusters += usize::from(p == j);
-            x[j] = if p == j { rng.random_range(0..2) } else { x[p] };
-        }
-        clusters
     }
+    // A parent comes before its children.
+    let mut clusters = 0;
+    for j in 0..sites {
+        let p = parent[j] as usize;
+        clusters += usize::from(p == j);
+        x[j] = if p == j { rng.random_range(0..states) } else { x[p] };
+    }
+    clusters
 }
 
 impl Dynamics for CubicClusters {

@@ -20,6 +20,7 @@ use super::couplings::CubicCouplings;
 use super::ising::CubicIsing;
 use super::lanes::{CubicLanes, WIDTH};
 use super::moves::CubicMove;
+use super::restart::check_snapshot;
 use crate::error::{Error, Result};
 use crate::io::{Checkpoint, Due};
 use crate::mcmc::{MoveReport, Replicas, ReplicasSnapshot, Walkers};
@@ -323,39 +324,9 @@ impl CubicTempering {
     /// [`Error::Entries`] for other numbers of levels or copies, [`Error::Entry`] for a level of another
     /// parameter and a configuration whose log-weight is not that of this instance to 10⁻⁹.
     pub fn resume(&mut self, snapshot: ReplicasSnapshot) -> Result<()> {
-        let ReplicasSnapshot { seed, updates, parameters, x, log_weight, walkers, reports } = snapshot;
         let (levels, copies) = (self.ladder.len(), self.walkers.len());
-        for (place, expected, got) in [
-            ("parameters", levels, parameters.len()),
-            ("x", levels, x.len()),
-            ("log_weight", levels, log_weight.len()),
-            ("walkers", copies, walkers.len()),
-        ] {
-            if expected != got {
-                return Err(Error::Entries { place: place.into(), expected, got });
-            }
-        }
-        for (k, walkers) in walkers.iter().enumerate() {
-            let got = walkers.at().len();
-            if got != levels {
-                return Err(Error::Entries { place: format!("walkers[{k}]"), expected: levels, got });
-            }
-        }
-        for (k, (&own, &value)) in self.ladder.iter().zip(&parameters).enumerate() {
-            if value.is_nan() || (own - value).abs() > 1e-12 * own.abs() {
-                let place = format!("parameters[{k}]");
-                return Err(Error::Entry { place, value, expected: "the parameter of that level" });
-            }
-            let found = self.ising.at(own)?.log_weight(x[k].view())?;
-            let off = |(said, own): (&f64, &f64)| said.is_nan() || (said - own).abs() > 1e-9 * (1.0 + own.abs());
-            if log_weight[k].len() != found.len() || log_weight[k].iter().zip(&found).any(off) {
-                let (place, value) = (format!("log_weight[{k}]"), log_weight[k].first().copied().unwrap_or(f64::NAN));
-                return Err(Error::Entry { place, value, expected: "the log-weights that this instance gives" });
-            }
-            if x[k].nrows() != copies {
-                return Err(Error::Entries { place: format!("x[{k}]"), expected: copies, got: x[k].nrows() });
-            }
-        }
+        check_snapshot(&self.ising, &self.ladder, (copies, copies), &snapshot)?;
+        let ReplicasSnapshot { seed, updates, x, walkers, reports, .. } = snapshot;
         (self.seed, self.updates, self.walkers) = (seed, updates, walkers);
         let level_of = |chain: usize| (chain / levels, self.walkers[chain / levels].level_of(chain % levels));
         for (g, lanes) in self.groups.iter_mut().enumerate() {

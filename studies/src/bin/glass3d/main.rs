@@ -1,5 +1,6 @@
 //! Spin glasses in three dimensions: tempering in lanes with heat bath or exact rods, with isoenergetic
-//! clusters or without, on one or many instances.
+//! clusters or without, on one or many instances; ±J also with 512 replicas in bits (`--moves multispin`),
+//! of which times and round trips are given a pair.
 //!
 //! ```text
 //! cargo run --release -p tensorjump-studies --bin glass3d                            # ±J 8³, T = 0.6 to 2
@@ -12,6 +13,7 @@
 //! meet in equilibrium (Katzgraber, Palassini, Young, Phys. Rev. B 63, 184422): their means over the
 //! instances are printed by time, in powers of two.
 
+mod multispin;
 mod quench;
 mod speed;
 mod temper;
@@ -44,7 +46,8 @@ options! {
         copies: usize = 2,
         /// Updates that are recorded, after as many as warm-up
         updates: usize = 4096,
-        /// Moves: heat, metropolis, or the cross-section of rods, as 2x2; some of them are compared
+        /// Moves: heat, metropolis, multispin (512 replicas in bits), or the cross-section of rods, as 2x2; some
+        /// of them are compared
         moves: Vec<String> = vec!["heat".into()],
         /// Sweeps in each update
         sweeps: usize = 1,
@@ -126,6 +129,11 @@ fn speeds(o: &Options) -> Result<(), Failure> {
         let (ns, acceptance) = speed::of(&couplings, 1.0 / o.cold, speed::of_name(name)?, o.seed)?;
         rows.push(vec![name.to_owned(), number(ns, 3), number(acceptance, 6)]);
         values.push(json!({ "move": name, "ns": ns, "acceptance": acceptance }));
+    }
+    if !o.gaussian {
+        let ns = speed::of_bits(&couplings, 1.0 / o.cold, o.seed)?;
+        rows.push(vec!["multispin".into(), number(ns, 3), "–".into()]);
+        values.push(json!({ "move": "multispin", "ns": ns }));
     }
     let text = if o.json { options::json(o, &values)? } else { render(&["move", "ns a spin", "acceptance"], &rows) };
     print(&text)

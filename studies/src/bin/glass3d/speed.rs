@@ -1,6 +1,6 @@
 //! Nanoseconds a spin of each move, one thread.
 
-use tensorjump::lattice::{Cubic, CubicCouplings, CubicIsing, CubicLanes, CubicMove};
+use tensorjump::lattice::{Cubic, CubicBits, CubicCouplings, CubicIsing, CubicLanes, CubicMove};
 use tensorjump::mcmc::Chains;
 use tensorjump::{Error, Streams};
 
@@ -44,6 +44,21 @@ pub fn of(couplings: &CubicCouplings, beta: f64, by: CubicMove, seed: u64) -> Re
         (proposed, accepted) = (proposed + report.proposed, accepted + report.accepted);
     }
     Ok((pieces.quartile()? * 1e9, accepted as f64 / proposed as f64))
+}
+
+/// Nanoseconds a spin of Metropolis on 512 replicas in bits, couplings of one absolute value.
+pub fn of_bits(couplings: &CubicCouplings, beta: f64, seed: u64) -> Result<f64, Failure> {
+    let spins = 512 * couplings.lattice().sites();
+    let mut bits = CubicBits::new(couplings.clone(), &[beta], 512, seed)?;
+    bits.advance(20)?;
+    let updates = (30_000_000 / spins).clamp(1, 1000);
+    let mut pieces = Pieces::default();
+    for _ in 0..PIECES {
+        // One thread: a level is not cut.
+        let moved: Result<(), Error> = pieces.time_thread(spins * updates, || bits.advance(updates));
+        moved?;
+    }
+    Ok(pieces.quartile()? * 1e9)
 }
 
 /// A periodic cube.

@@ -13,25 +13,25 @@ use tensorjump_studies::plotting::{Axis as PlotAxis, BLUE, GREEN, INK, Mark, ORA
 use tensorjump_studies::progress::ProgressBar;
 use tensorjump_studies::table::{number, render};
 
-use super::{Options, couplings, speed};
+use super::{Options, couplings, multispin, speed};
 
 const BINS: usize = 40;
 
 /// What one instance gave.
-struct Instance {
+pub struct Instance {
     /// Overlaps at the coldest level, shape `(updates, pairs)`.
-    q: Array2<f64>,
+    pub q: Array2<f64>,
     /// Means of −E/bonds and of (1 − link overlap)/T at the coldest level between powers of two of updates.
-    sides: Vec<(f64, f64)>,
+    pub sides: Vec<(f64, f64)>,
     /// Autocorrelation time of q² in updates.
-    tau: f64,
+    pub tau: f64,
     /// Round trips an update.
-    trips: f64,
-    least_rate: f64,
+    pub trips: f64,
+    pub least_rate: f64,
     /// CPU seconds of an update.
-    seconds: f64,
+    pub seconds: f64,
     /// Sites of a cluster over all.
-    cluster: f64,
+    pub cluster: f64,
 }
 
 /// All instances under one move.
@@ -48,6 +48,9 @@ pub fn all(o: &Options, name: &str, ladder: &[f64], bar: &ProgressBar) -> std::r
 }
 
 fn one(o: &Options, k: usize, name: &str, ladder: &[f64], bar: &ProgressBar) -> std::result::Result<Instance, Failure> {
+    if name == "multispin" {
+        return multispin::one(o, k, ladder, bar);
+    }
     let by = speed::of_name(name)?;
     let couplings = couplings(o, k)?;
     let bonds = couplings.lattice().bonds().count() as f64;
