@@ -313,7 +313,14 @@ impl CubicTempering {
             log_weight: levels.map(|k| energy.row(k).mapv(|e| -self.ladder[k] * e)).collect(),
             walkers: self.walkers.clone(),
             reports,
+            dynamics: Some(self.dynamics()),
         }
+    }
+
+    /// What an update does, in words.
+    fn dynamics(&self) -> String {
+        let clusters = self.clusters.map_or("none".into(), |beta| format!("from beta {beta}"));
+        format!("{:?}, sweeps {}, clusters {clusters}", self.by.0, self.sweeps)
     }
 
     /// Goes on from a snapshot of a ladder of the same instance: all that follows is what would have
@@ -321,9 +328,13 @@ impl CubicTempering {
     ///
     /// # Errors
     /// [`Error::Entries`] for other numbers of levels or copies, [`Error::Entry`] for a level of another
-    /// parameter and a configuration whose log-weight is not that of this instance to 10⁻⁹.
+    /// parameter and a configuration whose log-weight is not that of this instance to 10⁻⁹;
+    /// [`Error::Parameter`] for other moves, sweeps or clusters than those that the snapshot names.
     pub fn resume(&mut self, snapshot: ReplicasSnapshot) -> Result<()> {
-        let ReplicasSnapshot { seed, updates, parameters, x, log_weight, walkers, reports } = snapshot;
+        let ReplicasSnapshot { seed, updates, parameters, x, log_weight, walkers, reports, dynamics } = snapshot;
+        if let Some(other) = dynamics.filter(|other| *other != self.dynamics()) {
+            return Err(Error::parameter("moves of the snapshot", other, "those of this tempering"));
+        }
         let (levels, copies) = (self.ladder.len(), self.walkers.len());
         for (place, expected, got) in [
             ("parameters", levels, parameters.len()),
