@@ -105,8 +105,8 @@ impl Values {
 impl CubicLanes {
     /// Replicas at the rows of `x`, shape `(replicas, sites)`: one model for all of them or one each.
     ///
-    /// Couplings and fields below `10⁻³⁸` are zero to the sweeps: at β of `10³⁰`, the largest there is, a spin
-    /// feels less than `10⁻⁷` of them. Energies and the decisions of rods count them.
+    /// Couplings and fields below `10⁻³⁸` are zero to the sweeps: at β of `10³⁰`, the largest there is, a
+    /// spin feels less than `10⁻⁷` of them. Energies and the decisions of rods count them.
     ///
     /// # Errors
     /// [`Error::Parameter`] for no replicas or more than 16, and for models of different lattices;

@@ -21,8 +21,8 @@
 //! min(1, e^{β ΔΣ(J s s + h s)} q(old) / q(new))
 //! ```
 //!
-//! where the sums are taken in double precision, or in whole multiples of the one coupling `±J` that there is:
-//! the law stays invariant whatever was rounded or has underflown.
+//! where the sums are taken in double precision, or in whole multiples of the one coupling `±J` that there
+//! is: the law stays invariant whatever was rounded or has underflown.
 
 use pulp::{Arch, Simd, WithSimd};
 
