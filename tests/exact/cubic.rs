@@ -175,10 +175,29 @@ fn tempering_goes_on_bit_for_bit() {
     });
     let any = Tempering::new(levels.collect()).unwrap();
     whole.write(&path).unwrap();
-    assert_eq!(any.read(&path).unwrap().snapshot(), whole.snapshot());
+    let mut expected = whole.snapshot();
+    assert_eq!(expected.dynamics.take().unwrap(), "Rods(2, 1), sweeps 1, clusters from beta 0.6");
+    assert_eq!(any.read(&path).unwrap().snapshot(), expected);
+
+    let others: [(&str, fn(CubicTempering) -> CubicTempering); 3] = [
+        ("moves", |t| t.with_moves(CubicMove::rods(2, 2).unwrap(), 1).unwrap()),
+        ("sweeps", |t| t.with_moves(CubicMove::rods(2, 1).unwrap(), 2).unwrap()),
+        ("clusters", |t| t.with_clusters(0.7)),
+    ];
+    for (name, with) in others {
+        let error = with(tempering()).read(&path).unwrap_err();
+        assert!(matches!(&error, Error::Parameter { name: "moves of the snapshot", .. }), "{name}: {error}");
+        let mut told = whole.snapshot();
+        told.dynamics = None;
+        with(tempering()).resume(told).unwrap();
+    }
 
     let other = CubicCouplings::gaussian(whole.ising().lattice(), 2);
-    let mut other = CubicTempering::new(other, whole.ladder(), 4, 9).unwrap();
+    let mut other = CubicTempering::new(other, whole.ladder(), 4, 9)
+        .unwrap()
+        .with_moves(CubicMove::rods(2, 1).unwrap(), 1)
+        .unwrap()
+        .with_clusters(0.6);
     let error = other.resume(whole.snapshot()).unwrap_err();
     assert!(matches!(&error, Error::Entry { place, .. } if place == "log_weight[0]"), "{error}");
     std::fs::remove_dir_all(&folder).unwrap();
@@ -247,4 +266,86 @@ fn wrong_input_is_refused_by_name() {
     assert!(matches!(&error, Error::Entry { place, .. } if place == "field[0][0][0]"), "{error}");
     assert!(CubicTempering::new(CubicCouplings::gaussian(lattice, 1), &[1.0], 2, 1).is_err());
     assert!(CubicTempering::new(CubicCouplings::gaussian(lattice, 1), &[1.0, 2.0], 0, 1).is_err());
+}
+
+/// Couplings smaller than single precision are nothing to a sweep and something to an energy.
+#[test]
+fn couplings_below_single_precision_keep_their_energies() {
+    let lattice = Cubic::new([3, 3, 3], [true; 3]).unwrap();
+    let ising = CubicIsing::new(CubicCouplings::uniform(lattice, 1e-40).unwrap(), 1.0).unwrap();
+    let x = Array2::ones((16, 27));
+    let mut lanes = CubicLanes::new(std::slice::from_ref(&ising), x.view()).unwrap();
+    assert!(lanes.energy().iter().all(|e| (e / -81e-40 - 1.0).abs() < 1e-12));
+    for by in [CubicMove::heat_bath(), CubicMove::metropolis(), CubicMove::rods(2, 2).unwrap()] {
+        let report = lanes.advance(by, 50, &mut stream("tiny")).unwrap();
+        assert!(report.accepted > 0);
+        let up: f64 = lanes.x().iter().map(|&a| f64::from(a)).sum();
+        assert!((up / 432.0 - 0.5).abs() < 0.15, "{by:?}: {up} of 432 spins up"); // six standard deviations
+    }
+}
+
+/// `log Z` and the bond energy of the periodic 4³ Ising model with couplings one: the trace of the fourth
+/// power of the transfer matrix `T = D^½ W D^½` of a layer of 16 spins, `D` its own bonds, `W` those to the
+/// next layer, applied site by site. Layers that a symmetry maps to each other have the same share.
+fn by_transfer_matrix(beta: f64) -> (f64, f64) {
+    const LAYERS: usize = 1 << 16;
+    let neighbour = |j: usize, (x, y): (usize, usize)| (j / 4 + x) % 4 * 4 + (j % 4 + y) % 4;
+    let bonds = |a: usize| {
+        let of_site =
+            |j: usize| [(0, 1), (1, 0)].map(|to| if (a >> j ^ a >> neighbour(j, to)) & 1 == 0 { 1 } else { -1 });
+        (0..16).flat_map(of_site).sum::<i32>()
+    };
+    let energies: Vec<f64> = (0..LAYERS).map(|a| f64::from(bonds(a))).collect();
+    // Shifts, a reflection, the exchange of the axes.
+    let moved = |a: usize, to: fn(usize) -> usize| (0..16).fold(0, |b, j| b | (a >> j & 1) << to(j));
+    let maps: [fn(usize) -> usize; 3] = [|j| (j + 4) % 16, |j| j / 4 * 4 + 3 - j % 4, |j| j % 4 * 4 + j / 4];
+    let (mut seen, mut z, mut energy) = (vec![false; LAYERS], 0.0, 0.0);
+    let scale = 4.0 * 48.0 * beta; // of the ground state
+    for a in 0..LAYERS {
+        if seen[a] {
+            continue;
+        }
+        let (mut orbit, mut next) = (vec![a], 0);
+        seen[a] = true;
+        while next < orbit.len() {
+            let b = orbit[next];
+            next += 1;
+            for c in maps.iter().map(|&to| moved(b, to)).chain([b ^ (LAYERS - 1)]) {
+                if !std::mem::replace(&mut seen[c], true) {
+                    orbit.push(c);
+                }
+            }
+        }
+        // T² of the layer: the first W of a single layer is a product.
+        let of_layer = |b: usize| (beta * (16.0 - 2.0 * f64::from((a ^ b).count_ones()) + energies[b] - 48.0)).exp();
+        let mut v: Vec<f64> = (0..LAYERS).map(of_layer).collect();
+        for j in 0..16 {
+            let (equal, different) = (1.0, (-2.0 * beta).exp());
+            for b in (0..LAYERS).filter(|b| b >> j & 1 == 0) {
+                let (down, up) = (v[b], v[b | 1 << j]);
+                v[b] = equal * down + different * up;
+                v[b | 1 << j] = different * down + equal * up;
+            }
+        }
+        let half = |b: usize| (beta * (energies[b] - 32.0)).exp();
+        let share: f64 = (0..LAYERS).map(|b| v[b] * v[b] * half(b)).sum::<f64>() * half(a) * orbit.len() as f64;
+        z += share;
+        energy += share * energies[a] / 32.0;
+    }
+    (z.ln() + scale, energy / z)
+}
+
+#[test]
+fn the_numbers_that_moves_are_held_against_are_those_of_the_transfer_matrix() {
+    for (beta, log_z, bond) in
+        [(0.1, 45.3464570193, 0.1055396), (0.22165463, 50.4277428493, 0.4310760), (0.3, 60.5097350728, 0.8383578)]
+    {
+        let found = by_transfer_matrix(beta);
+        assert!((found.0 - log_z).abs() < 1e-9, "log Z at {beta}: {}", found.0);
+        assert!((found.1 - bond).abs() < 6e-8, "bond energy at {beta}: {}", found.1);
+    }
+    // The derivative of log Z over 192 bonds, to the fourth order of the step.
+    let log_z = |beta: f64| by_transfer_matrix(beta).0;
+    let slope = 8.0 * (log_z(0.301) - log_z(0.299)) - (log_z(0.302) - log_z(0.298));
+    assert!((slope / 0.012 / 192.0 - 0.8383578).abs() < 6e-8, "{slope}");
 }

@@ -16,15 +16,16 @@ const STEP: f32 = 1.0 / (1 << 23) as f32;
 struct Way {
     /// The states of the last sites, as index of a vector.
     frontier: Word<WIDTH>,
-    /// Probability so far, times two to the minus `exponent`.
-    probability: [f64; WIDTH],
-    exponent: [i64; WIDTH],
+    /// Probability so far, a number and a much smaller one, times two to the `exponent` less 127 a block.
+    probability: [Lane<WIDTH>; 2],
+    exponent: Word<WIDTH>,
 }
 
 /// What both ways through a block have in common.
 struct Common<const K: usize> {
     /// Weights of the bonds to the earlier sites of the block, between equal and different states.
     within: [[Option<[Lane<WIDTH>; 2]>; K]; K],
+    beta: Lane<WIDTH>,
     /// The bit of the first site, and the number of bits.
     first: usize,
     area: usize,
@@ -40,26 +41,28 @@ pub(super) fn draw<S: Simd, const SIZE: usize, const K: usize>(
     (beta, violated): (&Lane<WIDTH>, Option<&Lane<WIDTH>>),
     rng: &mut LaneRng<WIDTH>,
 ) -> [u32; WIDTH] {
-    let CubicLanes { tables, bonds, field, spins, beta: exact_beta, .. } = lanes;
+    let CubicLanes { tables, bonds, field, spins, beta: exact_beta, whole, .. } = lanes;
     let Room { sites, vectors: stored, outer, old, new, shrinking, .. } = room;
     let shrinking = &mut shrinking[..];
     let area = window.section.area();
     let before = 2 * window.axis + 1;
     let mut ways = [Way::new(), Way::new()];
     let mut change = [0.0f64; WIDTH];
+    let mut of_slice = ZERO;
     for n in 0..window.length * blocks.len() {
         let (z, block) = (n / blocks.len(), &blocks[n % blocks.len()]);
         let Some(vector) = stored[(n + 1) * SIZE..].first_chunk::<SIZE>() else { return [0; WIDTH] };
         let slice = z * area;
         // Fields of everything but the block, of the new and of the old states.
         let mut f = [[ZERO; K]; 2];
-        let mut common = Common { within: [[None; K]; K], first: block.first, area };
+        let mut common = Common { within: [[None; K]; K], beta: *beta, first: block.first, area };
         for i in 0..K {
             let (place, k) = (&block.sites[i], n * K + i);
             let j = sites[k] as usize;
             let neighbours = &tables.neighbours[j];
             for v in 0..WIDTH / S::F32_LANES {
-                let (mut of_new, mut of_old) = (simd.splat_f32s(0.0), simd.splat_f32s(0.0));
+                let outer = vectors::<S>(&outer[k])[v];
+                let (mut of_new, mut of_old) = (outer, outer);
                 for &(q, side) in &place.earlier {
                     let nth = side.neighbour(window.section);
                     let coupling = bonds[nth / 2].f32s(simd, bond_start(nth, j, neighbours[nth]), v);
@@ -71,9 +74,8 @@ pub(super) fn draw<S: Simd, const SIZE: usize, const K: usize>(
                     of_new = simd.mul_add_f32s(coupling, vectors::<S>(&new[k - area])[v], of_new);
                     of_old = simd.mul_add_f32s(coupling, vectors::<S>(&old[k - area])[v], of_old);
                 }
-                let (beta, outer) = (vectors::<S>(beta)[v], vectors::<S>(&outer[k])[v]);
-                vectors_mut::<S>(&mut f[0][i])[v] = simd.mul_add_f32s(beta, of_new, outer);
-                vectors_mut::<S>(&mut f[1][i])[v] = simd.mul_add_f32s(beta, of_old, outer);
+                vectors_mut::<S>(&mut f[0][i])[v] = of_new;
+                vectors_mut::<S>(&mut f[1][i])[v] = of_old;
             }
             for &(t, side) in &place.within {
                 let nth = side.neighbour(window.section);
@@ -95,10 +97,29 @@ pub(super) fn draw<S: Simd, const SIZE: usize, const K: usize>(
         }
         through::<S, SIZE, K>(simd, &mut ways, vector, &common, &f, &mut both, shrinking, rng);
         let [s_new, s_old] = &both;
+        for i in 0..K {
+            new[n * K + i] = s_new[i];
+        }
         // The change of Σ J s s + h s.
         for i in 0..K {
             let (place, k) = (&block.sites[i], n * K + i);
-            new[k] = s_new[i];
+            if *whole {
+                let j = sites[k] as usize;
+                let neighbours = &tables.neighbours[j];
+                for v in 0..WIDTH / S::F32_LANES {
+                    let (mut of_new, mut of_old) = (vectors::<S>(&f[0][i])[v], vectors::<S>(&f[1][i])[v]);
+                    for &(t, side) in &place.within {
+                        let nth = side.neighbour(window.section);
+                        let coupling = bonds[nth / 2].f32s(simd, bond_start(nth, j, neighbours[nth]), v);
+                        of_new = simd.mul_add_f32s(coupling, vectors::<S>(&s_new[t])[v], of_new);
+                        of_old = simd.mul_add_f32s(coupling, vectors::<S>(&s_old[t])[v], of_old);
+                    }
+                    let sum = &mut vectors_mut::<S>(&mut of_slice)[v];
+                    *sum = simd.mul_add_f32s(vectors::<S>(&s_new[i])[v], of_new, *sum);
+                    *sum = simd.sub_f32s(*sum, simd.mul_f32s(vectors::<S>(&s_old[i])[v], of_old));
+                }
+                continue;
+            }
             let j = sites[k] as usize;
             let neighbours = &tables.neighbours[j];
             let mut factor = [0.0f32; WIDTH];
@@ -138,9 +159,11 @@ pub(super) fn draw<S: Simd, const SIZE: usize, const K: usize>(
                 field.add_times(j, &factor, &mut change);
             }
         }
-        if (n + 1).is_multiple_of(blocks.len()) {
-            ways[0].strip();
-            ways[1].strip();
+        if *whole && (n + 1).is_multiple_of(blocks.len()) {
+            for l in 0..WIDTH {
+                change[l] += f64::from(of_slice.0[l]);
+            }
+            of_slice = ZERO;
         }
     }
     let [fresh, kept] = &ways;
@@ -164,24 +187,34 @@ pub(super) fn draw<S: Simd, const SIZE: usize, const K: usize>(
 impl Way {
     #[inline(always)]
     fn new() -> Self {
-        Way { frontier: Word([0; WIDTH]), probability: [1.0; WIDTH], exponent: [0; WIDTH] }
+        Way { frontier: Word([0; WIDTH]), probability: [ONE, ZERO], exponent: Word([0; WIDTH]) }
     }
 
-    /// Moves the exponents of the probabilities out; a slice has 12 factors of 2⁻²³ at most.
+    /// Takes in the probabilities of a block, each 2⁻²³ at least, all digits of their product in two numbers,
+    /// and moves its exponent out.
     #[inline(always)]
-    fn strip(&mut self) {
-        for l in 0..WIDTH {
-            let bits = self.probability[l].to_bits();
-            self.exponent[l] += (bits >> 52) as i64 - 1023;
-            self.probability[l] = f64::from_bits(bits & ((1 << 52) - 1) | 1023 << 52);
+    fn times<S: Simd, const K: usize>(&mut self, simd: S, scores: &[S::f32s; K], v: usize) {
+        let [high, low] = &mut self.probability;
+        let (high, low) = (&mut vectors_mut::<S>(high)[v], &mut vectors_mut::<S>(low)[v]);
+        for &q in scores {
+            let product = simd.mul_f32s(*high, q);
+            let rest = simd.mul_add_f32s(*high, q, minus(simd, product));
+            *low = simd.mul_add_f32s(*low, q, rest);
+            *high = product;
         }
+        let exponent = simd.and_u32s(simd.transmute_u32s_f32s(*high), simd.splat_u32s(0x7f80_0000));
+        let scale = simd.transmute_f32s_u32s(simd.sub_u32s(simd.splat_u32s(254 << 23), exponent));
+        (*high, *low) = (simd.mul_f32s(*high, scale), simd.mul_f32s(*low, scale));
+        let sum = &mut words_mut::<S>(&mut self.exponent)[v];
+        *sum = simd.add_u32s(*sum, simd.wrapping_dyn_shr_u32s(exponent, simd.splat_u32s(23)));
     }
 
     /// Natural logarithm of the ratio of the probabilities.
     #[inline(always)]
     fn log_over(&self, other: &Way, l: usize) -> f64 {
-        let exponent = (self.exponent[l] - other.exponent[l]) as f64;
-        (self.probability[l] / other.probability[l]).ln() + exponent * std::f64::consts::LN_2
+        let value = |way: &Way| f64::from(way.probability[0].0[l]) + f64::from(way.probability[1].0[l]);
+        let exponent = f64::from(self.exponent.0[l]) - f64::from(other.exponent.0[l]);
+        (value(self) / value(other)).ln() + exponent * std::f64::consts::LN_2
     }
 }
 
@@ -206,18 +239,19 @@ fn through<S: Simd, const SIZE: usize, const K: usize>(
     for i in 0..K {
         bits[i] = rng.next(simd);
     }
-    let mut scores = [[ONE; K]; 2];
-    let (zero, one) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0));
+    let (zero, one, two) = (simd.splat_f32s(0.0), simd.splat_f32s(1.0), simd.splat_f32s(2.0));
     let (tiny, step) = (simd.splat_f32s(TINY), simd.splat_f32s(STEP));
     for v in 0..WIDTH / S::F32_LANES {
         // R by the states of the block: after[i] by those of sites 0..=i.
         let mut after = [[[zero; 16]; K]; 2];
         let mut alone = [[(zero, zero); K]; 2];
+        let mut scores = [[one; K]; 2];
+        let beta = vectors::<S>(&common.beta)[v];
         let frontiers = [words::<S>(&ways[0].frontier)[v], words::<S>(&ways[1].frontier)[v]];
         entries::<S, SIZE, K>(simd, v, vector, frontiers, (common.first, common.area), shrinking, &mut after);
         for w in 0..2 {
             for i in 0..K {
-                let (up, down) = bond_weights(simd, vectors::<S>(&f[w][i])[v]);
+                let (up, down) = bond_weights(simd, simd.mul_f32s(beta, vectors::<S>(&f[w][i])[v]));
                 alone[w][i] = (down, up);
             }
             for i in (1..K).rev() {
@@ -250,7 +284,8 @@ fn through<S: Simd, const SIZE: usize, const K: usize>(
                 }
                 let down = simd.mul_add_f32s(down, after[w][i][0], tiny);
                 let up = simd.mul_add_f32s(up, after[w][i][1], tiny);
-                let rare = simd.div_f32s(simd.min_f32s(down, up), simd.add_f32s(down, up));
+                let sum = simd.add_f32s(down, up);
+                let rare = simd.mul_f32s(simd.min_f32s(down, up), reciprocal(simd, sum, two));
                 // Rounds to a multiple of the step.
                 let q = simd.max_f32s(simd.sub_f32s(simd.add_f32s(one, rare), one), step);
                 let up_is_rare = simd.less_than_f32s(up, down);
@@ -263,7 +298,7 @@ fn through<S: Simd, const SIZE: usize, const K: usize>(
                     *spin = simd.select_f32s(simd.less_than_f32s(u, q), rare_spin, minus(simd, rare_spin));
                 }
                 let is_rare = simd.greater_than_f32s(simd.mul_f32s(*spin, rare_spin), zero);
-                vectors_mut::<S>(&mut scores[w][i])[v] = simd.select_f32s(is_rare, q, simd.sub_f32s(one, q));
+                scores[w][i] = simd.select_f32s(is_rare, q, simd.sub_f32s(one, q));
                 let is_up = simd.greater_than_f32s(*spin, zero);
                 let bit = simd.splat_u32s(1 << (common.first + i));
                 let frontier = &mut words_mut::<S>(&mut ways[w].frontier)[v];
@@ -277,14 +312,22 @@ fn through<S: Simd, const SIZE: usize, const K: usize>(
                 }
             }
         }
-    }
-    for w in 0..2 {
-        for i in 0..K {
-            for l in 0..WIDTH {
-                ways[w].probability[l] *= f64::from(scores[w][i].0[l]);
-            }
+        for w in 0..2 {
+            ways[w].times::<S, K>(simd, &scores[w], v);
         }
     }
+}
+
+/// `1/x` for `10⁻³⁷ < x < 10³⁷`, relative error 2·10⁻⁷: three Newton steps. (A division takes as long as
+/// eight of its operations.)
+#[inline(always)]
+fn reciprocal<S: Simd>(simd: S, x: S::f32s, two: S::f32s) -> S::f32s {
+    let guess = simd.sub_u32s(simd.splat_u32s(0x7ef3_11c7), simd.transmute_u32s_f32s(x));
+    let (mut y, minus_x) = (simd.transmute_f32s_u32s(guess), minus(simd, x));
+    for _ in 0..3 {
+        y = simd.mul_f32s(y, simd.mul_add_f32s(minus_x, y, two));
+    }
+    y
 }
 
 /// The `2^K` entries of a vector that differ in the bits from `first` on, the others as the frontiers have
@@ -323,17 +366,19 @@ fn entries<S: Simd, const SIZE: usize, const K: usize>(
             length /= 4;
             let masks = [bit_is_down(simd, frontiers[0], bit), bit_is_down(simd, frontiers[0], low)];
             let other_masks = [bit_is_down(simd, frontiers[1], bit), bit_is_down(simd, frontiers[1], low)];
-            for n in 0..length {
-                let from = (n >> low << (low + 2) | n & ((1 << low) - 1)) & (SIZE - 1);
-                let at = [from, from | 1 << low, from | 2 << low, from | 3 << low];
-                let (x, y) = if whole {
-                    let x = four::<S, SIZE>(vector, at, v);
-                    (x, x)
-                } else {
-                    (four::<S, SIZE>(mine, at, v), four::<S, SIZE>(others, at, v))
-                };
-                vectors_mut::<S>(&mut mine[n & (SIZE - 1)])[v] = one_of_four(simd, masks, x);
-                vectors_mut::<S>(&mut others[n & (SIZE - 1)])[v] = one_of_four(simd, other_masks, y);
+            let stride = 1 << low;
+            for high in (0..length).step_by(stride) {
+                for n in high..high + stride {
+                    let at = 3 * high + n;
+                    let (x, y) = if whole {
+                        let x = four::<S, SIZE>(vector, at, stride, v);
+                        (x, x)
+                    } else {
+                        (four::<S, SIZE>(mine, at, stride, v), four::<S, SIZE>(others, at, stride, v))
+                    };
+                    vectors_mut::<S>(&mut mine[n & (SIZE - 1)])[v] = one_of_four(simd, masks, x);
+                    vectors_mut::<S>(&mut others[n & (SIZE - 1)])[v] = one_of_four(simd, other_masks, y);
+                }
             }
             bit = low;
         } else {
@@ -361,14 +406,14 @@ fn bit_is_down<S: Simd>(simd: S, frontier: S::u32s, bit: usize) -> S::m32s {
     simd.equal_u32s(simd.and_u32s(frontier, simd.splat_u32s(1 << bit)), simd.splat_u32s(0))
 }
 
+/// Entries `at`, and one, two and three strides further.
 #[inline(always)]
-fn four<S: Simd, const SIZE: usize>(vector: &[Lane<WIDTH>; SIZE], at: [usize; 4], v: usize) -> [S::f32s; 4] {
-    let [a, b, c, d] = at;
+fn four<S: Simd, const SIZE: usize>(vector: &[Lane<WIDTH>; SIZE], at: usize, stride: usize, v: usize) -> [S::f32s; 4] {
     [
-        vectors::<S>(&vector[a & (SIZE - 1)])[v],
-        vectors::<S>(&vector[b & (SIZE - 1)])[v],
-        vectors::<S>(&vector[c & (SIZE - 1)])[v],
-        vectors::<S>(&vector[d & (SIZE - 1)])[v],
+        vectors::<S>(&vector[at & (SIZE - 1)])[v],
+        vectors::<S>(&vector[(at + stride) & (SIZE - 1)])[v],
+        vectors::<S>(&vector[(at + 2 * stride) & (SIZE - 1)])[v],
+        vectors::<S>(&vector[(at + 3 * stride) & (SIZE - 1)])[v],
     ]
 }
 

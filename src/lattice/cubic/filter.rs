@@ -5,7 +5,7 @@ use pulp::Simd;
 
 use super::ising::bond_start;
 use super::lanes::{CubicLanes, WIDTH};
-use super::window::{Block, Place, Window};
+use super::window::{Block, Place, WIDEST, Window};
 use crate::lanes::{Lane, exp, minus_abs, vectors, vectors_mut};
 
 pub(super) const ZERO: Lane<WIDTH> = Lane([0.0; WIDTH]);
@@ -21,7 +21,7 @@ pub(super) struct Room {
     pub sites: Vec<u32>,
     /// `R` before each block and after the last one.
     pub vectors: Vec<Lane<WIDTH>>,
-    /// `βh` with all neighbours outside, by site.
+    /// `h` with all neighbours outside, by site.
     pub outer: Vec<Lane<WIDTH>>,
     /// States by site, before and after.
     pub old: Vec<Lane<WIDTH>>,
@@ -152,9 +152,8 @@ fn site_weights<S: Simd>(
             let coupling = bonds[n / 2].f32s(simd, bond_start(n, j, neighbours[n]), v);
             f = simd.mul_add_f32s(coupling, vectors::<S>(&spins[neighbours[n] as usize])[v], f);
         }
-        let f = simd.mul_f32s(beta, f);
         vectors_mut::<S>(outer)[v] = f;
-        let (up, down) = bond_weights(simd, f);
+        let (up, down) = bond_weights(simd, simd.mul_f32s(beta, f));
         vectors_mut::<S>(&mut before[0][0])[v] = down;
         vectors_mut::<S>(&mut before[0][1])[v] = up;
         // The states on which they depend, one after the other: those of the block, then the earlier ones.
@@ -202,6 +201,9 @@ fn site_weights<S: Simd>(
 }
 
 /// Takes the sites of a block into the vector, the last one first; the states of a block stay in registers.
+///
+/// Entries are reached by slices: indices put together from bits are vectorised by the compiler, and then
+/// taken out of their vectors one by one (half of the time of a 4 × 2 rod).
 #[inline(always)]
 fn transfer<S: Simd, const SIZE: usize, const K: usize>(
     simd: S,
@@ -211,29 +213,66 @@ fn transfer<S: Simd, const SIZE: usize, const K: usize>(
     from: &[Lane<WIDTH>; SIZE],
     to: &mut [Lane<WIDTH>; SIZE],
 ) {
-    for &(f, states) in &block.outer {
-        let place = f as usize;
-        for v in 0..WIDTH / S::F32_LANES {
-            let mut x = [simd.splat_f32s(0.0); 16];
-            for s in 0..1 << K {
-                x[s] = vectors::<S>(&from[(place | s << block.first) & (SIZE - 1)])[v];
-            }
-            for i in (0..K).rev() {
-                let w = &weights[starts[i] + (4 << i) * states[i] as usize..][..4 << i];
-                for c in 0..1 << i {
-                    let (w0, w1) = (vectors::<S>(&w[4 * c])[v], vectors::<S>(&w[4 * c + 1])[v]);
-                    let (w2, w3) = (vectors::<S>(&w[4 * c + 2])[v], vectors::<S>(&w[4 * c + 3])[v]);
-                    for later in 0..1 << (K - 1 - i) {
-                        let down = c | later << (i + 1);
-                        let up = down | 1 << i;
-                        let (a, b) = (x[down], x[up]);
-                        x[down] = simd.mul_add_f32s(w0, a, simd.mul_f32s(w1, b));
-                        x[up] = simd.mul_add_f32s(w2, a, simd.mul_f32s(w3, b));
-                    }
+    let mut x = [simd.splat_f32s(0.0); 16];
+    if block.first == 0 {
+        for (g, (_, states)) in block.outer.iter().enumerate() {
+            let (from, to) = (&from[g << K..][..1 << K], &mut to[g << K..][..1 << K]);
+            for v in 0..WIDTH / S::F32_LANES {
+                for s in 0..1 << K {
+                    x[s] = vectors::<S>(&from[s])[v];
+                }
+                take_in::<S, K>(simd, &mut x, weights, starts, states, v);
+                for s in 0..1 << K {
+                    vectors_mut::<S>(&mut to[s])[v] = x[s];
                 }
             }
-            for s in 0..1 << K {
-                vectors_mut::<S>(&mut to[(place | s << block.first) & (SIZE - 1)])[v] = x[s];
+        }
+        return;
+    }
+    let stride = 1 << block.first;
+    for high in 0..block.outer.len() / stride {
+        let (mut from, mut to) = (&from[high * stride << K..], &mut to[high * stride << K..]);
+        let mut rows: [(&[Lane<WIDTH>], &mut [Lane<WIDTH>]); 16] = Default::default();
+        for s in 0..1 << K {
+            let (of_from, of_to) = (from.split_at(stride), to.split_at_mut(stride));
+            rows[s] = (of_from.0, of_to.0);
+            (from, to) = (of_from.1, of_to.1);
+        }
+        for (low, (_, states)) in block.outer[high * stride..][..stride].iter().enumerate() {
+            for v in 0..WIDTH / S::F32_LANES {
+                for s in 0..1 << K {
+                    x[s] = vectors::<S>(&rows[s].0[low])[v];
+                }
+                take_in::<S, K>(simd, &mut x, weights, starts, states, v);
+                for s in 0..1 << K {
+                    vectors_mut::<S>(&mut rows[s].1[low])[v] = x[s];
+                }
+            }
+        }
+    }
+}
+
+/// Of one group of entries.
+#[inline(always)]
+fn take_in<S: Simd, const K: usize>(
+    simd: S,
+    x: &mut [S::f32s; 16],
+    weights: &[Lane<WIDTH>],
+    starts: [usize; K],
+    states: &[u8; WIDEST],
+    v: usize,
+) {
+    for i in (0..K).rev() {
+        let w = &weights[starts[i] + (4 << i) * states[i] as usize..][..4 << i];
+        for c in 0..1 << i {
+            let (w0, w1) = (vectors::<S>(&w[4 * c])[v], vectors::<S>(&w[4 * c + 1])[v]);
+            let (w2, w3) = (vectors::<S>(&w[4 * c + 2])[v], vectors::<S>(&w[4 * c + 3])[v]);
+            for later in 0..1 << (K - 1 - i) {
+                let down = c | later << (i + 1);
+                let up = down | 1 << i;
+                let (a, b) = (x[down], x[up]);
+                x[down] = simd.mul_add_f32s(w0, a, simd.mul_f32s(w1, b));
+                x[up] = simd.mul_add_f32s(w2, a, simd.mul_f32s(w3, b));
             }
         }
     }
@@ -261,11 +300,18 @@ impl Room {
     /// Room for a window of `blocks` blocks, vectors of `2^area` entries, `size` from one to the next.
     pub(super) fn prepare(&mut self, blocks: usize, size: usize, area: usize) {
         let sites = self.sites.len();
-        self.vectors.resize((blocks + 1) * size, ZERO);
+        // Rods of several sections take turns: what has been larger stays so.
+        for (list, len) in [
+            (&mut self.vectors, (blocks + 1) * size),
+            (&mut self.outer, sites),
+            (&mut self.new, sites),
+            (&mut self.shrinking, 2 * size),
+        ] {
+            if list.len() < len {
+                list.resize(len, ZERO);
+            }
+        }
         self.vectors[blocks * size..][..1 << area].fill(ONE);
-        self.outer.resize(sites, ZERO);
-        self.new.resize(sites, ZERO);
-        self.shrinking.resize(2 * size, ZERO);
         // Three sites of the block and four earlier ones at most.
         self.before.resize(1 << 7, [ZERO; 2]);
     }

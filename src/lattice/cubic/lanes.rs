@@ -48,6 +48,9 @@ pub struct CubicLanes {
     pub(super) reach: f64,
     /// The absolute value of all couplings, where it is only one.
     pub(super) strength: Option<f64>,
+    /// Whether all couplings are equal but for the sign, of few binary digits, and there are no fields: sums
+    /// of some hundred of them are exact in single precision.
+    pub(super) whole: bool,
     /// Lanes in use; the others repeat the first.
     len: usize,
     /// Of the sites, and of one more that stands for "none" and has the spin 0.
@@ -102,6 +105,9 @@ impl Values {
 impl CubicLanes {
     /// Replicas at the rows of `x`, shape `(replicas, sites)`: one model for all of them or one each.
     ///
+    /// Couplings and fields below `10⁻³⁸` are zero to the sweeps: at β of `10³⁰`, the largest there is, a
+    /// spin feels less than `10⁻⁷` of them. Energies and the decisions of rods count them.
+    ///
     /// # Errors
     /// [`Error::Parameter`] for no replicas or more than 16, and for models of different lattices;
     /// [`Error::SampleCount`] for another number of models; configurations that do not fit;
@@ -124,14 +130,18 @@ impl CubicLanes {
         let fields: Vec<&[f64]> = models.iter().map(|m| m.couplings().field()).collect();
         let bonds = Arc::new([0, 1, 2].map(|d| Values::new(&along(d))));
         let field = fields.iter().any(|f| f.iter().any(|&h| h != 0.0)).then(|| Arc::new(Values::new(&fields)));
+        let strength = strength(models);
+        // Twelve digits of 24 are left to the sums.
+        let few_digits = |j: f64| f64::from(j as f32) == j && (j as f32).to_bits().trailing_zeros() >= 12;
         let mut lanes = CubicLanes {
             lattice,
             tables: models[0].tables().clone(),
             bonds,
-            field,
             beta: std::array::from_fn(|i| of_lane(i).beta()),
             reach: 0.0,
-            strength: strength(models),
+            whole: field.is_none() && strength.is_some_and(few_digits),
+            strength,
+            field,
             len,
             spins: vec![Lane([0.0; WIDTH]); lattice.sites() + 1],
         };

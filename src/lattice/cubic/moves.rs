@@ -23,10 +23,10 @@ use crate::rng::{Stream, Streams};
 /// |---|---|---|
 /// | [`CubicMove::heat_bath`] | 0.6 | site by site |
 /// | [`CubicMove::metropolis`] | 0.6 | site by site |
-/// | [`CubicMove::rods`] 2 × 2 | 7 | windows redrawn exactly |
-/// | [`CubicMove::rods`] 3 × 2 | 11 | |
-/// | [`CubicMove::rods`] 4 × 2 | 22 | |
-/// | [`CubicMove::rods`] 3 × 3 | 43 | |
+/// | [`CubicMove::rods`] 2 × 2 | 6 | windows redrawn exactly |
+/// | [`CubicMove::rods`] 3 × 2 | 9 | |
+/// | [`CubicMove::rods`] 4 × 2 | 21 | |
+/// | [`CubicMove::rods`] 3 × 3 | 37 | |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct CubicMove(pub(super) Kind);
@@ -172,8 +172,8 @@ impl CubicLanes {
     ///
     /// The transfer vector runs along the longest side and has `2^(a b)` entries, `a` and `b` the other
     /// two. Cost: `4·2^(a b)` multiply-adds a site; memory 64 bytes an entry for each block of up to four
-    /// sites, entries rounded up to one of 2, 16, 64, 256, 512, 2048 and 4096: 2048 for sides of 5, 7 and
-    /// 11.
+    /// sites, entries rounded up to one of 2, 16, 64, 256, 512 and 4096; where the longer of `a` and `b` is
+    /// 5, 7, 10 or 11 for each site, entries rounded up to 128 or 2048.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a window without sites, a corner outside the lattice, a window that leaves an

@@ -15,13 +15,14 @@
 //!
 //! **Exactness.** Single precision makes the law `q` drawn from differ from the conditional law by some 10⁻⁷
 //! a site. The states are drawn with probabilities that are known to the last digit, for the new and for the
-//! old ones, and the window is accepted with
+//! old ones; their products are kept to 2⁻⁴⁰, and the window is accepted with
 //!
 //! ```text
 //! min(1, e^{β ΔΣ(J s s + h s)} q(old) / q(new))
 //! ```
 //!
-//! in double precision: the law stays invariant whatever was rounded or has underflown.
+//! where the sums are taken in double precision, or in whole multiples of the one coupling `±J` that there
+//! is: the law stays invariant whatever was rounded or has underflown.
 
 use pulp::{Arch, Simd, WithSimd};
 
@@ -86,6 +87,7 @@ impl WithSimd for Redraw<'_> {
         // A few capacities stand for all sizes: each is a function of its own.
         match (self.window.section.width(), capacity(self.window.section)) {
             (1, 2) => self.run::<S, 2, 1>(simd),
+            (1, 128) => self.run::<S, 128, 1>(simd),
             (1, _) => self.run::<S, 2048, 1>(simd),
             (2, _) => self.run::<S, 16, 2>(simd),
             (3, 64) => self.run::<S, 64, 3>(simd),
@@ -101,7 +103,7 @@ impl WithSimd for Redraw<'_> {
 /// Room for the `2^area` entries of a vector, by the width of the blocks.
 fn capacity(section: Section) -> usize {
     let capacities: &[usize] = match section.width() {
-        1 => &[2, 2048],
+        1 => &[2, 128, 2048],
         2 => &[16],
         3 => &[64, 512, 4096],
         _ => &[16, 256, 4096],

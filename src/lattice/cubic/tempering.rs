@@ -314,7 +314,14 @@ impl CubicTempering {
             log_weight: levels.map(|k| energy.row(k).mapv(|e| -self.ladder[k] * e)).collect(),
             walkers: self.walkers.clone(),
             reports,
+            dynamics: Some(self.dynamics()),
         }
+    }
+
+    /// What an update does, in words.
+    fn dynamics(&self) -> String {
+        let clusters = self.clusters.map_or("none".into(), |beta| format!("from beta {beta}"));
+        format!("{:?}, sweeps {}, clusters {clusters}", self.by.0, self.sweeps)
     }
 
     /// Goes on from a snapshot of a ladder of the same instance: all that follows is what would have
@@ -322,8 +329,12 @@ impl CubicTempering {
     ///
     /// # Errors
     /// [`Error::Entries`] for other numbers of levels or copies, [`Error::Entry`] for a level of another
-    /// parameter and a configuration whose log-weight is not that of this instance to 10⁻⁹.
+    /// parameter and a configuration whose log-weight is not that of this instance to 10⁻⁹;
+    /// [`Error::Parameter`] for other moves, sweeps or clusters than those that the snapshot names.
     pub fn resume(&mut self, snapshot: ReplicasSnapshot) -> Result<()> {
+        if let Some(other) = snapshot.dynamics.as_ref().filter(|other| **other != self.dynamics()) {
+            return Err(Error::parameter("moves of the snapshot", other.clone(), "those of this tempering"));
+        }
         let (levels, copies) = (self.ladder.len(), self.walkers.len());
         check_snapshot(&self.ising, &self.ladder, (copies, copies), &snapshot)?;
         let ReplicasSnapshot { seed, updates, x, walkers, reports, .. } = snapshot;

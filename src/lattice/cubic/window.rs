@@ -154,7 +154,7 @@ pub(super) struct Block {
 }
 
 /// Sites of a block at most: the `2^4` entries of their states stay in registers.
-const WIDEST: usize = 4;
+pub(super) const WIDEST: usize = 4;
 
 /// Where a site of a cross-section stands.
 pub(super) struct Place {

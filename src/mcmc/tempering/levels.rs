@@ -113,7 +113,8 @@ impl<T: Target, M: Move> Tempering<T, M> {
         chains.iter().try_for_each(|chains| count("copies of a level", copies, chains.len()))?;
         let walkers = vec![Walkers::new(self.levels.len())?; copies];
         let reports = vec![MoveReport::default(); self.levels.len()];
-        self.checked(Replicas { chains, walkers, reports, parameters: self.parameters(), seed, updates: 0 })
+        let (parameters, updates, dynamics) = (self.parameters(), 0, None);
+        self.checked(Replicas { chains, walkers, reports, parameters, seed, updates, dynamics })
     }
 
     pub(super) fn parameters(&self) -> Vec<f64> {
@@ -126,7 +127,7 @@ impl<T: Target, M: Move> Tempering<T, M> {
     /// [`Error::Entries`] for other numbers of levels or copies, [`Error::Entry`] for a level of another
     /// parameter and for a log-weight that its target does not confirm; as [`Chains::new`].
     pub fn resume(&self, snapshot: ReplicasSnapshot) -> Result<Replicas> {
-        let ReplicasSnapshot { seed, updates, parameters, x, log_weight, walkers, reports } = snapshot;
+        let ReplicasSnapshot { seed, updates, parameters, x, log_weight, walkers, reports, .. } = snapshot;
         let levels = self.levels.len();
         count("parameters", levels, parameters.len())?;
         for (k, (level, &value)) in self.levels.iter().zip(&parameters).enumerate() {
@@ -147,7 +148,8 @@ impl<T: Target, M: Move> Tempering<T, M> {
         }
         let at = |((level, x), w): ((&Level<T, M>, _), _)| Chains::resumed(&level.target, x, w, 0);
         let chains = self.levels.iter().zip(x).zip(log_weight).map(at).collect::<Result<_>>()?;
-        self.checked(Replicas { chains, walkers, reports, parameters: self.parameters(), seed, updates })
+        let (parameters, dynamics) = (self.parameters(), None);
+        self.checked(Replicas { chains, walkers, reports, parameters, seed, updates, dynamics })
     }
 
     /// So many updates, one after the other.

@@ -20,6 +20,7 @@ pub struct Replicas {
     pub(super) parameters: Vec<f64>,
     pub(super) seed: u64,
     pub(super) updates: u64,
+    pub(super) dynamics: Option<String>,
 }
 
 /// What a restart of [`Replicas`] needs, as plain data.
@@ -40,6 +41,10 @@ pub struct ReplicasSnapshot {
     pub walkers: Vec<Walkers>,
     /// What the moves of each level did.
     pub reports: Vec<MoveReport>,
+    /// What moves them, in words, where the driver says so and resumes nothing else: set it to `None` to go
+    /// on with other moves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dynamics: Option<String>,
 }
 
 impl Replicas {
@@ -100,15 +105,16 @@ impl Replicas {
     /// Replicas as a snapshot has them, unchecked: for files and rates of drivers that have a form of their
     /// own.
     pub(crate) fn standing(snapshot: ReplicasSnapshot) -> Self {
-        let ReplicasSnapshot { seed, updates, parameters, x, log_weight, walkers, reports } = snapshot;
+        let ReplicasSnapshot { seed, updates, parameters, x, log_weight, walkers, reports, dynamics } = snapshot;
         let chains = x.into_iter().zip(log_weight).map(|(x, w)| Chains::standing(x, w, 0)).collect();
-        Replicas { chains, walkers, reports, parameters, seed, updates }
+        Replicas { chains, walkers, reports, parameters, seed, updates, dynamics }
     }
 
     /// What a restart needs.
     pub fn snapshot(&self) -> ReplicasSnapshot {
         let (x, log_weight) = self.chains.iter().map(|c| (c.x().to_owned(), c.log_weight().to_owned())).unzip();
         let (parameters, walkers, reports) = (self.parameters.clone(), self.walkers.clone(), self.reports.clone());
-        ReplicasSnapshot { seed: self.seed, updates: self.updates, parameters, x, log_weight, walkers, reports }
+        let (seed, updates, dynamics) = (self.seed, self.updates, self.dynamics.clone());
+        ReplicasSnapshot { seed, updates, parameters, x, log_weight, walkers, reports, dynamics }
     }
 }

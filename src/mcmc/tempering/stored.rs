@@ -31,6 +31,7 @@ impl Replicas {
     pub(super) fn save(&self, store: &mut Store) {
         store.note("seed", self.seed);
         store.note("updates", self.updates);
+        self.dynamics.iter().for_each(|words| store.note("dynamics", words));
         let (levels, copies) = (self.chains.len(), self.walkers.len());
         store.put("parameters", &[levels], &self.parameters);
         let x = Array3::from_shape_fn((levels, copies, self.chains[0].x().ncols()), |(k, copy, site)| {
@@ -94,6 +95,7 @@ impl ReplicasSnapshot {
             log_weight: log_weight.outer_iter().map(|w| w.to_owned()).collect(),
             walkers: walkers(store)?,
             reports: reports(store)?,
+            dynamics: if store.has_note("dynamics") { Some(store.noted("dynamics")?) } else { None },
         })
     }
 }

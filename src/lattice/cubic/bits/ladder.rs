@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::state::CubicBits;
 use super::sweep::{Bits, NONE};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lattice::cubic::restart::check_snapshot;
 use crate::mcmc::{MoveReport, Replicas, ReplicasSnapshot, Walkers, check_ladder};
 use crate::rng::Streams;
@@ -69,8 +69,7 @@ impl CubicBits {
     }
 
     /// What a restart needs; with exchanges, what
-    /// [`Tempering::resume`](crate::mcmc::Tempering::resume) and
-    /// [`CubicTempering::resume`](crate::lattice::CubicTempering::resume) of the same ladder take as well.
+    /// [`Tempering::resume`](crate::mcmc::Tempering::resume) of the same ladder takes as well.
     pub fn snapshot(&self) -> ReplicasSnapshot {
         let levels = 0..self.betas.len();
         let energy = self.energy();
@@ -84,7 +83,14 @@ impl CubicBits {
             log_weight: levels.map(|k| energy.row(k).mapv(|e| -self.betas[k] * e)).collect(),
             walkers: self.walkers.clone(),
             reports,
+            dynamics: Some(self.dynamics()),
         }
+    }
+
+    /// Names what an update does, for snapshots.
+    fn dynamics(&self) -> String {
+        let clusters = self.clusters.map_or("none".into(), |beta| format!("from beta {beta}"));
+        format!("bits, sweeps {}, clusters {clusters}", self.sweeps)
     }
 
     /// Goes on from a snapshot of the same instance: all that follows is what would have followed.
@@ -92,6 +98,9 @@ impl CubicBits {
     /// # Errors
     /// As [`CubicTempering::resume`](crate::lattice::CubicTempering::resume).
     pub fn resume(&mut self, snapshot: ReplicasSnapshot) -> Result<()> {
+        if let Some(other) = snapshot.dynamics.as_ref().filter(|other| **other != self.dynamics()) {
+            return Err(Error::parameter("moves of the snapshot", other.clone(), "those of these replicas"));
+        }
         check_snapshot(&self.ising, &self.betas, (self.replicas, self.walkers.len()), &snapshot)?;
         for (k, x) in snapshot.x.iter().enumerate() {
             self.set_level(k, x.view())?;
@@ -104,7 +113,7 @@ impl CubicBits {
     /// Writes a snapshot to a `.safetensors` file; needs exchanges.
     ///
     /// # Errors
-    /// As [`Replicas::write`]; [`Error::Parameter`](crate::Error::Parameter) without exchanges.
+    /// As [`Replicas::write`]; [`Error::Parameter`] without exchanges.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
         check_ladder(&self.betas)?;
         Replicas::standing(self.snapshot()).write(path)
@@ -113,7 +122,7 @@ impl CubicBits {
     /// Goes on from a file of [`CubicBits::write`].
     ///
     /// # Errors
-    /// [`Error::File`](crate::Error::File), [`Error::Format`](crate::Error::Format); as
+    /// [`Error::File`], [`Error::Format`]; as
     /// [`CubicBits::resume`].
     pub fn read(&mut self, path: impl AsRef<Path>) -> Result<()> {
         self.resume(ReplicasSnapshot::read(path.as_ref())?)

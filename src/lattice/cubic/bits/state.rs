@@ -62,9 +62,9 @@ pub struct CubicBits {
     pub(super) walkers: Vec<Walkers>,
     pub(super) seed: u64,
     pub(super) updates: u64,
-    sweeps: usize,
+    pub(super) sweeps: usize,
     /// Clusters from this β on.
-    clusters: Option<f64>,
+    pub(super) clusters: Option<f64>,
     /// Clusters tried, flipped, and their sites.
     pub(super) flipped: MoveReport,
 }

@@ -6,13 +6,19 @@
 //! cargo run --release -p tensorjump-studies --bin glass3d                            # ±J 8³, T = 0.6 to 2
 //! cargo run --release -p tensorjump-studies --bin glass3d -- --gaussian --moves 2x2 --clusters 1.1
 //! cargo run --release -p tensorjump-studies --bin glass3d -- --speed --size 16       # ns a spin
-//! cargo run --release -p tensorjump-studies --bin glass3d -- --quench --size 16 --cold 0.5
+//! cargo run --release -p tensorjump-studies --bin glass3d -- --quench --size 16 --cold 0.5 --moves 3x2+16heat
+//! cargo run --release -p tensorjump-studies --bin glass3d -- --check                 # 4³ against transfer matrices
+//! cargo run --release -p tensorjump-studies --bin glass3d -- --instances 64 --both --updates 32768 \
+//!     --moves heat,2x2@8192,3x2@8192                                                 # the table of moves
 //! ```
+//!
+//! A table of moves shows the instances of the top decile of τ apart, those that the first move finds hard.
 //!
 //! For Gaussian couplings the energy a bond and `(1 − link overlap)/T` approach each other from two sides and
 //! meet in equilibrium (Katzgraber, Palassini, Young, Phys. Rev. B 63, 184422): their means over the
 //! instances are printed by time, in powers of two.
 
+mod check;
 mod multispin;
 mod quench;
 mod speed;
@@ -47,12 +53,17 @@ options! {
         /// Updates that are recorded, after as many as warm-up
         updates: usize = 4096,
         /// Moves: heat, metropolis, multispin (512 replicas in bits), or the cross-section of rods, as 2x2; some
-        /// of them are compared
+        /// of them are compared. 2x2@1000 records 1000 updates instead; in a quench 2x2+8heat is a sweep of each,
+        /// the second eight times
         moves: Vec<String> = vec!["heat".into()],
         /// Sweeps in each update
         sweeps: usize = 1,
         /// Isoenergetic clusters up to this temperature; 0 for none
         clusters: f64 = 1.1,
+        /// Every move with clusters and without
+        both: bool,
+        /// Bond energies of the 4³ ferromagnet by every move, to 2e-4, against transfer matrices instead
+        check: bool,
         /// Time a quench at the coldest temperature instead
         quench: bool,
         /// Time the moves at the coldest temperature instead, one thread
@@ -69,6 +80,10 @@ fn run() -> Result<(), Failure> {
     if !(o.cold > 0.0 && o.hot > o.cold) || o.levels < 2 || o.copies < 2 || o.instances == 0 || o.updates < 64 {
         return Err("needs 0 < cold < hot, two levels and copies, an instance and 64 updates at least".into());
     }
+    if o.check {
+        let (text, value) = check::table(o.seed)?;
+        return print(&if o.json { options::json(&o, &value)? } else { text });
+    }
     if o.speed {
         return speeds(&o);
     }
@@ -83,16 +98,15 @@ fn run() -> Result<(), Failure> {
     options::set_threads(o.threads)?;
     let folder = o.out.open(o.json)?;
     let ladder = ladder(&o)?;
-    let bar = progress::bar((o.moves.len() * o.instances * o.updates * 2) as u64);
-    let mut results = vec![];
-    for name in &o.moves {
-        bar.set_message(name.clone());
-        results.push(temper::all(&o, name, &ladder, &bar)?);
-    }
+    let variants = temper::variants(&o)?;
+    let updates: usize = variants.iter().map(|v| v.updates).sum();
+    let bar = progress::bar((o.instances * updates * 2) as u64);
+    let results = temper::all(&o, &variants, &ladder, &bar)?;
     bar.finish_and_clear();
+    let hard = temper::hard(&results);
     let text = if o.json {
-        let of_moves: Vec<Value> = results.iter().map(temper::Result::json).collect();
-        options::json(&o, &json!({ "ladder": ladder, "moves": of_moves }))?
+        let of_moves: Vec<Value> = results.iter().map(|r| r.json(&hard)).collect();
+        options::json(&o, &json!({ "ladder": ladder, "hard": hard, "moves": of_moves }))?
     } else {
         temper::text(&o, &ladder, &results)
     };
@@ -135,6 +149,12 @@ fn speeds(o: &Options) -> Result<(), Failure> {
         rows.push(vec!["multispin".into(), number(ns, 3), "–".into()]);
         values.push(json!({ "move": "multispin", "ns": ns }));
     }
-    let text = if o.json { options::json(o, &values)? } else { render(&["move", "ns a spin", "acceptance"], &rows) };
+    let megabytes = speed::peak_memory().unwrap_or(f64::NAN) / 1e6;
+    let text = if o.json {
+        options::json(o, &json!({ "moves": values, "megabytes": megabytes }))?
+    } else {
+        let memory = format!("\nlargest memory of the process {megabytes:.0} MB\n");
+        render(&["move", "ns a spin", "acceptance"], &rows) + &memory
+    };
     print(&text)
 }

@@ -16,24 +16,30 @@ pub const REPLICAS: usize = 512;
 const PAIRS: usize = 16;
 
 /// What instance `k` gave; times and round trips are those of one pair.
-pub fn one(o: &Options, k: usize, ladder: &[f64], bar: &ProgressBar) -> Result<Instance, Failure> {
+pub fn one(
+    o: &Options,
+    k: usize,
+    (updates, clusters): (usize, Option<f64>),
+    ladder: &[f64],
+    bar: &ProgressBar,
+) -> Result<Instance, Failure> {
     if o.gaussian {
         return Err("multispin needs couplings of one absolute value: leave --gaussian out".into());
     }
     let seed = o.seed + k as u64;
     let mut bits = CubicBits::new(couplings(o, k)?, ladder, REPLICAS, seed)?.with_exchanges()?.with_sweeps(o.sweeps)?;
-    if o.clusters > 0.0 {
-        bits = bits.with_clusters(1.0 / o.clusters);
+    if let Some(beta) = clusters {
+        bits = bits.with_clusters(beta);
     }
-    let mut q = Array2::zeros((o.updates, PAIRS));
+    let mut q = Array2::zeros((updates, PAIRS));
     let mut seconds = 0.0;
-    for update in 0..2 * o.updates {
+    for update in 0..2 * updates {
         let clock = ThreadTime::now();
         bits.advance(1)?;
-        if update >= o.updates {
+        if update >= updates {
             seconds += clock.elapsed().as_secs_f64();
-            q.row_mut(update - o.updates).assign(&bits.overlap(ladder.len() - 1)?.slice(ndarray::s![..PAIRS]));
-        } else if update + 1 == o.updates {
+            q.row_mut(update - updates).assign(&bits.overlap(ladder.len() - 1)?.slice(ndarray::s![..PAIRS]));
+        } else if update + 1 == updates {
             bits.reset_counts();
         }
         bar.inc(1);
@@ -44,9 +50,9 @@ pub fn one(o: &Options, k: usize, ladder: &[f64], bar: &ProgressBar) -> Result<I
         tau: Autocorrelation::of(q.mapv(|q| q * q).view())?.tau,
         q,
         sides: vec![],
-        trips: bits.round_trips() as f64 / o.updates as f64 / pairs,
+        trips: bits.round_trips() as f64 / updates as f64 / pairs,
         least_rate: bits.swap_rates().into_iter().fold(1.0, f64::min),
-        seconds: seconds / o.updates as f64 / pairs,
+        seconds: seconds / updates as f64 / pairs,
         cluster: flipped.moved as f64 / (flipped.accepted * sites) as f64,
     })
 }

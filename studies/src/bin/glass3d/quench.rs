@@ -1,7 +1,7 @@
 //! A quench from random spins: energy by sweep and by CPU time.
 
 use serde_json::{Value, json};
-use tensorjump::lattice::{CubicCouplings, CubicIsing, CubicLanes};
+use tensorjump::lattice::{CubicCouplings, CubicIsing, CubicLanes, CubicMove};
 use tensorjump::mcmc::Chains;
 use tensorjump::{Error, Streams};
 
@@ -20,9 +20,20 @@ struct Curve {
     points: Vec<(usize, f64, f64)>,
 }
 
+/// The moves of a sweep and how often each is made: `3x2+16heat`.
+fn cycle(name: &str) -> Result<Vec<(CubicMove, usize)>, Failure> {
+    let of_part = |part: &str| {
+        let digits = part.len() - part.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        // The number before an x belongs to a cross-section.
+        let (count, name) = if part[digits..].starts_with('x') { ("", part) } else { part.split_at(digits) };
+        Ok((of_name(name)?, if count.is_empty() { 1 } else { count.parse()? }))
+    };
+    name.split('+').map(of_part).collect()
+}
+
 /// ±J instances of `size³` spins, 16 replicas each, at β.
 fn curve(name: &str, size: usize, beta: f64, instances: u64, seed: u64, bar: &ProgressBar) -> Result<Curve, Failure> {
-    let by = of_name(name)?;
+    let cycle = cycle(name)?;
     let times = (0..=REFERENCE.ilog2()).map(|k| 1usize << k);
     let mut points: Vec<_> = times.map(|t| (t, 0.0, 0.0)).collect();
     for instance in 0..instances {
@@ -34,8 +45,14 @@ fn curve(name: &str, size: usize, beta: f64, instances: u64, seed: u64, bar: &Pr
         let (mut done, mut seconds) = (0, 0.0);
         for (sweeps, energy, at) in &mut points {
             let clock = cpu_time::ThreadTime::now();
-            let moved: Result<_, Error> = lanes.advance(by, *sweeps - done, &mut stream);
-            moved?;
+            // A move alone makes its sweeps at once: each call draws a seed for the lanes.
+            let (rounds, each) = if cycle.len() == 1 { (1, *sweeps - done) } else { (*sweeps - done, 1) };
+            for _ in 0..rounds {
+                for &(by, count) in &cycle {
+                    let moved: Result<_, Error> = lanes.advance(by, count * each, &mut stream);
+                    moved?;
+                }
+            }
             seconds += clock.elapsed().as_secs_f64();
             done = *sweeps;
             *energy += lanes.energy().sum() / (16 * lattice.sites()) as f64 / instances as f64;

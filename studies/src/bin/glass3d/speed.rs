@@ -61,6 +61,13 @@ pub fn of_bits(couplings: &CubicCouplings, beta: f64, seed: u64) -> Result<f64, 
     Ok(pieces.quartile()? * 1e9)
 }
 
+/// Largest memory that the process has had, in bytes, where the system tells.
+pub fn peak_memory() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    Some(1024.0 * line.split_whitespace().nth(1)?.parse::<f64>().ok()?)
+}
+
 /// A periodic cube.
 pub fn cube(size: usize) -> Result<Cubic, Error> {
     Cubic::new([size; 3], [true; 3])

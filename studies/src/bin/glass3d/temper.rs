@@ -1,12 +1,14 @@
 //! Tempering of many instances: overlaps, times, the test of equilibrium.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use cpu_time::ThreadTime;
 use ndarray::{Array1, Array2};
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::RGBColor;
-use rayon::prelude::*;
 use serde_json::{Value, json};
-use tensorjump::lattice::CubicTempering;
+use tensorjump::lattice::{CubicMove, CubicTempering};
 use tensorjump::mcmc::Autocorrelation;
 use tensorjump_studies::Failure;
 use tensorjump_studies::plotting::{Axis as PlotAxis, BLUE, GREEN, INK, Mark, ORANGE, Panel, Series, figure};
@@ -25,13 +27,23 @@ pub struct Instance {
     pub sides: Vec<(f64, f64)>,
     /// Autocorrelation time of q² in updates.
     pub tau: f64,
-    /// Round trips an update.
+    /// Round trips an update, of one pair of copies.
     pub trips: f64,
     pub least_rate: f64,
-    /// CPU seconds of an update.
+    /// CPU seconds of an update of one pair of copies.
     pub seconds: f64,
     /// Sites of a cluster over all.
     pub cluster: f64,
+}
+
+/// A move, with clusters or without.
+pub struct Variant {
+    name: String,
+    /// None in bits.
+    by: Option<CubicMove>,
+    /// Updates that are recorded.
+    pub updates: usize,
+    clusters: bool,
 }
 
 /// All instances under one move.
@@ -40,64 +52,128 @@ pub struct Result {
     instances: Vec<Instance>,
 }
 
-/// All instances, side by side on the threads.
-pub fn all(o: &Options, name: &str, ladder: &[f64], bar: &ProgressBar) -> std::result::Result<Result, Failure> {
-    let run = |k| one(o, k, name, ladder, bar).map_err(|failure| failure.to_string());
-    let instances = (0..o.instances).into_par_iter().map(run).collect::<std::result::Result<_, String>>()?;
-    Ok(Result { name: name.into(), instances })
+type Outcome<T> = std::result::Result<T, Failure>;
+
+/// The moves asked for.
+pub fn variants(o: &Options) -> Outcome<Vec<Variant>> {
+    let mut variants = vec![];
+    for name in &o.moves {
+        let (name, updates) = name.split_once('@').map_or((&name[..], None), |(name, updates)| (name, Some(updates)));
+        let updates = updates.map_or(Ok(o.updates), str::parse)?;
+        if updates < 64 {
+            return Err("needs 64 updates at least".into());
+        }
+        for clusters in if o.both { vec![false, true] } else { vec![o.clusters > 0.0] } {
+            let by = if name == "multispin" { None } else { Some(speed::of_name(name)?) };
+            let name = if o.both && clusters { format!("{name} + clusters") } else { name.into() };
+            variants.push(Variant { name, by, updates, clusters });
+        }
+    }
+    Ok(variants)
 }
 
-fn one(o: &Options, k: usize, name: &str, ladder: &[f64], bar: &ProgressBar) -> std::result::Result<Instance, Failure> {
-    if name == "multispin" {
-        return multispin::one(o, k, ladder, bar);
-    }
-    let by = speed::of_name(name)?;
+/// All instances under all moves, side by side on the threads: each on one of its own, whose time is taken.
+pub fn all(o: &Options, variants: &[Variant], ladder: &[f64], bar: &ProgressBar) -> Outcome<Vec<Result>> {
+    let tasks = variants.len() * o.instances;
+    let (next, done) = (AtomicUsize::new(0), Mutex::new(vec![]));
+    let work = || -> std::result::Result<(), String> {
+        let alone = rayon::ThreadPoolBuilder::new().num_threads(1).build().map_err(|error| error.to_string())?;
+        loop {
+            let task = next.fetch_add(1, Ordering::Relaxed);
+            if task >= tasks {
+                return Ok(());
+            }
+            let (variant, k) = (&variants[task / o.instances], task % o.instances);
+            let found = alone.install(|| one(o, k, variant, ladder, bar).map_err(|failure| failure.to_string()))?;
+            done.lock().map_err(|error| error.to_string())?.push((task, found));
+        }
+    };
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..rayon::current_num_threads()).map(|_| scope.spawn(work)).collect();
+        threads.into_iter().try_for_each(|thread| thread.join().unwrap_or_else(|_| Err("a thread has failed".into())))
+    })?;
+    let mut done = done.into_inner()?;
+    done.sort_by_key(|(task, _)| *task);
+    let mut instances = done.into_iter().map(|(_, instance)| instance);
+    let of_variant =
+        |v: &Variant| Result { name: v.name.clone(), instances: instances.by_ref().take(o.instances).collect() };
+    Ok(variants.iter().map(of_variant).collect())
+}
+
+/// The instances of the top decile of τ under the first move.
+pub fn hard(results: &[Result]) -> Vec<usize> {
+    let instances = &results[0].instances;
+    let mut order: Vec<usize> = (0..instances.len()).collect();
+    order.sort_by(|&a, &b| instances[b].tau.total_cmp(&instances[a].tau));
+    order.truncate(instances.len().div_ceil(10));
+    order
+}
+
+fn one(o: &Options, k: usize, variant: &Variant, ladder: &[f64], bar: &ProgressBar) -> Outcome<Instance> {
+    let updates = variant.updates;
+    let clusters = variant.clusters.then_some(1.0 / if o.clusters > 0.0 { o.clusters } else { 1.1 });
+    let Some(by) = variant.by else {
+        return multispin::one(o, k, (updates, clusters), ladder, bar);
+    };
     let couplings = couplings(o, k)?;
     let bonds = couplings.lattice().bonds().count() as f64;
     let mut tempering =
         CubicTempering::new(couplings, ladder, o.copies, o.seed + k as u64)?.with_moves(by, o.sweeps)?;
-    if o.clusters > 0.0 {
-        tempering = tempering.with_clusters(1.0 / o.clusters);
+    if let Some(beta) = clusters {
+        tempering = tempering.with_clusters(beta);
     }
     let (cold, beta) = (ladder.len() - 1, ladder[ladder.len() - 1]);
-    let mut q = Array2::zeros((o.updates, o.copies / 2));
+    let mut q = Array2::zeros((updates, o.copies / 2));
     let mut sides = vec![];
     let (mut sums, mut seconds) = ((0.0, 0.0, 0), 0.0);
-    for update in 1..=2 * o.updates {
+    for update in 1..=2 * updates {
         let clock = ThreadTime::now();
         tempering.update()?;
-        let warm = update > o.updates;
+        let warm = update > updates;
         seconds += if warm { clock.elapsed().as_secs_f64() } else { 0.0 };
-        if update == o.updates {
+        if update == updates {
             tempering.reset_counts();
+        }
+        if warm {
+            q.row_mut(update - updates - 1).assign(&tempering.overlap(cold)?);
+        }
+        bar.inc(1);
+        if !o.gaussian {
+            continue;
         }
         let energy = tempering.energy().row(cold).mean().unwrap_or(f64::NAN);
         let x = tempering.level(cold)?;
         let link = tempering.ising().link_overlap(x.slice(ndarray::s![..1, ..]), x.slice(ndarray::s![1..2, ..]))?[0];
         sums = (sums.0 - energy / bonds, sums.1 + beta * (1.0 - link), sums.2 + 1);
-        if update.is_power_of_two() || update == 2 * o.updates {
+        if update.is_power_of_two() || update == 2 * updates {
             sides.push((sums.0 / f64::from(sums.2), sums.1 / f64::from(sums.2)));
             sums = (0.0, 0.0, 0);
         }
-        if warm {
-            q.row_mut(update - o.updates - 1).assign(&tempering.overlap(cold)?);
-        }
-        bar.inc(1);
     }
+    let pairs = (o.copies / 2) as f64;
     let flipped = &tempering.report().parts[1];
     let sites = tempering.ising().lattice().sites();
     Ok(Instance {
         tau: Autocorrelation::of(q.mapv(|q| q * q).view())?.tau,
         q,
         sides,
-        trips: tempering.round_trips() as f64 / o.updates as f64,
+        trips: tempering.round_trips() as f64 / updates as f64 / pairs,
         least_rate: tempering.swap_rates().into_iter().fold(1.0, f64::min),
-        seconds: seconds / o.updates as f64,
+        seconds: seconds / updates as f64 / pairs,
         cluster: flipped.moved as f64 / (flipped.accepted * sites) as f64,
     })
 }
 
 impl Result {
+    /// Some instances: trips and independent overlaps a second of CPU, by the mean costs of one; and the
+    /// mean τ.
+    fn rates(&self, of: &[usize]) -> [f64; 3] {
+        let mean =
+            |f: &dyn Fn(&Instance) -> f64| of.iter().map(|&k| f(&self.instances[k])).sum::<f64>() / of.len() as f64;
+        let per_trip = mean(&|i| i.seconds) / mean(&|i| i.trips);
+        [1.0 / per_trip, 1.0 / mean(&|i| 2.0 * i.tau * i.seconds), mean(&|i| i.tau)]
+    }
+
     fn mean(&self, f: impl Fn(&Instance) -> f64) -> f64 {
         self.instances.iter().map(f).sum::<f64>() / self.instances.len() as f64
     }
@@ -123,7 +199,12 @@ impl Result {
     }
 
     /// For `--json`.
-    pub fn json(&self) -> Value {
+    pub fn json(&self, hard: &[usize]) -> Value {
+        let summary = |of: &[usize]| {
+            let [trips, overlaps, tau] = self.rates(of);
+            json!({ "trips_per_second": trips, "overlaps_per_second": overlaps, "tau_q2": tau })
+        };
+        let all: Vec<usize> = (0..self.instances.len()).collect();
         let of_instance = |i: &Instance| {
             json!({
                 "tau_q2": i.tau, "q2": i.q.mapv(|q| q * q).mean(), "round_trips_per_update": i.trips,
@@ -131,7 +212,7 @@ impl Result {
             })
         };
         json!({
-            "move": self.name, "density": self.density().to_vec(), "equilibration": self.sides(),
+            "move": self.name, "all": summary(&all), "hardest": summary(hard), "density": self.density().to_vec(), "equilibration": self.sides(),
             "instances": self.instances.iter().map(of_instance).collect::<Vec<_>>(),
         })
     }
@@ -140,7 +221,13 @@ impl Result {
 /// Tables.
 pub fn text(o: &Options, ladder: &[f64], results: &[Result]) -> String {
     let law = if o.gaussian { "Gaussian" } else { "±J" };
-    let clusters = if o.clusters > 0.0 { format!("clusters up to T = {}", o.clusters) } else { "no clusters".into() };
+    let clusters = if o.both {
+        "with clusters and without".into()
+    } else if o.clusters > 0.0 {
+        format!("clusters up to T = {}", o.clusters)
+    } else {
+        "no clusters".into()
+    };
     let mut text = format!(
         "{law} {0}³, {1} instances, {2} levels, T = {3} to {4}, {5} copies, {clusters}\n\n",
         o.size,
@@ -173,14 +260,28 @@ pub fn text(o: &Options, ladder: &[f64], results: &[Result]) -> String {
         "τ worst",
         "least swaps",
         "cluster",
-        "µs an update",
+        "µs an update of a pair",
         "CPU ms a trip",
         "CPU ms an overlap",
     ];
     text += &render(&header, &results.iter().map(row).collect::<Vec<_>>());
+    let hard = hard(results);
+    let all: Vec<usize> = (0..results[0].instances.len()).collect();
+    let row = |r: &Result| {
+        let cells = r.rates(&all).into_iter().chain(r.rates(&hard));
+        std::iter::once(r.name.clone()).chain(cells.map(|c| number(c, 3))).collect()
+    };
+    text += &format!(
+        "\na second of CPU; the {} instances of the largest τ under {} apart\n\n",
+        hard.len(),
+        results[0].name
+    );
+    let header = ["move", "trips", "overlaps", "τ mean", "trips, hard", "overlaps, hard", "τ mean, hard"];
+    text += &render(&header, &results.iter().map(row).collect::<Vec<_>>());
     for r in results.iter().filter(|_| o.gaussian) {
         let row = |(k, (energy, link)): (usize, &(f64, f64))| {
-            vec![format!("{}", (1usize << k).min(2 * o.updates)), number(*energy, 5), number(*link, 5)]
+            let updates = r.instances[0].q.nrows();
+            vec![format!("{}", (1usize << k).min(2 * updates)), number(*energy, 5), number(*link, 5)]
         };
         let rows: Vec<_> = r.sides().iter().enumerate().map(row).collect();
         text += &format!("\n{}: until update, at the coldest level\n\n", r.name);
