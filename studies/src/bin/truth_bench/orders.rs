@@ -2,6 +2,7 @@
 //! noised laws, where nothing else than the step is wrong.
 
 use rand::RngExt;
+use rayon::prelude::*;
 use serde::Serialize;
 use tensorjump::dense::{DenseLaw, LeapLaw, distances};
 use tensorjump::diffusion::reverse::{Corrector, Order, Remask, Step, TimeGrid, exact_start, reverse};
@@ -31,7 +32,7 @@ pub struct Line {
 }
 
 /// A step with its corrector, which may depend on the number of steps.
-type Sampler = Box<dyn Fn(usize) -> (Step, Option<Corrector>)>;
+type Sampler = Box<dyn Fn(usize) -> (Step, Option<Corrector>) + Send + Sync>;
 
 fn samplers(masks: bool) -> Vec<(&'static str, Sampler)> {
     let held = |step, corrector| -> Sampler { Box::new(move |_| (step, corrector)) };
@@ -82,7 +83,7 @@ pub fn measure(seed: u64, quick: bool, tick: &mut dyn FnMut()) -> Result<Vec<Lin
             for (name, masks) in [("uniform", false), ("mask", true)] {
                 let noise = Noise::from(if masks { Rates::mask(&dims, 1.0) } else { Rates::uniform(&dims, 1.0) }?);
                 let denoiser = ExactDenoiser::new(&law, &noise)?;
-                for (step, sampler) in samplers(masks) {
+                let line = |(step, sampler): (&'static str, Sampler)| {
                     let at = |t: f64| law.noised(&noise.kernel(0.0, t)?);
                     let error = |&k: &usize| {
                         let (grid, (step, corrector)) = (grid(masks, k)?, sampler(k));
@@ -95,8 +96,9 @@ pub fn measure(seed: u64, quick: bool, tick: &mut dyn FnMut()) -> Result<Vec<Lin
                     let cut = cut(&denoiser, masks, sampler(STEPS[0]).0, seed)?;
                     let total_variation = errors;
                     let noise = name;
-                    lines.push(Line { sites, states, noise, contrast, step, total_variation, order, stderr, cut });
-                }
+                    Ok(Line { sites, states, noise, contrast, step, total_variation, order, stderr, cut })
+                };
+                lines.extend(samplers(masks).into_par_iter().map(line).collect::<Result<Vec<_>>>()?);
             }
             tick();
         }
