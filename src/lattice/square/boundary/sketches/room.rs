@@ -1,91 +1,122 @@
 //! The numbers of a group: sixteen models of one shape, a lane each.
 
-use super::super::draws::choice::Walkers;
-use crate::lanes::{Lane, Word, vectors, vectors_mut};
 use pulp::Simd;
 
-/// Models side by side: one vector of the widest machines. Two would keep a half more busy, and not hold the
-/// accumulators.
+use super::super::draws::choice::Walkers;
+use super::factors::Factors;
+use crate::lanes::{Float, Lane, Word};
+
+/// Models side by side: one vector of the widest machines in single precision, two in double. More would keep
+/// a half more busy, and not hold the accumulators.
 pub(crate) const WIDTH: usize = 16;
 
-pub(super) type Number = Lane<WIDTH>;
-pub(super) type State = Word<WIDTH>;
-pub(super) const ONE: Number = Lane([1.0; WIDTH]);
-pub(super) const ZERO: Number = Lane([0.0; WIDTH]);
-pub(super) const DOWN: State = Word([0; WIDTH]);
-
+pub(super) type Number<F> = Lane<WIDTH, F>;
+pub(super) type State<F> = Word<WIDTH, <F as Float>::Bits>;
+/// A number for each state.
+pub(super) type States<F, const Q: usize> = [Number<F>; Q];
 /// Three indices, the last two bonds. Bonds of fewer values have zeros behind them.
-pub(super) type Tensor<const X: usize> = [[[Number; X]; X]; 2];
-pub(super) const fn empty<const X: usize>() -> Tensor<X> {
-    [[[ZERO; X]; X]; 2]
+pub(super) type Tensor<F, const Q: usize, const X: usize> = [[[Number<F>; X]; X]; Q];
+/// A number for each state and each value of a bond.
+pub(super) type Legs<F, const Q: usize, const X: usize> = [[Number<F>; X]; Q];
+
+pub(super) const fn one<F: Float>() -> Number<F> {
+    Lane([F::ONE; WIDTH])
 }
 
-/// Odds, boundary states and configurations of a group, and the buffers of its passes.
-pub(super) struct Room<const X: usize> {
+pub(super) const fn zero<F: Float>() -> Number<F> {
+    Lane([F::ZERO; WIDTH])
+}
+
+pub(super) const fn empty<F: Float, const Q: usize, const X: usize>() -> Tensor<F, Q, X> {
+    [[[zero(); X]; X]; Q]
+}
+
+/// State zero in all lanes.
+pub(super) fn down<F: Float>() -> State<F> {
+    Word([0u8.into(); WIDTH])
+}
+
+/// Factors, boundary states and configurations of a group, and the buffers of its passes.
+///
+/// On a ring all that is summed from one side of a bond is so for each state `z` of the first site of the row:
+/// `rings = Q` such parts, else one.
+pub(super) struct Room<M: Factors<Q>, const Q: usize, const X: usize> {
     pub rows: usize,
     pub cols: usize,
-    /// Odds by site: of the site, of the bond to the right and of that to the row above.
-    pub sites: Vec<Number>,
-    pub right: Vec<Number>,
-    pub above: Vec<Number>,
+    pub rings: usize,
+    /// States of a site, of the `Q` that have room, and values of a bond, of `X`.
+    pub states: usize,
+    pub chi: usize,
+    /// By site.
+    pub sites: Vec<M>,
     /// `E_r[a][l][r]` by site of row `r`.
-    pub tensors: Vec<Tensor<X>>,
-    /// By column: products with the vectors to the right of it, `T·S`, and `C` from the left.
-    pub products: Vec<Tensor<X>>,
-    pub carries: Vec<Tensor<X>>,
-    /// By column: `t[a][l]` of a pass over a row.
-    pub ahead: Vec<[[Number; X]; 2]>,
+    pub tensors: Vec<Tensor<M::Real, Q, X>>,
+    /// By column and ring: products with the vectors to the right of it, `T·S`, and `C` from the left.
+    pub products: Vec<Tensor<M::Real, Q, X>>,
+    pub carries: Vec<Tensor<M::Real, Q, X>>,
+    /// By ring: `S`, the vectors to the right.
+    pub vectors: Vec<Tensor<M::Real, Q, X>>,
+    /// By column and ring: `t[a][l]` of a pass over a row; and `ρ[a][r]`.
+    pub ahead: Vec<Legs<M::Real, Q, X>>,
+    pub behind: Vec<Legs<M::Real, Q, X>>,
     /// The configuration drawn, and the one to be scored.
-    pub new: Vec<State>,
-    pub old: Vec<State>,
+    pub new: Vec<State<M::Real>>,
+    pub old: Vec<State<M::Real>>,
     pub walkers: Walkers<WIDTH>,
     /// Lanes whose states are not finite or vanish.
     pub lost: [bool; WIDTH],
 }
 
-impl<const X: usize> Room<X> {
-    pub(super) fn new(rows: usize, cols: usize) -> Self {
-        let n = rows * cols;
+impl<M: Factors<Q>, const Q: usize, const X: usize> Room<M, Q, X> {
+    /// With all factors one.
+    pub(super) fn new(rows: usize, cols: usize, ring: bool) -> Self {
+        let (n, rings) = (rows * cols, if ring { Q } else { 1 });
         Room {
             rows,
             cols,
-            sites: vec![ONE; n],
-            right: vec![ONE; n],
-            above: vec![ONE; n],
+            rings,
+            states: Q,
+            chi: X,
+            sites: vec![M::NONE; n],
             tensors: vec![empty(); n],
-            products: vec![empty(); cols],
-            carries: vec![empty(); cols],
-            ahead: vec![[[ZERO; X]; 2]; cols],
-            new: vec![DOWN; n],
-            old: vec![DOWN; n],
+            products: vec![empty(); cols * rings],
+            carries: vec![empty(); cols * rings],
+            vectors: vec![empty(); rings],
+            ahead: vec![[[zero(); X]; Q]; cols * rings],
+            behind: vec![[[zero(); X]; Q]; rings],
+            new: vec![down::<M::Real>(); n],
+            old: vec![down::<M::Real>(); n],
             walkers: Walkers::new(|_| [0; 4]),
             lost: [false; WIDTH],
         }
     }
-}
 
-/// Values of the bond to the left of column `c` of `cols`.
-pub(super) fn bond<const X: usize>(c: usize, cols: usize) -> usize {
-    let states = |sites: usize| 1usize << sites.min(8);
-    X.min(states(c)).min(states(cols - c))
+    /// Values of the bond to the left of column `c`.
+    pub(super) fn bond(&self, c: usize) -> usize {
+        let states = |sites: usize| self.states.saturating_pow(sites.min(64) as u32);
+        self.chi.min(states(c)).min(states(self.cols - c))
+    }
 }
 
 /// Vector `v` of a number.
 #[inline(always)]
-pub(super) fn get<S: Simd>(number: &Number, v: usize) -> S::f32s {
-    vectors::<S>(number)[v]
+pub(super) fn get<F: Float, S: Simd>(number: &Number<F>, v: usize) -> F::Vector<S> {
+    F::vectors::<S>(&number.0)[v]
 }
 
 #[inline(always)]
-pub(super) fn put<S: Simd>(number: &mut Number, v: usize, value: S::f32s) {
-    vectors_mut::<S>(number)[v] = value;
+pub(super) fn put<F: Float, S: Simd>(number: &mut Number<F>, v: usize, value: F::Vector<S>) {
+    F::vectors_mut::<S>(&mut number.0)[v] = value;
 }
 
-/// The power of two that brings `max > 0` between one and two.
+/// Vectors of a number.
 #[inline(always)]
-pub(super) fn scale<S: Simd>(simd: S, max: S::f32s) -> S::f32s {
-    let exponent = simd.and_u32s(simd.transmute_u32s_f32s(max), simd.splat_u32s(0x7f80_0000));
-    // Not beyond the largest finite power, for what is not finite.
-    let exponent = simd.min_u32s(exponent, simd.splat_u32s(253 << 23));
-    simd.transmute_f32s_u32s(simd.sub_u32s(simd.splat_u32s(254 << 23), exponent))
+pub(super) fn parts<F: Float, S: Simd>() -> usize {
+    WIDTH * size_of::<F>() / size_of::<F::Vector<S>>()
+}
+
+/// The larger of `max` and `|x|`.
+#[inline(always)]
+pub(super) fn larger<F: Float, S: Simd>(simd: S, max: F::Vector<S>, x: F::Vector<S>) -> F::Vector<S> {
+    F::max(simd, max, F::abs(simd, x))
 }
