@@ -2,8 +2,8 @@
 
 use pulp::Simd;
 
-/// A number of which a vector of the machine holds some: the operations of `pulp` that code for both precisions
-/// needs.
+/// A number of which a vector of the machine holds some: the operations of `pulp` that code for both
+/// precisions needs.
 pub(crate) trait Float: Copy + Into<f64> + std::fmt::Debug + Send + Sync + 'static {
     /// An integer of the same size: a state, so that it masks numbers.
     type Bits: Copy + std::fmt::Debug + From<u8> + Into<u64> + Send + Sync;

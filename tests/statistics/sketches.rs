@@ -91,8 +91,9 @@ impl Proposal for Wrong<'_> {
     }
 }
 
-/// Truncated, from exact starts: the law stays; under a twin it does not.
-fn connected_moves_of(model: &PairModel) {
+/// Truncated, from exact starts: the law stays; under a twin it does not. (`Seen` needs two laws that differ
+/// much: those of larger bonds are too close where rows are of three or four sites.)
+fn connected_moves_of(model: &PairModel, twins: &[Twin]) {
     let [one, two] = [1, 2].map(|chi| BoundaryMps::proposal(model, chi).unwrap().with_sketches());
     for law in [&one, &two] {
         let connected = Connected::new(law, kernel(model.dims(), 1.0)).unwrap();
@@ -101,7 +102,7 @@ fn connected_moves_of(model: &PairModel) {
         let p = p_after(model, &InnerDraws::new(connected, 3).unwrap());
         assert!(p > ALPHA, "p = {p:e}");
     }
-    for twin in [Twin::Unscored, Twin::Seen] {
+    for &twin in twins {
         let wrong = Wrong { laws: [&one, &two], kernel: kernel(model.dims(), 1.0), twin };
         let p = p_after(model, &MetropolisHastings::new(wrong));
         assert!(p < ALPHA, "{twin:?} is not seen: p = {p:e}");
@@ -110,7 +111,9 @@ fn connected_moves_of(model: &PairModel) {
 
 #[test]
 fn connected_moves_keep_the_law() {
-    glasses(Geometry::Open).iter().for_each(|model| connected_moves_of(&model.pair_model().unwrap()));
+    glasses(Geometry::Open).iter().for_each(|model| {
+        connected_moves_of(&model.pair_model().unwrap(), &[Twin::Unscored, Twin::Seen]);
+    });
 }
 
 /// Closed rows: of 3 × 4 spins.
@@ -120,8 +123,8 @@ fn connected_moves_on_a_cylinder_keep_the_law() {
     let field = (0..12).map(|j| 0.1 * f64::from(j % 5) - 0.15).collect();
     let gaussian = Couplings::gaussian(lattice, 4).with_field(field).unwrap();
     let pairs = |c| Ising::new(c, 0.8).unwrap().pair_model().unwrap();
-    connected_moves_of(&pairs(gaussian));
-    connected_moves_of(&pairs(Couplings::plus_minus(lattice, 2)));
+    connected_moves_of(&pairs(gaussian), &[Twin::Unscored]);
+    connected_moves_of(&pairs(Couplings::plus_minus(lattice, 2)), &[Twin::Unscored]);
 }
 
 /// Three states of 3 × 3 sites, on open and closed rows.
@@ -129,7 +132,7 @@ fn connected_moves_on_a_cylinder_keep_the_law() {
 fn connected_moves_of_potts_models_keep_the_law() {
     for geometry in [Geometry::Open, Geometry::Cylinder] {
         let lattice = Square::new(3, 3, geometry).unwrap();
-        connected_moves_of(&PairModel::potts(&Couplings::gaussian(lattice, 5), 3, 1.5).unwrap());
+        connected_moves_of(&PairModel::potts(&Couplings::gaussian(lattice, 5), 3, 1.5).unwrap(), &[Twin::Unscored]);
     }
 }
 
@@ -138,7 +141,7 @@ fn connected_moves_of_potts_models_keep_the_law() {
 fn connected_moves_of_hard_squares_keep_the_law() {
     for geometry in [Geometry::Open, Geometry::Cylinder] {
         let model = PairModel::hard_squares(Square::new(4, 4, geometry).unwrap(), 2.0).unwrap();
-        connected_moves_of(&model);
+        connected_moves_of(&model, &[Twin::Unscored]);
         let kernel = kernel(model.dims(), 0.8);
         let q = BoundaryMps::proposal(&model, 1).unwrap().with_sketches();
         let old = model.initial(&mut Streams::new(1).stream(0)).unwrap();

@@ -186,7 +186,7 @@ impl<const N: usize> Walkers<N> {
         self.product.multiply(&factor);
     }
 
-    /// Draws (or scores `chosen`) a state with these weights in shares of 2⁻⁵³, where at least one is positive.
+    /// Draws (or scores `chosen`) a state with these weights in shares of 2⁻⁵³, some of them positive.
     #[inline(always)]
     pub(crate) fn one_in_double<S: Simd, const Q: usize>(
         &mut self,

@@ -6,15 +6,12 @@ use std::sync::Arc;
 use rayon::prelude::*;
 
 use super::super::reply::RowReply;
-use super::super::weights::Weights;
 use super::contract::contract;
-use super::room::{Room, Tensor, WIDTH};
-use super::sources::{OfOdds, OfTables, Source};
+use super::numbers::{Tensor, WIDTH};
+use super::room::Room;
+use super::sources::{Batch, OfOdds, OfTables, Source};
 use super::walk::{draw, score};
 use crate::lattice::square::odds::Odds;
-use crate::lattice::square::pair::PairModel;
-use crate::model::{Configs, SiteWeights};
-use crate::rng::Streams;
 
 /// Rows with the same weights that a lane draws: more of them are given to several.
 const ROWS: usize = 32;
@@ -27,21 +24,6 @@ const STATES: usize = 4;
 pub(crate) fn in_lanes(sites: usize, states: usize, chi: usize) -> bool {
     let tensor = size_of::<Tensor<f64, 1, 1>>() * states.max(2) * chi * chi;
     states <= STATES && [1, 2, 4, 8].contains(&chi) && sites.saturating_mul(tensor) <= MEMORY
-}
-
-/// What is asked of a batch.
-#[derive(Clone, Copy)]
-pub(crate) struct Batch<'a, 'w, 'x> {
-    /// The model without the weights: as it is, as odds where it has them, and as tables.
-    pub model: &'a PairModel,
-    pub odds: Option<&'a Odds>,
-    pub tables: &'a Weights,
-    pub chi: usize,
-    pub weights: &'a SiteWeights<'w>,
-    /// Draws each row.
-    pub streams: Option<&'a Streams>,
-    /// Scores these.
-    pub score: Option<Configs<'x>>,
 }
 
 /// Rows answered, and runs left out as a whole.

@@ -6,8 +6,8 @@
 //! M_c[u][(i,l)][(a,r)] = w_c(a) V_c(u,a) H_c(i,a) T_c[a][l][r],
 //! ```
 //!
-//! `u` the state above, `i` the one to the left, `w`, `V` and `H` the weights of the site and of the bonds above
-//! and to the left, `T` the state below. The range of what is to the right of each bond is found by contracting its legs `u`
+//! `u` the state above, `i` the one to the left, `w`, `V` and `H` the weights of the site and of the bonds
+//! above and to the left, `T` the state below. The range of what is to the right of each bond is found by contracting its legs `u`
 //! with `χ` product vectors, a Khatri–Rao sketch,
 //!
 //! ```text
@@ -32,7 +32,8 @@
 use pulp::{Arch, Simd, WithSimd};
 
 use super::factors::{Factors, Vectors};
-use super::room::{Number, Room, Tensor, WIDTH, empty, get, larger, one, parts, put, zero};
+use super::numbers::{Number, Tensor, WIDTH, empty, get, larger, one, parts, put, zero};
+use super::room::Room;
 use crate::lanes::Float;
 
 /// Sweeps to the right and to the left.
@@ -82,7 +83,7 @@ fn unit<F: Float, const Q: usize, const X: usize>() -> Tensor<F, Q, X> {
     unit
 }
 
-/// What is to the right of the last column: 1, or `H_0(a, z)`, for the first `vectors` values of the bond there.
+/// What is to the right of the last column: 1, or `H_0(a, z)`, for the first `vectors` vectors.
 #[inline(always)]
 fn end<M: Factors<Q>, const Q: usize, const X: usize>(room: &mut Room<M, Q, X>, r: usize, vectors: usize) {
     let first = &room.sites[r * room.cols];
@@ -346,8 +347,8 @@ fn orthonormalise<S: Simd, F: Float, const Q: usize, const X: usize>(
     }
 }
 
-/// `C[z][i][q][r] ← Σ_a H(a,i) Σ_k w(a) (Σ_u V(u,a) Q[q][u][k]) Σ_l C[z][a][k][l] T[a][l][r]`, `H` that of the
-/// next site.
+/// `C[z][i][q][r] ← Σ_a H(a,i) Σ_k w(a) (Σ_u V(u,a) Q[q][u][k]) Σ_l C[z][a][k][l] T[a][l][r]`,
+/// `H` that of the next site.
 #[inline(always)]
 fn push<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(
     simd: S,
@@ -384,7 +385,7 @@ fn push<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(
                 }
             }
             for r in 0..X {
-                let carried = next.from_left(simd, v, column::<M::Real, S, Q, X>(simd, &sums, r));
+                let carried = next.to_right(simd, v, column::<M::Real, S, Q, X>(simd, &sums, r));
                 for i in 0..Q {
                     max = larger::<M::Real, S>(simd, max, carried[i]);
                     put::<M::Real, S>(&mut out[i][q][r], v, carried[i]);

@@ -4,7 +4,7 @@
 use pulp::Simd;
 
 use super::super::draws::choice::Walkers;
-use super::room::{Number, State, States, WIDTH, get, one, zero};
+use super::numbers::{Number, State, States, WIDTH, get, one, zero};
 use crate::lanes::Float;
 
 /// Vectors of a number for each state.
@@ -26,7 +26,7 @@ pub(super) trait Factors<const Q: usize>: Copy + Send + Sync {
     /// `y_i = Σ_a H(i, a) x_a`.
     fn to_left<S: Simd>(&self, simd: S, v: usize, x: Vectors<Self::Real, S, Q>) -> Vectors<Self::Real, S, Q>;
     /// `y_a = Σ_i H(i, a) x_i`.
-    fn from_left<S: Simd>(&self, simd: S, v: usize, x: Vectors<Self::Real, S, Q>) -> Vectors<Self::Real, S, Q>;
+    fn to_right<S: Simd>(&self, simd: S, v: usize, x: Vectors<Self::Real, S, Q>) -> Vectors<Self::Real, S, Q>;
     /// `y_a = w(a) Σ_u V(u, a) ω(u)` of the vector that favours state `s`, or of the sum over all `u`.
     fn sketched<S: Simd>(&self, simd: S, v: usize, favoured: Option<usize>) -> Vectors<Self::Real, S, Q>;
 
@@ -51,7 +51,7 @@ pub(super) trait Factors<const Q: usize>: Copy + Send + Sync {
     /// `H(i, z)` of the bond that closes a ring, with its site.
     fn closing(&self, i: usize, z: usize) -> Number<Self::Real>;
 
-    /// Draws (or scores `chosen`) one of the states with weights `n(a)` of any sign, of those with `g(a) > 0`.
+    /// Draws (or scores `chosen`) one of the states with weights `n(a)` of any sign, where `g(a) > 0`.
     fn choose<S: Simd>(
         walkers: &mut Walkers<WIDTH>,
         simd: S,
@@ -105,7 +105,7 @@ impl Factors<2> for Spin {
     }
 
     #[inline(always)]
-    fn from_left<S: Simd>(&self, simd: S, v: usize, x: [S::f32s; 2]) -> [S::f32s; 2] {
+    fn to_right<S: Simd>(&self, simd: S, v: usize, x: [S::f32s; 2]) -> [S::f32s; 2] {
         self.to_left(simd, v, x)
     }
 
@@ -237,7 +237,7 @@ impl<const Q: usize> Factors<Q> for Tables<Q> {
     }
 
     #[inline(always)]
-    fn from_left<S: Simd>(&self, simd: S, v: usize, x: [S::f64s; Q]) -> [S::f64s; Q] {
+    fn to_right<S: Simd>(&self, simd: S, v: usize, x: [S::f64s; Q]) -> [S::f64s; Q] {
         transposed(simd, v, &self.left, x)
     }
 

@@ -3,12 +3,28 @@
 use ndarray::Array1;
 
 use super::super::weights::Weights;
-use super::answer::Batch;
 use super::factors::{Factors, Spin, Tables};
-use super::room::{Room, WIDTH};
+use super::numbers::WIDTH;
+use super::room::Room;
 use crate::lattice::square::odds::{Odds, fits};
+use crate::lattice::square::pair::PairModel;
 use crate::model::{Configs, SiteWeights, Target};
 use crate::rng::Streams;
+
+/// What is asked of a batch.
+#[derive(Clone, Copy)]
+pub(crate) struct Batch<'a, 'w, 'x> {
+    /// The model without the weights: as it is, as odds where it has them, and as tables.
+    pub model: &'a PairModel,
+    pub odds: Option<&'a Odds>,
+    pub tables: &'a Weights,
+    pub chi: usize,
+    pub weights: &'a SiteWeights<'w>,
+    /// Draws each row.
+    pub streams: Option<&'a Streams>,
+    /// Scores these.
+    pub score: Option<Configs<'x>>,
+}
 
 /// A model under the weights of a row.
 pub(super) trait Source<const Q: usize>: Sync {
@@ -171,8 +187,10 @@ impl<const Q: usize> Source<Q> for OfTables<'_, '_, '_, Q> {
             let above = (j >= cols).then(|| &vertical[j - cols]);
             for (table, bond) in [(&mut site.left, left), (&mut site.above, above)] {
                 let Some(bond) = bond else { continue };
-                for i in 0..Q {
-                    (0..Q).for_each(|a| table[i][a].0 = [bond.get([i, a]).copied().unwrap_or(0.0); WIDTH]);
+                for (i, row) in table.iter_mut().enumerate() {
+                    for (a, number) in row.iter_mut().enumerate() {
+                        number.0 = [bond.get([i, a]).copied().unwrap_or(0.0); WIDTH];
+                    }
                 }
             }
         }

@@ -5,15 +5,17 @@
 //! left pass    n(a) = w(a) V(u,a) H(i,a) l·t_c[a],         x_c ~ n/Σn,     l ← l E_c[x_c]
 //! ```
 //!
-//! `u` the state above, `i` the one to the left: `3Qχ²` multiply-adds a site. On a ring the right pass is made
-//! for each state `z` of the first site, `ρ_last[a] = H_0(a, z)`; the left pass reads that of the state drawn.
+//! `u` the state above, `i` the one to the left: `3Qχ²` multiply-adds a site. On a ring the right pass is
+//! made for each state `z` of the first site, `ρ_last[a] = H_0(a, z)`; the left pass reads that of the state
+//! drawn.
 
 use pulp::{Arch, Simd, WithSimd};
 use rand::Rng;
 
 use super::super::draws::choice::Walkers;
 use super::factors::Factors;
-use super::room::{Legs, Number, Room, State, States, Tensor, WIDTH, get, larger, one, parts, put, zero};
+use super::numbers::{Legs, Number, State, States, Tensor, WIDTH, get, larger, one, parts, put, zero};
+use super::room::Room;
 use crate::lanes::Float;
 use crate::rng::Stream;
 
@@ -139,8 +141,8 @@ fn from_right<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(
     }
 }
 
-/// What is known of a site when it is drawn: its factors, the states above and to the left, and at the last site
-/// of a ring the first one with its state.
+/// What is known of a site when it is drawn: its factors, the states above and to the left, and at the last
+/// site of a ring the first one with its state.
 type Neighbours<'a, M, F> = (&'a M, Option<&'a State<F>>, Option<&'a State<F>>, Option<(&'a M, &'a State<F>)>);
 
 /// The factors `g(a)` of the states, zero for what is forbidden, and the weights `n(a)`.
