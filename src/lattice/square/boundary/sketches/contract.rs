@@ -7,8 +7,8 @@
 //! ```
 //!
 //! `u` the state above, `i` the one to the left, `w`, `V` and `H` the weights of the site and of the bonds
-//! above and to the left, `T` the state below. The range of what is to the right of each bond is found by contracting its legs `u`
-//! with `χ` product vectors, a Khatri–Rao sketch,
+//! above and to the left, `T` the state below. The range of what is to the right of each bond is found by
+//! contracting its legs `u` with `χ` product vectors, a Khatri–Rao sketch,
 //!
 //! ```text
 //! S_c[i][l][k] = Σ_u ∏_{c'≥c} ω_{c'}^k(u_{c'}) · (M_c … M_{w−1})[i][l].
@@ -22,8 +22,8 @@
 //! glass: .965, and .967 by singular values).
 //!
 //! **Rings.** The bond that closes a row depends on the state `z` of its first site, which every bond then
-//! carries: `C[z]` and `S[z]`, summed over `z` in `C M_c S`; `C_0[z][a] = δ(z, a)`, and the vectors behind the
-//! last site are `H_0(a, z)`. The state itself has open bonds.
+//! carries: `C[z]` and `S[z]`, summed over `z` in `C M_c S`; `C_0[z][a] = δ(z, a)`, and the vectors behind
+//! the last site are `H_0(a, z)`. The state itself has open bonds.
 //!
 //! The vectors `ω` are the same at all times, so that the state is a function of the weights alone; nothing
 //! of a configuration inside the lattice may enter them. Cost a site: `42χ³` multiply-adds, where singular
