@@ -78,9 +78,10 @@ mod tests {
         errors.fold(0.0, f64::max)
     }
 
-    /// Where nothing is truncated the law is that of exact tables, to the rounding of single precision: a few
-    /// 10⁻⁷ at each of 24 sites, as couplings are weak (a state is accurate relative to its largest entry); on
-    /// rings, whose rows differ more, to 10⁻⁴ (in double precision to 10⁻¹¹, below); with bonds of two, or of one where couplings are weaker, it is not.
+    /// Where nothing is truncated the law is that of exact tables, to the rounding of single precision: a
+    /// few 10⁻⁷ at each of 24 sites, as couplings are weak (a state is accurate relative to its largest
+    /// entry); on rings, whose rows differ more, to 10⁻⁴ (in double precision to 10⁻¹¹, below); with bonds
+    /// of two, or of one where couplings are weaker, it is not.
     #[test]
     fn untruncated_laws_in_single_precision() {
         for geometry in [Geometry::Open, Geometry::Cylinder] {
