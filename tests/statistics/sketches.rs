@@ -59,7 +59,7 @@ fn kernel(dims: &[usize], time: f64) -> Kernel {
 enum Twin {
     /// `q(x|y)/q(x'|y)` forgotten.
     Unscored,
-    /// A law that depends on the old configuration, as would sketches made from it.
+    /// The law of another model where the first site of the old configuration is not in state zero.
     Seen,
 }
 
@@ -79,7 +79,7 @@ impl Proposal for Wrong<'_> {
         let y = self.kernel.sample(x, streams)?;
         let w = self.kernel.likelihood(y.view());
         let [(a, score_a), (b, score_b)] = [0, 1].map(|k| self.laws[k].redraw(&w, x, streams).unwrap());
-        let second = |i: usize| self.twin == Twin::Seen && 2 * x.row(i).iter().filter(|&&a| a > 0).count() > x.ncols();
+        let second = |i: usize| self.twin == Twin::Seen && x[[i, 0]] > 0;
         let new = Array2::from_shape_fn(x.dim(), |(i, j)| if second(i) { b.x[[i, j]] } else { a.x[[i, j]] });
         let mut log_ratio = self.kernel.log_prob(new.view(), y.view())? - self.kernel.log_prob(x, y.view())?;
         for (i, log_ratio) in log_ratio.iter_mut().enumerate().filter(|_| self.twin == Twin::Seen) {
@@ -91,10 +91,10 @@ impl Proposal for Wrong<'_> {
     }
 }
 
-/// Truncated, from exact starts: the law stays; under a twin it does not. (`Seen` needs two laws that differ
-/// much: those of larger bonds are too close where rows are of three or four sites.)
-fn connected_moves_of(model: &PairModel, twins: &[Twin]) {
+/// Truncated, from exact starts: the law stays; under a twin it does not, with the law of `other` seen.
+fn connected_moves_of(model: &PairModel, other: &PairModel) {
     let [one, two] = [1, 2].map(|chi| BoundaryMps::proposal(model, chi).unwrap().with_sketches());
+    let other = BoundaryMps::proposal(other, 1).unwrap().with_sketches();
     for law in [&one, &two] {
         let connected = Connected::new(law, kernel(model.dims(), 1.0)).unwrap();
         let p = p_after(model, &MetropolisHastings::new(connected.clone()));
@@ -102,18 +102,23 @@ fn connected_moves_of(model: &PairModel, twins: &[Twin]) {
         let p = p_after(model, &InnerDraws::new(connected, 3).unwrap());
         assert!(p > ALPHA, "p = {p:e}");
     }
-    for &twin in twins {
-        let wrong = Wrong { laws: [&one, &two], kernel: kernel(model.dims(), 1.0), twin };
+    for twin in [Twin::Unscored, Twin::Seen] {
+        let wrong = Wrong { laws: [&one, &other], kernel: kernel(model.dims(), 1.0), twin };
         let p = p_after(model, &MetropolisHastings::new(wrong));
         assert!(p < ALPHA, "{twin:?} is not seen: p = {p:e}");
     }
 }
 
+/// Without couplings.
+fn free(ising: &Ising) -> PairModel {
+    Ising::new(ising.couplings().clone(), 0.0).unwrap().pair_model().unwrap()
+}
+
 #[test]
 fn connected_moves_keep_the_law() {
-    glasses(Geometry::Open).iter().for_each(|model| {
-        connected_moves_of(&model.pair_model().unwrap(), &[Twin::Unscored, Twin::Seen]);
-    });
+    for ising in glasses(Geometry::Open) {
+        connected_moves_of(&ising.pair_model().unwrap(), &free(&ising));
+    }
 }
 
 /// Closed rows: of 3 × 4 spins.
@@ -122,9 +127,10 @@ fn connected_moves_on_a_cylinder_keep_the_law() {
     let lattice = Square::new(3, 4, Geometry::Cylinder).unwrap();
     let field = (0..12).map(|j| 0.1 * f64::from(j % 5) - 0.15).collect();
     let gaussian = Couplings::gaussian(lattice, 4).with_field(field).unwrap();
-    let pairs = |c| Ising::new(c, 0.8).unwrap().pair_model().unwrap();
-    connected_moves_of(&pairs(gaussian), &[Twin::Unscored]);
-    connected_moves_of(&pairs(Couplings::plus_minus(lattice, 2)), &[Twin::Unscored]);
+    for couplings in [gaussian, Couplings::plus_minus(lattice, 2)] {
+        let ising = Ising::new(couplings, 0.8).unwrap();
+        connected_moves_of(&ising.pair_model().unwrap(), &free(&ising));
+    }
 }
 
 /// Three states of 3 × 3 sites, on open and closed rows.
@@ -132,7 +138,8 @@ fn connected_moves_on_a_cylinder_keep_the_law() {
 fn connected_moves_of_potts_models_keep_the_law() {
     for geometry in [Geometry::Open, Geometry::Cylinder] {
         let lattice = Square::new(3, 3, geometry).unwrap();
-        connected_moves_of(&PairModel::potts(&Couplings::gaussian(lattice, 5), 3, 1.5).unwrap(), &[Twin::Unscored]);
+        let [model, free] = [1.5, 0.0].map(|beta| PairModel::potts(&Couplings::gaussian(lattice, 5), 3, beta).unwrap());
+        connected_moves_of(&model, &free);
     }
 }
 
@@ -140,8 +147,9 @@ fn connected_moves_of_potts_models_keep_the_law() {
 #[test]
 fn connected_moves_of_hard_squares_keep_the_law() {
     for geometry in [Geometry::Open, Geometry::Cylinder] {
-        let model = PairModel::hard_squares(Square::new(4, 4, geometry).unwrap(), 2.0).unwrap();
-        connected_moves_of(&model, &[Twin::Unscored]);
+        let [model, sparse] =
+            [2.0, 0.3].map(|z| PairModel::hard_squares(Square::new(4, 4, geometry).unwrap(), z).unwrap());
+        connected_moves_of(&model, &sparse);
         let kernel = kernel(model.dims(), 0.8);
         let q = BoundaryMps::proposal(&model, 1).unwrap().with_sketches();
         let old = model.initial(&mut Streams::new(1).stream(0)).unwrap();
@@ -152,6 +160,41 @@ fn connected_moves_of_hard_squares_keep_the_law() {
         assert!(log_weight.iter().all(|w| w.is_finite()), "{geometry:?}");
         assert!(draws.log_prob.iter().all(|p| p.is_finite()), "{geometry:?}");
     }
+}
+
+/// Three colours on a cylinder: the site that closes a row may find them all beside it. Such a draw has weight
+/// zero and a probability, and is rejected with certainty.
+#[test]
+fn dead_ends_are_rejected() {
+    let model = PairModel::colourings(Square::new(2, 5, Geometry::Cylinder).unwrap(), 3).unwrap();
+    let kernel = kernel(model.dims(), 1.5);
+    let start = model.initial(&mut Streams::new(1).stream(0)).unwrap();
+    let start = Array2::from_shape_fn((4000, 10), |(_, j)| start[j]);
+    for chi in [1, 2] {
+        let law = BoundaryMps::proposal(&model, chi).unwrap().with_sketches();
+        let connected = Connected::new(&law, kernel.clone()).unwrap();
+        let proposed = connected.propose(start.view(), &Streams::new(2)).unwrap();
+        let [old, new] = [start.view(), proposed.x.view()].map(|x| model.log_weight(x).unwrap());
+        let dead: Vec<usize> = (0..4000).filter(|&i| new[i] == f64::NEG_INFINITY).collect();
+        assert!(!dead.is_empty());
+        assert!(proposed.log_ratio.iter().all(|log| log.is_finite()));
+        for i in dead {
+            assert_eq!(Proposed::acceptance_probability(old[i], new[i], proposed.log_ratio[i]), 0.0);
+        }
+        let mut chains = Chains::new(&model, start.clone()).unwrap();
+        for k in 0..3 {
+            let moves: [&dyn Move; 2] =
+                [&MetropolisHastings::new(connected.clone()), &InnerDraws::new(connected.clone(), 3).unwrap()];
+            for dynamics in moves {
+                let report = dynamics.update(&mut chains, &model, &Streams::new(3).step(k)).unwrap();
+                assert!(report.accepted > 0 && report.accepted < report.proposed);
+            }
+            assert_eq!(model.log_weight(chains.x()).unwrap().sum(), 0.0);
+        }
+    }
+    let law = BoundaryMps::proposal(&model, 1).unwrap().with_sketches();
+    let p = p_after(&model, &MetropolisHastings::new(Connected::new(&law, kernel).unwrap()));
+    assert!(p > ALPHA, "p = {p:e}");
 }
 
 /// Redraws one window, accepted without the ratio of the proposals.

@@ -107,7 +107,7 @@ fn sketch<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S, room:
         for v in 0..parts::<M::Real, S>() {
             times::<S, M::Real, Q, X>(simd, v, &room.tensors[j], &room.vectors, products);
             if c > 0 {
-                next_sketch(simd, v, &room.sites[j], (cols - 1 - c, room.states), products, &mut room.vectors);
+                next_sketch(simd, v, &room.sites[j], &room.favoured[c], products, &mut room.vectors);
             }
         }
     }
@@ -124,7 +124,7 @@ fn to_the_right<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S,
         }
     }
     for c in 0..cols - 1 {
-        let (j, keep) = (r * cols + c, room.bond(c + 1));
+        let (j, keep) = (r * cols + c, room.bonds[c + 1]);
         let (before, after) = room.carries.split_at_mut((c + 1) * rings);
         let (before, after) = (&before[c * rings..], &mut after[..rings]);
         let (site, next) = (&room.sites[j], &room.sites[j + 1]);
@@ -142,7 +142,7 @@ fn to_the_left<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S, 
     let (cols, rings) = (room.cols, room.rings);
     end(room, r, 1);
     for c in (0..cols).rev() {
-        let keep = room.bond(c);
+        let keep = room.bonds[c];
         let (upper, lower) = room.tensors.split_at_mut(r * cols);
         let new = &mut upper[(r - 1) * cols + c];
         let site = &room.sites[r * cols + c];
@@ -168,19 +168,6 @@ fn to_the_left<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S, 
             }
         }
     }
-}
-
-/// The state that sketch `k` favours at a site with so many behind it: the digits of `k` in turn, so that
-/// sketches differ on any few sites side by side, and the first `d^m` of them on the last `m`. (Random ones
-/// agree here and there on the sites that decide, and a sweep finds nothing that is in no sketch.) The first
-/// sketch is the sum over all states.
-#[inline(always)]
-fn favoured<const X: usize>(k: usize, behind: usize, states: usize) -> Option<usize> {
-    let mut digits = 1;
-    while states > 1 && states.pow(digits) < X {
-        digits += 1;
-    }
-    if k == 0 { None } else { Some(states - 1 - k / states.pow(behind as u32 % digits) % states) }
 }
 
 /// `T·S`: `out[z][a][l][k] = Σ_r T[a][l][r] S[z][a][r][k]`.
@@ -216,12 +203,12 @@ fn next_sketch<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(
     simd: S,
     v: usize,
     site: &M,
-    (behind, states): (usize, usize),
+    favoured: &[Option<usize>; X],
     products: &[Tensor<M::Real, Q, X>],
     out: &mut [Tensor<M::Real, Q, X>],
 ) {
     for k in 0..X {
-        let m = site.sketched(simd, v, favoured::<X>(k, behind, states));
+        let m = site.sketched(simd, v, favoured[k]);
         let mut max = M::Real::splat(simd, M::Real::TINY);
         for (product, out) in products.iter().zip(&mut *out) {
             for l in 0..X {

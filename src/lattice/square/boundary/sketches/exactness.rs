@@ -95,7 +95,34 @@ mod tests {
         }
     }
 
-    /// The same in double precision, with more states and with zeros.
+    /// The score is that of the law drawn from, truncated or not: probabilities of all configurations of 3 × 4
+    /// spins sum to one, thresholds being integers, and a draw has the score of its configuration.
+    #[test]
+    fn scores_are_those_of_the_law_drawn_from() {
+        let old = Array2::from_shape_fn((4096, 12), |(i, j)| (i >> j & 1) as u8);
+        let w = weights(1, 4096, (12, 2));
+        let (w, streams) = (&SiteWeights::PerRow(w.view()), Streams::new(6));
+        for geometry in [Geometry::Open, Geometry::Cylinder] {
+            for model in &spins(square(3, 4, geometry)) {
+                let (odds, tables) = (&Odds::of(model).unwrap(), &Weights::new(model).unwrap());
+                for (odds, chi) in [Some(odds), None].into_iter().flat_map(|odds| [1, 2, 4, 8].map(|chi| (odds, chi))) {
+                    let (streams, score) = (Some(&streams), Some(old.view()));
+                    let (mut rows, left) =
+                        Batch { model, odds, tables, chi, weights: w, streams, score }.answer(&[0..4096]);
+                    assert!(left.is_empty());
+                    rows.sort_by_key(|row| row.row);
+                    let sum: f64 = rows.iter().map(|row| row.score.exp()).sum();
+                    assert!((sum - 1.0).abs() < 1e-10, "{geometry:?}, χ = {chi}: {sum}");
+                    for row in &rows {
+                        let index: usize = row.x.iter().enumerate().map(|(j, &a)| usize::from(a) << j).sum();
+                        assert_eq!(row.log_prob, rows[index].score);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Untruncated laws in double precision, with more states and with zeros.
     #[test]
     fn untruncated_laws_in_double_precision() {
         for geometry in [Geometry::Open, Geometry::Cylinder] {

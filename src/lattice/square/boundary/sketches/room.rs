@@ -12,9 +12,9 @@ pub(super) struct Room<M: Factors<Q>, const Q: usize, const X: usize> {
     pub rows: usize,
     pub cols: usize,
     pub rings: usize,
-    /// States of a site, of the `Q` that have room, and values of a bond, of `X`.
-    pub states: usize,
-    pub chi: usize,
+    /// By column: values of the bond to the left, of the `X` that have room, and the states that sketches favour.
+    pub bonds: Vec<usize>,
+    pub favoured: Vec<[Option<usize>; X]>,
     /// By site.
     pub sites: Vec<M>,
     /// `E_r[a][l][r]` by site of row `r`.
@@ -43,8 +43,8 @@ impl<M: Factors<Q>, const Q: usize, const X: usize> Room<M, Q, X> {
             rows,
             cols,
             rings,
-            states: Q,
-            chi: X,
+            bonds: Vec::new(),
+            favoured: Vec::new(),
             sites: vec![M::NONE; n],
             tensors: vec![empty(); n],
             products: vec![empty(); cols * rings],
@@ -57,11 +57,31 @@ impl<M: Factors<Q>, const Q: usize, const X: usize> Room<M, Q, X> {
             walkers: Walkers::new(|_| [0; 4]),
             lost: [false; WIDTH],
         }
+        .of(Q, X)
     }
 
-    /// Values of the bond to the left of column `c`.
-    pub(super) fn bond(&self, c: usize) -> usize {
-        let states = |sites: usize| self.states.saturating_pow(sites.min(64) as u32);
-        self.chi.min(states(c)).min(states(self.cols - c))
+    /// With fewer states and values of a bond than have room.
+    pub(super) fn of(self, states: usize, chi: usize) -> Self {
+        let bonds = (0..self.cols).map(|c| bond((c, self.cols - c), states, chi)).collect();
+        let each = |c: usize| std::array::from_fn(|k| favoured::<X>(k, self.cols - 1 - c, states));
+        Room { favoured: (0..self.cols).map(each).collect(), bonds, ..self }
     }
+}
+
+/// Values of a bond with so many sites to either side.
+fn bond((left, right): (usize, usize), states: usize, chi: usize) -> usize {
+    let of = |sites: usize| states.saturating_pow(sites.min(64) as u32);
+    chi.min(of(left)).min(of(right))
+}
+
+/// The state that sketch `k` favours at a site with so many behind it: the digits of `k` in turn, so that
+/// sketches differ on any few sites side by side, and the first `d^m` of them on the last `m`. (Random ones
+/// agree here and there on the sites that decide, and a sweep finds nothing that is in no sketch.) The first
+/// sketch is the sum over all states.
+fn favoured<const X: usize>(k: usize, behind: usize, states: usize) -> Option<usize> {
+    let mut digits = 1;
+    while states > 1 && states.pow(digits) < X {
+        digits += 1;
+    }
+    if k == 0 { None } else { Some(states - 1 - k / states.pow(behind as u32 % digits) % states) }
 }

@@ -178,9 +178,8 @@ impl<const Q: usize> Source<Q> for OfTables<'_, '_, '_, Q> {
     fn room<const X: usize>(&self) -> Room<Tables<Q>, Q, X> {
         let Weights { rows, cols, ring, dims, horizontal, vertical, .. } = self.tables();
         let (cols, ring) = (*cols, *ring);
-        let mut room = Room::<Tables<Q>, Q, X>::new(*rows, cols, ring);
-        room.chi = self.batch.chi;
-        room.states = dims.iter().copied().max().unwrap_or(1);
+        let states = dims.iter().copied().max().unwrap_or(1);
+        let mut room = Room::<Tables<Q>, Q, X>::new(*rows, cols, ring).of(states, self.batch.chi);
         for (j, site) in room.sites.iter_mut().enumerate() {
             let left = if j % cols > 0 { Some(j - 1) } else { ring.then_some(j + cols - 1) };
             let left = left.and_then(|i| horizontal[i].as_ref());
