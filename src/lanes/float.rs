@@ -16,6 +16,8 @@ pub(crate) trait Float: Copy + Into<f64> + std::fmt::Debug + Send + Sync + 'stat
     /// Largest part, squared, of a vector that is rounding after its components along others have been taken
     /// off: some thousand roundings of what there was.
     const SPANNED: Self;
+    /// The same of what is a single rounding or two.
+    const ROUNDED: Self;
 
     fn vectors<S: Simd>(lane: &[Self]) -> &[Self::Vector<S>];
     fn vectors_mut<S: Simd>(lane: &mut [Self]) -> &mut [Self::Vector<S>];
@@ -41,7 +43,7 @@ pub(crate) trait Float: Copy + Into<f64> + std::fmt::Debug + Send + Sync + 'stat
 /// `pulp` names its operations by the type of the number.
 macro_rules! float {
     (
-        $float:ty, $bits:ty, $vector:ident, $mask:ident, $tiny:expr, $spanned:expr, $exponent:expr, $digits:expr,
+        $float:ty, $bits:ty, $vector:ident, $mask:ident, $tiny:expr, $spanned:expr, $rounded:expr, $exponent:expr, $digits:expr,
         $as_simd:ident, $as_mut_simd:ident, $as_bits:ident, $splat:ident, $add:ident, $mul:ident,
         $div:ident, $sqrt:ident, $mul_add:ident, $less_product:ident, $max:ident, $greater:ident,
         $select:ident, $equal:ident, $splat_bits:ident, $and:ident, $min_bits:ident, $sub_bits:ident, $to_bits:ident,
@@ -55,6 +57,7 @@ macro_rules! float {
             const ONE: Self = 1.0;
             const TINY: Self = $tiny;
             const SPANNED: Self = $spanned;
+            const ROUNDED: Self = $rounded;
 
             #[inline(always)]
             fn vectors<S: Simd>(lane: &[Self]) -> &[S::$vector] {
@@ -145,6 +148,7 @@ float!(
     m32s,
     1e-37,
     1e-11,
+    1e-14,
     0xff,
     23,
     as_simd_f32s,
@@ -175,6 +179,7 @@ float!(
     m64s,
     1e-307,
     1e-28,
+    1e-31,
     0x7ff,
     52,
     as_simd_f64s,

@@ -80,17 +80,17 @@ mod tests {
 
     /// Where nothing is truncated the law is that of exact tables, to the rounding of single precision: a
     /// few 10⁻⁷ at each of 24 sites, as couplings are weak (a state is accurate relative to its largest
-    /// entry); on rings, whose rows differ more, to 10⁻⁴ (in double precision to 10⁻¹¹, below); with bonds
-    /// of two, or of one where couplings are weaker, it is not.
+    /// entry); more where closed rows differ as much as under these tables. With bonds of two, or of one
+    /// where couplings are weaker, it is not.
     #[test]
     fn untruncated_laws_in_single_precision() {
         for geometry in [Geometry::Open, Geometry::Cylinder] {
-            for (model, twin) in spins(square(4, 6, geometry)).into_iter().zip([2, 1, 1, 1]) {
+            for (k, (model, twin)) in spins(square(4, 6, geometry)).into_iter().zip([2, 1, 1, 1]).enumerate() {
                 let odds = Odds::of(&model).unwrap();
                 let (full, truncated) =
                     (largest_error(&model, Some(&odds), 8), largest_error(&model, Some(&odds), twin));
-                let tolerance = if geometry == Geometry::Open { 1e-5 } else { 2e-4 };
-                assert!(full < tolerance && truncated > tolerance, "{geometry:?}: {full:e} {truncated:e}");
+                let tolerance = if geometry == Geometry::Cylinder && k == 3 { 2e-5 } else { 1e-5 };
+                assert!(full < tolerance && truncated > tolerance, "{geometry:?}, {k}: {full:e} {truncated:e}");
             }
         }
     }
