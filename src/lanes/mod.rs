@@ -1,11 +1,13 @@
-//! Numbers and random bits of several configurations side by side, in SIMD vectors of single precision.
+//! Numbers and random bits of several configurations side by side, in SIMD vectors.
 
 mod exp;
+mod float;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod rng;
 mod vectors;
 
 pub(crate) use exp::{exp, minus, minus_abs};
+pub(crate) use float::Float;
 pub(crate) use rng::{LaneRng, shift};
 pub(crate) use vectors::{
     LANES, Lane, MINUS, NONE, ONE, Word, ZERO, choose_number, combine, multiply, negative, relative, rescale, scaled,

@@ -13,41 +13,41 @@ pub(crate) const LANES: usize = 32;
 /// A number for each configuration of a group.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-pub(crate) struct Lane<const N: usize = LANES>(pub [f32; N]);
+pub(crate) struct Lane<const N: usize = LANES, T = f32>(pub [T; N]);
 
 /// An integer for each configuration of a group: its state at one site, or random bits.
 #[derive(Debug, Clone, Copy)]
 #[repr(C, align(64))]
-pub(crate) struct Word<const N: usize = LANES>(pub [u32; N]);
+pub(crate) struct Word<const N: usize = LANES, T = u32>(pub [T; N]);
 
-impl<const N: usize> Deref for Lane<N> {
-    type Target = [f32];
+impl<const N: usize, T> Deref for Lane<N, T> {
+    type Target = [T];
 
     #[inline(always)]
-    fn deref(&self) -> &[f32] {
+    fn deref(&self) -> &[T] {
         &self.0
     }
 }
 
-impl<const N: usize> DerefMut for Lane<N> {
+impl<const N: usize, T> DerefMut for Lane<N, T> {
     #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [f32] {
+    fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
     }
 }
 
-impl<const N: usize> Deref for Word<N> {
-    type Target = [u32];
+impl<const N: usize, T> Deref for Word<N, T> {
+    type Target = [T];
 
     #[inline(always)]
-    fn deref(&self) -> &[u32] {
+    fn deref(&self) -> &[T] {
         &self.0
     }
 }
 
-impl<const N: usize> DerefMut for Word<N> {
+impl<const N: usize, T> DerefMut for Word<N, T> {
     #[inline(always)]
-    fn deref_mut(&mut self) -> &mut [u32] {
+    fn deref_mut(&mut self) -> &mut [T] {
         &mut self.0
     }
 }

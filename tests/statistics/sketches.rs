@@ -3,7 +3,7 @@
 
 use ndarray::{Array2, Array3, Axis, s};
 use rand::RngExt;
-use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, Rectangle, Square, Windows};
+use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, PairModel, Rectangle, Square, Windows};
 use tensorjump::mcmc::{Chains, Connected, InnerDraws, Local, MetropolisHastings, Move, Proposal, Proposed};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Result, SiteWeights, Stream, Streams, Target};
@@ -12,8 +12,8 @@ use crate::common::random::random_rates;
 use crate::common::{ALPHA, all_configs, chi2_p_value, counts, law};
 
 const CHAINS: usize = 40_000;
-/// Sites whose joint law is tested: 512 cells of 40,000 chains.
-const SITES: usize = 9;
+/// Largest number of cells of the joint law of the first sites that is tested.
+const CELLS: usize = 729;
 
 fn glasses(geometry: Geometry) -> [Ising; 2] {
     let lattice = Square::new(4, 4, geometry).unwrap();
@@ -23,7 +23,7 @@ fn glasses(geometry: Geometry) -> [Ising; 2] {
 }
 
 /// p-value of the joint law of the first sites, after two updates of chains that start with the law.
-fn p_after(model: &Ising, dynamics: &dyn Move) -> f64 {
+fn p_after(model: &dyn Target, dynamics: &dyn Move) -> f64 {
     let exact = law(model);
     let cumulative: Vec<f64> = exact
         .iter()
@@ -35,18 +35,23 @@ fn p_after(model: &Ising, dynamics: &dyn Move) -> f64 {
     let mut rng = Streams::new(4).stream(0);
     let mut draw = || {
         let u: f64 = rng.random();
-        cumulative.partition_point(|&c| c < u).min(exact.len() - 1)
+        cumulative.partition_point(|&c| c <= u).min(exact.len() - 1)
     };
     let start: Vec<usize> = (0..CHAINS).map(|_| draw()).collect();
     let mut chains = Chains::new(model, all_configs(model.dims()).select(Axis(0), &start)).unwrap();
     (0..2).for_each(|k| drop(dynamics.update(&mut chains, model, &Streams::new(6).step(k)).unwrap()));
-    let part: Vec<f64> = exact.chunks(1 << (16 - SITES)).map(|p| p.iter().sum()).collect();
-    chi2_p_value(&counts(&chains.x().slice(s![.., ..SITES]).to_owned(), &[2; SITES]), &part)
+    let (mut sites, mut cells) = (0, 1);
+    while cells * model.dims()[sites] <= CELLS {
+        cells *= model.dims()[sites];
+        sites += 1;
+    }
+    let part: Vec<f64> = exact.chunks(exact.len() / cells).map(|p| p.iter().sum()).collect();
+    chi2_p_value(&counts(&chains.x().slice(s![.., ..sites]).to_owned(), &model.dims()[..sites]), &part)
 }
 
 /// Asymmetric rates, all different.
-fn kernel(time: f64) -> Kernel {
-    Noise::new(Rates::new(random_rates(&[2; 16], 5)).unwrap(), Schedule::default()).kernel(0.0, time).unwrap()
+fn kernel(dims: &[usize], time: f64) -> Kernel {
+    Noise::new(Rates::new(random_rates(dims, 5)).unwrap(), Schedule::default()).kernel(0.0, time).unwrap()
 }
 
 /// What a wrong twin of a move does.
@@ -54,7 +59,7 @@ fn kernel(time: f64) -> Kernel {
 enum Twin {
     /// `q(x|y)/q(x'|y)` forgotten.
     Unscored,
-    /// A law that depends on the old configuration, as would sketches made from it.
+    /// The law of another model where the first site of the old configuration is not in state zero.
     Seen,
 }
 
@@ -74,7 +79,7 @@ impl Proposal for Wrong<'_> {
         let y = self.kernel.sample(x, streams)?;
         let w = self.kernel.likelihood(y.view());
         let [(a, score_a), (b, score_b)] = [0, 1].map(|k| self.laws[k].redraw(&w, x, streams).unwrap());
-        let second = |i: usize| self.twin == Twin::Seen && x.row(i).iter().map(|&a| usize::from(a)).sum::<usize>() > 8;
+        let second = |i: usize| self.twin == Twin::Seen && x[[i, 0]] > 0;
         let new = Array2::from_shape_fn(x.dim(), |(i, j)| if second(i) { b.x[[i, j]] } else { a.x[[i, j]] });
         let mut log_ratio = self.kernel.log_prob(new.view(), y.view())? - self.kernel.log_prob(x, y.view())?;
         for (i, log_ratio) in log_ratio.iter_mut().enumerate().filter(|_| self.twin == Twin::Seen) {
@@ -86,24 +91,122 @@ impl Proposal for Wrong<'_> {
     }
 }
 
-/// Truncated to χ = 1, from exact starts: the law stays; under a twin it does not.
+/// Truncated, from exact starts: the law stays; under a twin it does not, with the law of `other` seen.
+fn connected_moves_of(model: &PairModel, other: &PairModel) {
+    let [one, two] = [1, 2].map(|chi| BoundaryMps::proposal(model, chi).unwrap().with_sketches());
+    let other = BoundaryMps::proposal(other, 1).unwrap().with_sketches();
+    for law in [&one, &two] {
+        let connected = Connected::new(law, kernel(model.dims(), 1.0)).unwrap();
+        let p = p_after(model, &MetropolisHastings::new(connected.clone()));
+        assert!(p > ALPHA, "p = {p:e}");
+        let p = p_after(model, &InnerDraws::new(connected, 3).unwrap());
+        assert!(p > ALPHA, "p = {p:e}");
+    }
+    for twin in [Twin::Unscored, Twin::Seen] {
+        let wrong = Wrong { laws: [&one, &other], kernel: kernel(model.dims(), 1.0), twin };
+        let p = p_after(model, &MetropolisHastings::new(wrong));
+        assert!(p < ALPHA, "{twin:?} is not seen: p = {p:e}");
+    }
+}
+
+/// Without couplings.
+fn free(ising: &Ising) -> PairModel {
+    Ising::new(ising.couplings().clone(), 0.0).unwrap().pair_model().unwrap()
+}
+
 #[test]
 fn connected_moves_keep_the_law() {
-    for model in glasses(Geometry::Open) {
-        let [one, two] = [1, 2].map(|chi| BoundaryMps::proposal(&model, chi).unwrap().with_sketches());
-        for law in [&one, &two] {
-            let connected = Connected::new(law, kernel(1.0)).unwrap();
-            let p = p_after(&model, &MetropolisHastings::new(connected.clone()));
-            assert!(p > ALPHA, "p = {p:e}");
-            let p = p_after(&model, &InnerDraws::new(connected, 3).unwrap());
-            assert!(p > ALPHA, "p = {p:e}");
-        }
-        for twin in [Twin::Unscored, Twin::Seen] {
-            let wrong = Wrong { laws: [&one, &two], kernel: kernel(1.0), twin };
-            let p = p_after(&model, &MetropolisHastings::new(wrong));
-            assert!(p < ALPHA, "{twin:?} is not seen: p = {p:e}");
+    for ising in glasses(Geometry::Open) {
+        connected_moves_of(&ising.pair_model().unwrap(), &free(&ising));
+    }
+}
+
+/// Closed rows: of 3 × 4 spins.
+#[test]
+fn connected_moves_on_a_cylinder_keep_the_law() {
+    let lattice = Square::new(3, 4, Geometry::Cylinder).unwrap();
+    let field = (0..12).map(|j| 0.1 * f64::from(j % 5) - 0.15).collect();
+    let gaussian = Couplings::gaussian(lattice, 4).with_field(field).unwrap();
+    for couplings in [gaussian, Couplings::plus_minus(lattice, 2)] {
+        let ising = Ising::new(couplings, 0.8).unwrap();
+        connected_moves_of(&ising.pair_model().unwrap(), &free(&ising));
+    }
+}
+
+/// Three states of 3 × 3 sites, on open and closed rows.
+#[test]
+fn connected_moves_of_potts_models_keep_the_law() {
+    for geometry in [Geometry::Open, Geometry::Cylinder] {
+        let lattice = Square::new(3, 3, geometry).unwrap();
+        let [model, free] = [1.5, 0.0].map(|beta| PairModel::potts(&Couplings::gaussian(lattice, 5), 3, beta).unwrap());
+        connected_moves_of(&model, &free);
+    }
+}
+
+/// Hard squares: what is forbidden has probability zero under the law, and no draw is of weight zero.
+#[test]
+fn connected_moves_of_hard_squares_keep_the_law() {
+    for geometry in [Geometry::Open, Geometry::Cylinder] {
+        let [model, sparse] =
+            [2.0, 0.3].map(|z| PairModel::hard_squares(Square::new(4, 4, geometry).unwrap(), z).unwrap());
+        connected_moves_of(&model, &sparse);
+        let kernel = kernel(model.dims(), 0.8);
+        let q = BoundaryMps::proposal(&model, 1).unwrap().with_sketches();
+        let old = model.initial(&mut Streams::new(1).stream(0)).unwrap();
+        let old = Array2::from_shape_fn((4000, 16), |(_, j)| old[j]);
+        let y = kernel.sample(old.view(), &Streams::new(7)).unwrap();
+        let draws = q.sample(&kernel.likelihood(y.view()), 4000, &Streams::new(8)).unwrap();
+        let log_weight = model.log_weight(draws.x.view()).unwrap();
+        assert!(log_weight.iter().all(|w| w.is_finite()), "{geometry:?}");
+        assert!(draws.log_prob.iter().all(|p| p.is_finite()), "{geometry:?}");
+    }
+}
+
+/// Noise that only raises states: low ones observed forbid the others.
+fn raising(dims: &[usize], time: f64) -> Kernel {
+    let mut rates = random_rates(dims, 5);
+    for rates in &mut rates {
+        for a in 0..rates.nrows() {
+            (0..=a).for_each(|b| rates[[a, b]] = 0.0);
+            rates[[a, a]] = -rates.row(a).sum();
         }
     }
+    Noise::new(Rates::new(rates).unwrap(), Schedule::default()).kernel(0.0, time).unwrap()
+}
+
+/// Three colours on a cylinder, some of them forbidden by the noise: a row drawn may leave none to the next
+/// one, under a truncated state. Such a draw has weight zero and a probability, and is rejected with certainty.
+#[test]
+fn dead_ends_are_rejected() {
+    let model = PairModel::colourings(Square::new(5, 5, Geometry::Cylinder).unwrap(), 3).unwrap();
+    let start = Chains::initial(&model, 2000, 1).unwrap();
+    let kernel = raising(model.dims(), 1.5);
+    for chi in [1, 2] {
+        let law = BoundaryMps::proposal(&model, chi).unwrap().with_sketches();
+        let connected = Connected::new(&law, kernel.clone()).unwrap();
+        let proposed = connected.propose(start.x(), &Streams::new(2)).unwrap();
+        let [old, new] = [start.x(), proposed.x.view()].map(|x| model.log_weight(x).unwrap());
+        let dead: Vec<usize> = (0..2000).filter(|&i| new[i] == f64::NEG_INFINITY).collect();
+        assert!(dead.len() > 20, "χ = {chi}: {}", dead.len());
+        assert!(!proposed.log_ratio.iter().any(|log| log.is_nan()));
+        for i in dead {
+            assert_eq!(Proposed::acceptance_probability(old[i], new[i], proposed.log_ratio[i]), 0.0);
+        }
+        let mut chains = start.clone();
+        let moves: [&dyn Move; 2] =
+            [&MetropolisHastings::new(connected.clone()), &InnerDraws::new(connected, 3).unwrap()];
+        for (k, dynamics) in moves.into_iter().cycle().take(6).enumerate() {
+            let report = dynamics.update(&mut chains, &model, &Streams::new(3).step(k as u64)).unwrap();
+            assert!(report.accepted > 0 && report.accepted < report.proposed);
+            assert!(model.log_weight(chains.x()).unwrap().iter().all(|log| log.is_finite()));
+        }
+    }
+    // The law, of two rows.
+    let model = PairModel::colourings(Square::new(2, 5, Geometry::Cylinder).unwrap(), 3).unwrap();
+    let law = BoundaryMps::proposal(&model, 1).unwrap().with_sketches();
+    let connected = Connected::new(&law, raising(model.dims(), 1.5)).unwrap();
+    let p = p_after(&model, &MetropolisHastings::new(connected));
+    assert!(p > ALPHA, "p = {p:e}");
 }
 
 /// Redraws one window, accepted without the ratio of the proposals.

@@ -3,15 +3,22 @@
 //!
 //! ```text
 //! cargo run --release -p tensorjump-studies --bin lanes                 # connected moves and windows, time a site
-//! cargo run --release -p tensorjump-studies --bin lanes -- --effective  # effective draws a second, beside clusters
+//! # Independent configurations a second of a chain, beside independent draws and clusters; one model a process
+//! cargo run --release -p tensorjump-studies --bin lanes -- --effective --model ferromagnet --side 32 --chi 2
+//! cargo run --release -p tensorjump-studies --bin lanes -- --effective --model glass --beta 2 --chi 4
 //! ```
+//!
+//! Independent configurations a CPU second are `1/(2 τ c)`, `c` the CPU time of an update of one chain, measurements
+//! apart, and `τ` the longest autocorrelation time of the energy and `|m|`, of a glass of the energy, the overlap `q`
+//! of two chains and `|q|`. Chains start from boundary draws at χ = 8. `--bin spin_glass` has tempering in the same
+//! measure, for the same couplings.
 
 use cpu_time::ProcessTime;
-use ndarray::Array2;
+use ndarray::{Array2, s};
 use serde_json::{Value, json};
 use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, Square, Windows, Wolff};
 use tensorjump::mcmc::{
-    Chains, Connected, Disconnected, MetropolisHastings, Move, MoveReport, Proposal, Proposed, RunOptions,
+    Autocorrelation, Chains, Connected, Disconnected, MetropolisHastings, Move, MoveReport, Proposal, Proposed,
 };
 use tensorjump::noise::{Noise, Rates, Schedule};
 use tensorjump::{Configs, Model, Streams, Target};
@@ -40,13 +47,19 @@ options! {
         side: Option<usize>,
         /// Chains (default: 64)
         chains: Option<usize>,
-        /// Updates in lanes (default: 40), a tenth of them one at a time
+        /// Updates in lanes (default: 40), a tenth of them one at a time; of whole chains (default: 200)
         updates: Option<usize>,
-        /// Bond dimension (default: 2, 4, 8)
-        chi: Option<usize>,
+        /// Bond dimensions
+        chi: Vec<usize> = vec![2, 4, 8],
+        /// Only this one of ferromagnet, glass (±J), gaussian
+        model: Option<String>,
+        /// Inverse temperature of the glasses
+        beta: f64 = 1.0,
+        /// Noise times of whole chains
+        times: Vec<f64> = vec![0.2, 0.5, 1.0, 2.0],
         /// Only in lanes
         lanes_only: bool,
-        /// Effective draws a second of whole chains, instead of times a site
+        /// Independent configurations a second of whole chains, instead of times a site
         effective: bool,
     }
 }
@@ -63,21 +76,35 @@ struct System {
     start: Chains,
 }
 
-fn systems(side: usize, chains: usize, seed: u64) -> Result<Vec<System>, Failure> {
+impl System {
+    fn label(&self) -> String {
+        format!("{} {}², β = {:.4}", self.name, self.ising.lattice().rows(), self.ising.beta())
+    }
+}
+
+fn systems(o: &Options) -> Result<Vec<System>, Failure> {
+    let side = o.side.unwrap_or(32);
     let open = Square::new(side, side, Geometry::Open)?;
     let models = [
-        ("ferromagnet, β_c", Couplings::uniform(open, 1.0)?, BETA_C),
-        ("±J, β = 1", Couplings::plus_minus(open, 1), 1.0),
-        ("Gaussian, β = 1", Couplings::gaussian(open, 1), 1.0),
+        ("ferromagnet", Couplings::uniform(open, 1.0)?, BETA_C),
+        ("glass", Couplings::plus_minus(open, 1), o.beta),
+        ("gaussian", Couplings::gaussian(open, 1), o.beta),
     ];
+    let wanted = |name: &str| o.model.as_ref().is_none_or(|model| model == name);
     let system = |(name, couplings, beta)| {
         let ising = Ising::new(couplings, beta)?;
-        let start = BoundaryMps::proposal(&ising, START_CHI)?.draw(chains, &Streams::new(seed).domain("start"))?;
+        let streams = Streams::new(o.seed).domain("start");
+        let start = BoundaryMps::proposal(&ising, START_CHI)?.draw(o.chains.unwrap_or(64), &streams)?;
         let start = Chains::new(&ising, start.x)?;
         let noise = Noise::new(Rates::uniform(ising.dims(), 2.0)?, Schedule::constant(1.0)?);
         Ok(System { name, ising, noise, start })
     };
-    models.into_iter().map(system).collect()
+    let systems: Vec<System> =
+        models.into_iter().filter(|m| wanted(m.0)).map(system).collect::<Result<_, Failure>>()?;
+    if systems.is_empty() {
+        return Err("--model is one of ferromagnet, glass, gaussian".into());
+    }
+    Ok(systems)
 }
 
 /// What came of a law.
@@ -139,12 +166,12 @@ fn times(o: &Options, systems: &[System]) -> Result<(Vec<Vec<String>>, Vec<Value
     for system in systems {
         let advance = BoundaryMps::proposal(&system.ising, 4)?.with_sketches();
         let advance = MetropolisHastings::new(Connected::new(advance, system.noise.kernel(0.0, ADVANCE)?)?);
-        for chi in o.chi.map_or(vec![2, 4, 8], |chi| vec![chi]) {
+        for &chi in &o.chi {
             let plain = BoundaryMps::proposal(&system.ising, chi)?;
             let sketched = plain.clone().with_sketches();
             let mut add = |what: &str, kind: &str, m: Measured| {
                 lines.push(vec![
-                    system.name.to_string(),
+                    system.label(),
                     what.to_string(),
                     chi.to_string(),
                     kind.to_string(),
@@ -175,51 +202,98 @@ fn times(o: &Options, systems: &[System]) -> Result<(Vec<Vec<String>>, Vec<Value
     Ok((lines, rows))
 }
 
-/// Effective draws of the slower of energy and `|m|` a second of CPU time, by connected moves in lanes, by
-/// independent draws, and by clusters.
+/// Updates before those that count: starts are draws of a law close to the model's.
+const WARM_UP: usize = 10;
+
+/// Autocorrelation times of a chain, and its cost.
+struct Chain {
+    acceptance: f64,
+    /// CPU seconds of an update of one chain.
+    seconds: f64,
+    /// Of the energy, and of `|m|`, or `q` and `|q|`.
+    times: Vec<Autocorrelation>,
+}
+
+impl Chain {
+    fn slowest(&self) -> f64 {
+        self.times.iter().map(|time| time.tau).fold(0.5, f64::max)
+    }
+}
+
+/// What is measured, by chain: the energy, and `|m|`; or `q` and `|q|` with the next chain of a pair.
+fn observed(system: &System, x: Configs<'_>) -> Result<Vec<Vec<f64>>, Failure> {
+    let energy = system.ising.energy(x)?.to_vec();
+    if system.name == "ferromagnet" {
+        return Ok(vec![energy, system.ising.magnetisation(x)?.mapv(f64::abs).to_vec()]);
+    }
+    let overlap = |i: usize| {
+        let differ = x.row(i).iter().zip(x.row(i ^ 1)).filter(|(a, b)| a != b).count();
+        1.0 - 2.0 * differ as f64 / x.ncols() as f64
+    };
+    let q: Vec<f64> = (0..x.nrows()).map(overlap).collect();
+    let size = q.iter().map(|q| q.abs()).collect();
+    Ok(vec![energy, q, size])
+}
+
+fn chain(system: &System, dynamics: &dyn Move, updates: usize, seed: u64) -> Result<Chain, Failure> {
+    let mut chains = system.start.clone();
+    let streams = Streams::new(seed).domain("chains");
+    let (mut all, mut seconds) = (MoveReport::default(), 0.0);
+    let count = observed(system, chains.x())?.len();
+    let mut series = vec![Array2::zeros((updates, chains.len())); count];
+    for k in 0..WARM_UP + updates {
+        let clock = ProcessTime::now();
+        let report = dynamics.update(&mut chains, &system.ising, &streams.step(k as u64))?;
+        if k < WARM_UP {
+            continue;
+        }
+        seconds += clock.elapsed().as_secs_f64();
+        (all.proposed, all.accepted) = (all.proposed + report.proposed, all.accepted + report.accepted);
+        for (series, values) in series.iter_mut().zip(observed(system, chains.x())?) {
+            series.slice_mut(s![k - WARM_UP, ..]).assign(&ndarray::Array1::from(values));
+        }
+    }
+    let times = series.iter().map(|series| Autocorrelation::of(series.view())).collect::<Result<_, _>>()?;
+    Ok(Chain { acceptance: all.acceptance(), seconds: seconds / (updates * chains.len()) as f64, times })
+}
+
+/// Independent configurations a second of CPU time, by connected moves in lanes, by independent draws, and by
+/// clusters.
 fn chains(o: &Options, systems: &[System]) -> Result<(Vec<Vec<String>>, Vec<Value>), Failure> {
     let (mut lines, mut rows) = (vec![], vec![]);
     for system in systems {
         let mut moves: Vec<(String, Box<dyn Move>)> = vec![];
-        for chi in o.chi.map_or(vec![2, 4, 8], |chi| vec![chi]) {
+        for &chi in &o.chi {
             let law = BoundaryMps::proposal(&system.ising, chi)?.with_sketches();
-            for time in [0.5, 1.0, 2.0] {
+            for &time in &o.times {
                 let connected = Connected::new(law.clone(), system.noise.kernel(0.0, time)?)?;
                 moves.push((format!("connected, T = {time}, χ = {chi}"), Box::new(MetropolisHastings::new(connected))));
             }
             let independent = Box::new(MetropolisHastings::new(Disconnected::new(law)));
             moves.push((format!("independent, χ = {chi}"), independent));
         }
-        if system.ising.couplings().horizontal().iter().all(|&j| j > 0.0) {
+        if system.name == "ferromagnet" {
             let clusters = Box::new(Wolff::new(&system.ising)?.with_clusters(CLUSTERS)?);
             moves.push((format!("Wolff, {CLUSTERS} clusters"), clusters));
         }
         for (name, dynamics) in moves {
-            let length =
-                RunOptions { updates: o.updates.unwrap_or(100), warm_up: 0, seed: o.seed, ..RunOptions::default() };
-            let observe = |x: Configs<'_>| {
-                let (energy, m) = (system.ising.energy(x)?, system.ising.magnetisation(x)?);
-                Ok(Array2::from_shape_fn((x.nrows(), 2), |(i, k)| if k == 0 { energy[i] } else { m[i].abs() }))
-            };
-            let mut chains = system.start.clone();
-            let clock = ProcessTime::now();
-            let found = length.run(&system.ising, &dynamics, &mut chains, observe)?;
-            let seconds = clock.elapsed().as_secs_f64();
-            let means = [found.mean(0)?, found.mean(1)?].map(|mean| mean.autocorrelation);
-            let [tau, ess] = [means[0].tau.max(means[1].tau), means[0].ess.min(means[1].ess)];
-            let per_update = 1e6 * seconds / (length.updates * chains.len()) as f64;
-            let acceptance = found.report.acceptance();
+            let found = chain(system, &dynamics, o.updates.unwrap_or(200), o.seed)?;
+            let independent = 1.0 / (2.0 * found.slowest() * found.seconds);
+            let bounded = found.times.iter().any(|time| time.lower_bound);
+            let side = system.ising.lattice().rows();
             lines.push(vec![
-                system.name.to_string(),
+                system.label(),
                 name.clone(),
-                format!("{acceptance:.4}"),
-                number(per_update, 3),
-                number(tau, 3),
-                number(ess / seconds, 3),
+                format!("{:.4}", found.acceptance),
+                number(1e6 * found.seconds, 3),
+                found.times.iter().map(|time| number(time.tau, 3)).collect::<Vec<_>>().join(" "),
+                format!("{}{}", if bounded { "≤ " } else { "" }, number(independent, 3)),
             ]);
             rows.push(json!({
-                "model": system.name, "side": system.ising.lattice().rows(), "move": name, "acceptance": acceptance,
-                "microseconds_an_update": per_update, "tau": tau, "effective_draws_a_second": ess / seconds,
+                "model": system.name, "side": side, "beta": system.ising.beta(), "move": name,
+                "acceptance": found.acceptance, "microseconds_an_update": 1e6 * found.seconds,
+                "tau": found.times.iter().map(|time| time.tau).collect::<Vec<_>>(),
+                "tau_is_a_lower_bound": bounded, "independent_a_second": independent,
             }));
         }
     }
@@ -229,10 +303,13 @@ fn chains(o: &Options, systems: &[System]) -> Result<(Vec<Vec<String>>, Vec<Valu
 fn run() -> Result<(), Failure> {
     let o: Options = options::parse()?;
     options::set_threads(Some(1))?;
-    let systems = systems(o.side.unwrap_or(32), o.chains.unwrap_or(64), o.seed)?;
+    if o.chains.is_some_and(|chains| chains == 0 || chains % 2 == 1) {
+        return Err("--chains: an even number, for overlaps of pairs".into());
+    }
+    let systems = systems(&o)?;
     let (lines, rows) = if o.effective { chains(&o, &systems)? } else { times(&o, &systems)? };
     let header = if o.effective {
-        ["model", "move", "acceptance", "CPU µs", "τ", "effective draws/s"]
+        ["model", "move", "acceptance", "CPU µs", "τ of E, |m| or q, |q|", "independent/s"]
     } else {
         ["model", "move", "χ", "contraction", "acceptance", "ns a site"]
     };

@@ -18,7 +18,6 @@ use ndarray::{Array1, s};
 use rayon::prelude::*;
 
 use crate::error::{Error, Result};
-use crate::lattice::square::geometry::Geometry;
 use crate::lattice::square::odds::Odds;
 use crate::lattice::square::pair::PairModel;
 use crate::lattice::square::pairwise::Pairwise;
@@ -237,8 +236,8 @@ impl BoundaryMps {
     }
 
     /// The same law, but under weights with rows ([`SiteWeights::Observed`], [`SiteWeights::PerRow`]) the
-    /// states below are found by product sketches in single precision, of sixteen rows of the batch side by
-    /// side: connected moves and inner draws in the fields of the noise.
+    /// states below are found by product sketches, of sixteen rows of the batch side by side: connected moves
+    /// and inner draws in the fields of the noise.
     ///
     /// The law of a row is another one, as close to the model's: a function of its weights alone, normalised
     /// and scored. Acceptances of connected moves are those by singular values, on 32 × 32 critical spins and
@@ -246,14 +245,23 @@ impl BoundaryMps {
     /// accepted or not: 46, 118 and 750 ns a site at χ = 2, 4 and 8, against 2.2, 9.4 and 35 µs, where a
     /// batch has sixteen different rows or more.
     ///
-    /// For two states, open lattices, nearest neighbours, χ = 1, 2, 4 or 8, weights positive, with odds of a
-    /// site between e^±30 and `β|J|` up to 7.5. All else is as without sketches: other models, plain and
-    /// shared weights, rows too short to be truncated, and rows that single precision turns out not to hold.
+    /// For up to four states, open lattices and cylinders, nearest neighbours, χ = 1, 2, 4 or 8. Two states
+    /// with positive weights, odds of a site between e^±30 and `β|J|` up to 7.5 are contracted in single
+    /// precision. More states, hard constraints, weights of zero, and rows beyond single precision are so in
+    /// double precision, with conditionals in multiples of 2⁻⁵³ and a floor of 2⁻⁴⁰; what is forbidden by a
+    /// site, the row above or the site to the left has probability zero. Where truncation leaves a row without a
+    /// state (three colours on a cylinder) the draw has weight zero and a finite score: chains reject it with
+    /// certainty. A closed row costs as many times
+    /// an open one as a site has states. All else is as without sketches: other models, plain and shared
+    /// weights, rows too short to be truncated, and rows that double precision turns out not to hold.
     #[must_use]
     pub fn with_sketches(self) -> Self {
-        let open = self.model.lattice().geometry() == Geometry::Open && !RowTables::fit(&self.model, self.chi);
-        let odds = Odds::of(&self.model).filter(|odds| open && in_lanes(odds.sites.len(), self.chi));
-        BoundaryMps { sketches: odds.map(InLanes::new), ..self }
+        let lattice = self.model.lattice();
+        let states = self.dims().iter().copied().max().unwrap_or(1);
+        let nearest = !lattice.wraps_rows() && lattice.diagonals() == (false, false);
+        let truncated = !RowTables::fit(&self.model, self.chi);
+        let sketched = nearest && truncated && in_lanes(lattice.sites(), states, self.chi);
+        BoundaryMps { sketches: sketched.then(|| InLanes::new(Odds::of(&self.model))), ..self }
     }
 
     /// The model whose law is approximated.
@@ -343,7 +351,15 @@ impl BoundaryMps {
                 let mut all =
                     Reply::zeros(if draw.is_some() { n } else { 0 }, score.map_or(0, |_| n), self.dims().len());
                 if let Some(InLanes { odds, answer }) = &self.sketches {
-                    let batch = Batch { odds, chi: self.chi, weights: w, streams: streams.as_ref(), score };
+                    let batch = Batch {
+                        model: &self.model,
+                        odds: odds.as_deref(),
+                        tables: &weights,
+                        chi: self.chi,
+                        weights: w,
+                        streams: streams.as_ref(),
+                        score,
+                    };
                     let (answered, left) = answer(&batch, &runs);
                     answered.into_iter().for_each(|row| all.set_row(row));
                     runs = left;

@@ -7,6 +7,7 @@
 
 use pulp::Simd;
 
+use super::shares::{self, choose};
 use crate::lanes::{LANES, Lane, LaneRng, Word, shift, vectors, words, words_mut};
 
 /// Least threshold of an allowed symbol: `5·2⁻³² ≈ 1.2e-9`, the first above 1e-9.
@@ -46,7 +47,7 @@ impl<const N: usize> LaneProduct<N> {
         }
         self.factors += 1;
         self.pending += 1;
-        // Factors are zero or between 1 and 2³²: sixteen stay below 2⁵¹².
+        // Factors are zero or between 2⁻⁸ and 2³²: sixteen stay below 2⁵¹².
         if self.pending == 16 {
             self.strip();
         }
@@ -181,6 +182,32 @@ impl<const N: usize> Walkers<N> {
                 f64::from(own)
             };
             self.floored.0[i] += u32::from(low);
+        }
+        self.product.multiply(&factor);
+    }
+
+    /// Draws (or scores `chosen`) a state with these weights in shares of 2⁻⁵³, some of them positive.
+    #[inline(always)]
+    pub(crate) fn one_in_double<S: Simd, const Q: usize>(
+        &mut self,
+        simd: S,
+        odds: &[Lane<N, f64>; Q],
+        given: bool,
+        chosen: &mut Word<N, u64>,
+    ) {
+        let mut bits = [Word([0; N]); 2];
+        if !given {
+            bits = [self.rng.next(simd), self.rng.next(simd)];
+        }
+        let mut factor = [0.0; N];
+        for i in 0..N {
+            let odds = odds.map(|lane| lane.0[i]);
+            let random = (u64::from(bits[0].0[i]) << 32 | u64::from(bits[1].0[i])) >> 11;
+            let (state, share, floored) = choose(&odds, (!given).then_some(random), chosen.0[i] as u8);
+            chosen.0[i] = u64::from(state);
+            self.floored.0[i] += u32::from(floored);
+            // In units of 2⁻³² as other choices.
+            factor[i] = share as f64 * (UNIT / shares::UNIT as f64);
         }
         self.product.multiply(&factor);
     }

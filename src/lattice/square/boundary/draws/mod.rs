@@ -7,5 +7,6 @@ mod lanes;
 pub(super) mod pack;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod products;
+pub(super) mod shares;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod torus;

@@ -1,91 +1,87 @@
 //! The numbers of a group: sixteen models of one shape, a lane each.
 
 use super::super::draws::choice::Walkers;
-use crate::lanes::{Lane, Word, vectors, vectors_mut};
-use pulp::Simd;
+use super::factors::Factors;
+use super::numbers::{Legs, State, Tensor, WIDTH, down, empty, zero};
 
-/// Models side by side: one vector of the widest machines. Two would keep a half more busy, and not hold the
-/// accumulators.
-pub(crate) const WIDTH: usize = 16;
-
-pub(super) type Number = Lane<WIDTH>;
-pub(super) type State = Word<WIDTH>;
-pub(super) const ONE: Number = Lane([1.0; WIDTH]);
-pub(super) const ZERO: Number = Lane([0.0; WIDTH]);
-pub(super) const DOWN: State = Word([0; WIDTH]);
-
-/// Three indices, the last two bonds. Bonds of fewer values have zeros behind them.
-pub(super) type Tensor<const X: usize> = [[[Number; X]; X]; 2];
-pub(super) const fn empty<const X: usize>() -> Tensor<X> {
-    [[[ZERO; X]; X]; 2]
-}
-
-/// Odds, boundary states and configurations of a group, and the buffers of its passes.
-pub(super) struct Room<const X: usize> {
+/// Factors, boundary states and configurations of a group, and the buffers of its passes.
+///
+/// On a ring all that is summed from one side of a bond is so for each state `z` of the first site of the
+/// row: `rings = Q` such parts, else one.
+pub(super) struct Room<M: Factors<Q>, const Q: usize, const X: usize> {
     pub rows: usize,
     pub cols: usize,
-    /// Odds by site: of the site, of the bond to the right and of that to the row above.
-    pub sites: Vec<Number>,
-    pub right: Vec<Number>,
-    pub above: Vec<Number>,
+    pub rings: usize,
+    /// By column: values of the bond to the left, of the `X` that have room, and the states that sketches favour.
+    pub bonds: Vec<usize>,
+    pub favoured: Vec<[Option<usize>; X]>,
+    /// By site.
+    pub sites: Vec<M>,
     /// `E_r[a][l][r]` by site of row `r`.
-    pub tensors: Vec<Tensor<X>>,
-    /// By column: products with the vectors to the right of it, `T·S`, and `C` from the left.
-    pub products: Vec<Tensor<X>>,
-    pub carries: Vec<Tensor<X>>,
-    /// By column: `t[a][l]` of a pass over a row.
-    pub ahead: Vec<[[Number; X]; 2]>,
+    pub tensors: Vec<Tensor<M::Real, Q, X>>,
+    /// By column and ring: products with the vectors to the right of it, `T·S`, and `C` from the left.
+    pub products: Vec<Tensor<M::Real, Q, X>>,
+    pub carries: Vec<Tensor<M::Real, Q, X>>,
+    /// By ring: `S`, the vectors to the right.
+    pub vectors: Vec<Tensor<M::Real, Q, X>>,
+    /// By column and ring: `t[a][l]` of a pass over a row; and `ρ[a][r]`.
+    pub ahead: Vec<Legs<M::Real, Q, X>>,
+    pub behind: Vec<Legs<M::Real, Q, X>>,
     /// The configuration drawn, and the one to be scored.
-    pub new: Vec<State>,
-    pub old: Vec<State>,
+    pub new: Vec<State<M::Real>>,
+    pub old: Vec<State<M::Real>>,
     pub walkers: Walkers<WIDTH>,
     /// Lanes whose states are not finite or vanish.
     pub lost: [bool; WIDTH],
 }
 
-impl<const X: usize> Room<X> {
-    pub(super) fn new(rows: usize, cols: usize) -> Self {
-        let n = rows * cols;
+impl<M: Factors<Q>, const Q: usize, const X: usize> Room<M, Q, X> {
+    /// With all factors one.
+    pub(super) fn new(rows: usize, cols: usize, ring: bool) -> Self {
+        let (n, rings) = (rows * cols, if ring { Q } else { 1 });
         Room {
             rows,
             cols,
-            sites: vec![ONE; n],
-            right: vec![ONE; n],
-            above: vec![ONE; n],
+            rings,
+            bonds: Vec::new(),
+            favoured: Vec::new(),
+            sites: vec![M::NONE; n],
             tensors: vec![empty(); n],
-            products: vec![empty(); cols],
-            carries: vec![empty(); cols],
-            ahead: vec![[[ZERO; X]; 2]; cols],
-            new: vec![DOWN; n],
-            old: vec![DOWN; n],
+            products: vec![empty(); cols * rings],
+            carries: vec![empty(); cols * rings],
+            vectors: vec![empty(); rings],
+            ahead: vec![[[zero(); X]; Q]; cols * rings],
+            behind: vec![[[zero(); X]; Q]; rings],
+            new: vec![down::<M::Real>(); n],
+            old: vec![down::<M::Real>(); n],
             walkers: Walkers::new(|_| [0; 4]),
             lost: [false; WIDTH],
         }
+        .of(Q, X)
+    }
+
+    /// With fewer states and values of a bond than have room.
+    pub(super) fn of(self, states: usize, chi: usize) -> Self {
+        let bonds = (0..self.cols).map(|c| bond((c, self.cols - c), states, chi)).collect();
+        let each = |c: usize| std::array::from_fn(|k| favoured::<X>(k, self.cols - 1 - c, states));
+        Room { favoured: (0..self.cols).map(each).collect(), bonds, ..self }
     }
 }
 
-/// Values of the bond to the left of column `c` of `cols`.
-pub(super) fn bond<const X: usize>(c: usize, cols: usize) -> usize {
-    let states = |sites: usize| 1usize << sites.min(8);
-    X.min(states(c)).min(states(cols - c))
+/// Values of a bond with so many sites to either side.
+fn bond((left, right): (usize, usize), states: usize, chi: usize) -> usize {
+    let of = |sites: usize| states.saturating_pow(sites.min(64) as u32);
+    chi.min(of(left)).min(of(right))
 }
 
-/// Vector `v` of a number.
-#[inline(always)]
-pub(super) fn get<S: Simd>(number: &Number, v: usize) -> S::f32s {
-    vectors::<S>(number)[v]
-}
-
-#[inline(always)]
-pub(super) fn put<S: Simd>(number: &mut Number, v: usize, value: S::f32s) {
-    vectors_mut::<S>(number)[v] = value;
-}
-
-/// The power of two that brings `max > 0` between one and two.
-#[inline(always)]
-pub(super) fn scale<S: Simd>(simd: S, max: S::f32s) -> S::f32s {
-    let exponent = simd.and_u32s(simd.transmute_u32s_f32s(max), simd.splat_u32s(0x7f80_0000));
-    // Not beyond the largest finite power, for what is not finite.
-    let exponent = simd.min_u32s(exponent, simd.splat_u32s(253 << 23));
-    simd.transmute_f32s_u32s(simd.sub_u32s(simd.splat_u32s(254 << 23), exponent))
+/// The state that sketch `k` favours at a site with so many behind it: the digits of `k` in turn, so that
+/// sketches differ on any few sites side by side, and the first `d^m` of them on the last `m`. (Random ones
+/// agree here and there on the sites that decide, and a sweep finds nothing that is in no sketch.) The first
+/// sketch is the sum over all states.
+fn favoured<const X: usize>(k: usize, behind: usize, states: usize) -> Option<usize> {
+    let mut digits = 1;
+    while states > 1 && states.pow(digits) < X {
+        digits += 1;
+    }
+    if k == 0 { None } else { Some(states - 1 - k / states.pow(behind as u32 % digits) % states) }
 }

@@ -7,7 +7,9 @@ use rayon::prelude::*;
 
 use super::answer::in_lanes;
 use super::contract::contract;
-use super::room::{Room, WIDTH};
+use super::factors::Spin;
+use super::numbers::WIDTH;
+use super::room::Room;
 use super::walk::{draw, score};
 use crate::lattice::square::odds::{Odds, fits};
 use crate::lattice::square::rectangle::Rectangle;
@@ -70,7 +72,7 @@ impl Odds {
         order.sort_by_key(|&i| shape(i));
         let shapes = order.chunk_by(|&a, &b| shape(a) == shape(b));
         let groups: Vec<&[usize]> = shapes.flat_map(|same| same.chunks(WIDTH)).collect();
-        let each = |room: &mut Option<Room<X>>, group: &&[usize]| {
+        let each = |room: &mut Option<Room<Spin, 2, X>>, group: &&[usize]| {
             let lanes: Vec<&Window<'_>> = group.iter().map(|&i| &windows[i]).collect();
             self.group(room, &lanes)
         };
@@ -83,7 +85,7 @@ impl Odds {
     }
 
     /// Windows of one shape; those that do not fit leave their lanes to another.
-    fn group<const X: usize>(&self, room: &mut Option<Room<X>>, windows: &[&Window<'_>]) -> Vec<Redraw> {
+    fn group<const X: usize>(&self, room: &mut Option<Room<Spin, 2, X>>, windows: &[&Window<'_>]) -> Vec<Redraw> {
         let laid: Vec<Option<Laid>> = windows.iter().map(|window| self.lay(window, X)).collect();
         let Some(first) = laid.iter().position(Option::is_some) else {
             return windows.iter().map(|_| Redraw::Left).collect();
@@ -91,16 +93,18 @@ impl Odds {
         let Rectangle { rows, cols, .. } = windows[first].rectangle;
         let room = match room {
             Some(room) if (room.rows, room.cols) == (rows, cols) => room,
-            room => room.insert(Room::new(rows, cols)),
+            room => room.insert(Room::new(rows, cols, false)),
         };
         for i in 0..WIDTH {
             let Some(lane) = laid.get(i).and_then(Option::as_ref).or(laid[first].as_ref()) else { continue };
-            for (k, &site) in lane.sites.iter().enumerate() {
-                room.sites[k].0[i] = lane.odds[k];
+            for k in 0..lane.sites.len() {
+                room.sites[k].site.0[i] = lane.odds[k];
                 room.old[k].0[i] = lane.old[k].into();
-                room.right[k].0[i] = self.right[site];
+                if k % cols > 0 {
+                    room.sites[k].left.0[i] = self.right[lane.sites[k - 1]];
+                }
                 if k >= cols {
-                    room.above[k].0[i] = self.below[lane.sites[k - cols]];
+                    room.sites[k].above.0[i] = self.below[lane.sites[k - cols]];
                 }
             }
         }
@@ -127,7 +131,7 @@ impl Odds {
         let sites = window.rectangle.sites(lattice).ok()?;
         let ring = lattice.wraps_rows() && rows == lattice.rows() || lattice.wraps_cols() && cols == lattice.cols();
         let fitting = window.x.len() == lattice.sites() && window.x.iter().all(|&a| a < 2);
-        if ring || !fitting || !in_lanes(sites.len(), chi) {
+        if ring || !fitting || !in_lanes(sites.len(), 2, chi) {
             return None;
         }
         let (mut log_odds, mut odds) = (Vec::with_capacity(sites.len()), Vec::with_capacity(sites.len()));
