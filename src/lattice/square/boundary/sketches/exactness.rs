@@ -95,8 +95,8 @@ mod tests {
         }
     }
 
-    /// The score is that of the law drawn from, truncated or not: probabilities of all configurations of 3 × 4
-    /// spins sum to one, thresholds being integers, and a draw has the score of its configuration.
+    /// The score is that of the law drawn from, truncated or not: probabilities of all configurations of
+    /// 3 × 4 spins sum to one, thresholds being integers, and a draw has the score of its configuration.
     #[test]
     fn scores_are_those_of_the_law_drawn_from() {
         let old = Array2::from_shape_fn((4096, 12), |(i, j)| (i >> j & 1) as u8);
