@@ -298,16 +298,16 @@ fn transposed<F: Copy, const Q: usize, const X: usize>(vectors: &[[[F; X]; Q]; X
     out
 }
 
-/// Least part of a vector that is kept. Vectors of closed rows may differ by little in what decides: where one
-/// were left out the law would be off by 10⁻⁴ at full `χ`; a direction that is rounding does no harm, and the
-/// next sweep turns it.
+/// Least part of a vector that is kept. Vectors of closed rows may differ by little in what decides: where
+/// one were left out the law would be off by 10⁻⁴ at full `χ`; a direction that is rounding does no harm, and
+/// the next sweep turns it.
 #[inline(always)]
 fn spanned<F: Float>(rings: usize) -> F {
     if rings > 1 { F::ROUNDED } else { F::SPANNED }
 }
 
-/// The first `keep` vectors orthonormalised, those that the ones before span and all others zero: what is left
-/// of them, squared, is at most the part `spanned` of what there was.
+/// The first `keep` vectors orthonormalised, those that the ones before span and all others zero: what is
+/// left of them, squared, is at most the part `spanned` of what there was.
 #[inline(always)]
 fn orthonormalise<S: Simd, F: Float, const Q: usize, const X: usize>(
     simd: S,

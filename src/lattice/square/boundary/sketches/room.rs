@@ -12,7 +12,8 @@ pub(super) struct Room<M: Factors<Q>, const Q: usize, const X: usize> {
     pub rows: usize,
     pub cols: usize,
     pub rings: usize,
-    /// By column: values of the bond to the left, of the `X` that have room, and the states that sketches favour.
+    /// By column: values of the bond to the left, of the `X` that have room, and the states that sketches
+    /// favour.
     pub bonds: Vec<usize>,
     pub favoured: Vec<[Option<usize>; X]>,
     /// By site.
