@@ -107,8 +107,8 @@ mod tests {
                 let (odds, tables) = (&Odds::of(model).unwrap(), &Weights::new(model).unwrap());
                 for (odds, chi) in [Some(odds), None].into_iter().flat_map(|odds| [1, 2, 4, 8].map(|chi| (odds, chi))) {
                     let (streams, score) = (Some(&streams), Some(old.view()));
-                    let (mut rows, left) =
-                        Batch { model, odds, tables, chi, weights: w, streams, score }.answer(&[0..4096]);
+                    let (mut rows, left) = Batch { model, odds, tables, chi, weights: w, streams, score }
+                        .answer(std::slice::from_ref(&(0..4096)));
                     assert!(left.is_empty());
                     rows.sort_by_key(|row| row.row);
                     let sum: f64 = rows.iter().map(|row| row.score.exp()).sum();
