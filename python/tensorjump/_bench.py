@@ -127,6 +127,8 @@ def truth_bench(
     denoisers = {"exact": _core.Denoiser(noise, model)}
     if f is not None:
         for name, given in f.items() if isinstance(f, Mapping) else [("own", f)]:
+            if name in denoisers:
+                raise ParameterError(f"f has a denoiser of the name {name}, which is that of the exact one")
             denoisers[name] = given if isinstance(given, _core.Denoiser) else _core.Denoiser(noise, given, face=face)
     rows = []
     reached: dict[tuple[str, int], Any] = {}

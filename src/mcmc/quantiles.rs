@@ -59,7 +59,7 @@ pub(super) fn normal_quantile(p: f64) -> f64 {
 /// `t` with `P(|T| < t) = confidence`, `T` of Student's law with `freedom` degrees of freedom: the expansion
 /// of Cornish and Fisher about the normal quantile (Abramowitz, Stegun, 26.7.5).
 ///
-/// At 95 % it is off by 2e-4 of its value with five degrees of freedom and by 1e-6 with twenty, far less than
+/// At 95 % it is off by 1e-4 of its value with five degrees of freedom and by 1e-7 with twenty, far less than
 /// `freedom` is known. It is not meant for fewer than three, which count as three.
 pub(super) fn student_quantile(confidence: f64, freedom: f64) -> f64 {
     let z = normal_quantile(0.5 * (1.0 + confidence));

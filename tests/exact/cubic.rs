@@ -2,7 +2,9 @@
 
 use ndarray::{Array2, Axis};
 use tensorjump::io::{Checkpoint, Interval};
-use tensorjump::lattice::{Cubic, CubicClusters, CubicCouplings, CubicIsing, CubicLanes, CubicMove, CubicTempering};
+use tensorjump::lattice::{
+    Cubic, CubicClusters, CubicCouplings, CubicIsing, CubicLanes, CubicMove, CubicPotts, CubicPottsMove, CubicTempering,
+};
 use tensorjump::mcmc::{Chains, Level, Move, Tempering};
 use tensorjump::{Error, Stream, Streams, Target};
 
@@ -348,4 +350,15 @@ fn the_numbers_that_moves_are_held_against_are_those_of_the_transfer_matrix() {
     let log_z = |beta: f64| by_transfer_matrix(beta).0;
     let slope = 8.0 * (log_z(0.301) - log_z(0.299)) - (log_z(0.302) - log_z(0.298));
     assert!((slope / 0.012 / 192.0 - 0.8383578).abs() < 6e-8, "{slope}");
+}
+
+#[test]
+fn rods_of_weights_that_underflow_are_refused() {
+    let pair = Cubic::new([2, 1, 1], [false; 3]).unwrap();
+    // (0, 0), (0, 1) and (1, 1) have equal weights; the vector of the second site would underflow.
+    let couplings = CubicCouplings::uniform(pair, 800.0).unwrap().with_field(vec![800.0, -800.0]).unwrap();
+    let potts = CubicPotts::new(couplings.clone(), 2, 1.0).unwrap();
+    let error = CubicPottsMove::rods(&potts, 1, 1).unwrap_err();
+    assert!(matches!(error, Error::Parameter { .. }) && error.to_string().contains("3200"), "{error}");
+    assert!(CubicPottsMove::rods(&potts.at(0.18).unwrap(), 1, 1).is_ok());
 }

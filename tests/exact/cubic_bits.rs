@@ -110,20 +110,24 @@ fn a_ladder_in_bits_goes_on_bit_for_bit() {
         Level { parameter: beta, dynamics: CubicMove::heat_bath().of(&target, 1).unwrap(), target }
     });
     assert_eq!(Tempering::new(levels.collect()).unwrap().read(&path).unwrap().snapshot(), whole.snapshot());
+    let mut told = whole.snapshot();
+    assert_eq!(told.dynamics.take().unwrap(), "bits, sweeps 1, clusters from beta 0.6");
     let mut lanes = CubicTempering::new(glass(), &LADDER, 70, 9).unwrap();
-    lanes.read(&path).unwrap();
+    let error = lanes.read(&path).unwrap_err();
+    assert!(error.to_string().contains("moves of the snapshot"), "{error}");
+    lanes.resume(told).unwrap();
     assert_eq!((lanes.energy(), lanes.round_trips()), (whole.energy(), whole.round_trips()));
 
     let other = CubicCouplings::plus_minus(glass().lattice(), 2);
-    let mut other = CubicBits::new(other, &LADDER, 70, 9).unwrap().with_exchanges().unwrap();
+    let mut other = CubicBits::new(other, &LADDER, 70, 9).unwrap().with_exchanges().unwrap().with_clusters(0.6);
     let error = other.resume(whole.snapshot()).unwrap_err();
     assert!(matches!(&error, Error::Entry { place, .. } if place == "log_weight[0]"), "{error}");
     let error = ladder(64).resume(whole.snapshot()).unwrap_err();
     assert!(matches!(&error, Error::Entries { place, expected: 64, got: 70 } if place == "walkers"), "{error}");
     // Without exchanges there are no walkers.
-    let mut alone = CubicBits::new(glass(), &[0.4], 8, 1).unwrap();
+    let mut alone = CubicBits::new(glass(), &[0.4, 0.6], 8, 1).unwrap();
     alone.advance(4).unwrap();
-    let mut again = CubicBits::new(glass(), &[0.4], 8, 5).unwrap();
+    let mut again = CubicBits::new(glass(), &[0.4, 0.6], 8, 5).unwrap();
     again.resume(alone.snapshot()).unwrap();
     alone.advance(3).unwrap();
     again.advance(3).unwrap();

@@ -3,7 +3,7 @@
 
 use ndarray::{Array1, Array2, Array3, Axis, s};
 use rand::RngExt;
-use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, PairModel, Square, Windows};
+use tensorjump::lattice::{BoundaryMps, Couplings, Geometry, Ising, PairModel, SiteHeatBath, Square, Windows};
 use tensorjump::mcmc::{Chains, Move};
 use tensorjump::noise::{Kernel, Noise, Rates, Schedule};
 use tensorjump::{Model, SiteWeights, Streams, Target};
@@ -143,6 +143,46 @@ fn dead_ends_are_scored() {
     let forbidden = model.log_weight(x.view()).unwrap().mapv(|w| w == f64::NEG_INFINITY);
     let dead: f64 = p.iter().zip(&forbidden).filter(|(_, f)| **f).map(|(p, _)| p).sum();
     assert!(dead > 0.0 && dead < 0.5, "{dead}");
+}
+
+/// What a row is drawn from depends on its weights alone: a draw has the score of its configuration, also where
+/// sites are pinned to colours that simple fillings miss, and whatever is scored beside it.
+#[test]
+fn draws_under_pins_have_their_scores() {
+    let model = PairModel::colourings(square(5, 5, Geometry::Cylinder), 3).unwrap();
+    let mut chains = Chains::initial(&model, 40, 3).unwrap();
+    let heat = SiteHeatBath::new(&model).unwrap();
+    for step in 0..20 {
+        heat.update(&mut chains, &model, &Streams::new(4).step(step)).unwrap();
+    }
+    let mut rng = Streams::new(5).stream(0);
+    let mut w = Array3::<f64>::ones((40, 25, 3));
+    for ((row, j), &a) in chains.x().indexed_iter() {
+        if rng.random_bool(0.3) {
+            (0..3).filter(|&b| b != usize::from(a)).for_each(|b| w[[row, j, b]] = 0.0);
+        }
+    }
+    let q = BoundaryMps::proposal(&model, 2).unwrap().with_sketches();
+    let draws = q.sample(&SiteWeights::PerRow(w.view()), 40, &Streams::new(6)).unwrap();
+    let score = |x: Array2<u8>, w: Array3<f64>| q.log_prob_given(x.view(), &SiteWeights::PerRow(w.view())).unwrap();
+    assert_eq!(score(draws.x.clone(), w.clone()), draws.log_prob);
+    assert!(score(chains.x().to_owned(), w.clone()).iter().all(|p| p.is_finite()));
+    // From the last row to the first.
+    let back = score(draws.x.slice(s![..;-1, ..]).to_owned(), w.slice(s![..;-1, .., ..]).to_owned());
+    assert_eq!(back.slice(s![..;-1]), draws.log_prob);
+}
+
+/// An allowed state stays allowed, however small the products of its weights.
+#[test]
+fn what_is_allowed_has_a_probability() {
+    let model = PairModel::hard_squares(square(6, 6, Geometry::Open), 1e-200).unwrap();
+    let q = BoundaryMps::proposal(&model, 2).unwrap().with_sketches();
+    let mut w = Array3::<f64>::ones((2, 36, 2));
+    w.slice_mut(s![.., 7, 1]).fill(1e-200);
+    let mut x = Array2::<u8>::zeros((2, 36));
+    x[[1, 7]] = 1;
+    let p = q.log_prob_given(x.view(), &SiteWeights::PerRow(w.view())).unwrap();
+    assert!(p.iter().all(|p| p.is_finite()), "{p}");
 }
 
 /// Colourings whose weights leave none are an error of their row, in draws and in scores.

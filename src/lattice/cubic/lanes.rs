@@ -132,7 +132,7 @@ impl CubicLanes {
         let field = fields.iter().any(|f| f.iter().any(|&h| h != 0.0)).then(|| Arc::new(Values::new(&fields)));
         let strength = strength(models);
         // Twelve digits of 24 are left to the sums.
-        let few_digits = |j: f64| f64::from(j as f32) == j && (j as f32).to_bits().trailing_zeros() >= 12;
+        let few_digits = |j: f64| j < 1e30 && f64::from(j as f32) == j && (j as f32).to_bits().trailing_zeros() >= 12;
         let mut lanes = CubicLanes {
             lattice,
             tables: models[0].tables().clone(),

@@ -15,7 +15,7 @@
 //!
 //! **Exactness.** Single precision makes the law `q` drawn from differ from the conditional law by some 10⁻⁷
 //! a site. The states are drawn with probabilities that are known to the last digit, for the new and for the
-//! old ones; their products are kept to 2⁻⁴⁰, and the window is accepted with
+//! old ones; their products are kept to some 2⁻⁴⁰, 2⁻³⁷ in the longest, and the window is accepted with
 //!
 //! ```text
 //! min(1, e^{β ΔΣ(J s s + h s)} q(old) / q(new))

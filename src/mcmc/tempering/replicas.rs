@@ -41,8 +41,8 @@ pub struct ReplicasSnapshot {
     pub walkers: Vec<Walkers>,
     /// What the moves of each level did.
     pub reports: Vec<MoveReport>,
-    /// What moves them, in words, where the driver says so and resumes nothing else: set it to `None` to go
-    /// on with other moves.
+    /// What moves them, in words, where the driver names it. Such a driver resumes only snapshots that name
+    /// its own moves or none: set it to `None` to go on with others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dynamics: Option<String>,
 }

@@ -157,7 +157,7 @@ fn compare(o: &Options, first: &Series3d, second: &Series3d) -> (f64, usize, usi
             (cells, pool) = (cells + 1, (0.0, 0.0));
         }
     }
-    (chi2, cells - 1, b.len())
+    (chi2, usize::saturating_sub(cells, 1), b.len())
 }
 
 fn report(series: &[Series3d], compared: &[(f64, usize, usize)]) -> Value {

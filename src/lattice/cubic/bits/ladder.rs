@@ -115,7 +115,9 @@ impl CubicBits {
     /// # Errors
     /// As [`Replicas::write`]; [`Error::Parameter`] without exchanges.
     pub fn write(&self, path: impl AsRef<Path>) -> Result<()> {
-        check_ladder(&self.betas)?;
+        if self.walkers.is_empty() {
+            return Err(Error::parameter("walkers", 0, "those of exchanges"));
+        }
         Replicas::standing(self.snapshot()).write(path)
     }
 

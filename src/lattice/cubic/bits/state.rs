@@ -24,8 +24,8 @@ use crate::rng::Streams;
 /// fields.
 ///
 /// Each replica has random numbers of its own: replicas are independent, and the law of each is that of
-/// [`CubicMove::metropolis`](crate::lattice::CubicMove::metropolis), with probabilities that are exact to
-/// 2⁻⁶⁴. With [`CubicBits::with_exchanges`] the β are a ladder, and each replica tempers by itself;
+/// [`CubicMove::metropolis`](crate::lattice::CubicMove::metropolis), with probabilities to double
+/// precision. With [`CubicBits::with_exchanges`] the β are a ladder, and each replica tempers by itself;
 /// with [`CubicBits::with_clusters`] replicas 0 and 1, 2 and 3, … flip isoenergetic clusters. What a replica
 /// draws depends on how many there are, not on the number of threads.
 ///
@@ -76,7 +76,8 @@ impl CubicBits {
     /// # Errors
     /// [`Error::Parameter`] for no β, one that is not finite, and other than 1 to 512 replicas;
     /// [`Error::Entry`] naming the first field that is not zero, and the first coupling whose absolute value
-    /// is neither zero nor that of the others; [`Error::TooLarge`] for 2³⁰ sites and more.
+    /// is neither zero nor that of the others, or not finite when multiplied by β; [`Error::TooLarge`] for
+    /// 2³⁰ sites and more.
     pub fn new(couplings: CubicCouplings, betas: &[f64], replicas: usize, seed: u64) -> Result<Self> {
         if betas.is_empty() {
             return Err(Error::parameter("number of beta", 0, "at least one"));

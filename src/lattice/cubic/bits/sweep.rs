@@ -8,8 +8,8 @@
 //! Rebbi, J. Comput. Phys. 41, 203, for the coding).
 //!
 //! **Exactness.** No random bit serves two replicas: each of them is the chain that it would be alone, and
-//! they are independent of each other. Probabilities are rounded down to a multiple of 2⁻⁶⁴: an absolute
-//! error below 6·10⁻²⁰ a decision.
+//! they are independent of each other. Probabilities are those of double precision, to 10⁻¹⁶ of themselves,
+//! rounded down to a multiple of 2⁻⁶⁴.
 
 use pulp::{Simd, WithSimd};
 
@@ -59,7 +59,7 @@ impl Thresholds {
     /// For `k = β|J|`.
     pub fn new(k: f64) -> Self {
         let planes = (0..=6).map(|degree| {
-            let thresholds = std::array::from_fn(|c| threshold(2.0 * k * (degree as f64 - 2.0 * c as f64)));
+            let thresholds = std::array::from_fn(|c| threshold(k * (2.0 * degree as f64 - 4.0 * c as f64)));
             std::array::from_fn(|i| thresholds.map(|t: u64| if t >> (63 - i) & 1 == 1 { !0 } else { 0 }))
         });
         // With four violated bonds m ≤ −2.

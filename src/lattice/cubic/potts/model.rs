@@ -15,7 +15,7 @@ use crate::rng::Stream;
 /// Potts model `exp β(Σ J δ(a, b) + Σ h δ(a, 0))` of states `0..q` on a cubic lattice; with
 /// [`CubicPotts::with_pairs`] any interaction `U(a, b)` in the place of `δ`.
 ///
-/// Of two states it is the Ising model at half that β.
+/// Of two states it is the Ising model at half that β, with fields `−h`.
 ///
 /// ```
 /// use ndarray::Array2;
@@ -72,7 +72,7 @@ impl CubicPotts {
         let lists = (0..3).map(|d| (DIRECTIONS[d], c.along(d))).chain([("field", c.field())]);
         for (place, list) in lists {
             // A site has six bonds and a field.
-            if let Some(j) = list.iter().position(|v| !(8.0 * beta * largest * v).is_finite()) {
+            if let Some(j) = list.iter().position(|v| !(beta * v * largest * 8.0).is_finite()) {
                 let (place, expected) = (self.lattice().name(place, j), "finite when multiplied by beta");
                 return Err(Error::Entry { place, value: list[j], expected });
             }
@@ -97,6 +97,18 @@ impl CubicPotts {
         }
         let beta = self.beta;
         CubicPotts { pairs: Arc::new(pairs.to_owned()), ..self }.at(beta)
+    }
+
+    /// By how much the log-weights of the states of one site may differ, whatever its neighbours.
+    pub(super) fn spread(&self) -> f64 {
+        let ends = self.pairs.iter().fold((f64::INFINITY, f64::NEG_INFINITY), |(l, h), &u| (l.min(u), h.max(u)));
+        let mut spread: Vec<f64> = self.couplings.field().iter().map(|h| h.abs()).collect();
+        for (d, i, j) in self.lattice().bonds() {
+            let width = self.couplings.along(d)[i].abs() * (ends.1 - ends.0);
+            spread[i] += width;
+            spread[j] += width;
+        }
+        self.beta.abs() * spread.into_iter().fold(0.0, f64::max)
     }
 
     /// The lattice.

@@ -3,7 +3,7 @@
 use rand::{Rng, RngExt};
 
 use super::model::CubicPotts;
-use super::rods::{self, LARGEST};
+use super::rods::{self, LARGEST, OUTSIDE, WIDEST};
 use crate::choose::choose;
 use crate::error::{Error, Result};
 use crate::lattice::cubic::clusters::colour;
@@ -86,12 +86,18 @@ impl CubicPottsMove {
     /// Double precision, no rejection. Cost: some 3 to 12 ns for each of the `q^(ab + 1)` terms of a site.
     ///
     /// # Errors
-    /// [`Error::Parameter`] for no sites, [`Error::TooLarge`] for `q^(ab) > 4096`.
+    /// [`Error::Parameter`] for no sites, and for weights so far apart that double precision does not hold
+    /// their products (at `J = 1` and 2 × 2 from `β = 20` on); [`Error::TooLarge`] for `q^(ab) > 4096`.
     pub fn rods(potts: &CubicPotts, a: usize, b: usize) -> Result<Self> {
         check_area(a, b)?;
         let size = potts.states().checked_pow((a * b) as u32).unwrap_or(usize::MAX);
         if size > LARGEST {
             return Err(Error::TooLarge { what: "the transfer vector of a rod", size, limit: LARGEST });
+        }
+        let spread = (a * b + 1) as f64 * potts.spread();
+        if spread > WIDEST {
+            let expected = "600 at most for rods: heat bath, or a smaller beta";
+            return Err(Error::parameter("spread of the log-weights of a cross-section", spread, expected));
         }
         Ok(CubicPottsMove { potts: potts.clone(), by: Kind::Rods([a, b]) })
     }
@@ -109,7 +115,8 @@ impl CubicPottsMove {
             }
             Kind::Rods(section) => {
                 let windows = Window::cut(self.potts.lattice(), *section, rng)?;
-                windows.iter().for_each(|window| rods::redraw(&self.potts, window, x, rng));
+                let mut position = vec![OUTSIDE; x.len()];
+                windows.iter().for_each(|window| rods::redraw(&self.potts, window, x, &mut position, rng));
                 return Ok(windows.len());
             }
         }

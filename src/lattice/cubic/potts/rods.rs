@@ -10,8 +10,9 @@
 //!
 //! `f'` is `f` with the oldest state, that of the same place in the slice before, replaced by `s`; drawn is
 //! from the first site on, with `P(s) ∝ w_k(s|f) R_{k+1}(f')`. Cost: `q^(ab + 1)` terms a site, memory
-//! `q^(ab)` numbers a site. Rounding makes the law wrong by some 10⁻¹⁵ a site; weights below 10⁻³⁰⁰ of the
-//! largest ones are zero.
+//! `q^(ab)` numbers a site. Rounding makes the law wrong by some 10⁻¹⁵ a site. Entries of a vector differ by
+//! `e^{ab·S}` at most, `S` the largest spread of the log-weights of one site given its neighbours: models of
+//! which products of weights might underflow are refused.
 
 use rand::{Rng, RngExt};
 
@@ -21,6 +22,9 @@ use crate::lattice::cubic::window::Window;
 
 /// Entries of a transfer vector at most.
 pub(super) const LARGEST: usize = 4096;
+
+/// `(ab + 1)·S` at most: double precision ends at `e⁻⁷⁰⁸`.
+pub(super) const WIDEST: f64 = 600.0;
 
 /// The frontiers of a rod.
 struct Frontiers {
@@ -57,14 +61,19 @@ struct Step {
     earlier: Vec<(usize, Vec<f64>)>,
 }
 
-/// Redraws a window given all other sites.
-pub(super) fn redraw(potts: &CubicPotts, window: &Window, x: &mut [u8], rng: &mut impl Rng) {
+/// Not in the window.
+pub(super) const OUTSIDE: usize = usize::MAX;
+
+/// Redraws a window given all other sites. `position` has [`OUTSIDE`] at each site, before and after.
+pub(super) fn redraw(potts: &CubicPotts, window: &Window, x: &mut [u8], position: &mut [usize], rng: &mut impl Rng) {
     let (q, area) = (potts.states(), window.section.area());
     let frontiers = Frontiers::new(q, area);
     let size = q.pow(area as u32);
     let mut sites = vec![];
     window.sites(potts.lattice(), &mut sites);
-    let steps = steps(potts, &sites, area, x);
+    sites.iter().enumerate().for_each(|(k, &j)| position[j as usize] = k);
+    let steps = steps(potts, &sites, area, x, position);
+    sites.iter().for_each(|&j| position[j as usize] = OUTSIDE);
 
     let mut vectors = vec![1.0; (sites.len() + 1) * size];
     let mut weights = vec![0.0; q];
@@ -100,11 +109,8 @@ impl Step {
     }
 }
 
-fn steps(potts: &CubicPotts, sites: &[u32], area: usize, x: &[u8]) -> Vec<Step> {
+fn steps(potts: &CubicPotts, sites: &[u32], area: usize, x: &[u8], position: &[usize]) -> Vec<Step> {
     let q = potts.states();
-    let outside = usize::MAX;
-    let mut position = vec![outside; x.len()];
-    sites.iter().enumerate().for_each(|(k, &j)| position[j as usize] = k);
     let step = |(k, &j): (usize, &u32)| {
         let j = j as usize;
         let (mut outer, mut earlier) = (vec![0.0; q], vec![]);
@@ -112,7 +118,7 @@ fn steps(potts: &CubicPotts, sites: &[u32], area: usize, x: &[u8]) -> Vec<Step> 
         for (n, &other) in potts.tables().neighbours[j].iter().enumerate() {
             let Some(&b) = x.get(other as usize) else { continue };
             let at = position[other as usize];
-            if at == outside {
+            if at == OUTSIDE {
                 potts.beside(j, (n, other), b, &mut outer);
             } else if at < k {
                 let mut table = vec![0.0; q * q];

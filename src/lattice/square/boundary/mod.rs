@@ -249,11 +249,12 @@ impl BoundaryMps {
     /// with positive weights, odds of a site between e^±30 and `β|J|` up to 7.5 are contracted in single
     /// precision. More states, hard constraints, weights of zero, and rows beyond single precision are so in
     /// double precision, with conditionals in multiples of 2⁻⁵³ and a floor of 2⁻⁴⁰; what is forbidden by a
-    /// site, the row above or the site to the left has probability zero. Where truncation leaves a row
-    /// without a state (three colours on a cylinder) the draw has weight zero and a finite score: chains
-    /// reject it with certainty. A closed row costs as many times an open one as a site has states. All else
-    /// is as without sketches: other models, plain and shared weights, rows too short to be truncated, and
-    /// rows that double precision turns out not to hold.
+    /// site, the row above or the site to the left has probability zero. But where nothing is allowed (a
+    /// truncated row that does not close: three colours on a cylinder; weights that leave no configuration,
+    /// which is not always seen) state zero is taken with certainty: such a draw has weight zero and a
+    /// finite score, and chains reject it. A closed row costs as many times an open one as a site has
+    /// states. All else is as without sketches: other models, plain and shared weights, rows too short to be
+    /// truncated, and rows that double precision turns out not to hold.
     #[must_use]
     pub fn with_sketches(self) -> Self {
         let lattice = self.model.lattice();

@@ -23,7 +23,7 @@ pub fn table(seed: u64) -> Result<(String, Value), Failure> {
     let (mut rows, mut values, mut worst) = (vec![], vec![], 0.0f64);
     let mut add = |name: &str, beta: f64, exact: f64, found: (f64, f64)| {
         let ((mean, error), sigmas) = (found, (found.0 - exact) / found.1);
-        worst = worst.max(sigmas.abs()).max(if error > ERROR { f64::INFINITY } else { 0.0 });
+        worst = worst.max(sigmas.abs()).max(if error <= ERROR && sigmas.is_finite() { 0.0 } else { f64::INFINITY });
         let cells = [(beta, 8), (mean, 7), (error, 2), (exact, 7), (sigmas, 2)];
         rows.push(
             std::iter::once(name.to_owned()).chain(cells.map(|(x, digits)| number(x, digits))).collect::<Vec<_>>(),

@@ -14,7 +14,7 @@
 //! Cubic lattices of two layers are drawn as square lattices of four states.
 //!
 //! **Learning.** Walkers that propose what they learned from others keep the law; those that learn from their own
-//! present state do not, and are the sixth fault.
+//! present state do not, and are one of the faults.
 //!
 //! **False alarms.** All tests together fail with probability at most `--false-alarm` where every move is right;
 //! each has an equal share. Reversible moves are tested by ranks, others by two samples.

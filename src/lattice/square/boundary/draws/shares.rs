@@ -6,7 +6,8 @@ const FLOOR: u64 = 1 << 13;
 pub(crate) const UNIT: u64 = 1 << 53;
 
 /// The state that 53 random bits choose (or `given`, without bits), its probability in units of 2⁻⁵³, and
-/// whether an allowed state was raised to the floor. The likeliest state has what the others leave.
+/// whether an allowed state was raised to the floor. The likeliest state has what the others leave;
+/// of weights that are all zero state zero is taken with certainty.
 pub(crate) fn choose(odds: &[f64], bits: Option<u64>, given: u8) -> (u8, u64, bool) {
     let total: f64 = odds.iter().sum();
     let likely = (1..odds.len()).fold(0, |best, s| if odds[s] > odds[best] { s } else { best });

@@ -22,8 +22,10 @@ const STATES: usize = 4;
 
 /// Whether models of so many sites and states are contracted in lanes at this bond dimension.
 pub(crate) fn in_lanes(sites: usize, states: usize, chi: usize) -> bool {
-    let tensor = size_of::<Tensor<f64, 1, 1>>() * states.max(2) * chi * chi;
-    states <= STATES && [1, 2, 4, 8].contains(&chi) && sites.saturating_mul(tensor) <= MEMORY
+    let few = states <= STATES;
+    let (states, chi_room) = (if states > 2 { STATES } else { 2 }, chi.max(2));
+    let tensor = size_of::<Tensor<f64, 1, 1>>() * states * chi_room * chi_room;
+    few && [1, 2, 4, 8].contains(&chi) && sites.saturating_mul(tensor) <= MEMORY
 }
 
 /// Rows answered, and runs left out as a whole.

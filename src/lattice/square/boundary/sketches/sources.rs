@@ -1,14 +1,12 @@
 //! Models that differ in the weights of their sites, laid into lanes.
 
-use ndarray::Array1;
-
 use super::super::weights::Weights;
 use super::factors::{Factors, Spin, Tables};
 use super::numbers::WIDTH;
 use super::room::Room;
 use crate::lattice::square::odds::{Odds, fits};
 use crate::lattice::square::pair::PairModel;
-use crate::model::{Configs, SiteWeights, Target};
+use crate::model::{Configs, SiteWeights};
 use crate::rng::Streams;
 
 /// What is asked of a batch.
@@ -136,24 +134,24 @@ impl<'a, 'w, 'x, const Q: usize> OfTables<'a, 'w, 'x, Q> {
     /// Weights of the states of a site, the largest one.
     fn site(&self, row: usize, j: usize) -> [f64; Q] {
         let own = &self.tables().sites[j];
+        let tilt = |a: usize| self.batch.weights.get(row, j, a);
+        let most = (0..own.len()).map(tilt).fold(f64::MIN_POSITIVE, f64::max);
         let mut w = [0.0; Q];
-        own.iter().enumerate().for_each(|(a, own)| w[a] = own * self.batch.weights.get(row, j, a));
+        for (a, &own) in own.iter().enumerate() {
+            // What is allowed stays allowed, however unlikely.
+            if own > 0.0 && tilt(a) > 0.0 {
+                w[a] = (own * (tilt(a) / most)).max(f64::MIN_POSITIVE);
+            }
+        }
         let max = w.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
         w.map(|w| if w > 0.0 { (w / max).max(f64::MIN_POSITIVE) } else { 0.0 })
     }
 
-    /// Whether some configuration is allowed: the old one, or one that is found.
+    /// Whether the weights leave each site a state that its neighbours allow. Of the weights alone: draws and
+    /// scores are of one law.
     fn is_possible(&self, row: usize) -> bool {
-        let Batch { model, weights, score, .. } = *self.batch;
-        let allowed = |x: Configs<'_>| {
-            let weight = |(j, &a): (usize, &u8)| weights.get(row, j, usize::from(a));
-            x.iter().enumerate().all(|site| weight(site) > 0.0)
-                && model.log_weight(x).is_ok_and(|log: Array1<f64>| log[0] > f64::NEG_INFINITY)
-        };
-        score.is_some_and(|x| allowed(x.slice(ndarray::s![row..row + 1, ..])))
-            || model
-                .tilted(|j, a| weights.get(row, j, a))
-                .is_ok_and(|model| model.initial(&mut Streams::new(0).stream(row)).is_some())
+        let Batch { model, weights, .. } = *self.batch;
+        model.tilted(|j, a| weights.get(row, j, a)).is_ok()
     }
 }
 
