@@ -181,7 +181,8 @@ fn tempering_goes_on_bit_for_bit() {
     assert_eq!(expected.dynamics.take().unwrap(), "Rods(2, 1), sweeps 1, clusters from beta 0.6");
     assert_eq!(any.read(&path).unwrap().snapshot(), expected);
 
-    let others: [(&str, fn(CubicTempering) -> CubicTempering); 3] = [
+    type Setting = fn(CubicTempering) -> CubicTempering;
+    let others: [(&str, Setting); 3] = [
         ("moves", |t| t.with_moves(CubicMove::rods(2, 2).unwrap(), 1).unwrap()),
         ("sweeps", |t| t.with_moves(CubicMove::rods(2, 1).unwrap(), 2).unwrap()),
         ("clusters", |t| t.with_clusters(0.7)),

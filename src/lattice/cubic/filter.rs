@@ -231,7 +231,7 @@ fn transfer<S: Simd, const SIZE: usize, const K: usize>(
     }
     let stride = 1 << block.first;
     for high in 0..block.outer.len() / stride {
-        let (mut from, mut to) = (&from[high * stride << K..], &mut to[high * stride << K..]);
+        let (mut from, mut to) = (&from[(high * stride) << K..], &mut to[(high * stride) << K..]);
         let mut rows: [(&[Lane<WIDTH>], &mut [Lane<WIDTH>]); 16] = Default::default();
         for s in 0..1 << K {
             let (of_from, of_to) = (from.split_at(stride), to.split_at_mut(stride));

@@ -76,7 +76,11 @@ fn run() -> Result<(), Failure> {
     let series: Vec<Series3d> = o.moves.iter().map(|name| measure(&o, &potts, name, &bar)).collect::<Result<_, _>>()?;
     bar.finish_and_clear();
     let compared: Vec<(f64, usize, usize)> = series.iter().map(|s| compare(&o, &series[0], s)).collect();
-    let text = if o.json { options::json(&o, &report(&series, &compared))? } else { text(&o, &series, &compared) };
+    let text = if o.json {
+        options::json(&o, &json!({ "moves": report(&series, &compared) }))?
+    } else {
+        text(&o, &series, &compared)
+    };
     finish(&text, folder.as_ref(), || Ok(vec![("energy.svg", picture(&o, &series)?)]))
 }
 
