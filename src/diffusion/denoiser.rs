@@ -49,7 +49,7 @@ pub trait Denoiser: Send + Sync {
     /// singular kernel.
     fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
         let kernel = self.noise().kernel(0.0, t)?;
-        cavities_from_conditionals(&kernel, y, marginals_of(self, t, y)?.view())
+        cavities_from_conditionals(&kernel, y, marginals_of(self, t, y)?.view(), |_| true)
     }
 
     /// Rates of the reverse process at time `t` out of each row of `y`, `(samples, sites, d_out_max)` in

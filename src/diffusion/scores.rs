@@ -90,7 +90,7 @@ impl<'a> Scores<'a> {
         y: Configs<'a>,
         marginals: ArrayView3<'_, f64>,
     ) -> Result<Self> {
-        Ok(Scores { kernel, y, cavities: cavities_from_conditionals(kernel, y, marginals)? })
+        Ok(Scores { kernel, y, cavities: cavities_from_conditionals(kernel, y, marginals, |_| true)? })
     }
 
     /// Cavities `P(x_0^j = a | y_{−j})`.
@@ -274,16 +274,17 @@ fn widened(laws: ArrayView3<'_, f64>, d: usize) -> Array3<f64> {
     wide
 }
 
-/// See [`Scores::from_conditional_marginals`].
+/// See [`Scores::from_conditional_marginals`]; zeros at sites that are not asked for.
 pub(crate) fn cavities_from_conditionals(
     kernel: &Kernel,
     y: Configs<'_>,
     marginals: ArrayView3<'_, f64>,
+    asked: impl Fn(usize) -> bool,
 ) -> Result<Array3<f64>> {
     check(kernel, y, marginals, "conditional marginals", Side::Noised)?;
     let (sites, d_in, _) = kernel.tables().dim();
     let mut cavities = Array3::zeros((y.nrows(), sites, d_in));
-    for site in 0..sites {
+    for site in (0..sites).filter(|&site| asked(site)) {
         let solve = Solver::new(kernel, site)?;
         for row in 0..y.nrows() {
             let p = marginals.slice(s![row, site, ..kernel.dims_out()[site]]);

@@ -312,13 +312,9 @@ pub(crate) fn learning_times(noise: &Noise, times: &[f64]) -> Result<Vec<f64>> {
 /// [`Error::NotInvertible`] for a singular kernel of other noise; [`Error::ZeroEvidence`] where `p` excludes
 /// all symbols.
 pub(crate) fn projected_cavities(noise: &Noise, t: f64, y: Configs<'_>, p: &Array3<f64>) -> Result<Array3<f64>> {
-    let (dims, sites) = (noise.dims_in(), noise.sites());
+    let dims = noise.dims_in();
     let masked = |j: usize| noise.dims_out()[j] > dims[j];
-    let mut cavities = if (0..sites).all(masked) {
-        Array3::zeros((y.nrows(), sites, dims.iter().copied().max().unwrap_or(0)))
-    } else {
-        cavities_from_conditionals(&noise.kernel(0.0, t)?, y, p.view())?
-    };
+    let mut cavities = cavities_from_conditionals(&noise.kernel(0.0, t)?, y, p.view(), |j| !masked(j))?;
     for (row, mut laws) in cavities.outer_iter_mut().enumerate() {
         for (j, mut law) in laws.outer_iter_mut().enumerate() {
             if masked(j) {

@@ -75,6 +75,13 @@ fn learned_cavities_under_masks_do_not_read_the_mask() {
         }
     }
     assert!(wrong > 1e-3, "what is learned is right, {wrong:e}: nothing is tested");
+
+    // Some sites masked, the others as they are: from all masked too.
+    let some = Noise::new(Rates::mask(&[3, 2, 3], 1.0).unwrap().on_sites(&[0, 1]).unwrap(), Schedule::default());
+    let learned = SoftmaxDenoiser::new(&infinite(&law), &some, &near, None, &options).unwrap();
+    let c = learned.cavities(f64::INFINITY, ndarray::array![[3, 2, 1]].view()).unwrap();
+    assert!(c.slice(s![0, 0, ..3]).iter().all(|&c| c > 0.0), "{c}");
+    c.slice(s![0, .., ..]).axis_iter(ndarray::Axis(0)).for_each(|c| assert_close(c.sum(), 1.0, 1e-14, "sum"));
 }
 
 #[test]

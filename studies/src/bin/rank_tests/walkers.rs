@@ -14,16 +14,19 @@ use crate::planted::{Walkers, Whose};
 
 const SIDE: usize = 6;
 
-fn glass(beta: f64) -> Result<Ising> {
+/// The coldest level of the populations.
+pub const BETA: f64 = 0.7;
+
+pub fn glass(beta: f64) -> Result<Ising> {
     Ising::new(Couplings::plus_minus(Square::new(SIDE, SIDE, Geometry::Open)?, 7), beta)
 }
 
 pub fn case() -> Result<Case> {
-    let ising = glass(0.7)?;
+    let ising = glass(BETA)?;
     let law = BoundaryMps::new(&ising, 32)?;
     let moves: Vec<Named> = vec![
-        ("population annealing", false, Box::new(Annealed::new(0.5)?)),
-        ("the same, resampled at each level", false, Box::new(Annealed::new(1.0)?)),
+        ("population annealing", false, Box::new(Annealed::new(0.5, true)?)),
+        ("the same, resampled at each level", false, Box::new(Annealed::new(1.0, true)?)),
         ("walkers that learn from others", false, Box::new(Walkers(Whose::Others))),
     ];
     let target = ising.clone();
@@ -36,35 +39,37 @@ pub fn case() -> Result<Case> {
     })
 }
 
-fn observe(ising: &Ising, x: Configs<'_>) -> Result<Array2<f64>> {
+pub fn observe(ising: &Ising, x: Configs<'_>) -> Result<Array2<f64>> {
     let corner = x.outer_iter().map(|x| f64::from(u8::from(x[0] == x[SIDE + 1])));
     Ok(stack![Axis(1), ising.energy(x)?, ising.magnetisation(x)?, corner.collect::<Array1<f64>>()])
 }
 
 /// A population of [`Annealed::SIZE`] has an unbiased mean weight `Ŵ`, and `E Ŵ f(x) = Z π(f)` for `x` picked
 /// by weight: accepted with probability `Ŵ/M`, `x` is an exact draw of the last target, as long as no mean
-/// weight is above `M`. Each chain is replaced by such a draw.
-struct Annealed {
+/// weight is above `M`. Each chain is replaced by such a draw. Where the weights are forgotten, any member
+/// of any population is taken.
+pub struct Annealed {
     annealing: Annealing<Ising, SpinSweep>,
     law: BoundaryMps,
     log_bound: f64,
+    weighed: bool,
 }
 
 impl Annealed {
     const SIZE: usize = 6;
 
-    fn new(threshold: f64) -> Result<Self> {
+    pub fn new(threshold: f64, weighed: bool) -> Result<Self> {
         let level = |beta: f64| {
             let target = glass(beta)?;
             Ok(Level { parameter: beta, dynamics: SpinSweep::heat_bath(&target)?, target })
         };
-        let levels = [0.35, 0.45, 0.57, 0.7].map(level).into_iter().collect::<Result<_>>()?;
+        let levels = [0.35, 0.45, 0.57, BETA].map(level).into_iter().collect::<Result<_>>()?;
         let annealing = Annealing::new(levels)?.resample_below(threshold)?;
         let law = BoundaryMps::new(&glass(0.35)?, 16)?;
-        let mut annealed = Annealed { annealing, law, log_bound: 0.0 };
-        // Half above the largest mean weight of 4000 populations.
+        let mut annealed = Annealed { annealing, law, log_bound: 0.0, weighed };
+        // Thrice the largest mean weight of 4000 populations; one that is above all the same is an error.
         let weights = annealed.populations(4000, &Streams::new(0).domain("bound"))?;
-        annealed.log_bound = weights.iter().map(|p| p.0).fold(f64::NEG_INFINITY, f64::max) + 1.5f64.ln();
+        annealed.log_bound = weights.iter().map(|p| p.0).fold(f64::NEG_INFINITY, f64::max) + 3f64.ln();
         Ok(annealed)
     }
 
@@ -78,7 +83,7 @@ impl Annealed {
             let population =
                 self.annealing.run(Samples { x: draws.x.slice(own).to_owned(), log_prob }, stream.next_u64())?;
             let most = population.log_weight.fold(f64::NEG_INFINITY, |m, &w| m.max(w));
-            let w = population.log_weight.mapv(|w| (w - most).exp());
+            let w = population.log_weight.mapv(|w| if self.weighed { (w - most).exp() } else { 1.0 });
             let mut left = stream.random::<f64>() * w.sum();
             let picked = w.iter().position(|w| {
                 left -= w;
@@ -96,7 +101,12 @@ impl Move for Annealed {
         let (mut row, mut round) = (0, 0);
         while row < chains.len() {
             for (log_mean, x) in self.populations(chains.len() - row + 16, &streams.domain("annealed").step(round))? {
-                if row < chains.len() && accept.random::<f64>() < (log_mean - self.log_bound).exp() {
+                if log_mean > self.log_bound {
+                    let message = format!("{log_mean} of a population is above {}", self.log_bound);
+                    return Err(tensorjump::Error::callable("log_bound", message));
+                }
+                let accepted = !self.weighed || accept.random::<f64>() < (log_mean - self.log_bound).exp();
+                if row < chains.len() && accepted {
                     let log_weight = target.log_weight(x.view().insert_axis(Axis(0)))?[0];
                     chains.replace(row, x.view(), log_weight)?;
                     row += 1;

@@ -251,7 +251,8 @@ mod tests {
         (draw(room, |i| Streams::new(5).stream(i)), score(room))
     }
 
-    /// A lane that is not finite or vanishes is found, in whatever row and column, and no other sees it.
+    /// A lane that is not finite is found, in whatever column and in every row below the first, which is not
+    /// contracted; no other lane sees it.
     #[test]
     fn lost_lanes_are_found() {
         let mut whole = room::<4>();
@@ -270,11 +271,6 @@ mod tests {
             contract(&mut room);
             assert_eq!(room.lost, std::array::from_fn(|i| i == 3), "{site}, {odds}");
         }
-        let mut room = room::<4>();
-        (0..6).for_each(|c| room.sites[12 + c].above.0[7] = 0.0);
-        (12..18).for_each(|j| room.sites[j].site.0[7] = 1e-38);
-        contract(&mut room);
-        assert!(room.lost[7] || answers(&mut room).0[7].is_finite());
     }
 
     /// All instruction sets round alike: fused multiply-adds in the same order.

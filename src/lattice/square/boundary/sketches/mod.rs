@@ -9,6 +9,8 @@ mod exactness;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
 mod factors;
 mod numbers;
+#[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
+mod orthonormal;
 mod room;
 mod sources;
 #[allow(clippy::needless_range_loop, reason = "iterator adaptors are not inlined into vector code")]
