@@ -36,7 +36,7 @@ use crate::rng::Streams;
 /// use tensorjump::lattice::{Cubic, CubicCouplings, CubicMove, CubicTempering};
 ///
 /// let couplings = CubicCouplings::plus_minus(Cubic::new([4, 4, 4], [true; 3])?, 1);
-/// let ladder: Vec<f64> = (0..8).map(|k| 0.3 + 0.15 * f64::from(k)).collect();
+/// let ladder: Vec<f64> = (0..8).map(|k| 0.3 + 0.1 * f64::from(k)).collect();
 /// let mut tempering = CubicTempering::new(couplings, &ladder, 2, 1)?
 ///     .with_moves(CubicMove::rods(2, 2)?, 1)?
 ///     .with_clusters(0.8);
