@@ -81,7 +81,9 @@ fn run() -> Result<(), Failure> {
         return Err("needs 0 < cold < hot, two levels and copies, an instance and 64 updates at least".into());
     }
     if o.check {
-        let (text, value) = check::table(o.seed)?;
+        let bar = progress::bar(check::count());
+        let (text, value) = check::table(o.seed, &bar)?;
+        bar.finish_and_clear();
         return print(&if o.json { options::json(&o, &value)? } else { text });
     }
     if o.speed {

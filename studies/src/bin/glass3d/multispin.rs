@@ -7,7 +7,7 @@ use tensorjump::mcmc::Autocorrelation;
 use tensorjump_studies::Failure;
 use tensorjump_studies::progress::ProgressBar;
 
-use super::temper::Instance;
+use super::temper::{Instance, tau_of_blocks};
 use super::{Options, couplings};
 
 /// Replicas: they cost what one costs.
@@ -48,6 +48,7 @@ pub fn one(
     let (flipped, sites) = (bits.report(), bits.ising().lattice().sites());
     Ok(Instance {
         tau: Autocorrelation::of(q.mapv(|q| q * q).view())?.tau,
+        tau_of_blocks: tau_of_blocks(&q),
         q,
         sides: vec![],
         trips: bits.round_trips() as f64 / updates as f64 / pairs,

@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use cpu_time::ThreadTime;
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, Axis};
 use plotters::chart::SeriesLabelPosition;
 use plotters::prelude::RGBColor;
 use serde_json::{Value, json};
@@ -27,6 +27,8 @@ pub struct Instance {
     pub sides: Vec<(f64, f64)>,
     /// Autocorrelation time of q² in updates.
     pub tau: f64,
+    /// The same from the scatter of means over 32 blocks: it sees slow parts that are small.
+    pub tau_of_blocks: f64,
     /// Round trips an update, of one pair of copies.
     pub trips: f64,
     pub least_rate: f64,
@@ -155,6 +157,7 @@ fn one(o: &Options, k: usize, variant: &Variant, ladder: &[f64], bar: &ProgressB
     let sites = tempering.ising().lattice().sites();
     Ok(Instance {
         tau: Autocorrelation::of(q.mapv(|q| q * q).view())?.tau,
+        tau_of_blocks: tau_of_blocks(&q),
         q,
         sides,
         trips: tempering.round_trips() as f64 / updates as f64 / pairs,
@@ -162,6 +165,15 @@ fn one(o: &Options, k: usize, variant: &Variant, ladder: &[f64], bar: &ProgressB
         seconds: seconds / updates as f64 / pairs,
         cluster: flipped.moved as f64 / (flipped.accepted * sites) as f64,
     })
+}
+
+/// Autocorrelation time of q² from the scatter of its means over 32 blocks, pairs together.
+pub fn tau_of_blocks(q: &Array2<f64>) -> f64 {
+    let q2 = q.mapv(|q| q * q);
+    let length = q2.nrows() / 32;
+    let means: Array1<f64> =
+        q2.axis_chunks_iter(Axis(0), length).take(32).flat_map(|part| part.mean_axis(Axis(0)).unwrap_or_default()).collect();
+    0.5 * length as f64 * means.var(1.0) / q2.var(1.0)
 }
 
 impl Result {
@@ -207,7 +219,7 @@ impl Result {
         let all: Vec<usize> = (0..self.instances.len()).collect();
         let of_instance = |i: &Instance| {
             json!({
-                "tau_q2": i.tau, "q2": i.q.mapv(|q| q * q).mean(), "round_trips_per_update": i.trips,
+                "tau_q2": i.tau, "tau_of_blocks": i.tau_of_blocks, "q2": i.q.mapv(|q| q * q).mean(), "round_trips_per_update": i.trips,
                 "least_swap_rate": i.least_rate, "seconds_per_update": i.seconds, "cluster": i.cluster,
             })
         };
