@@ -30,7 +30,7 @@ THEMES = {
         "Monte Carlo",
         "Proposals, moves, chains, tempering; weights, errors and diagnostics.",
         "Proposal Move Chains Run RunProgress run_chains run_tempering TemperingProgress Tempering Replicas Importance Mean "
-        "autocorrelation_time series_mean split_r_hat missing_mass bridge_log_z",
+        "autocorrelation_time series_mean jackknife split_r_hat missing_mass bridge_log_z",
     ),
     "learning": (
         "Learning",

@@ -17,6 +17,7 @@ use crate::callables::site_tables;
 use crate::errors::refuse;
 use crate::models::PyLabelled;
 use crate::noise::{PyKernel, PyNoise};
+use crate::reverse::StepName;
 use crate::target::{PyModel, exact_class};
 use crate::watched::Watched;
 
@@ -288,13 +289,15 @@ impl PyDenoiser {
     ///     Descending.
     /// rng : int, Streams or numpy.random.Generator
     ///     Row i uses stream i: results depend neither on the batch nor on threads.
-    /// step : str
+    /// step : str or (str, float)
     ///     Of leaps, by name: "analytical", "euler", "tau" move all sites at once, with an error of first
     ///     order in the step. "trapezoidal" and "runge_kutta" (theta = 1/2) take two evaluations a step; the
-    ///     first is of second order where no rate is cut off. Under masks "remask" masks some sites again
-    ///     (ReMDM, half of what is possible), and "unmask" draws as many sites as the noise leaves at random,
-    ///     "unmask_confident" by the probability of what is drawn, "unmask_certain" by the entropy of its
-    ///     law. Steps by rates end above time 0 under masks.
+    ///     first is of second order where no rate is cut off. "psi" draws a share of 1 - kappa (kappa = 0.9)
+    ///     anew from the denoiser. Under masks "remask" masks some sites again (ReMDM, half of what is
+    ///     possible), and "unmask" draws as many sites as the noise leaves at random, "unmask_confident" by
+    ///     the probability of what is drawn, "unmask_certain" by the entropy of its law (temperature 0).
+    ///     Another theta, kappa, share or temperature: `("psi", 0.95)`. Steps by rates end above time 0
+    ///     under masks.
     /// method : "leap", "uniformization" or "thinning"
     ///     The last two go jump by jump, without an error for exact rates; a callable is then asked row by
     ///     row.
@@ -311,8 +314,9 @@ impl PyDenoiser {
     /// Reversed
     ///     Named tuple of `x`, `finish`, `jumps`, `events`, `excesses`, `evaluations`, `calls`, `bound` and
     ///     `lost`.
-    #[pyo3(signature = (y, times, *, rng, step = "analytical", method = "leap", corrector = None, bounds = None,
-        finish = true) -> "Reversed")]
+    #[pyo3(signature = (y, times, *, rng, step = StepName::ANALYTICAL, method = "leap", corrector = None,
+        bounds = None, finish = true) -> "Reversed", text_signature = "($self, y, times, *, rng, \
+        step='analytical', method='leap', corrector=None, bounds=None, finish=True)")]
     #[allow(clippy::too_many_arguments)]
     fn reverse<'py>(
         &self,
@@ -320,7 +324,7 @@ impl PyDenoiser {
         y: Batch<'py>,
         times: crate::reverse::Times,
         rng: Rng,
-        step: &str,
+        step: StepName,
         method: &str,
         corrector: Option<(usize, f64)>,
         bounds: Option<Vec<f64>>,
@@ -332,16 +336,17 @@ impl PyDenoiser {
     }
 
     /// The law of one leap from `y` at `t` to `s < t`, a product over sites: shape (samples, sites, states).
-    #[pyo3(signature = (s, t, y, *, step = "analytical"))]
+    #[pyo3(signature = (s, t, y, *, step = StepName::ANALYTICAL),
+        text_signature = "($self, s, t, y, *, step='analytical')")]
     fn step_law<'py>(
         &self,
         py: Python<'py>,
         s: f64,
         t: f64,
         y: Batch<'py>,
-        step: &str,
+        step: StepName,
     ) -> PyResult<Bound<'py, PyArray3<f64>>> {
-        let (y, step) = (y.view(), crate::reverse::step(step)?);
+        let (y, StepName(step)) = (y.view(), step);
         Ok(tables(py, self.with(py, |d| step.law(d, (s, t), y))?.marginals))
     }
 
@@ -359,17 +364,18 @@ impl PyDenoiser {
     /// -------
     /// SamplerLaw
     ///     Named tuple of `law`, a DenseLaw, and `lost`, the mass in configurations of probability zero.
-    #[pyo3(signature = (start, times, *, step = "analytical", corrector = None) -> "SamplerLaw")]
+    #[pyo3(signature = (start, times, *, step = StepName::ANALYTICAL, corrector = None) -> "SamplerLaw",
+        text_signature = "($self, start, times, *, step='analytical', corrector=None)")]
     fn sampler_law<'py>(
         &self,
         py: Python<'py>,
         start: crate::dense::Table,
         times: crate::reverse::Times,
-        step: &str,
+        step: StepName,
         corrector: Option<(usize, f64)>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let start = start.law(self.denoiser.noise().dims_out())?;
-        let (step, corrector) = (crate::reverse::step(step)?, crate::reverse::corrector(corrector));
+        let (StepName(step), corrector) = (step, crate::reverse::corrector(corrector));
         let done = self.with(py, |d| tensorjump::dense::LeapLaw::new(d, &start, &times.0, step, corrector))?;
         let law = Py::new(py, crate::dense::PyDenseLaw::wrap(done.law))?;
         named(py, "SamplerLaw", (law, done.lost).into_pyobject(py)?)

@@ -1,10 +1,14 @@
 //! Importance weights, errors of chains, diagnostics.
 
-use numpy::{IntoPyArray, PyArray1};
+use std::cell::RefCell;
+
+use numpy::{IntoPyArray, PyArray1, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use tensorjump::Samples;
-use tensorjump::mcmc::{Assessment, Autocorrelation, Estimate, SeriesMean, WeightSummary, bridge, split_r_hat};
+use tensorjump::mcmc::{
+    Assessment, Autocorrelation, Estimate, Jackknife, SeriesMean, WeightSummary, bridge, split_r_hat,
+};
 
 use crate::arrays::{Batch, Reals, free};
 use crate::errors::raise;
@@ -61,6 +65,45 @@ pub fn py_series_mean<'py>(py: Python<'py>, values: Reals) -> PyResult<Bound<'py
     out.set_item("tau", found.autocorrelation.tau)?;
     out.set_item("ess", found.autocorrelation.ess)?;
     out.set_item("lower_bound", found.autocorrelation.lower_bound)?;
+    Ok(out)
+}
+
+/// A function of the means of several observables, series (records, chains, observables), with its error by
+/// the jackknife: a dict of `value`, `error`, `bias` (`value - bias` is without it to first order), `block` and
+/// `blocks`, `tau` of the linearised quantity (in records), and `lower_bound`, true where the series is too
+/// short to tell.
+///
+/// Parameters
+/// ----------
+/// series : array (records, chains, observables)
+///     As `Run.series`.
+/// f : callable
+///     From the means, an array (observables,), to a number.
+#[pyfunction(name = "jackknife")]
+pub fn py_jackknife<'py>(py: Python<'py>, series: Reals, f: Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
+    let series = series.three("series")?;
+    // What `f` raises comes out as itself.
+    let raised = RefCell::new(None);
+    let value = |means: &[f64]| {
+        let answer = f.call1((means.to_pyarray(py),)).and_then(|answer| answer.extract::<f64>());
+        answer.unwrap_or_else(|error| {
+            raised.borrow_mut().get_or_insert(error);
+            f64::NAN
+        })
+    };
+    let found = Jackknife::of(series.view(), value);
+    if let Some(error) = raised.into_inner() {
+        return Err(error);
+    }
+    let found = found.map_err(raise)?;
+    let out = PyDict::new(py);
+    out.set_item("value", found.value)?;
+    out.set_item("error", found.error)?;
+    out.set_item("bias", found.bias)?;
+    out.set_item("block", found.block)?;
+    out.set_item("blocks", found.blocks)?;
+    out.set_item("tau", found.autocorrelation.tau)?;
+    out.set_item("lower_bound", found.lower_bound)?;
     Ok(out)
 }
 

@@ -47,7 +47,8 @@ mod _core {
     use super::dense::{PyDenseLaw, distances, generator_matrix, kernel_matrix};
     #[pymodule_export]
     use super::diagnostics::{
-        _importance, _importance_mean, py_autocorrelation, py_bridge, py_missing_mass, py_series_mean, py_split_r_hat,
+        _importance, _importance_mean, py_autocorrelation, py_bridge, py_jackknife, py_missing_mass, py_series_mean,
+        py_split_r_hat,
     };
     #[pymodule_export]
     use super::fredkin::{PyFredkin, PyFredkinModel};

@@ -81,20 +81,41 @@ impl<'a, 'py> FromPyObject<'a, 'py> for Times {
 }
 
 const STEPS: &str =
-    "analytical, euler, tau, trapezoidal, runge_kutta, remask, unmask, unmask_confident or unmask_certain";
+    "analytical, euler, tau, trapezoidal, runge_kutta, remask, psi, unmask, unmask_confident or unmask_certain";
 
-pub fn step(name: &str) -> PyResult<Step> {
-    match name {
-        "analytical" => Ok(Step::Analytical),
-        "euler" => Ok(Step::Euler),
-        "tau" => Ok(Step::TauLeaping),
-        "trapezoidal" => Ok(Step::Trapezoidal { theta: 0.5 }),
-        "runge_kutta" => Ok(Step::RungeKutta { theta: 0.5 }),
-        "remask" => Ok(Step::Remask(Remask::Rescale(0.5))),
-        "unmask" => Ok(Step::Unmask(Order::Random)),
-        "unmask_confident" => Ok(Step::Unmask(Order::Confidence { temperature: 0.0 })),
-        "unmask_certain" => Ok(Step::Unmask(Order::Entropy { temperature: 0.0 })),
-        other => Err(refuse("step", other, STEPS)),
+/// A step by its name, or by its name and the number that it depends on.
+pub struct StepName(pub Step);
+
+impl StepName {
+    pub const ANALYTICAL: Self = StepName(Step::Analytical);
+}
+
+impl<'a, 'py> FromPyObject<'a, 'py> for StepName {
+    type Error = PyErr;
+
+    fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
+        let (name, number) = match ob.extract::<(String, f64)>() {
+            Ok((name, number)) => (name, Some(number)),
+            Err(_) => (ob.extract::<String>()?, None),
+        };
+        let or = |default: f64| number.unwrap_or(default);
+        let step = match (&name[..], number) {
+            ("analytical", None) => Step::Analytical,
+            ("euler", None) => Step::Euler,
+            ("tau", None) => Step::TauLeaping,
+            ("unmask", None) => Step::Unmask(Order::Random),
+            ("trapezoidal", _) => Step::Trapezoidal { theta: or(0.5) },
+            ("runge_kutta", _) => Step::RungeKutta { theta: or(0.5) },
+            ("remask", _) => Step::Remask(Remask::Rescale(or(0.5))),
+            ("psi", _) => Step::Psi { kappa: or(0.9) },
+            ("unmask_confident", _) => Step::Unmask(Order::Confidence { temperature: or(0.0) }),
+            ("unmask_certain", _) => Step::Unmask(Order::Entropy { temperature: or(0.0) }),
+            ("analytical" | "euler" | "tau" | "unmask", Some(number)) => {
+                return Err(refuse("step", format!("({name}, {number})"), "a name alone, which takes no number"));
+            }
+            _ => return Err(refuse("step", name, STEPS)),
+        };
+        Ok(StepName(step))
     }
 }
 
@@ -102,7 +123,12 @@ pub fn corrector(given: Option<(usize, f64)>) -> Option<Corrector> {
     given.map(|(rounds, size)| Corrector::Rates { rounds, size })
 }
 
-pub fn method(step: &str, method: &str, corrector: Option<(usize, f64)>, bounds: Option<Vec<f64>>) -> PyResult<Method> {
+pub fn method(
+    StepName(step): StepName,
+    method: &str,
+    corrector: Option<(usize, f64)>,
+    bounds: Option<Vec<f64>>,
+) -> PyResult<Method> {
     if corrector.is_some() && method != "leap" {
         return Err(refuse("method", method, "leap where there is a corrector"));
     }
@@ -110,7 +136,7 @@ pub fn method(step: &str, method: &str, corrector: Option<(usize, f64)>, bounds:
         return Err(refuse("method", method, "uniformization where there are bounds"));
     }
     match method {
-        "leap" => Ok(Method::Leap { step: self::step(step)?, corrector: self::corrector(corrector) }),
+        "leap" => Ok(Method::Leap { step, corrector: self::corrector(corrector) }),
         "uniformization" => Ok(Method::Uniformization(bounds.map_or(RateBound::Noise, RateBound::Given))),
         "thinning" => Ok(Method::Thinning),
         other => Err(refuse("method", other, "leap, uniformization or thinning")),

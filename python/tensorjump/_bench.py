@@ -97,7 +97,7 @@ def truth_bench(
     face : str
         What callables return.
     steps, methods
-        Numbers of steps, and steps by name as in `Denoiser.reverse`.
+        Numbers of steps, and steps as in `Denoiser.reverse`.
     horizon, last : float
         First and last time; the sampler's law is compared with the exact law at the last one.
     start : "exact" or "prior"
@@ -131,7 +131,7 @@ def truth_bench(
                 raise ParameterError(f"f has a denoiser of the name {name}, which is that of the exact one")
             denoisers[name] = given if isinstance(given, _core.Denoiser) else _core.Denoiser(noise, given, face=face)
     rows = []
-    reached: dict[tuple[str, int], Any] = {}
+    reached: dict[tuple[_Step, int], Any] = {}
     for name, denoiser in denoisers.items():
         for method in methods:
             for n in steps:
@@ -140,10 +140,12 @@ def truth_bench(
                 exact = reached.setdefault((method, n), law)  # the exact denoiser is the first
                 there, back = _core.distances(truth, law), _core.distances(law, truth)
                 corrected = 0 if corrector is None else corrector[0] * (n if last > 0 else n - 1)
-                stages = 2 if method in ("trapezoidal", "runge_kutta") else 1
+                step = method if isinstance(method, str) else method[0]
+                stages = 2 if step in ("trapezoidal", "runge_kutta") else 1
                 apart = _core.distances(exact, law).variation
                 evaluations = stages * n + corrected
-                rows.append(BenchRow(name, method, n, *there, back.divergence, lost, evaluations, apart))
+                label = method if isinstance(method, str) else f"{step} {method[1]:g}"
+                rows.append(BenchRow(name, label, n, *there, back.divergence, lost, evaluations, apart))
     return Bench(rows)
 
 

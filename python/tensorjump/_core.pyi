@@ -83,6 +83,7 @@ __all__ = [
     "fit_positive",
     "fit_ratio_matching",
     "generator_matrix",
+    "jackknife",
     "kernel_matrix",
     "missing_mass",
     "pinned",
@@ -104,17 +105,8 @@ _Path = str | os.PathLike[str]
 _Table = DenseLaw | ArrayLike
 _Times = TimeGrid | ArrayLike
 _Geometry = Literal["open", "cylinder", "torus"]
-_Step = Literal[
-    "analytical",
-    "euler",
-    "tau",
-    "trapezoidal",
-    "runge_kutta",
-    "remask",
-    "unmask",
-    "unmask_confident",
-    "unmask_certain",
-]
+_StepOf = Literal["trapezoidal", "runge_kutta", "remask", "psi", "unmask_confident", "unmask_certain"]
+_Step = Literal["analytical", "euler", "tau", "unmask"] | _StepOf | tuple[_StepOf, float]
 _Face = Literal["cavities", "denoiser_marginals", "conditional_marginals", "score_ratios"]
 _Features = Literal["additive", "pairs", "saturated"]
 _Corrector = tuple[int, float]
@@ -892,6 +884,7 @@ class Replicas:
     def write(self, path: _Path) -> None: ...
     def reset_counts(self) -> None: ...
 
+def jackknife(series: ArrayLike, f: Callable[[_F], float]) -> dict[str, Any]: ...
 def series_mean(values: ArrayLike) -> dict[str, Any]: ...
 def autocorrelation_time(values: ArrayLike) -> float: ...
 def split_r_hat(values: ArrayLike) -> float: ...

@@ -147,6 +147,16 @@ class Run:
         found = _core.series_mean(self[name])
         return Mean(found["mean"], found["error"])
 
+    def jackknife(self, f: Callable[[dict[str, float]], float]) -> Mean:
+        """A function of the means of several observables, given by name, with its error by the jackknife.
+
+        `tensorjump.jackknife` tells more: the bias, and whether the error is a lower bound.
+
+        >>> run.jackknife(lambda mean: beta**2 * (mean["e2"] - mean["e"] ** 2))  # doctest: +SKIP
+        """
+        found = _core.jackknife(self.series, lambda means: f(dict(zip(self.names, means.tolist(), strict=True))))
+        return Mean(found["value"], found["error"])
+
     def autocorrelation_time(self, name: str) -> float:
         """Integrated autocorrelation time of an observable, in records; one half if all are independent."""
         return _core.autocorrelation_time(self[name])

@@ -210,6 +210,36 @@ def test_two_evaluations_a_step_are_better_spent_in_the_trapezoidal_step(law, ki
     assert rows["runge_kutta", 16].variation != rows["trapezoidal", 16].variation
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_psi_steps_mix_the_analytical_step_with_the_denoiser(law, kind):
+    _, model = law
+    noise, rng = noise_of(kind), np.random.default_rng(5)
+    denoiser = tj.Denoiser(noise, model)
+    y = tj.exact_start(model, noise, 0.9, 5, rng=rng)
+    step = lambda name: denoiser.step_law(0.4, 0.9, y, step=name)  # noqa: E731
+    np.testing.assert_allclose(step(("psi", 1.0)), step("analytical"), **EXACT)
+    p, tables = denoiser.denoiser_marginals(0.9, y), noise.kernel(0.4).tables
+    for j, (d, out) in enumerate(zip(DIMS, noise.dims_out, strict=True)):
+        anew = p[:, j, :d] @ tables[j, :d, :out]
+        np.testing.assert_allclose(step(("psi", 0.0))[:, j, :out], anew, **EXACT)
+    np.testing.assert_allclose(step("psi"), 0.9 * step("analytical") + 0.1 * step(("psi", 0.0)), **EXACT)
+    assert np.abs(step("psi") - step("analytical")).max() > 1e-3
+
+
+def test_steps_take_their_number(law):
+    _, model = law
+    denoiser = tj.Denoiser(tj.Noise.mask(DIMS), model)
+    y = np.array([[d for d in DIMS]], dtype=np.uint8)
+    step = lambda name: denoiser.step_law(0.4, 0.9, y, step=name)  # noqa: E731
+    np.testing.assert_array_equal(step("remask"), step(("remask", 0.5)))
+    bench = tj.truth_bench(model, tj.Noise.mask(DIMS), steps=(4,), methods=(("psi", 0.5), ("trapezoidal", 0.3)), last=0.1)
+    assert [row.step for row in bench] == ["psi 0.5", "trapezoidal 0.3"]
+    assert [row.evaluations for row in bench] == [4, 8]
+    for wrong, word in ((("euler", 0.5), "euler"), (("psi", 1.5), "1.5"), ("sigma", "sigma"), (("sigma", 1.0), "sigma")):
+        with pytest.raises(tj.ParameterError, match=word):
+            step(wrong)
+
+
 def test_unmasking_one_site_at_a_time_is_exact_but_by_confidence(law):
     p, model = law
     noise, n = tj.Noise.mask(DIMS), len(DIMS)

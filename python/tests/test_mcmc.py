@@ -320,6 +320,34 @@ def test_diagnostics():
     assert abs(tj.bridge_log_z(draws, chains)) < 0.02
 
 
+def test_functions_of_means_have_errors_by_the_jackknife():
+    rng = np.random.default_rng(11)
+    x = np.zeros((8_000, 4, 2))
+    for t in range(1, len(x)):
+        x[t, :, 0] = 0.6 * x[t - 1, :, 0] + rng.standard_normal(4)
+    x[..., 1] = x[..., 0] ** 2
+    variance = tj.jackknife(x, lambda m: m[1] - m[0] ** 2)
+    assert abs(variance["value"] - 1 / (1 - 0.36)) < 4 * variance["error"] and not variance["lower_bound"]
+    # Of a mean the jackknife is the error of the mean.
+    mean, plain = tj.jackknife(x, lambda m: m[0]), tj.series_mean(x[..., 0])
+    assert mean["value"] == pytest.approx(plain["mean"]) and mean["error"] == pytest.approx(plain["error"], rel=0.2)
+    with pytest.raises(ZeroDivisionError):
+        tj.jackknife(x, lambda m: 1 // 0)
+    with pytest.raises(TypeError):
+        tj.jackknife(x, lambda m: None)
+    with pytest.raises(tj.TensorJumpError):
+        tj.jackknife(x, lambda m: np.nan)
+    law = tj.Ising(4, 4, 0.4)
+    observables = {"e": law.energy, "e2": lambda x: law.energy(x) ** 2}
+    run = tj.run_chains(law, tj.Move.heat_bath(law), 8, updates=2000, warm_up=50, observables=observables, progress=False)
+    heat = run.jackknife(lambda mean: 0.16 * (mean["e2"] - mean["e"] ** 2))
+    x = ((np.arange(2**16)[:, None] >> np.arange(16)) & 1).astype(np.uint8)
+    e = law.energy(x)
+    p = np.exp(-0.4 * (e - e.min()))
+    p /= p.sum()
+    assert abs(heat.mean - 0.16 * (p @ e**2 - (p @ e) ** 2)) < 4.5 * heat.error
+
+
 def test_moves_of_another_law_are_refused():
     law, other = tj.Ising(4, 4, 0.1), tj.Ising(4, 4, 0.9)
     same = law.pair_model()

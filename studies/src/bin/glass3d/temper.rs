@@ -171,8 +171,11 @@ fn one(o: &Options, k: usize, variant: &Variant, ladder: &[f64], bar: &ProgressB
 pub fn tau_of_blocks(q: &Array2<f64>) -> f64 {
     let q2 = q.mapv(|q| q * q);
     let length = q2.nrows() / 32;
-    let means: Array1<f64> =
-        q2.axis_chunks_iter(Axis(0), length).take(32).flat_map(|part| part.mean_axis(Axis(0)).unwrap_or_default()).collect();
+    let means: Array1<f64> = q2
+        .axis_chunks_iter(Axis(0), length)
+        .take(32)
+        .flat_map(|part| part.mean_axis(Axis(0)).unwrap_or_default())
+        .collect();
     0.5 * length as f64 * means.var(1.0) / q2.var(1.0)
 }
 
