@@ -11,8 +11,8 @@ THEMES = {
     ),
     "lattices": (
         "Lattices and chains",
-        "Square lattices, their draws and contraction; the Fredkin chain.",
-        "Ising PairModel BoundaryMps SnakeMps contract Fredkin FredkinModel to_spins from_spins",
+        "Square lattices, their draws and contraction; ±J glasses in three dimensions; the Fredkin chain.",
+        "Ising PairModel BoundaryMps SnakeMps contract CubicBits Fredkin FredkinModel to_spins from_spins",
     ),
     "noise": (
         "Noise",

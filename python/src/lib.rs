@@ -7,6 +7,7 @@ mod arrays;
 mod bases;
 mod callables;
 mod chains;
+mod cubic;
 mod denoiser;
 mod dense;
 mod diagnostics;
@@ -41,6 +42,8 @@ mod _core {
     use super::arrays::PyStreams;
     #[pymodule_export]
     use super::chains::{_run, _temper, PyChains, PyReplicas, PyTempering};
+    #[pymodule_export]
+    use super::cubic::PyCubicBits;
     #[pymodule_export]
     use super::denoiser::{PyDenoiser, convert_scores};
     #[pymodule_export]
