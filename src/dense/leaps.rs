@@ -25,7 +25,7 @@ pub struct LeapLaw {
 }
 
 impl LeapLaw {
-    /// Moves the mass of the configurations that are possible at `t`; the mass of impossible ones stays, lost.
+    /// Moves the mass of the configurations that are possible at `t`; that of impossible ones stays, lost.
     /// `spread(y, mass, next)` adds to `next` where the mass of each row goes, and returns what is lost of it
     /// on the way.
     fn push<D: Denoiser + ?Sized>(

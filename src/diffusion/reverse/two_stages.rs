@@ -206,7 +206,7 @@ fn reached(generator: &Array2<f64>, elapsed: f64, start: usize, law: &mut [f64])
             std::mem::swap(&mut term, &mut next);
             term.iter_mut().for_each(|p| *p *= mean / f64::from(n));
             law.iter_mut().zip(&term).for_each(|(p, term)| *p += term);
-            // No later term is as large as this one: where all of it is below rounding, nothing changes any more.
+            // Later terms are smaller: where all of this one is below rounding, nothing changes any more.
             let mass: f64 = term.iter().sum();
             if law[..d].iter().all(|p| p + mass == *p) {
                 break;
