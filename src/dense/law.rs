@@ -157,7 +157,11 @@ impl DenseLaw {
                 continue;
             }
             let log_w: Vec<f64> = (0..d).map(|a| w.get(row, j, a).ln()).collect();
-            tilted.iter_mut().enumerate().for_each(|(i, v)| *v += log_w[i / stride % d]);
+            for block in tilted.chunks_exact_mut(d * stride) {
+                for (part, log_w) in block.chunks_exact_mut(stride).zip(&log_w) {
+                    part.iter_mut().for_each(|v| *v += log_w);
+                }
+            }
         }
         tilted
     }
@@ -292,7 +296,12 @@ impl ExactModel for DenseLaw {
                     return Err(Error::ZeroEvidence { row });
                 }
                 let mut sums = vec![0.0; d];
-                tilted.iter().enumerate().for_each(|(i, v)| sums[i / stride % d] += (v - max).exp());
+                for block in tilted.chunks_exact(d * stride) {
+                    for (part, sum) in block.chunks_exact(stride).zip(&mut sums) {
+                        let possible = part.iter().filter(|v| **v > f64::NEG_INFINITY);
+                        possible.for_each(|v| *sum += (v - max).exp());
+                    }
+                }
                 let total: f64 = sums.iter().sum();
                 sums.iter().enumerate().for_each(|(a, s)| cavities[[row, j, a]] = s / total);
             }

@@ -1,9 +1,11 @@
 //! The exact law of approximate samplers, by enumeration: the one-step matrices applied to the law of the
 //! start, without a random number.
 
-use ndarray::{ArrayView2, Axis, s};
+use ndarray::linalg::general_mat_mul;
+use ndarray::{Array2, ArrayView3, ArrayViewMut2, Axis};
 
-use super::law::{DenseLaw, states};
+use super::law::DenseLaw;
+use super::picked::picked;
 use crate::configs::match_dims;
 use crate::diffusion::reverse::{Corrector, Picks, Step, StepLaw, TimeGrid, TwoStages, psi, remask_at};
 use crate::diffusion::{Denoiser, SiteConditionals, checked_conditionals, marginals_of};
@@ -23,14 +25,14 @@ pub struct LeapLaw {
 }
 
 impl LeapLaw {
-    /// Moves the mass of the configurations that are possible at `t` by their laws after the step (tables
-    /// over all configurations, with the share that is lost on the way); the mass of impossible ones stays,
-    /// lost.
+    /// Moves the mass of the configurations that are possible at `t`; that of impossible ones stays, lost.
+    /// `spread(y, mass, next)` adds to `next` where the mass of each row goes, and returns what is lost of it
+    /// on the way.
     fn push<D: Denoiser + ?Sized>(
         &mut self,
         denoiser: &D,
         t: f64,
-        tables: impl Fn(Configs<'_>) -> Result<(Vec<Vec<f64>>, Vec<f64>)>,
+        spread: impl Fn(Configs<'_>, &[f64], &mut [f64]) -> Result<f64>,
     ) -> Result<()> {
         let (dims, p) = (self.law.dims().to_vec(), self.law.p());
         let (rows, lost) = self.law.split(denoiser, t, |i| p[i] > 0.0)?;
@@ -38,11 +40,8 @@ impl LeapLaw {
         lost.iter().for_each(|&row| next[row] += p[row]);
         let mut mass_lost: f64 = lost.iter().map(|&row| p[row]).sum();
         if !rows.is_empty() {
-            let (tables, shares) = tables(self.law.configs(&rows).view())?;
-            for ((&row, table), share) in rows.iter().zip(tables).zip(shares) {
-                next.iter_mut().zip(table).for_each(|(sum, q)| *sum += p[row] * q);
-                mass_lost += p[row] * share;
-            }
+            let mass: Vec<f64> = rows.iter().map(|&row| p[row]).collect();
+            mass_lost += spread(self.law.configs(&rows).view(), &mass, &mut next)?;
         }
         (self.law, self.lost) = (DenseLaw::new(&dims, &next)?, mass_lost);
         Ok(())
@@ -50,9 +49,10 @@ impl LeapLaw {
 
     /// The law of the configurations that [`crate::diffusion::reverse::reverse`] draws with `step` and
     /// `corrector` along `grid` from the law `start`, last draw left out: mixtures over hidden configurations
-    /// between two stages, over candidates and over the sites that move are summed up. Cost `O(N d^{2N})` a
-    /// step and one evaluation of the denoiser on all configurations (`O(N d^{3N})` and two for steps of two
-    /// stages, `O(N! d^N)` a configuration for chosen sites): for small systems.
+    /// between two stages, over candidates and over the sites that move are summed up. Cost `O(d^{2N})` a
+    /// step and one evaluation of the denoiser on all configurations; `O(d^{3N})` and two for steps of two
+    /// stages. Where `k` sites are chosen, `O((N d)^k)` a configuration, and `O(N^k d^N)` where their scores
+    /// depend on the candidates: for small systems.
     ///
     /// # Errors
     /// [`Error::SiteCount`] or [`Error::LocalDimension`] for a start that does not fit the noise; as
@@ -68,42 +68,52 @@ impl LeapLaw {
         match_dims(noise.dims_out(), start.dims())?;
         corrector.map_or(Ok(()), Corrector::check)?;
         let dims = start.dims();
-        let product = |laws: StepLaw| {
-            let tables: Vec<_> = laws.marginals.outer_iter().map(|law| product_table(law, dims)).collect();
-            let lost = vec![0.0; tables.len()];
-            (tables, lost)
+        let product = |laws: StepLaw, mass: &[f64], next: &mut [f64]| {
+            add_products(next, laws.marginals.view(), dims, mass);
+            Ok(0.0)
         };
         let mut walk = LeapLaw { law: start.clone(), lost: 0.0 };
         for (s, t) in grid.pairs() {
             match (step, step.two_stages()) {
-                (_, Some(stages)) => walk.push(denoiser, t, |y| through_stages(denoiser, stages, (s, t), y, start))?,
-                (Step::Unmask(order), _) => {
-                    walk.push(denoiser, t, |y| Ok(picked(&Picks::unmask(denoiser, order, (s, t), y)?, y, dims)))?;
+                (_, Some(stages)) => {
+                    let through = |y: Configs<'_>, mass: &[f64], next: &mut [f64]| {
+                        through_stages(denoiser, stages, (s, t), (y, mass), start, next)
+                    };
+                    walk.push(denoiser, t, through)?;
                 }
-                _ => walk.push(denoiser, t, |y| Ok(product(step.law(denoiser, (s, t), y)?)))?,
+                (Step::Unmask(order), _) => {
+                    walk.push(denoiser, t, |y, mass, next| {
+                        picked(&Picks::unmask(denoiser, order, (s, t), y)?, (y, mass), dims, next);
+                        Ok(0.0)
+                    })?;
+                }
+                _ => walk.push(denoiser, t, |y, mass, next| product(step.law(denoiser, (s, t), y)?, mass, next))?,
             }
             match corrector.filter(|_| s > 0.0) {
                 Some(Corrector::Rates { rounds, size }) if t.is_finite() => {
                     let size = size * noise.schedule().elapsed(s, t)?;
                     for _ in 0..rounds {
-                        walk.push(denoiser, s, |y| Ok(product(step.corrector_law(denoiser, s, size, y)?)))?;
+                        walk.push(denoiser, s, |y, mass, next| {
+                            product(step.corrector_law(denoiser, s, size, y)?, mass, next)
+                        })?;
                     }
                 }
                 Some(Corrector::Resample { rounds, sites, order }) => {
                     for _ in 0..rounds {
-                        walk.push(denoiser, s, |y| {
-                            Ok(picked(&Picks::resample(denoiser, order, sites, s, y)?, y, dims))
+                        walk.push(denoiser, s, |y, mass, next| {
+                            picked(&Picks::resample(denoiser, order, sites, s, y)?, (y, mass), dims, next);
+                            Ok(0.0)
                         })?;
                     }
                 }
                 Some(Corrector::Remask { rounds, eta, window }) if window.0 <= s && s <= window.1 => {
                     for _ in 0..rounds {
-                        walk.push(denoiser, s, |y| Ok(product(remask_at(denoiser, eta, s, y)?)))?;
+                        walk.push(denoiser, s, |y, mass, next| product(remask_at(denoiser, eta, s, y)?, mass, next))?;
                     }
                 }
                 Some(Corrector::Psi { rounds, kappa, window }) if window.0 <= s && s <= window.1 => {
                     for _ in 0..rounds {
-                        walk.push(denoiser, s, |y| Ok(product(psi(denoiser, kappa, (s, s), y)?)))?;
+                        walk.push(denoiser, s, |y, mass, next| product(psi(denoiser, kappa, (s, s), y)?, mass, next))?;
                     }
                 }
                 Some(Corrector::Rates { .. } | Corrector::Remask { .. } | Corrector::Psi { .. }) | None => {}
@@ -129,125 +139,82 @@ impl DenseLaw {
     }
 }
 
-/// The product of laws of the sites.
-fn product_table(laws: ArrayView2<'_, f64>, dims: &[usize]) -> Vec<f64> {
-    let mut table = vec![0.0; dims.iter().product()];
-    add_product(&mut table, laws, dims, 1.0);
+/// Rows of laws that are multiplied out at a time.
+const BLOCK: usize = 1 << 10;
+
+/// Adds `Σ_row mass ∏_j law_j(x_j)`, `laws` of shape `(rows, sites, d_max)`: the products over the first half
+/// of the sites are one matrix, those over the second half another, and the sum over rows is their product.
+fn add_products(table: &mut [f64], laws: ArrayView3<'_, f64>, dims: &[usize], mass: &[f64]) {
+    let (first, second) = dims.split_at(dims.len() / 2);
+    let shape = (first.iter().product(), second.iter().product());
+    let mut table = ArrayViewMut2::from_shape(shape, table).expect("a table over all sites");
+    let rows: Vec<usize> = (0..mass.len()).filter(|&row| mass[row] > 0.0).collect();
+    for rows in rows.chunks(BLOCK) {
+        let laws = laws.select(Axis(0), rows);
+        let (head, tail) = laws.view().split_at(Axis(1), first.len());
+        let (mut left, right) = (products(head, first), products(tail, second));
+        left.outer_iter_mut().zip(rows).for_each(|(mut law, &row)| law *= mass[row]);
+        general_mat_mul(1.0, &left.t(), &right, 1.0, &mut table);
+    }
+}
+
+/// `∏_j law_j(x_j)` over all `x`, row by row.
+fn products(laws: ArrayView3<'_, f64>, dims: &[usize]) -> Array2<f64> {
+    let mut table = Array2::zeros((laws.len_of(Axis(0)), dims.iter().product()));
+    for (mut product, laws) in table.outer_iter_mut().zip(laws.outer_iter()) {
+        let product = product.as_slice_mut().expect("row-major");
+        let mut size = 1;
+        product[0] = 1.0;
+        for (law, &d) in laws.outer_iter().zip(dims) {
+            // From behind: what is read has not been written over.
+            for i in (0..size).rev() {
+                let p = product[i];
+                (0..d).for_each(|a| product[i * d + a] = p * law[a]);
+            }
+            size *= d;
+        }
+    }
     table
 }
 
-/// Adds `mass` times the product of laws of the sites; what has probability zero is not visited: under masks
-/// that is most of the table.
-fn add_product(table: &mut [f64], laws: ArrayView2<'_, f64>, dims: &[usize], mass: f64) {
-    let Some((&d, rest)) = dims.split_first() else {
-        table.iter_mut().for_each(|sum| *sum += mass);
-        return;
-    };
-    let law = laws.row(0);
-    if rest.is_empty() {
-        table.iter_mut().zip(law).for_each(|(sum, p)| *sum += mass * p);
-        return;
-    }
-    let others = laws.slice(s![1.., ..]);
-    for (part, &p) in table.chunks_exact_mut(table.len() / d).zip(law).filter(|(_, p)| **p > 0.0) {
-        add_product(part, others, rest, mass * p);
-    }
-}
-
-/// Laws after steps of two stages from each row of `y`: a sum over the configurations between them. What is
-/// impossible there stays there, and is lost.
+/// Adds where steps of two stages take the mass of each row of `y`: a sum over the configurations between
+/// them. What is impossible there stays there, and is lost; returns how much.
 fn through_stages<D: Denoiser + ?Sized>(
     denoiser: &D,
     stages: TwoStages,
     step: (f64, f64),
-    y: Configs<'_>,
+    (y, mass): (Configs<'_>, &[f64]),
     space: &DenseLaw,
-) -> Result<(Vec<Vec<f64>>, Vec<f64>)> {
+    next: &mut [f64],
+) -> Result<f64> {
     let (noise, dims) = (denoiser.noise(), space.dims());
     let p = marginals_of(denoiser, step.1, y)?;
-    let between: Vec<Vec<f64>> = {
-        let laws = stages.first(noise, step, (y, &p))?.marginals;
-        laws.outer_iter().map(|law| product_table(law, dims)).collect()
-    };
+    let mut between = products(stages.first(noise, step, (y, &p))?.marginals.view(), dims);
+    between.outer_iter_mut().zip(mass).for_each(|(mut law, mass)| law *= *mass);
     let middle = stages.middle(noise, step)?;
-    let (alive, lost) = space.split(denoiser, middle, |i| between.iter().any(|law| law[i] > 0.0))?;
+    let (alive, lost) = space.split(denoiser, middle, |i| between.column(i).iter().any(|mass| *mass > 0.0))?;
+    let mut mass_lost = 0.0;
+    for &i in &lost {
+        let mass = between.column(i).sum();
+        next[i] += mass;
+        mass_lost += mass;
+    }
     let seen = space.configs(&alive);
     let q = marginals_of(denoiser, middle, seen.view())?;
-    let (mut tables, mut shares) = (Vec::new(), Vec::new());
-    for (row, law) in between.iter().enumerate() {
-        let mut table = vec![0.0; law.len()];
-        lost.iter().for_each(|&i| table[i] += law[i]);
-        shares.push(lost.iter().map(|&i| law[i]).sum());
+    for (row, mass) in between.outer_iter().enumerate() {
         // All pairs of this row with what may lie between.
-        let pairs: Vec<usize> = (0..alive.len()).filter(|&i| law[alive[i]] > 0.0).collect();
+        let pairs: Vec<usize> = (0..alive.len()).filter(|&i| mass[alive[i]] > 0.0).collect();
+        if pairs.is_empty() {
+            continue;
+        }
         let from = vec![row; pairs.len()];
         let (start, start_p) = (y.select(Axis(0), &from), p.select(Axis(0), &from));
         let (now, now_q) = (seen.select(Axis(0), &pairs), q.select(Axis(0), &pairs));
-        if !pairs.is_empty() {
-            let ends = stages.second(noise, step, (start.view(), &start_p), (now.view(), &now_q))?.marginals;
-            for (end, &i) in ends.outer_iter().zip(&pairs) {
-                add_product(&mut table, end, dims, law[alive[i]]);
-            }
-        }
-        tables.push(table);
+        let ends = stages.second(noise, step, (start.view(), &start_p), (now.view(), &now_q))?.marginals;
+        let mass: Vec<f64> = pairs.iter().map(|&i| mass[alive[i]]).collect();
+        add_products(next, ends.view(), dims, &mass);
     }
-    Ok((tables, shares))
-}
-
-/// Laws after steps that move chosen sites from each row of `y`: a sum over the candidates of all sites and
-/// over the chosen ones.
-fn picked(picks: &Picks, y: Configs<'_>, dims: &[usize]) -> (Vec<Vec<f64>>, Vec<f64>) {
-    let size = dims.iter().product();
-    let one = |row: usize| {
-        let (laws, scores) = (picks.candidates.index_axis(Axis(0), row), picks.scores.index_axis(Axis(0), row));
-        let open: Vec<usize> = (0..dims.len()).filter(|&j| laws.row(j).sum() > 0.0).collect();
-        let widths: Vec<usize> = open.iter().map(|&j| dims[j]).collect();
-        let mut table = vec![0.0; size];
-        for index in 0..widths.iter().product() {
-            let symbols = states(&widths, index);
-            let symbol = |k: usize| usize::from(symbols[k]);
-            let mass: f64 = (0..open.len()).map(|k| laws[[open[k], symbol(k)]] / laws.row(open[k]).sum()).product();
-            if mass == 0.0 {
-                continue;
-            }
-            let scores: Vec<f64> = (0..open.len()).map(|k| scores[[open[k], symbol(k)]]).collect();
-            choices(&scores, picks.temperature, picks.counts[row], mass, &mut Vec::new(), &mut |chosen, share| {
-                let mut x = y.row(row).to_vec();
-                chosen.iter().for_each(|&k| x[open[k]] = symbols[k]);
-                table[x.iter().zip(dims).fold(0, |i, (&a, &d)| i * d + usize::from(a))] += share;
-            });
-        }
-        table
-    };
-    ((0..y.nrows()).map(one).collect(), vec![0.0; y.nrows()])
-}
-
-/// Calls `tell(chosen, probability)` for each order in which `count` of the scored are chosen without
-/// replacement, each time in proportion to `e^{score/T}` among those that are left.
-fn choices(
-    scores: &[f64],
-    temperature: f64,
-    count: usize,
-    mass: f64,
-    chosen: &mut Vec<usize>,
-    tell: &mut dyn FnMut(&[usize], f64),
-) {
-    let left: Vec<usize> = (0..scores.len()).filter(|k| !chosen.contains(k)).collect();
-    if count == 0 || left.is_empty() {
-        return tell(chosen, mass);
-    }
-    // The first of the largest score.
-    let best = left.iter().fold(left[0], |best, &k| if scores[k] > scores[best] { k } else { best });
-    let weight = |k: usize| match temperature > 0.0 && scores[best] > f64::NEG_INFINITY {
-        true => ((scores[k] - scores[best]) / temperature).exp(),
-        false => f64::from(u8::from(k == best)),
-    };
-    let total: f64 = left.iter().map(|&k| weight(k)).sum();
-    for &k in left.iter().filter(|&&k| weight(k) > 0.0) {
-        chosen.push(k);
-        choices(scores, temperature, count - 1, mass * weight(k) / total, chosen, tell);
-        chosen.pop();
-    }
+    Ok(mass_lost)
 }
 
 /// Total variation `½Σ|p − q|` and Kullback–Leibler divergence `Σ p log(p/q)` in nats (+∞ where `q` misses

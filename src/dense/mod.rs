@@ -13,6 +13,7 @@ mod entropies;
 mod law;
 mod leaps;
 mod operators;
+mod picked;
 
 pub use law::DenseLaw;
 pub use leaps::{LeapLaw, distances, glauber_law};

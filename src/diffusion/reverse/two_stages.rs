@@ -191,19 +191,26 @@ fn reached(generator: &Array2<f64>, elapsed: f64, start: usize, law: &mut [f64])
         return Ok(());
     }
     let mean = lambda * elapsed / pieces.max(1.0);
+    let generator = generator.as_standard_layout();
+    let rates = generator.as_slice().expect("row-major");
     let (mut term, mut next) = (vec![0.0; d], vec![0.0; d]);
     for _ in 0..pieces as usize {
         term.copy_from_slice(&law[..d]);
         // At m ≤ 1/2 the terms after n = 16 add less than 2⁻¹⁷/17! ≈ 2e-20.
         for n in 1..=16 {
             next.fill(0.0);
-            for ((b, &mass), rates) in term.iter().enumerate().zip(generator.outer_iter()) {
+            for ((b, &mass), rates) in term.iter().enumerate().zip(rates.chunks_exact(d)) {
                 next.iter_mut().zip(rates).for_each(|(p, rate)| *p += mass * rate / lambda);
                 next[b] += mass * (lambda - exit[b]) / lambda;
             }
             std::mem::swap(&mut term, &mut next);
             term.iter_mut().for_each(|p| *p *= mean / f64::from(n));
             law.iter_mut().zip(&term).for_each(|(p, term)| *p += term);
+            // Later terms are smaller: where all of this one is below rounding, nothing changes any more.
+            let mass: f64 = term.iter().sum();
+            if law[..d].iter().all(|p| p + mass == *p) {
+                break;
+            }
         }
         let sum: f64 = law.iter().sum();
         law.iter_mut().for_each(|p| *p /= sum);

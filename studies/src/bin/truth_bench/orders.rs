@@ -1,6 +1,10 @@
 //! Orders of convergence with exact rates, on random laws: slopes of `log TV` against `log steps` between two
 //! noised laws, where nothing else than the step is wrong.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use ndarray::{Array2, Array3, ArrayView1, Axis};
 use rand::RngExt;
 use rayon::prelude::*;
 use serde::Serialize;
@@ -8,7 +12,7 @@ use tensorjump::dense::{DenseLaw, LeapLaw, distances};
 use tensorjump::diffusion::reverse::{Corrector, Order, Remask, Step, TimeGrid, exact_start, reverse};
 use tensorjump::diffusion::{Denoiser, ExactDenoiser};
 use tensorjump::noise::{Noise, Rates};
-use tensorjump::{Result, Streams};
+use tensorjump::{Configs, Result, Streams};
 
 use tensorjump_studies::convergence::fitted_order;
 
@@ -82,7 +86,8 @@ pub fn measure(seed: u64, quick: bool, tick: &mut dyn FnMut()) -> Result<Vec<Lin
             let law = law(&dims, contrast, seed)?;
             for (name, masks) in [("uniform", false), ("mask", true)] {
                 let noise = Noise::from(if masks { Rates::mask(&dims, 1.0) } else { Rates::uniform(&dims, 1.0) }?);
-                let denoiser = ExactDenoiser::new(&law, &noise)?;
+                let exact = ExactDenoiser::new(&law, &noise)?;
+                let denoiser = Tabulated::new(&exact)?;
                 let line = |(step, sampler): (&'static str, Sampler)| {
                     let at = |t: f64| law.noised(&noise.kernel(0.0, t)?);
                     let error = |&k: &usize| {
@@ -93,7 +98,7 @@ pub fn measure(seed: u64, quick: bool, tick: &mut dyn FnMut()) -> Result<Vec<Lin
                     let errors: Vec<f64> = STEPS.iter().map(error).collect::<Result<_>>()?;
                     let points: Vec<(f64, f64)> = STEPS.iter().zip(&errors).map(|(&k, &e)| (k as f64, e)).collect();
                     let (order, stderr) = fitted_order(&points[1..]).unwrap_or((f64::NAN, f64::NAN));
-                    let cut = cut(&denoiser, masks, sampler(STEPS[0]).0, seed)?;
+                    let cut = cut(&exact, masks, sampler(STEPS[0]).0, seed)?;
                     let total_variation = errors;
                     let noise = name;
                     Ok(Line { sites, states, noise, contrast, step, total_variation, order, stderr, cut })
@@ -104,6 +109,64 @@ pub fn measure(seed: u64, quick: bool, tick: &mut dyn FnMut()) -> Result<Vec<Lin
         }
     }
     Ok(lines)
+}
+
+/// The exact denoiser on all configurations, evaluated once at each time: all steps ask for the same.
+struct Tabulated<'a> {
+    exact: &'a ExactDenoiser<&'a DenseLaw>,
+    /// All noised configurations, in the order of their table.
+    space: Array2<u8>,
+    marginals: Tables,
+    cavities: Tables,
+}
+
+/// By the bits of the time.
+type Tables = Mutex<HashMap<u64, Arc<Array3<f64>>>>;
+
+impl<'a> Tabulated<'a> {
+    fn new(exact: &'a ExactDenoiser<&'a DenseLaw>) -> Result<Self> {
+        let dims = exact.noise().dims_out();
+        let size = dims.iter().product::<usize>();
+        let uniform = DenseLaw::new(dims, &vec![1.0; size])?;
+        let space = Array2::from_shape_vec((size, dims.len()), (0..size).flat_map(|i| uniform.config(i)).collect());
+        let space = space.expect("as many states as sites");
+        Ok(Tabulated { exact, space, marginals: Tables::default(), cavities: Tables::default() })
+    }
+
+    fn rows(&self, tables: &Tables, t: f64, y: Configs<'_>, of: Evaluate<'_>) -> Result<Array3<f64>> {
+        let known = |tables: &Tables| tables.lock().map_or(None, |tables| tables.get(&t.to_bits()).cloned());
+        let table = match known(tables) {
+            Some(table) => table,
+            // Not under the lock: threads that wait for it may be those that evaluate.
+            None => {
+                let table = Arc::new(of(self.space.view())?);
+                if let Ok(mut tables) = tables.lock() {
+                    tables.insert(t.to_bits(), table.clone());
+                }
+                table
+            }
+        };
+        let dims = self.exact.noise().dims_out();
+        let index = |y: ArrayView1<'_, u8>| y.iter().zip(dims).fold(0, |i, (&a, &d)| i * d + usize::from(a));
+        let rows: Vec<usize> = y.outer_iter().map(index).collect();
+        Ok(table.select(Axis(0), &rows))
+    }
+}
+
+type Evaluate<'a> = &'a dyn Fn(Configs<'_>) -> Result<Array3<f64>>;
+
+impl Denoiser for Tabulated<'_> {
+    fn noise(&self) -> &Noise {
+        self.exact.noise()
+    }
+
+    fn conditional_marginals(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        self.rows(&self.marginals, t, y, &|y| self.exact.conditional_marginals(t, y))
+    }
+
+    fn cavities(&self, t: f64, y: Configs<'_>) -> Result<Array3<f64>> {
+        self.rows(&self.cavities, t, y, &|y| self.exact.cavities(t, y))
+    }
 }
 
 /// Draws for the share of rates that are cut off.
