@@ -159,7 +159,8 @@ fn across<S: Simd, const K: usize>(simd: S, room: &mut Room, z: usize, area: usi
                     let before = k.saturating_sub(area);
                     let state = simd.mul_f32s(vectors::<S>(&states[before])[v], vectors::<S>(&gauge[before])[v]);
                     let was_up = simd.greater_than_f32s(state, zero);
-                    let (down, up) = (simd.select_f32s(was_up, different, one), simd.select_f32s(was_up, one, different));
+                    let (down, up) =
+                        (simd.select_f32s(was_up, different, one), simd.select_f32s(was_up, one, different));
                     for c in 0..1 << i {
                         w[c | 1 << i] = simd.mul_add_f32s(w[c], up, tiny);
                         w[c] = simd.mul_add_f32s(w[c], down, tiny);
@@ -344,7 +345,8 @@ fn through<S: Simd, const K: usize>(
     for i in 0..K {
         bits[i] = rng.next(simd);
     }
-    let [entries, weights] = [[&entries[0][..1 << K], &entries[1][..1 << K]], [&weights[0][..1 << K], &weights[1][..1 << K]]];
+    let [entries, weights] =
+        [[&entries[0][..1 << K], &entries[1][..1 << K]], [&weights[0][..1 << K], &weights[1][..1 << K]]];
     for v in 0..WIDTH / S::F32_LANES {
         let mut node = Node { after: [[[simd.splat_f32s(0.0); 16]; K]; 2], sums: [simd.splat_f32s(0.0); 2] };
         for w in 0..2 {

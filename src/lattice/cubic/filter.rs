@@ -11,13 +11,13 @@ use crate::lanes::{Lane, exp, minus_abs, times_sign, vectors, vectors_mut};
 pub(super) const ZERO: Lane<WIDTH> = Lane([0.0; WIDTH]);
 pub(super) const ONE: Lane<WIDTH> = Lane([1.0; WIDTH]);
 
-/// Below the largest entry of a vector nothing as small as this counts. It is added to all products: no number
-/// becomes denormal, with which processors are a hundred times slower.
+/// Below the largest entry of a vector nothing as small as this counts. It is added to all products: no
+/// number becomes denormal, with which processors are a hundred times slower.
 pub(super) const TINY: f32 = 1e-36;
 
 /// What the largest entry of a vector is after it has been rescaled, once or twice: from here on it grows by
 /// the states of some thirty sites at most, or shrinks.
-pub(super) const LARGE: f32 = (1u64 << 60) as f32;
+const LARGE: f32 = (1u64 << 60) as f32;
 
 /// Weights of a site by its own state and those of up to four neighbours.
 const OF_SITE: usize = 32;
@@ -33,21 +33,21 @@ pub(super) struct Room {
     pub outer: Vec<Lane<WIDTH>>,
     /// `g = ±1` by site.
     pub gauge: Vec<Lane<WIDTH>>,
-    /// `v` of the bond to the slice before, by site; of the first slice one: all states before are alike. Behind
-    /// the last one zero: what follows is one whatever its states.
+    /// `v` of the bond to the slice before, by site. Of the first slice one: all states before are alike.
+    /// Behind the last one zero: what follows is one.
     pub along: Vec<Lane<WIDTH>>,
     /// States by site, before and after.
     pub old: Vec<Lane<WIDTH>>,
     pub new: Vec<Lane<WIDTH>>,
-    /// Weights of the sites of a block, [`OF_SITE`] from one to the next: bit 0 is the state of the site, the
-    /// others those of its neighbours.
+    /// Weights of the sites of a block, [`OF_SITE`] from one to the next: bit 0 is the state of the site,
+    /// the others those of its neighbours.
     weights: Vec<Lane<WIDTH>>,
     /// The tables of a block.
     tables: [Vec<Lane<WIDTH>>; 2],
     /// Weights of the bonds of a slice to the one before, for its new and old states: by block.
     pub across: [Vec<Lane<WIDTH>>; 2],
-    /// `Q` where the first blocks of a slice have been drawn, and its sums over the last ones, for the new and
-    /// the old states.
+    /// `Q` where the first blocks of a slice have been drawn, and its sums over the last ones, for the new
+    /// and the old states.
     pub rest: [Vec<Lane<WIDTH>>; 2],
     pub sums: [Vec<Lane<WIDTH>>; 2],
     /// Whether the vectors are spoilt after they have been made.

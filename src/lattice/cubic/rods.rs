@@ -10,12 +10,12 @@
 //! R_z(s) = Σ_s' Π_i v_i^[s_i ≠ s'_i] Q_{z+1}(s'),        Q_z(s) = W_z(s) R_z(s),        R_last = 1,
 //! ```
 //!
-//! and slice `z` is drawn with `P(s) ∝ Π_i v_i^[s_i ≠ t_i] Q_z(s)`, `t` the states drawn before. The sum over
-//! the states of one site is `(x, y) → (x + v y, y + v x)` of pairs of entries, so a site costs `2^{ab}`
-//! multiply-adds, and a slice two or three multiplications an entry for its weights. Up to four sites are taken
-//! at once, in registers, and drawn at once: the states of the blocks behind are summed over, `2^{ab}`
-//! multiply-adds a slice for the new and as many for the old states, then those drawn are chosen. `Q` is stored,
-//! 64 bytes an entry, `2^{ab}` entries a slice.
+//! and slice `z` is drawn with `P(s) ∝ Π_i v_i^[s_i ≠ t_i] Q_z(s)`, `t` the states drawn before. The sum
+//! over the states of one site is `(x, y) → (x + v y, y + v x)` of pairs of entries: `2^{ab}` multiply-adds
+//! a site, and two or three multiplications an entry a slice for its weights. Up to four sites are taken at
+//! once, in registers, and drawn at once: for the new and for the old states the blocks behind are summed
+//! over, `2^{ab}` multiply-adds a slice, then what has been drawn is chosen. `Q` is stored, 64 bytes an
+//! entry, `2^{ab}` entries a slice.
 //!
 //! **Exactness.** Single precision makes the law `q` drawn from differ from the conditional law by some 10⁻⁷
 //! a site. The states are drawn with probabilities that are known to the last digit, for the new and for the
@@ -37,8 +37,8 @@ use super::lanes::{CubicLanes, WIDTH};
 use super::window::{Block, Section, Window};
 use crate::lanes::LaneRng;
 
-/// Natural logarithm of what a vector may lose before it is rescaled: from [`LARGE`](super::filter::LARGE) on this leaves twenty
-/// decimal orders below its largest entry.
+/// Natural logarithm of what a vector may lose before it is rescaled: the largest entry, `2^60` then, is
+/// still twenty decimal orders above the smallest number.
 const LOSS: f64 = 80.0;
 
 /// Redraws windows of a lattice.
