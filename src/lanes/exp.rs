@@ -39,6 +39,13 @@ pub(crate) fn minus<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     simd.transmute_f32s_u32s(simd.xor_u32s(simd.transmute_u32s_f32s(x), simd.splat_u32s(SIGN)))
 }
 
+/// `x` with the sign of `y` on top of its own.
+#[inline(always)]
+pub(crate) fn times_sign<S: Simd>(simd: S, x: S::f32s, y: S::f32s) -> S::f32s {
+    let sign = simd.and_u32s(simd.transmute_u32s_f32s(y), simd.splat_u32s(SIGN));
+    simd.transmute_f32s_u32s(simd.xor_u32s(simd.transmute_u32s_f32s(x), sign))
+}
+
 /// The bit of the sign.
 const SIGN: u32 = 0x8000_0000;
 

@@ -6,7 +6,7 @@ mod float;
 mod rng;
 mod vectors;
 
-pub(crate) use exp::{exp, minus, minus_abs};
+pub(crate) use exp::{exp, minus, minus_abs, times_sign};
 pub(crate) use float::Float;
 pub(crate) use rng::{LaneRng, shift};
 pub(crate) use vectors::{

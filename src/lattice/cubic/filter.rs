@@ -1,38 +1,55 @@
-//! Forward filtering of a window in lanes: the weights of everything that follows, block by block from the
+//! Forward filtering of a window in lanes: the weights of everything that follows, slice by slice from the
 //! end.
 
 use pulp::Simd;
 
 use super::ising::bond_start;
 use super::lanes::{CubicLanes, WIDTH};
-use super::window::{Block, Place, WIDEST, Window};
-use crate::lanes::{Lane, exp, minus_abs, vectors, vectors_mut};
+use super::window::{Block, Place, Table, WIDEST, Window};
+use crate::lanes::{Lane, exp, minus_abs, times_sign, vectors, vectors_mut};
 
 pub(super) const ZERO: Lane<WIDTH> = Lane([0.0; WIDTH]);
 pub(super) const ONE: Lane<WIDTH> = Lane([1.0; WIDTH]);
 
-/// Below the largest entry of a vector nothing as small as this counts.
+/// Below the largest entry of a vector nothing as small as this counts. It is added to all products: no
+/// number becomes denormal, with which processors are a hundred times slower.
 pub(super) const TINY: f32 = 1e-36;
+
+/// What the largest entry of a vector is after it has been rescaled, once or twice: from here on it grows by
+/// the states of some thirty sites at most, or shrinks.
+const LARGE: f32 = (1u64 << 60) as f32;
+
+/// Weights of a site by its own state and those of up to four neighbours.
+const OF_SITE: usize = 32;
 
 /// Buffers of a redraw.
 #[derive(Default)]
 pub(super) struct Room {
     /// The sites of the window, slice after slice.
     pub sites: Vec<u32>,
-    /// `R` before each block and after the last one.
+    /// `Q` of each slice.
     pub vectors: Vec<Lane<WIDTH>>,
     /// `h` with all neighbours outside, by site.
     pub outer: Vec<Lane<WIDTH>>,
+    /// `g = ±1` by site.
+    pub gauge: Vec<Lane<WIDTH>>,
+    /// `v` of the bond to the slice before, by site. Of the first slice one: all states before are alike.
+    /// Behind the last one zero: what follows is one.
+    pub along: Vec<Lane<WIDTH>>,
     /// States by site, before and after.
     pub old: Vec<Lane<WIDTH>>,
     pub new: Vec<Lane<WIDTH>>,
-    /// Weights of the sites of a block, each `[2^i][4]` by the states of the earlier neighbours, of the `i`
-    /// sites before it in the block; then by its state in the slice before, times two, and its own.
+    /// Weights of the sites of a block, [`OF_SITE`] from one to the next: bit 0 is the state of the site,
+    /// the others those of its neighbours.
     weights: Vec<Lane<WIDTH>>,
-    /// The same before the bond to the slice before, by own state.
-    before: Vec<[Lane<WIDTH>; 2]>,
-    /// Two vectors that shrink, of the new and the old states.
-    pub shrinking: Vec<Lane<WIDTH>>,
+    /// The tables of a block.
+    tables: [Vec<Lane<WIDTH>>; 2],
+    /// Weights of the bonds of a slice to the one before, for its new and old states: by block.
+    pub across: [Vec<Lane<WIDTH>>; 2],
+    /// `Q` where the first blocks of a slice have been drawn, and its sums over the last ones, for the new
+    /// and the old states.
+    pub rest: [Vec<Lane<WIDTH>>; 2],
+    pub sums: [Vec<Lane<WIDTH>>; 2],
     /// Whether the vectors are spoilt after they have been made.
     #[cfg(test)]
     pub distorted: bool,
@@ -40,7 +57,7 @@ pub(super) struct Room {
 
 /// [`bond_weights`] where all bonds have the same strength, of which `violated` is the smaller weight.
 #[inline(always)]
-pub(super) fn weights_of<S: Simd>(simd: S, k: S::f32s, violated: Option<&Lane<WIDTH>>, v: usize) -> (S::f32s, S::f32s) {
+fn weights_of<S: Simd>(simd: S, k: S::f32s, violated: Option<&Lane<WIDTH>>, v: usize) -> (S::f32s, S::f32s) {
     let Some(violated) = violated else { return bond_weights(simd, k) };
     let (one, violated) = (simd.splat_f32s(1.0), vectors::<S>(violated)[v]);
     let anti = simd.less_than_f32s(k, simd.splat_f32s(0.0));
@@ -49,7 +66,7 @@ pub(super) fn weights_of<S: Simd>(simd: S, k: S::f32s, violated: Option<&Lane<WI
 
 /// Weights of a bond of `k = βJ` between equal and between different states: the larger is one.
 #[inline(always)]
-pub(super) fn bond_weights<S: Simd>(simd: S, k: S::f32s) -> (S::f32s, S::f32s) {
+fn bond_weights<S: Simd>(simd: S, k: S::f32s) -> (S::f32s, S::f32s) {
     let (one, zero) = (simd.splat_f32s(1.0), simd.splat_f32s(0.0));
     let violated = exp(simd, minus_abs(simd, simd.add_f32s(k, k)));
     let anti = simd.less_than_f32s(k, zero);
@@ -74,7 +91,7 @@ pub(super) fn outside<'a>(window: &Window, place: &Place, ends: [bool; 2], list:
     &list[..count]
 }
 
-/// All `R` of a window, `SIZE` entries from one to the next, blocks of `K` sites; `period` sites lie between
+/// All `Q` of a window, `SIZE` entries from one to the next, blocks of `K` sites; `period` sites lie between
 /// two rescalings.
 #[inline(always)]
 pub(super) fn filter<S: Simd, const SIZE: usize, const K: usize>(
@@ -82,68 +99,97 @@ pub(super) fn filter<S: Simd, const SIZE: usize, const K: usize>(
     lanes: &CubicLanes,
     (window, blocks): (&Window, &[Block]),
     room: &mut Room,
-    (beta, violated): (&Lane<WIDTH>, Option<&Lane<WIDTH>>),
+    of_bonds: (&Lane<WIDTH>, Option<&Lane<WIDTH>>),
     period: usize,
 ) {
-    let mut scale = ONE;
+    let area = window.section.area();
+    straighten(simd, lanes, window, room, of_bonds);
+    let mut scale = Lane([LARGE; WIDTH]);
     let mut until_rescaling = period;
-    let slices = window.length;
-    for n in (0..slices * blocks.len()).rev() {
-        let (z, block) = (n / blocks.len(), &blocks[n % blocks.len()]);
-        let mut starts = [0usize; K];
-        let mut end = 0;
-        for i in 0..K {
-            starts[i] = end;
-            end += 4 << (i + block.sites[i].earlier.len());
-            room.weights.resize(room.weights.len().max(end), ZERO);
-            let ends = [z == 0, z + 1 == slices];
-            site_weights(simd, lanes, window, &block.sites[i], (n * K + i, i), ends, room, starts[i], (beta, violated));
-        }
-        if n + 1 < slices * blocks.len() && until_rescaling == period {
-            for w in &mut room.weights[..4 << block.sites[0].earlier.len()] {
-                for v in 0..WIDTH / S::F32_LANES {
-                    let w = &mut vectors_mut::<S>(w)[v];
-                    *w = simd.mul_f32s(*w, vectors::<S>(&scale)[v]);
-                }
+    for z in (0..window.length).rev() {
+        for (b, block) in blocks.iter().enumerate().rev() {
+            for i in 0..K {
+                let scale = if i == 0 { &scale } else { &ONE };
+                site_weights(simd, lanes, window, (block, i), z, room, scale, of_bonds);
             }
-        }
-        let (to, from) = room.vectors[n * SIZE..(n + 2) * SIZE].split_at_mut(SIZE);
-        let (Some(to), Some(from)) = (to.first_chunk_mut::<SIZE>(), from.first_chunk::<SIZE>()) else { continue };
-        transfer::<S, SIZE, K>(simd, block, &room.weights, starts, from, to);
-        if until_rescaling <= K {
-            until_rescaling = period;
-            scale = power_of_two(simd, &to[..1 << window.section.area()]);
-        } else {
-            until_rescaling -= K;
-            scale = ONE;
+            for (table, out) in block.tables.iter().zip(&mut room.tables) {
+                products(simd, table, &room.weights, out);
+            }
+            let (to, from) = room.vectors[z * SIZE..(z + 2) * SIZE].split_at_mut(SIZE);
+            let (Some(to), Some(from)) = (to.first_chunk_mut::<SIZE>(), from.first_chunk::<SIZE>()) else { continue };
+            let from = (b + 1 == blocks.len()).then_some(from);
+            let Some(along) = room.along[(z + 1) * area + block.first..].first_chunk::<K>() else { continue };
+            // The stride is a constant where that matters: the compiler vectorises sums of indices.
+            match (K, block.first) {
+                (_, 0) => transfer::<S, SIZE, K, 1>(simd, block, &room.tables, along, from, to),
+                (3, 3) => transfer::<S, SIZE, K, 8>(simd, block, &room.tables, along, from, to),
+                (3, 6) => transfer::<S, SIZE, K, 64>(simd, block, &room.tables, along, from, to),
+                (4, 4) => transfer::<S, SIZE, K, 16>(simd, block, &room.tables, along, from, to),
+                (4, 8) => transfer::<S, SIZE, K, 256>(simd, block, &room.tables, along, from, to),
+                _ => transfer::<S, SIZE, K, 0>(simd, block, &room.tables, along, from, to),
+            }
+            if until_rescaling <= K {
+                until_rescaling = period;
+                scale = power_of_two(simd, &to[..1 << area]);
+            } else {
+                until_rescaling -= K;
+                scale = ONE;
+            }
         }
     }
 }
 
-/// The weights of site `k` of the window, site `i` of its block, from `start` on.
+/// The gauge in which all bonds along the axis are ferromagnetic, and their weights of different states.
+#[inline(always)]
+fn straighten<S: Simd>(
+    simd: S,
+    lanes: &CubicLanes,
+    window: &Window,
+    room: &mut Room,
+    (beta, violated): (&Lane<WIDTH>, Option<&Lane<WIDTH>>),
+) {
+    let (area, n) = (window.section.area(), 2 * window.axis + 1);
+    let Room { sites, gauge, along, .. } = room;
+    gauge[..area].fill(ONE);
+    along[..area].fill(ONE);
+    for (k, &j) in sites.iter().enumerate().skip(area) {
+        let start = bond_start(n, j as usize, lanes.tables.neighbours[j as usize][n]);
+        for v in 0..WIDTH / S::F32_LANES {
+            let coupling = simd.mul_f32s(vectors::<S>(beta)[v], lanes.bonds[window.axis].f32s(simd, start, v));
+            let before = vectors::<S>(&gauge[k - area])[v];
+            vectors_mut::<S>(&mut gauge[k])[v] = times_sign(simd, before, coupling);
+            vectors_mut::<S>(&mut along[k])[v] = match violated {
+                Some(violated) => vectors::<S>(violated)[v],
+                None => exp(simd, minus_abs(simd, simd.add_f32s(coupling, coupling))),
+            };
+        }
+    }
+    along[sites.len()..][..area].fill(ZERO);
+}
+
+/// The weights of site `i` of a block of slice `z`, without the bond along the axis, times `scale`.
 #[inline(always)]
 #[allow(clippy::too_many_arguments, reason = "one step of one loop")]
 fn site_weights<S: Simd>(
     simd: S,
     lanes: &CubicLanes,
     window: &Window,
-    place: &Place,
-    (k, i): (usize, usize),
-    ends: [bool; 2],
+    (block, i): (&Block, usize),
+    z: usize,
     room: &mut Room,
-    start: usize,
+    scale: &Lane<WIDTH>,
     (beta, violated): (&Lane<WIDTH>, Option<&Lane<WIDTH>>),
 ) {
     let CubicLanes { tables, bonds, field, spins, .. } = lanes;
+    let slice = z * window.section.area();
+    let (place, k) = (&block.sites[i], slice + block.first + i);
     let j = room.sites[k] as usize;
     let neighbours = &tables.neighbours[j];
     let mut list = [0; 6];
-    let out = outside(window, place, ends, &mut list);
-    let count = 1 << (i + place.earlier.len());
-    let (outer, before) = (&mut room.outer[k], &mut room.before[..count]);
-    let weights = &mut room.weights[start..start + 4 * count];
+    let out = outside(window, place, [z == 0, z + 1 == window.length], &mut list);
+    let (outer, gauge) = (&mut room.outer[k], &room.gauge);
+    let weights = &mut room.weights[i * OF_SITE..][..OF_SITE];
     for v in 0..WIDTH / S::F32_LANES {
-        let beta = vectors::<S>(beta)[v];
         let mut f = match field {
             Some(field) => field.f32s(simd, j, v),
             None => simd.splat_f32s(0.0),
@@ -153,167 +199,194 @@ fn site_weights<S: Simd>(
             f = simd.mul_add_f32s(coupling, vectors::<S>(&spins[neighbours[n] as usize])[v], f);
         }
         vectors_mut::<S>(outer)[v] = f;
-        let (up, down) = bond_weights(simd, simd.mul_f32s(beta, f));
-        vectors_mut::<S>(&mut before[0][0])[v] = down;
-        vectors_mut::<S>(&mut before[0][1])[v] = up;
-        // The states on which they depend, one after the other: those of the block, then the earlier ones.
-        let mut known = 1;
-        for bit in 0..i + place.earlier.len() {
-            let mut side = None;
-            if bit >= i {
-                side = Some(place.earlier[bit - i].1);
-            } else {
-                for &(t, of_block) in &place.within {
-                    if t == bit {
-                        side = Some(of_block);
-                    }
-                }
+        let in_gauge = simd.mul_f32s(vectors::<S>(beta)[v], vectors::<S>(&gauge[k])[v]);
+        let (up, down) = bond_weights(simd, simd.mul_f32s(in_gauge, f));
+        let (scale, tiny) = (vectors::<S>(scale)[v], simd.splat_f32s(TINY));
+        vectors_mut::<S>(&mut weights[0])[v] = simd.mul_add_f32s(scale, down, tiny);
+        vectors_mut::<S>(&mut weights[1])[v] = simd.mul_add_f32s(scale, up, tiny);
+        for (b, &(q, side)) in place.bonds.iter().enumerate() {
+            let n = side.neighbour(window.section);
+            let coupling = bonds[n / 2].f32s(simd, bond_start(n, j, neighbours[n]), v);
+            let coupling = simd.mul_f32s(coupling, vectors::<S>(&gauge[slice + q])[v]);
+            let (equal, different) = weights_of(simd, simd.mul_f32s(in_gauge, coupling), violated, v);
+            let (of_down, of_up) = weights.split_at_mut(2 << b);
+            for (down, up) in of_down.chunks_exact_mut(2).zip(of_up.chunks_exact_mut(2)) {
+                let w = [vectors::<S>(&down[0])[v], vectors::<S>(&down[1])[v]];
+                vectors_mut::<S>(&mut down[0])[v] = simd.mul_add_f32s(w[0], equal, tiny);
+                vectors_mut::<S>(&mut down[1])[v] = simd.mul_add_f32s(w[1], different, tiny);
+                vectors_mut::<S>(&mut up[0])[v] = simd.mul_add_f32s(w[0], different, tiny);
+                vectors_mut::<S>(&mut up[1])[v] = simd.mul_add_f32s(w[1], equal, tiny);
             }
-            let (mut equal, mut different) = (simd.splat_f32s(1.0), simd.splat_f32s(1.0));
-            if let Some(side) = side {
-                let n = side.neighbour(window.section);
-                let coupling = bonds[n / 2].f32s(simd, bond_start(n, j, neighbours[n]), v);
-                (equal, different) = weights_of(simd, simd.mul_f32s(beta, coupling), violated, v);
-            }
-            for c in 0..known {
-                let (down, up) = (vectors::<S>(&before[c][0])[v], vectors::<S>(&before[c][1])[v]);
-                vectors_mut::<S>(&mut before[c][0])[v] = simd.mul_f32s(down, equal);
-                vectors_mut::<S>(&mut before[c][1])[v] = simd.mul_f32s(up, different);
-                vectors_mut::<S>(&mut before[c + known][0])[v] = simd.mul_f32s(down, different);
-                vectors_mut::<S>(&mut before[c + known][1])[v] = simd.mul_f32s(up, equal);
-            }
-            known *= 2;
-        }
-        let (mut equal, mut different) = (simd.splat_f32s(1.0), simd.splat_f32s(1.0));
-        if !ends[0] {
-            let n = 2 * window.axis + 1;
-            let coupling = bonds[window.axis].f32s(simd, bond_start(n, j, neighbours[n]), v);
-            (equal, different) = weights_of(simd, simd.mul_f32s(beta, coupling), violated, v);
-        }
-        for c in 0..count {
-            let (down, up) = (vectors::<S>(&before[c][0])[v], vectors::<S>(&before[c][1])[v]);
-            vectors_mut::<S>(&mut weights[4 * c])[v] = simd.mul_f32s(down, equal);
-            vectors_mut::<S>(&mut weights[4 * c + 1])[v] = simd.mul_f32s(up, different);
-            vectors_mut::<S>(&mut weights[4 * c + 2])[v] = simd.mul_f32s(down, different);
-            vectors_mut::<S>(&mut weights[4 * c + 3])[v] = simd.mul_f32s(up, equal);
         }
     }
 }
 
-/// Takes the sites of a block into the vector, the last one first; the states of a block stay in registers.
-///
-/// Entries are reached by slices: indices put together from bits are vectorised by the compiler, and then
-/// taken out of their vectors one by one (half of the time of a 4 × 2 rod).
+/// A table of a block from the weights of its sites.
 #[inline(always)]
-fn transfer<S: Simd, const SIZE: usize, const K: usize>(
+fn products<S: Simd>(simd: S, table: &Table, weights: &[Lane<WIDTH>], out: &mut Vec<Lane<WIDTH>>) {
+    if out.len() < table.weights.len() {
+        out.resize(table.weights.len(), ZERO);
+    }
+    let weights = &weights[table.sites.start * OF_SITE..];
+    match table.sites.len() {
+        1 => products_of::<S, 1>(simd, &table.weights, weights, out),
+        2 => products_of::<S, 2>(simd, &table.weights, weights, out),
+        3 => products_of::<S, 3>(simd, &table.weights, weights, out),
+        _ => products_of::<S, 4>(simd, &table.weights, weights, out),
+    }
+}
+
+/// Of `N` sites.
+#[inline(always)]
+fn products_of<S: Simd, const N: usize>(
+    simd: S,
+    indices: &[[u8; WIDEST]],
+    weights: &[Lane<WIDTH>],
+    out: &mut [Lane<WIDTH>],
+) {
+    let weights = &weights[..N * OF_SITE];
+    for (out, indices) in out.iter_mut().zip(indices) {
+        for v in 0..WIDTH / S::F32_LANES {
+            let mut product = vectors::<S>(&weights[indices[0] as usize % OF_SITE])[v];
+            for i in 1..N {
+                let w = &weights[i * OF_SITE + indices[i] as usize % OF_SITE];
+                product = simd.mul_add_f32s(product, vectors::<S>(w)[v], simd.splat_f32s(TINY));
+            }
+            vectors_mut::<S>(out)[v] = product;
+        }
+    }
+}
+
+/// One block of a slice: sums over its states in the slice behind, with the bonds `along` the axis, and the
+/// weight of its states in this one. Works in place where no vector is given `from` which to start.
+///
+/// `STRIDE` is that of the first site, zero for any.
+#[inline(always)]
+fn transfer<S: Simd, const SIZE: usize, const K: usize, const STRIDE: usize>(
     simd: S,
     block: &Block,
-    weights: &[Lane<WIDTH>],
-    starts: [usize; K],
-    from: &[Lane<WIDTH>; SIZE],
+    tables: &[Vec<Lane<WIDTH>>; 2],
+    along: &[Lane<WIDTH>; K],
+    from: Option<&[Lane<WIDTH>; SIZE]>,
     to: &mut [Lane<WIDTH>; SIZE],
 ) {
-    let mut x = [simd.splat_f32s(0.0); 16];
-    if block.first == 0 {
-        for (g, (_, states)) in block.outer.iter().enumerate() {
-            let (from, to) = (&from[g << K..][..1 << K], &mut to[g << K..][..1 << K]);
-            for v in 0..WIDTH / S::F32_LANES {
-                for s in 0..1 << K {
-                    x[s] = vectors::<S>(&from[s])[v];
-                }
-                take_in::<S, K>(simd, &mut x, weights, starts, states, v);
-                for s in 0..1 << K {
-                    vectors_mut::<S>(&mut to[s])[v] = x[s];
-                }
-            }
+    match &block.tables[..] {
+        [table] => states::<S, SIZE, K, STRIDE, false>(simd, [&table.starts; 2], tables, along, from, to, block.first),
+        [low, high] => {
+            let starts = [&low.starts[..], &high.starts[..]];
+            states::<S, SIZE, K, STRIDE, true>(simd, starts, tables, along, from, to, block.first);
         }
-        return;
-    }
-    let stride = 1 << block.first;
-    for high in 0..block.outer.len() / stride {
-        let (mut from, mut to) = (&from[(high * stride) << K..], &mut to[(high * stride) << K..]);
-        let mut rows: [(&[Lane<WIDTH>], &mut [Lane<WIDTH>]); 16] = Default::default();
-        for s in 0..1 << K {
-            let (of_from, of_to) = (from.split_at(stride), to.split_at_mut(stride));
-            rows[s] = (of_from.0, of_to.0);
-            (from, to) = (of_from.1, of_to.1);
-        }
-        for (low, (_, states)) in block.outer[high * stride..][..stride].iter().enumerate() {
-            for v in 0..WIDTH / S::F32_LANES {
-                for s in 0..1 << K {
-                    x[s] = vectors::<S>(&rows[s].0[low])[v];
-                }
-                take_in::<S, K>(simd, &mut x, weights, starts, states, v);
-                for s in 0..1 << K {
-                    vectors_mut::<S>(&mut rows[s].1[low])[v] = x[s];
-                }
-            }
-        }
+        _ => {}
     }
 }
 
-/// Of one group of entries.
+/// With one table or `TWO`. The states of a block stay in registers.
 #[inline(always)]
-fn take_in<S: Simd, const K: usize>(
+#[allow(clippy::too_many_arguments, reason = "one step of one loop")]
+fn states<S: Simd, const SIZE: usize, const K: usize, const STRIDE: usize, const TWO: bool>(
     simd: S,
-    x: &mut [S::f32s; 16],
-    weights: &[Lane<WIDTH>],
-    starts: [usize; K],
-    states: &[u8; WIDEST],
-    v: usize,
+    starts: [&[u32]; 2],
+    tables: &[Vec<Lane<WIDTH>>; 2],
+    along: &[Lane<WIDTH>; K],
+    from: Option<&[Lane<WIDTH>; SIZE]>,
+    to: &mut [Lane<WIDTH>; SIZE],
+    first: usize,
 ) {
-    for i in (0..K).rev() {
-        let w = &weights[starts[i] + (4 << i) * states[i] as usize..][..4 << i];
-        for c in 0..1 << i {
-            let (w0, w1) = (vectors::<S>(&w[4 * c])[v], vectors::<S>(&w[4 * c + 1])[v]);
-            let (w2, w3) = (vectors::<S>(&w[4 * c + 2])[v], vectors::<S>(&w[4 * c + 3])[v]);
-            for later in 0..1 << (K - 1 - i) {
-                let down = c | later << (i + 1);
-                let up = down | 1 << i;
-                let (a, b) = (x[down], x[up]);
-                x[down] = simd.mul_add_f32s(w0, a, simd.mul_f32s(w1, b));
-                x[up] = simd.mul_add_f32s(w2, a, simd.mul_f32s(w3, b));
+    let stride = if STRIDE > 0 { STRIDE } else { 1 << first };
+    let span = ((1 << K) - 1) * stride + 1;
+    // States of the block in the first table.
+    let low = if TWO { 1 << K.div_ceil(2) } else { 1 << K };
+    let tiny = simd.splat_f32s(TINY);
+    for v in 0..WIDTH / S::F32_LANES {
+        let mut different = [simd.splat_f32s(0.0); K];
+        for i in 0..K {
+            different[i] = vectors::<S>(&along[i])[v];
+        }
+        for (g, (&start, &other)) in starts[0].iter().zip(starts[1]).enumerate() {
+            let at = g / stride * (stride << K) + g % stride;
+            let source = &from.unwrap_or(&*to)[at..][..span];
+            let mut x = [simd.splat_f32s(0.0); 16];
+            for s in 0..1 << K {
+                x[s] = vectors::<S>(&source[s * stride])[v];
+            }
+            for i in 0..K {
+                for pair in 0..1 << (K - 1) {
+                    let down = pair & ((1 << i) - 1) | pair >> i << (i + 1);
+                    let up = down | 1 << i;
+                    let (a, b) = (x[down], x[up]);
+                    x[down] = simd.mul_add_f32s(different[i], b, a);
+                    x[up] = simd.mul_add_f32s(different[i], a, b);
+                }
+            }
+            let w = &tables[0][start as usize..][..low];
+            for s in 0..1 << K {
+                x[s] = simd.mul_add_f32s(x[s], vectors::<S>(&w[s & (low - 1)])[v], tiny);
+            }
+            if TWO {
+                let w = &tables[1][other as usize..][..1 << K];
+                for s in 0..1 << K {
+                    x[s] = simd.mul_add_f32s(x[s], vectors::<S>(&w[s])[v], tiny);
+                }
+            }
+            let target = &mut to[at..][..span];
+            for s in 0..1 << K {
+                vectors_mut::<S>(&mut target[s * stride])[v] = x[s];
             }
         }
     }
 }
 
-/// In each lane the power of two that brings the largest entry between one and two.
+/// In each lane the power of two that brings the largest entry to [`LARGE`], once or twice.
 #[inline(always)]
 fn power_of_two<S: Simd>(simd: S, vector: &[Lane<WIDTH>]) -> Lane<WIDTH> {
     let mut scale = ONE;
     for v in 0..WIDTH / S::F32_LANES {
-        let mut max = [simd.splat_f32s(TINY); 2];
-        for pair in vector.chunks_exact(2) {
-            max[0] = simd.max_f32s(max[0], vectors::<S>(&pair[0])[v]);
-            max[1] = simd.max_f32s(max[1], vectors::<S>(&pair[1])[v]);
+        // Four at once: none waits for the one before.
+        let floor = simd.splat_f32s(1.0 / LARGE);
+        let (mut a, mut b, mut c, mut d) = (floor, floor, floor, floor);
+        let parts = vector.chunks_exact(4);
+        for entry in parts.remainder() {
+            a = simd.max_f32s(a, vectors::<S>(entry)[v]);
         }
-        let bits = simd.transmute_u32s_f32s(simd.max_f32s(max[0], max[1]));
-        let exponent = simd.and_u32s(bits, simd.splat_u32s(0x7f80_0000));
-        let bits = simd.sub_u32s(simd.splat_u32s(254 << 23), exponent);
+        for part in parts {
+            a = simd.max_f32s(a, vectors::<S>(&part[0])[v]);
+            b = simd.max_f32s(b, vectors::<S>(&part[1])[v]);
+            c = simd.max_f32s(c, vectors::<S>(&part[2])[v]);
+            d = simd.max_f32s(d, vectors::<S>(&part[3])[v]);
+        }
+        let max = simd.max_f32s(simd.max_f32s(a, b), simd.max_f32s(c, d));
+        let exponent = simd.and_u32s(simd.transmute_u32s_f32s(max), simd.splat_u32s(0x7f80_0000));
+        let bits = simd.sub_u32s(simd.splat_u32s((127 << 23) + LARGE.to_bits()), exponent);
         vectors_mut::<S>(&mut scale)[v] = simd.transmute_f32s_u32s(bits);
     }
     scale
 }
 
 impl Room {
-    /// Room for a window of `blocks` blocks, vectors of `2^area` entries, `size` from one to the next.
-    pub(super) fn prepare(&mut self, blocks: usize, size: usize, area: usize) {
+    /// Room for a window of `slices`, vectors of `2^area` entries, `size` from one to the next.
+    pub(super) fn prepare(&mut self, slices: usize, size: usize, area: usize) {
         let sites = self.sites.len();
+        let ([a, b], [c, d], [e, f]) = (&mut self.rest, &mut self.sums, &mut self.across);
         // Rods of several sections take turns: what has been larger stays so.
         for (list, len) in [
-            (&mut self.vectors, (blocks + 1) * size),
+            (&mut self.vectors, (slices + 1) * size),
             (&mut self.outer, sites),
+            (&mut self.gauge, sites),
+            (&mut self.along, sites + area),
             (&mut self.new, sites),
-            (&mut self.shrinking, 2 * size),
+            (&mut self.weights, WIDEST * OF_SITE),
+            (a, size),
+            (b, size),
+            (c, size),
+            (d, size),
+            (e, area << WIDEST),
+            (f, area << WIDEST),
         ] {
             if list.len() < len {
                 list.resize(len, ZERO);
             }
         }
-        self.vectors[blocks * size..][..1 << area].fill(ONE);
-        // Three sites of the block and four earlier ones at most.
-        self.before.resize(1 << 7, [ZERO; 2]);
+        self.vectors[slices * size..][..1 << area].fill(ONE);
     }
 }
 
@@ -322,7 +395,8 @@ impl Room {
     pub(super) fn distort(&mut self) {
         if self.distorted {
             for (i, entry) in self.vectors.iter_mut().enumerate() {
-                (0..WIDTH).for_each(|l| entry.0[l] *= 1.0 + ((7 * i + 3 * l) % 5) as f32 / 5.0);
+                // In all lanes alike: they would make up for each other in the mean.
+                (0..WIDTH).for_each(|l| entry.0[l] *= 1.0 + (7 * i % 5) as f32 / 5.0);
             }
         }
     }

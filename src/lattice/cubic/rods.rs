@@ -1,17 +1,21 @@
 //! Exact redraw of a window of cross-section `a × b` in lanes: forward filtering, backward sampling.
 //!
-//! Sites `k = 0, 1, …` of the window run through its slices one after the other. Given the states `f` of the
-//! last `ab` sites before site `k`, the frontier, everything from site `k` on has the weight
+//! A window is open along its axis, so a gauge makes all bonds along it ferromagnetic: with `g = ±1` the
+//! running product of their signs the spins are `g s`, the fields `g h`, the couplings `g g' J`. A bond
+//! between different states then has the weight `v = e^{−2β|J|}`, between equal ones one, in every lane. Let
+//! `W_z(s)` be the weight of the states `s` of slice `z`: the field of all neighbours outside and the bonds
+//! within the slice. Given `s`, everything behind the slice has the weight
 //!
 //! ```text
-//! R_k(f) = Σ_s w_k(s|f) R_{k+1}(f'),        R_end = 1,
+//! R_z(s) = Σ_s' Π_i v_i^[s_i ≠ s'_i] Q_{z+1}(s'),        Q_z(s) = W_z(s) R_z(s),        R_last = 1,
 //! ```
 //!
-//! `w_k` the field of all neighbours outside and the bonds to the up to five earlier neighbours, all of which
-//! are in the frontier; `f'` is `f` with the oldest state, that of the same place in the slice before,
-//! replaced by `s`. Drawn is from the first site on, with `P(s) ∝ w_k(s|f) R_{k+1}(f')`. The cost is
-//! `2·2^{ab}` multiply-adds a site. Up to four sites of a row are taken at once: `R` is stored and read
-//! between such blocks only, 64 bytes an entry, `2^{ab}` entries.
+//! and slice `z` is drawn with `P(s) ∝ Π_i v_i^[s_i ≠ t_i] Q_z(s)`, `t` the states drawn before. The sum
+//! over the states of one site is `(x, y) → (x + v y, y + v x)` of pairs of entries: `2^{ab}` multiply-adds
+//! a site, and two or three multiplications an entry a slice for its weights. Up to four sites are taken at
+//! once, in registers, and drawn at once: for the new and for the old states the blocks behind are summed
+//! over, `2^{ab}` multiply-adds a slice, then what has been drawn is chosen. `Q` is stored, 64 bytes an
+//! entry, `2^{ab}` entries a slice.
 //!
 //! **Exactness.** Single precision makes the law `q` drawn from differ from the conditional law by some 10⁻⁷
 //! a site. The states are drawn with probabilities that are known to the last digit, for the new and for the
@@ -33,8 +37,9 @@ use super::lanes::{CubicLanes, WIDTH};
 use super::window::{Block, Section, Window};
 use crate::lanes::LaneRng;
 
-/// Natural logarithm of what a vector may lose before it is rescaled.
-const LOSS: f64 = 40.0;
+/// Natural logarithm of what a vector may lose before it is rescaled: the largest entry, `2^60` then, is
+/// still twenty decimal orders above the smallest number.
+const LOSS: f64 = 80.0;
 
 /// Redraws windows of a lattice.
 pub(super) struct Rods {
@@ -62,9 +67,10 @@ impl Rods {
         window.sites(*lattice, &mut room.sites);
         room.old.clear();
         room.old.extend(room.sites.iter().map(|&j| lanes.spins[j as usize]));
-        room.prepare(window.length * blocks.len(), capacity(section), section.area());
+        room.prepare(window.length, capacity(section), section.area());
         let beta = lanes.beta.iter().fold(0.0f64, |m, b| m.max(b.abs()));
-        let period = (LOSS / (beta * lanes.reach)).clamp(1.0, section.area() as f64) as usize;
+        // Entries grow by two a site at most.
+        let period = (LOSS / (beta * lanes.reach)).clamp(1.0, 24.0) as usize;
         Arch::new().dispatch(Redraw { lanes, window, blocks, room, rng, period })
     }
 }
@@ -89,10 +95,10 @@ impl WithSimd for Redraw<'_> {
             (1, 2) => self.run::<S, 2, 1>(simd),
             (1, 128) => self.run::<S, 128, 1>(simd),
             (1, _) => self.run::<S, 2048, 1>(simd),
-            (2, _) => self.run::<S, 16, 2>(simd),
+            (2, 4) => self.run::<S, 4, 2>(simd),
+            (2, _) => self.run::<S, 1024, 2>(simd),
             (3, 64) => self.run::<S, 64, 3>(simd),
-            (3, 512) => self.run::<S, 512, 3>(simd),
-            (3, _) => self.run::<S, 4096, 3>(simd),
+            (3, _) => self.run::<S, 512, 3>(simd),
             (_, 16) => self.run::<S, 16, 4>(simd),
             (_, 256) => self.run::<S, 256, 4>(simd),
             _ => self.run::<S, 4096, 4>(simd),
@@ -104,8 +110,8 @@ impl WithSimd for Redraw<'_> {
 fn capacity(section: Section) -> usize {
     let capacities: &[usize] = match section.width() {
         1 => &[2, 128, 2048],
-        2 => &[16],
-        3 => &[64, 512, 4096],
+        2 => &[4, 1024],
+        3 => &[64, 512],
         _ => &[16, 256, 4096],
     };
     capacities.iter().copied().find(|&n| n >= 1 << section.area()).unwrap_or(1 << section.area())
@@ -127,7 +133,7 @@ impl Redraw<'_> {
         filter::<S, SIZE, K>(simd, self.lanes, shape, self.room, of_bonds, self.period);
         #[cfg(test)]
         self.room.distort();
-        draw::<S, SIZE, K>(simd, self.lanes, shape, self.room, of_bonds, self.rng)
+        draw::<S, SIZE, K>(simd, self.lanes, shape, self.room, self.rng)
     }
 }
 

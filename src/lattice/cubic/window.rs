@@ -1,6 +1,8 @@
 //! Windows of a cubic lattice: boxes that rods redraw, their cross-sections, and cuts of the lattice into
 //! them.
 
+use std::ops::Range;
+
 use rand::{Rng, RngExt};
 
 use super::geometry::Cubic;
@@ -143,25 +145,33 @@ fn pieces(side: usize, width: usize, periodic: bool, rng: &mut impl Rng) -> Vec<
     pieces
 }
 
-/// Consecutive sites of a row of a cross-section, which the transfer takes at once.
+/// Consecutive sites of a cross-section, which the transfer takes at once.
 pub(super) struct Block {
     /// The first of them.
     pub first: usize,
     pub sites: Vec<Place>,
-    /// Indices of transfer vectors without the bits of the block, each with the states of the earlier
-    /// neighbours of every site: bit `i` is that of `earlier[i]`.
-    pub outer: Vec<(u32, [u8; WIDEST])>,
+    /// Tables whose product is the weight of the states of the block: one, or two where one would be large.
+    pub tables: Vec<Table>,
 }
 
 /// Sites of a block at most: the `2^4` entries of their states stay in registers.
 pub(super) const WIDEST: usize = 4;
 
+/// Products of the weights of consecutive sites of a block, by the states they depend on: the lowest bits of
+/// an index are the sites of the block, up to the last of the table, the others sites of blocks behind it.
+pub(super) struct Table {
+    /// The sites, counted from the first of the block.
+    pub sites: Range<usize>,
+    /// By index and site where the weight of the site stands, in the order of [`Place::bonds`].
+    pub weights: Vec<[u8; WIDEST]>,
+    /// Where the entries of a group start: a group has all states but those of the block in common.
+    pub starts: Vec<u32>,
+}
+
 /// Where a site of a cross-section stands.
 pub(super) struct Place {
-    /// Sites of its block before it that are its neighbours, counted from the first of the block.
-    pub within: Vec<(usize, Side)>,
-    /// Sites of the cross-section before the block that are its neighbours.
-    pub earlier: Vec<(usize, Side)>,
+    /// Bonds to sites of the cross-section before it in its block, and in the blocks behind: each bond once.
+    pub bonds: Vec<(usize, Side)>,
     /// Its neighbours outside, along the sides of the cross-section.
     pub outside: Vec<Side>,
 }
@@ -203,14 +213,9 @@ impl Section {
         self.a * self.b
     }
 
-    /// Sites a block: a row, or the largest part of three or four sites into which it can be cut, or one.
+    /// Sites a block: the largest part of two to four sites into which it can be cut, or one.
     pub fn width(self) -> usize {
-        match self.a {
-            2 => 2,
-            a if a.is_multiple_of(4) => 4,
-            a if a.is_multiple_of(3) => 3,
-            _ => 1,
-        }
+        (2..=WIDEST).rev().find(|&k| self.area().is_multiple_of(k)).unwrap_or(1)
     }
 
     /// The sites, block after block.
@@ -219,26 +224,51 @@ impl Section {
     }
 
     fn block(self, first: usize) -> Block {
-        let sites: Vec<Place> = (first..first + self.width()).map(|p| self.place(p, first)).collect();
-        let own = ((1u32 << self.width()) - 1) << first;
-        let states = |f: u32, place: &Place| {
-            place.earlier.iter().enumerate().fold(0, |c, (i, (q, _))| c | ((f >> q & 1) as u8) << i)
+        let width = self.width();
+        let sites: Vec<Place> = (first..first + width).map(|p| self.place(p, first)).collect();
+        let whole = self.table(first, &sites, 0..width);
+        let half = width.div_ceil(2);
+        let tables = if width == 1 || whole.weights.len() <= 32 {
+            vec![whole]
+        } else {
+            vec![self.table(first, &sites, 0..half), self.table(first, &sites, half..width)]
         };
-        let of_sites = |f: u32| {
-            let mut c = [0; WIDEST];
-            c.iter_mut().zip(&sites).for_each(|(c, place)| *c = states(f, place));
-            c
+        Block { first, sites, tables }
+    }
+
+    fn table(self, first: usize, block: &[Place], sites: Range<usize>) -> Table {
+        // Sites of the cross-section by bit of the index.
+        let mut bits: Vec<usize> = (first..first + sites.end).collect();
+        for &(q, _) in block[sites.clone()].iter().flat_map(|place| &place.bonds) {
+            if !bits.contains(&q) {
+                bits.push(q);
+            }
+        }
+        let state = |c: usize, q: usize| bits.iter().position(|&b| b == q).map_or(0, |bit| c >> bit & 1);
+        let of_site = |c: usize, i: usize| {
+            let others = block[i].bonds.iter().enumerate();
+            others.fold(state(c, first + i), |w, (b, &(q, _))| w | state(c, q) << (b + 1)) as u8
         };
-        let outer = (0..1 << self.area()).filter(|f| f & own == 0).map(|f| (f, of_sites(f))).collect();
-        Block { first, sites, outer }
+        let of_sites = |c: usize| {
+            let mut weights = [0; WIDEST];
+            sites.clone().zip(&mut weights).for_each(|(i, w)| *w = of_site(c, i));
+            weights
+        };
+        let own = ((1usize << block.len()) - 1) << first;
+        let behind = bits.iter().enumerate().skip(sites.end);
+        let start = |f: usize| behind.clone().fold(0, |c, (bit, q)| c | ((f >> q & 1) << bit) as u32);
+        Table {
+            weights: (0..1 << bits.len()).map(of_sites).collect(),
+            starts: (0..1 << self.area()).filter(|f| f & own == 0).map(start).collect(),
+            sites,
+        }
     }
 
     fn place(self, p: usize, first: usize) -> Place {
-        let mut place = Place { within: vec![], earlier: vec![], outside: vec![] };
+        let mut place = Place { bonds: vec![], outside: vec![] };
         for side in Side::ALL {
             match self.beside(p, side) {
-                Some(q) if q < first => place.earlier.push((q, side)),
-                Some(q) if q < p => place.within.push((q - first, side)),
+                Some(q) if (first..p).contains(&q) || q >= first + self.width() => place.bonds.push((q, side)),
                 Some(_) => {}
                 None => place.outside.push(side),
             }
