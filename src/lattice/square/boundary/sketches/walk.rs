@@ -51,7 +51,7 @@ impl<M: Factors<Q>, const Q: usize, const X: usize> WithSimd for Walk<'_, M, Q, 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Walk { room, given } = self;
-        let (cols, rings) = (room.cols, room.rings);
+        let (cols, rings) = (room.cols, room.rings());
         for r in 0..room.rows {
             let sites = &room.sites[r * cols..][..cols];
             let tensors = &room.tensors[r * cols..][..cols];
@@ -68,7 +68,7 @@ impl<M: Factors<Q>, const Q: usize, const X: usize> WithSimd for Walk<'_, M, Q, 
                 let above = before.map(|before| &before[c]);
                 let ahead = &mut room.ahead[c * rings..][..rings];
                 for v in 0..parts::<M::Real, S>() {
-                    from_right(simd, v, &tensors[c], (&sites[c], above, c > 0), &mut room.behind, ahead);
+                    from_right(simd, v, &tensors[c], (&sites[c], above, c > 0), &mut room.behind[..rings], ahead);
                 }
             }
             let mut vector = [zero(); X];
