@@ -40,7 +40,8 @@ use crate::lanes::Float;
 /// Sweeps to the right and to the left.
 const SWEEPS: usize = 2;
 
-/// Contracts a group from below.
+/// Contracts a group from below. Not inlined: the code without vectors is in it, once.
+#[inline(never)]
 pub(super) fn contract<M: Factors<Q>, const Q: usize, const X: usize>(room: &mut Room<M, Q, X>) {
     Arch::new().dispatch(Contract(room));
 }
