@@ -16,8 +16,10 @@ pub(crate) trait Float: Copy + Into<f64> + std::fmt::Debug + Send + Sync + 'stat
     /// Largest part, squared, of a vector that is rounding after its components along others have been taken
     /// off: some thousand roundings of what there was.
     const SPANNED: Self;
-    /// The same of what is a single rounding or two.
+    /// The same of what may be rounding along those others itself.
     const ROUNDED: Self;
+    /// The same of what no rounding leaves.
+    const NOTHING: Self;
 
     fn vectors<S: Simd>(lane: &[Self]) -> &[Self::Vector<S>];
     fn vectors_mut<S: Simd>(lane: &mut [Self]) -> &mut [Self::Vector<S>];
@@ -33,6 +35,8 @@ pub(crate) trait Float: Copy + Into<f64> + std::fmt::Debug + Send + Sync + 'stat
     fn max<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Vector<S>;
     fn abs<S: Simd>(simd: S, a: Self::Vector<S>) -> Self::Vector<S>;
     fn greater<S: Simd>(simd: S, a: Self::Vector<S>, b: Self::Vector<S>) -> Self::Mask<S>;
+    /// Whether the mask is set in some lane.
+    fn any<S: Simd>(simd: S, mask: Self::Mask<S>) -> bool;
     fn select<S: Simd>(simd: S, mask: Self::Mask<S>, yes: Self::Vector<S>, no: Self::Vector<S>) -> Self::Vector<S>;
     /// Where the states of vector `v` are `a`.
     fn is<S: Simd>(simd: S, states: &[Self::Bits], v: usize, a: u8) -> Self::Mask<S>;
@@ -43,11 +47,12 @@ pub(crate) trait Float: Copy + Into<f64> + std::fmt::Debug + Send + Sync + 'stat
 /// `pulp` names its operations by the type of the number.
 macro_rules! float {
     (
-        $float:ty, $bits:ty, $vector:ident, $mask:ident, $tiny:expr, $spanned:expr, $rounded:expr, $exponent:expr, $digits:expr,
+        $float:ty, $bits:ty, $vector:ident, $mask:ident,
+        $tiny:expr, $spanned:expr, $rounded:expr, $nothing:expr, $exponent:expr, $digits:expr,
         $as_simd:ident, $as_mut_simd:ident, $as_bits:ident, $splat:ident, $add:ident, $mul:ident,
         $div:ident, $sqrt:ident, $mul_add:ident, $less_product:ident, $max:ident, $greater:ident,
-        $select:ident, $equal:ident, $splat_bits:ident, $and:ident, $min_bits:ident, $sub_bits:ident, $to_bits:ident,
-        $from_bits:ident
+        $first:ident, $select:ident, $equal:ident, $splat_bits:ident, $and:ident, $min_bits:ident, $sub_bits:ident,
+        $to_bits:ident, $from_bits:ident
     ) => {
         impl Float for $float {
             type Bits = $bits;
@@ -58,6 +63,7 @@ macro_rules! float {
             const TINY: Self = $tiny;
             const SPANNED: Self = $spanned;
             const ROUNDED: Self = $rounded;
+            const NOTHING: Self = $nothing;
 
             #[inline(always)]
             fn vectors<S: Simd>(lane: &[Self]) -> &[S::$vector] {
@@ -121,6 +127,11 @@ macro_rules! float {
             }
 
             #[inline(always)]
+            fn any<S: Simd>(simd: S, mask: S::$mask) -> bool {
+                simd.$first(mask) < size_of::<S::$vector>() / size_of::<$float>()
+            }
+
+            #[inline(always)]
             fn select<S: Simd>(simd: S, mask: S::$mask, yes: S::$vector, no: S::$vector) -> S::$vector {
                 simd.$select(mask, yes, no)
             }
@@ -148,7 +159,8 @@ float!(
     m32s,
     1e-37,
     1e-11,
-    1e-14,
+    1e-13,
+    1e-20,
     0xff,
     23,
     as_simd_f32s,
@@ -163,6 +175,7 @@ float!(
     negate_mul_add_f32s,
     max_f32s,
     greater_than_f32s,
+    first_true_m32s,
     select_f32s,
     equal_u32s,
     splat_u32s,
@@ -179,7 +192,8 @@ float!(
     m64s,
     1e-307,
     1e-28,
-    1e-31,
+    1e-30,
+    1e-38,
     0x7ff,
     52,
     as_simd_f64s,
@@ -194,6 +208,7 @@ float!(
     negate_mul_add_f64s,
     max_f64s,
     greater_than_f64s,
+    first_true_m64s,
     select_f64s,
     equal_u64s,
     splat_u64s,

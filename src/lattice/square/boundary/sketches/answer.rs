@@ -8,7 +8,7 @@ use rayon::prelude::*;
 use super::super::reply::RowReply;
 use super::contract::contract;
 use super::numbers::{Tensor, WIDTH};
-use super::room::Room;
+use super::room::{Room, Rooms};
 use super::sources::{Batch, OfOdds, OfTables, Source};
 use super::walk::{draw, score};
 use crate::lattice::square::odds::Odds;
@@ -55,12 +55,10 @@ impl Batch<'_, '_, '_> {
         let mut all = Vec::new();
         let mut left = runs.to_vec();
         if let Some(odds) = self.odds {
-            let odds = OfOdds::new(odds, self.weights);
-            (all, left) = match self.chi {
-                1 => self.by::<2, 1>(&odds, &left),
-                2 => self.by::<2, 2>(&odds, &left),
-                4 => self.by::<2, 4>(&odds, &left),
-                _ => self.by::<2, 8>(&odds, &left),
+            (all, left) = if odds.lattice().wraps_cols() {
+                self.by_odds(&OfOdds::<true>::new(odds, self.weights), &left)
+            } else {
+                self.by_odds(&OfOdds::<false>::new(odds, self.weights), &left)
             };
         }
         if !left.is_empty() {
@@ -73,6 +71,15 @@ impl Batch<'_, '_, '_> {
             left = rest;
         }
         (all, left)
+    }
+
+    fn by_odds<const RINGS: bool>(&self, odds: &OfOdds<'_, '_, RINGS>, runs: &[Range<usize>]) -> Answered {
+        match self.chi {
+            1 => self.by::<2, 1>(odds, runs),
+            2 => self.by::<2, 2>(odds, runs),
+            4 => self.by::<2, 4>(odds, runs),
+            _ => self.by::<2, 8>(odds, runs),
+        }
     }
 
     fn by_tables<const Q: usize>(&self, runs: &[Range<usize>]) -> Answered {
@@ -89,9 +96,9 @@ impl Batch<'_, '_, '_> {
         let (within, mut left): (Vec<_>, Vec<_>) = runs.par_iter().partition(|run| source.holds(run.start));
         let pieces: Vec<Range<usize>> =
             within.iter().flat_map(|&run| run.clone().step_by(ROWS).map(|k: usize| k..run.end.min(k + ROWS))).collect();
-        let room = || source.room::<X>();
-        let groups: Vec<Answered> =
-            pieces.par_chunks(WIDTH).map_init(room, |room, lanes| self.group(room, lanes, source)).collect();
+        let rooms = Rooms::new();
+        let group = |lanes| rooms.with(|| source.room::<X>(), |room| self.group(room, lanes, source));
+        let groups: Vec<Answered> = pieces.par_chunks(WIDTH).map(group).collect();
         let mut all = Vec::with_capacity(runs.last().map_or(0, |run| run.end));
         for (answered, lost) in groups {
             all.extend(answered);

@@ -33,14 +33,15 @@ use pulp::{Arch, Simd, WithSimd};
 
 use super::factors::{Factors, Vectors};
 use super::numbers::{Number, Tensor, WIDTH, empty, get, larger, one, parts, put, zero};
-use super::orthonormal::{Block, orthonormalise, rescale, spanned, transposed};
+use super::orthonormal::{Block, orthonormalise, rescale, transposed};
 use super::room::Room;
 use crate::lanes::Float;
 
 /// Sweeps to the right and to the left.
 const SWEEPS: usize = 2;
 
-/// Contracts a group from below.
+/// Contracts a group from below. Not inlined: the code without vectors is in it, once.
+#[inline(never)]
 pub(super) fn contract<M: Factors<Q>, const Q: usize, const X: usize>(room: &mut Room<M, Q, X>) {
     Arch::new().dispatch(Contract(room));
 }
@@ -84,11 +85,11 @@ fn unit<F: Float, const Q: usize, const X: usize>() -> Tensor<F, Q, X> {
 /// What is to the right of the last column: 1, or `H_0(a, z)`, for the first `vectors` vectors.
 #[inline(always)]
 fn end<M: Factors<Q>, const Q: usize, const X: usize>(room: &mut Room<M, Q, X>, r: usize, vectors: usize) {
-    let first = &room.sites[r * room.cols];
-    for z in 0..room.rings {
+    let (first, rings) = (&room.sites[r * room.cols], room.rings());
+    for z in 0..rings {
         room.vectors[z] = empty();
         for a in 0..Q {
-            let value = if room.rings > 1 { first.closing(a, z) } else { one() };
+            let value = if rings > 1 { first.closing(a, z) } else { one() };
             room.vectors[z][a][0][..vectors].fill(value);
         }
     }
@@ -97,15 +98,15 @@ fn end<M: Factors<Q>, const Q: usize, const X: usize>(room: &mut Room<M, Q, X>, 
 /// Products `T·S` with the sketches behind each column of row `r`.
 #[inline(always)]
 fn sketch<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S, room: &mut Room<M, Q, X>, r: usize) {
-    let (cols, rings) = (room.cols, room.rings);
+    let (cols, rings) = (room.cols, room.rings());
     end(room, r, X);
     for c in (0..cols).rev() {
         let j = r * cols + c;
         let products = &mut room.products[c * rings..][..rings];
         for v in 0..parts::<M::Real, S>() {
-            times::<S, M::Real, Q, X>(simd, v, &room.tensors[j], &room.vectors, products);
+            times::<S, M::Real, Q, X>(simd, v, &room.tensors[j], &room.vectors[..rings], products);
             if c > 0 {
-                next_sketch(simd, v, &room.sites[j], &room.favoured[c], products, &mut room.vectors);
+                next_sketch(simd, v, &room.sites[j], &room.favoured[c], products, &mut room.vectors[..rings]);
             }
         }
     }
@@ -114,7 +115,7 @@ fn sketch<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S, room:
 /// The `C` of all columns, from the products `T·S`.
 #[inline(always)]
 fn to_the_right<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S, room: &mut Room<M, Q, X>, r: usize) {
-    let (cols, rings) = (room.cols, room.rings);
+    let (cols, rings) = (room.cols, room.rings());
     for z in 0..rings {
         room.carries[z] = unit();
         if rings > 1 {
@@ -124,11 +125,11 @@ fn to_the_right<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S,
     for c in 0..cols - 1 {
         let (j, keep) = (r * cols + c, room.bonds[c + 1]);
         let (before, after) = room.carries.split_at_mut((c + 1) * rings);
-        let (before, after) = (&before[c * rings..], &mut after[..rings]);
+        let (before, after) = (&before[c * rings..][..rings], &mut after[..rings]);
         let (site, next) = (&room.sites[j], &room.sites[j + 1]);
         for v in 0..parts::<M::Real, S>() {
             let mut isometry = image(simd, v, site, &room.products[c * rings..][..rings], before);
-            orthonormalise::<S, M::Real, Q, X>(simd, &mut isometry, keep, spanned::<M::Real>(rings));
+            orthonormalise::<S, M::Real, Q, X>(simd, &mut isometry, keep, rings > 1);
             push(simd, v, [site, next], &room.tensors[j], &isometry, before, after);
         }
     }
@@ -137,7 +138,7 @@ fn to_the_right<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S,
 /// The new state of row `r − 1` and the products `T·S` with its own vectors, from the `C` of all columns.
 #[inline(always)]
 fn to_the_left<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S, room: &mut Room<M, Q, X>, r: usize) {
-    let (cols, rings) = (room.cols, room.rings);
+    let (cols, rings) = (room.cols, room.rings());
     end(room, r, 1);
     for c in (0..cols).rev() {
         let keep = room.bonds[c];
@@ -146,11 +147,11 @@ fn to_the_left<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S, 
         let site = &room.sites[r * cols + c];
         let products = &mut room.products[c * rings..][..rings];
         for v in 0..parts::<M::Real, S>() {
-            times::<S, M::Real, Q, X>(simd, v, &lower[c], &room.vectors, products);
+            times::<S, M::Real, Q, X>(simd, v, &lower[c], &room.vectors[..rings], products);
             let carries = &room.carries[c * rings..][..rings];
             let mut rows = transposed(&image(simd, v, site, products, carries));
             if keep > 1 {
-                orthonormalise::<S, M::Real, Q, X>(simd, &mut rows, keep, spanned::<M::Real>(rings));
+                orthonormalise::<S, M::Real, Q, X>(simd, &mut rows, keep, rings > 1);
             } else {
                 rescale::<S, M::Real, Q, X>(simd, &mut rows[0]);
             }
@@ -162,7 +163,7 @@ fn to_the_left<S: Simd, M: Factors<Q>, const Q: usize, const X: usize>(simd: S, 
                 }
             }
             if c > 0 {
-                pull(simd, v, site, products, &rows, &mut room.vectors);
+                pull(simd, v, site, products, &rows, &mut room.vectors[..rings]);
             }
         }
     }

@@ -16,6 +16,9 @@ const EPSILON: f64 = 2.0;
 /// The factors of a site of `Q` states.
 pub(super) trait Factors<const Q: usize>: Copy + Send + Sync {
     type Real: Float;
+    /// Whether rows may be closed. Where not, there are no loops over the parts of rings: a tenth of a
+    /// contraction at χ = 4.
+    const RINGS: bool;
     /// All of them one.
     const NONE: Self;
 
@@ -61,9 +64,9 @@ pub(super) trait Factors<const Q: usize>: Copy + Send + Sync {
     );
 }
 
-/// Odds of two states: `w = (1, w)`, bonds `(1, t; t, 1)`, in single precision.
+/// Odds of two states: `w = (1, w)`, bonds `(1, t; t, 1)`, in single precision, of open rows or of any.
 #[derive(Clone, Copy)]
-pub(super) struct Spin {
+pub(super) struct Spin<const RINGS: bool> {
     pub site: Number<f32>,
     pub above: Number<f32>,
     pub left: Number<f32>,
@@ -83,8 +86,9 @@ fn met<S: Simd>(simd: S, v: usize, t: S::f32s, state: &State<f32>, [g0, g1]: [S:
     [simd.mul_f32s(g0, same), simd.mul_f32s(g1, other)]
 }
 
-impl Factors<2> for Spin {
+impl<const RINGS: bool> Factors<2> for Spin<RINGS> {
     type Real = f32;
+    const RINGS: bool = RINGS;
     const NONE: Self = Spin { site: one(), above: one(), left: one() };
 
     #[inline(always)]
@@ -219,6 +223,7 @@ impl<const Q: usize> Tables<Q> {
 
 impl<const Q: usize> Factors<Q> for Tables<Q> {
     type Real = f64;
+    const RINGS: bool = true;
     const NONE: Self = Tables { site: [one(); Q], above: [[one(); Q]; Q], left: [[one(); Q]; Q] };
 
     #[inline(always)]

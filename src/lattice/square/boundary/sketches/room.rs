@@ -1,5 +1,7 @@
 //! The numbers of a group: sixteen models of one shape, a lane each.
 
+use std::sync::{Mutex, PoisonError};
+
 use super::super::draws::choice::Walkers;
 use super::factors::Factors;
 use super::numbers::{Legs, State, Tensor, WIDTH, down, empty, zero};
@@ -11,7 +13,7 @@ use super::numbers::{Legs, State, Tensor, WIDTH, down, empty, zero};
 pub(super) struct Room<M: Factors<Q>, const Q: usize, const X: usize> {
     pub rows: usize,
     pub cols: usize,
-    pub rings: usize,
+    rings: usize,
     /// By column: values of the bond to the left, of the `X` that have room, and the states that sketches
     /// favour.
     pub bonds: Vec<usize>,
@@ -36,9 +38,34 @@ pub(super) struct Room<M: Factors<Q>, const Q: usize, const X: usize> {
     pub lost: [bool; WIDTH],
 }
 
+/// Rooms of a batch: one a thread, however groups are shared out. (One a piece of work would be one a group:
+/// to fill it was a tenth of the time of a batch at χ = 2.)
+pub(super) struct Rooms<R>(Mutex<Vec<R>>);
+
+impl<R> Rooms<R> {
+    pub(super) fn new() -> Self {
+        Rooms(Mutex::new(Vec::new()))
+    }
+
+    /// Works in a room that is free, or a new one.
+    pub(super) fn with<T>(&self, new: impl FnOnce() -> R, work: impl FnOnce(&mut R) -> T) -> T {
+        let free = self.0.lock().unwrap_or_else(PoisonError::into_inner).pop();
+        let mut room = free.unwrap_or_else(new);
+        let out = work(&mut room);
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(room);
+        out
+    }
+}
+
+/// So many of them, made in their places: `vec!` makes one and moves a copy to each.
+fn filled<T>(n: usize, one: impl Fn() -> T) -> Vec<T> {
+    std::iter::repeat_with(one).take(n).collect()
+}
+
 impl<M: Factors<Q>, const Q: usize, const X: usize> Room<M, Q, X> {
     /// With all factors one.
     pub(super) fn new(rows: usize, cols: usize, ring: bool) -> Self {
+        debug_assert!(M::RINGS || !ring);
         let (n, rings) = (rows * cols, if ring { Q } else { 1 });
         Room {
             rows,
@@ -47,9 +74,9 @@ impl<M: Factors<Q>, const Q: usize, const X: usize> Room<M, Q, X> {
             bonds: Vec::new(),
             favoured: Vec::new(),
             sites: vec![M::NONE; n],
-            tensors: vec![empty(); n],
-            products: vec![empty(); cols * rings],
-            carries: vec![empty(); cols * rings],
+            tensors: filled(n, empty),
+            products: filled(cols * rings, empty),
+            carries: filled(cols * rings, empty),
             vectors: vec![empty(); rings],
             ahead: vec![[[zero(); X]; Q]; cols * rings],
             behind: vec![[[zero(); X]; Q]; rings],
@@ -59,6 +86,12 @@ impl<M: Factors<Q>, const Q: usize, const X: usize> Room<M, Q, X> {
             lost: [false; WIDTH],
         }
         .of(Q, X)
+    }
+
+    /// Parts of a row.
+    #[inline(always)]
+    pub(super) fn rings(&self) -> usize {
+        if M::RINGS { self.rings } else { 1 }
     }
 
     /// With fewer states and values of a bond than have room.

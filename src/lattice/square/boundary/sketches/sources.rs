@@ -36,29 +36,29 @@ pub(super) trait Source<const Q: usize>: Sync {
     fn weigh<const X: usize>(&self, room: &mut Room<Self::Factors, Q, X>, rows: [usize; WIDTH]);
 }
 
-/// Odds in single precision.
-pub(super) struct OfOdds<'a, 'w> {
+/// Odds in single precision, of open rows or of any.
+pub(super) struct OfOdds<'a, 'w, const RINGS: bool> {
     odds: &'a Odds,
     ratios: Ratios<'a, 'w>,
 }
 
-impl<'a, 'w> OfOdds<'a, 'w> {
+impl<'a, 'w, const RINGS: bool> OfOdds<'a, 'w, RINGS> {
     pub(super) fn new(odds: &'a Odds, weights: &'a SiteWeights<'w>) -> Self {
         OfOdds { odds, ratios: Ratios::new(odds, weights) }
     }
 }
 
-impl Source<2> for OfOdds<'_, '_> {
-    type Factors = Spin;
+impl<const RINGS: bool> Source<2> for OfOdds<'_, '_, RINGS> {
+    type Factors = Spin<RINGS>;
 
     fn holds(&self, row: usize) -> bool {
         (0..self.odds.sites.len()).all(|j| fits(self.ratios.get(row, j)))
     }
 
-    fn room<const X: usize>(&self) -> Room<Spin, 2, X> {
+    fn room<const X: usize>(&self) -> Room<Spin<RINGS>, 2, X> {
         let lattice = self.odds.lattice();
         let (rows, cols, ring) = (lattice.rows(), lattice.cols(), lattice.wraps_cols());
-        let mut room = Room::<Spin, 2, X>::new(rows, cols, ring);
+        let mut room = Room::<Spin<RINGS>, 2, X>::new(rows, cols, ring);
         for (j, site) in room.sites.iter_mut().enumerate() {
             if ring || j % cols > 0 {
                 site.left.0 = [self.odds.right[if j % cols > 0 { j - 1 } else { j + cols - 1 }]; WIDTH];
@@ -70,7 +70,7 @@ impl Source<2> for OfOdds<'_, '_> {
         room
     }
 
-    fn weigh<const X: usize>(&self, room: &mut Room<Spin, 2, X>, rows: [usize; WIDTH]) {
+    fn weigh<const X: usize>(&self, room: &mut Room<Spin<RINGS>, 2, X>, rows: [usize; WIDTH]) {
         for (j, site) in room.sites.iter_mut().enumerate() {
             site.site.0 = rows.map(|row| self.ratios.get(row, j));
         }

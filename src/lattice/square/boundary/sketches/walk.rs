@@ -28,14 +28,19 @@ pub(super) fn draw<M: Factors<Q>, const Q: usize, const X: usize>(
         let mut stream = stream(i);
         [0; 4].map(|_: u32| stream.next_u32())
     });
-    Arch::new().dispatch(Walk { room, given: false });
-    std::array::from_fn(|i| room.walkers.product.ln(i))
+    walk(room, false)
 }
 
 /// Log-probabilities of `old`.
 pub(super) fn score<M: Factors<Q>, const Q: usize, const X: usize>(room: &mut Room<M, Q, X>) -> [f64; WIDTH] {
     room.walkers = Walkers::new(|_| [0; 4]);
-    Arch::new().dispatch(Walk { room, given: true });
+    walk(room, true)
+}
+
+/// Both, and the logarithms. Not inlined: the code without vectors is in it, once.
+#[inline(never)]
+fn walk<M: Factors<Q>, const Q: usize, const X: usize>(room: &mut Room<M, Q, X>, given: bool) -> [f64; WIDTH] {
+    Arch::new().dispatch(Walk { room: &mut *room, given });
     std::array::from_fn(|i| room.walkers.product.ln(i))
 }
 
@@ -51,7 +56,7 @@ impl<M: Factors<Q>, const Q: usize, const X: usize> WithSimd for Walk<'_, M, Q, 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
         let Walk { room, given } = self;
-        let (cols, rings) = (room.cols, room.rings);
+        let (cols, rings) = (room.cols, room.rings());
         for r in 0..room.rows {
             let sites = &room.sites[r * cols..][..cols];
             let tensors = &room.tensors[r * cols..][..cols];
@@ -68,7 +73,7 @@ impl<M: Factors<Q>, const Q: usize, const X: usize> WithSimd for Walk<'_, M, Q, 
                 let above = before.map(|before| &before[c]);
                 let ahead = &mut room.ahead[c * rings..][..rings];
                 for v in 0..parts::<M::Real, S>() {
-                    from_right(simd, v, &tensors[c], (&sites[c], above, c > 0), &mut room.behind, ahead);
+                    from_right(simd, v, &tensors[c], (&sites[c], above, c > 0), &mut room.behind[..rings], ahead);
                 }
             }
             let mut vector = [zero(); X];

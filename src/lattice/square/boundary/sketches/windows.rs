@@ -9,7 +9,7 @@ use super::answer::in_lanes;
 use super::contract::contract;
 use super::factors::Spin;
 use super::numbers::WIDTH;
-use super::room::Room;
+use super::room::{Room, Rooms};
 use super::walk::{draw, score};
 use crate::lattice::square::odds::{Odds, fits};
 use crate::lattice::square::rectangle::Rectangle;
@@ -72,11 +72,12 @@ impl Odds {
         order.sort_by_key(|&i| shape(i));
         let shapes = order.chunk_by(|&a, &b| shape(a) == shape(b));
         let groups: Vec<&[usize]> = shapes.flat_map(|same| same.chunks(WIDTH)).collect();
-        let each = |room: &mut Option<Room<Spin, 2, X>>, group: &&[usize]| {
+        let rooms = Rooms::new();
+        let each = |group: &&[usize]| {
             let lanes: Vec<&Window<'_>> = group.iter().map(|&i| &windows[i]).collect();
-            self.group(room, &lanes)
+            rooms.with(|| None, |room| self.group::<X>(room, &lanes))
         };
-        let redrawn: Vec<Vec<Redraw>> = groups.par_iter().map_init(|| None, each).collect();
+        let redrawn: Vec<Vec<Redraw>> = groups.par_iter().map(each).collect();
         let mut out: Vec<Redraw> = windows.iter().map(|_| Redraw::Left).collect();
         for (&i, redrawn) in groups.into_iter().flatten().zip(redrawn.into_iter().flatten()) {
             out[i] = redrawn;
@@ -85,7 +86,11 @@ impl Odds {
     }
 
     /// Windows of one shape; those that do not fit leave their lanes to another.
-    fn group<const X: usize>(&self, room: &mut Option<Room<Spin, 2, X>>, windows: &[&Window<'_>]) -> Vec<Redraw> {
+    fn group<const X: usize>(
+        &self,
+        room: &mut Option<Room<Spin<false>, 2, X>>,
+        windows: &[&Window<'_>],
+    ) -> Vec<Redraw> {
         let laid: Vec<Option<Laid>> = windows.iter().map(|window| self.lay(window, X)).collect();
         let Some(first) = laid.iter().position(Option::is_some) else {
             return windows.iter().map(|_| Redraw::Left).collect();
