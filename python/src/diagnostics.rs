@@ -69,9 +69,9 @@ pub fn py_series_mean<'py>(py: Python<'py>, values: Reals) -> PyResult<Bound<'py
 }
 
 /// A function of the means of several observables, series (records, chains, observables), with its error by
-/// the jackknife: a dict of `value`, `error`, `bias` (`value - bias` is without it to first order), `block` and
-/// `blocks`, `tau` of the linearised quantity (in records), and `lower_bound`, true where the series is too
-/// short to tell.
+/// the jackknife: a dict of `value`, `error`, `bias` (`value - bias` is without it to first order), `block`
+/// and `blocks`, `tau` of the linearised quantity (in records), and `lower_bound`, true where the series is
+/// too short to tell.
 ///
 /// Parameters
 /// ----------

@@ -158,8 +158,12 @@ mod tests {
         for case in 0..200 {
             let x = Array2::from_shape_fn((1, 4), |(_, j)| rng.random_range(0..dims[j]) as u8);
             let mut candidates = Array3::zeros((1, 4, 3));
-            for (j, &d) in dims.iter().enumerate().filter(|_| rng.random_bool(0.8)) {
-                (0..d).for_each(|a| candidates[[0, j, a]] = if rng.random_bool(0.8) { rng.random() } else { 0.0 });
+            for (j, &d) in dims.iter().enumerate() {
+                let open = rng.random_bool(0.8);
+                for a in 0..d {
+                    let possible = open && rng.random_bool(0.8);
+                    candidates[[0, j, a]] = if possible { rng.random() } else { 0.0 };
+                }
             }
             let of_site: Vec<f64> =
                 (0..4).map(|_| [0.0, 0.0, -0.7, 1.3, f64::NEG_INFINITY][rng.random_range(0..5)]).collect();
