@@ -8,7 +8,7 @@ use pyo3::prelude::*;
 use tensorjump::lattice::{Cubic, CubicBits, CubicCouplings};
 
 use crate::arrays::{Batch, Reals, check_memory, free, table, vector};
-use crate::errors::{misshapen, raise};
+use crate::errors::{misshapen, raise, refuse};
 
 /// Couplings as an array (3, nx, ny, nz).
 fn array<'py>(py: Python<'py>, couplings: &CubicCouplings) -> PyResult<Bound<'py, PyArray4<f64>>> {
@@ -70,7 +70,10 @@ impl PyCubicBits {
         };
         let betas = betas.one("betas")?.to_vec();
         let lattice = Cubic::new([nx, ny, nz], periodic.into()).map_err(raise)?;
-        check_memory("levels", betas.len(), 64 * lattice.sites())?;
+        check_memory("levels", betas.len().saturating_add(8), 64 * lattice.sites())?;
+        if clusters.is_some_and(f64::is_nan) {
+            return Err(refuse("clusters", "NaN", "a number or None"));
+        }
         let along = |d: usize| couplings.0.index_axis(ndarray::Axis(0), d).iter().copied().collect();
         let couplings = [0, 1, 2].map(along);
         let couplings = CubicCouplings::new(lattice, couplings, vec![0.0; lattice.sites()]).map_err(raise)?;
@@ -98,7 +101,8 @@ impl PyCubicBits {
         periodic: (bool, bool, bool),
     ) -> PyResult<Bound<'_, PyArray4<f64>>> {
         let lattice = Cubic::new(shape.into(), periodic.into()).map_err(raise)?;
-        array(py, &CubicCouplings::plus_minus(lattice, seed))
+        check_memory("couplings", lattice.sites(), 128)?;
+        array(py, &free(py, || Ok(CubicCouplings::plus_minus(lattice, seed)))?)
     }
 
     /// Makes `updates` updates: sweeps, clusters, exchanges. Ctrl-C ends between two of them.
@@ -167,7 +171,8 @@ impl PyCubicBits {
         array(py, &self.couplings)
     }
 
-    /// Mean acceptance probability of the exchanges between neighbouring levels, shape (levels - 1,).
+    /// Mean acceptance probability of the exchanges between neighbouring levels, shape (levels - 1,); NaN
+    /// before the first ones, empty without exchanges.
     #[getter]
     fn swap_rates<'py>(&self, py: Python<'py>) -> Bound<'py, PyArray1<f64>> {
         self.bits.swap_rates().into_pyarray(py)

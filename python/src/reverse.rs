@@ -96,7 +96,10 @@ impl<'a, 'py> FromPyObject<'a, 'py> for StepName {
     fn extract(ob: Borrowed<'a, 'py, PyAny>) -> PyResult<Self> {
         let (name, number) = match ob.extract::<(String, f64)>() {
             Ok((name, number)) => (name, Some(number)),
-            Err(_) => (ob.extract::<String>()?, None),
+            Err(_) => match ob.extract::<String>() {
+                Ok(name) => (name, None),
+                Err(_) => return Err(refuse("step", ob.repr()?, "a name, or a pair of a name and a number")),
+            },
         };
         let or = |default: f64| number.unwrap_or(default);
         let step = match (&name[..], number) {

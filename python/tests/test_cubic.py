@@ -62,7 +62,7 @@ def test_levels_and_their_order():
     s, j = 2.0 * x.reshape(-1, *SHAPE) - 1, couplings()
     energy = -sum((np.roll(s, -1, axis=d + 1) * s * j[d]).reshape(64, -1).sum(1) for d in range(3))
     np.testing.assert_allclose(bits.energy[1], energy)
-    np.testing.assert_allclose(bits.overlap(1), (2.0 * x[::2] - 1).__mul__(2.0 * x[1::2] - 1).mean(1))
+    np.testing.assert_allclose(bits.overlap(1), ((2.0 * x[::2] - 1) * (2.0 * x[1::2] - 1)).mean(1))
     np.testing.assert_array_equal(bits.couplings, couplings())
     np.testing.assert_array_equal(bits.betas, LADDER)
     assert "2x2x3" in repr(bits)
@@ -93,10 +93,12 @@ def test_mistakes_are_named():
     half[1, 2, 3, 0] = 0.5
     for wrong, word in (
         (lambda: tj.CubicBits(j[0], [1.0]), "couplings"),
-        (lambda: tj.CubicBits(half, [1.0]), "2"),
+        (lambda: tj.CubicBits(half, [1.0]), "absolute value"),
         (lambda: tj.CubicBits(j, [np.nan]), "NaN"),
         (lambda: tj.CubicBits(j, [1.0], replicas=513), "513"),
         (lambda: tj.CubicBits(j, [1.0], exchanges=True), "two"),
+        (lambda: tj.CubicBits(j, [1.0], clusters=np.nan), "clusters"),
+        (lambda: tj.CubicBits.plus_minus((1290, 1290, 1290), seed=1), "couplings"),
         (lambda: tj.CubicBits(j, [1.0], sweeps=0), "sweeps"),
         (lambda: tj.CubicBits(j, [1.0], periodic=OPEN), "free edge"),
         (lambda: tj.CubicBits(j, [1.0]).level(1), "level"),

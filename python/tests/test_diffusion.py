@@ -235,7 +235,7 @@ def test_steps_take_their_number(law):
     bench = tj.truth_bench(model, tj.Noise.mask(DIMS), steps=(4,), methods=(("psi", 0.5), ("trapezoidal", 0.3)), last=0.1)
     assert [row.step for row in bench] == ["psi 0.5", "trapezoidal 0.3"]
     assert [row.evaluations for row in bench] == [4, 8]
-    for wrong, word in ((("euler", 0.5), "euler"), (("psi", 1.5), "1.5"), ("sigma", "sigma"), (("sigma", 1.0), "sigma")):
+    for wrong, word in ((("euler", 0.5), "euler"), (("psi", 1.5), "1.5"), ("sigma", "sigma"), (("sigma", 1.0), "sigma"), (["psi"], "pair"), (("psi", "x"), "pair")):
         with pytest.raises(tj.ParameterError, match=word):
             step(wrong)
 

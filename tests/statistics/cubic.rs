@@ -129,6 +129,32 @@ fn windows_follow_the_conditional_law() {
     }
 }
 
+/// Sections of all widths and numbers of blocks, with axial bonds of both signs: vectors that are wrong are
+/// rejected often, though the law would stay.
+#[test]
+fn wide_rods_are_almost_never_rejected() {
+    for shape in [[2, 4, 6], [3, 3, 5], [3, 4, 6], [1, 5, 4], [2, 5, 6], [1, 7, 4], [1, 11, 3], [2, 6, 5], [3, 4, 2]] {
+        for plus_minus in [false, true] {
+            let lattice = Cubic::new(shape, [false; 3]).unwrap();
+            let ising = match plus_minus {
+                true => CubicIsing::new(CubicCouplings::plus_minus(lattice, 5), 0.8).unwrap(),
+                false => glass(shape, [false; 3], 0.8),
+            };
+            let x = typical(&ising);
+            let mut lanes = CubicLanes::new(std::slice::from_ref(&ising), x.broadcast((16, x.len())).unwrap()).unwrap();
+            let (mut rng, mut rejected, mut changed) = (stream("wide"), 0, 0);
+            for _ in 0..25 {
+                let before = lanes.x();
+                let report = lanes.redraw([0; 3], shape, &mut rng).unwrap();
+                rejected += report.proposed - report.accepted;
+                changed += before.iter().zip(&lanes.x()).filter(|(a, b)| a != b).count();
+            }
+            assert!(rejected <= 2, "{shape:?}: {rejected} rejections of 400");
+            assert!(changed > 20 * x.len(), "{shape:?}: {changed} spins have changed");
+        }
+    }
+}
+
 /// Couplings ±J, whose sums are whole numbers, and β of both signs.
 #[test]
 fn windows_follow_the_conditional_law_of_either_sign() {
