@@ -52,7 +52,8 @@ pub struct PyCubicBits {
 impl PyCubicBits {
     #[new]
     #[pyo3(signature = (couplings, betas, *, periodic = (true, true, true), replicas = 512, seed = 0,
-        exchanges = false, clusters = None, sweeps = 1))]
+        exchanges = false, clusters = None, sweeps = 1), text_signature = "(couplings, betas, *, \
+        periodic=(True, True, True), replicas=512, seed=0, exchanges=False, clusters=None, sweeps=1)")]
     #[allow(clippy::too_many_arguments)]
     fn new(
         py: Python<'_>,
@@ -93,7 +94,8 @@ impl PyCubicBits {
 
     /// Couplings +1 and -1 with probability 1/2, drawn as the Rust library draws them.
     #[staticmethod]
-    #[pyo3(signature = (shape, *, seed, periodic = (true, true, true)))]
+    #[pyo3(signature = (shape, *, seed, periodic = (true, true, true)),
+        text_signature = "(shape, *, seed, periodic=(True, True, True))")]
     fn plus_minus(
         py: Python<'_>,
         shape: (usize, usize, usize),
