@@ -23,10 +23,10 @@ use crate::rng::{Stream, Streams};
 /// |---|---|---|
 /// | [`CubicMove::heat_bath`] | 0.6 | site by site |
 /// | [`CubicMove::metropolis`] | 0.6 | site by site |
-/// | [`CubicMove::rods`] 2 × 2 | 6 | windows redrawn exactly |
-/// | [`CubicMove::rods`] 3 × 2 | 9 | |
-/// | [`CubicMove::rods`] 4 × 2 | 21 | |
-/// | [`CubicMove::rods`] 3 × 3 | 37 | |
+/// | [`CubicMove::rods`] 2 × 2 | 5 | windows redrawn exactly |
+/// | [`CubicMove::rods`] 3 × 2 | 5.5 | |
+/// | [`CubicMove::rods`] 4 × 2 | 12 | |
+/// | [`CubicMove::rods`] 3 × 3 | 19 | |
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[must_use]
 pub struct CubicMove(pub(super) Kind);
@@ -167,13 +167,12 @@ impl CubicLanes {
 
     /// Redraws the window of `shape` sites whose first corner is `start`, given all other spins, in every
     /// replica: exactly, up to a rejection that single precision calls for once in some 10⁵ windows (more
-    /// often where β times the fields of a site is above 10: entries 87 nats below the largest are drawn by
-    /// a coin).
+    /// often where β times the fields of a site is above 10: entries some 83 nats below the largest are drawn
+    /// by a coin).
     ///
     /// The transfer vector runs along the longest side and has `2^(a b)` entries, `a` and `b` the other
-    /// two. Cost: `4·2^(a b)` multiply-adds a site; memory 64 bytes an entry for each block of up to four
-    /// sites, entries rounded up to one of 2, 16, 64, 256, 512 and 4096; where the longer of `a` and `b` is
-    /// 5, 7, 10 or 11 for each site, entries rounded up to 128 or 2048.
+    /// two. Cost: `2^(a b)` multiply-adds a site, as many again a slice for the draw, and a few
+    /// multiplications an entry a slice; memory 64 bytes an entry and slice, entries rounded up a little.
     ///
     /// # Errors
     /// [`Error::Parameter`] for a window without sites, a corner outside the lattice, a window that leaves an

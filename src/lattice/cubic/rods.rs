@@ -1,7 +1,7 @@
 //! Exact redraw of a window of cross-section `a × b` in lanes: forward filtering, backward sampling.
 //!
 //! A window is open along its axis, so a gauge makes all bonds along it ferromagnetic: with `g = ±1` the
-//! running product of their signs the spins are `g s`, the fields `g h`, the couplings `g g' J`. A bond
+//! running product of the signs of `βJ` the spins are `g s`, the fields `g h`, the couplings `g g' J`. A bond
 //! between different states then has the weight `v = e^{−2β|J|}`, between equal ones one, in every lane. Let
 //! `W_z(s)` be the weight of the states `s` of slice `z`: the field of all neighbours outside and the bonds
 //! within the slice. Given `s`, everything behind the slice has the weight
@@ -12,10 +12,10 @@
 //!
 //! and slice `z` is drawn with `P(s) ∝ Π_i v_i^[s_i ≠ t_i] Q_z(s)`, `t` the states drawn before. The sum
 //! over the states of one site is `(x, y) → (x + v y, y + v x)` of pairs of entries: `2^{ab}` multiply-adds
-//! a site, and two or three multiplications an entry a slice for its weights. Up to four sites are taken at
-//! once, in registers, and drawn at once: for the new and for the old states the blocks behind are summed
-//! over, `2^{ab}` multiply-adds a slice, then what has been drawn is chosen. `Q` is stored, 64 bytes an
-//! entry, `2^{ab}` entries a slice.
+//! a site, and up to five multiplications an entry a slice for its weights (2 × 2 one, 4 × 2 three). Up to
+//! four sites are taken at once, in registers, and drawn at once: for the new and for the old states the
+//! blocks behind are summed over, `2^{ab}` multiply-adds a slice, then what has been drawn is chosen. `Q`
+//! is stored, 64 bytes an entry, `2^{ab}` entries a slice.
 //!
 //! **Exactness.** Single precision makes the law `q` drawn from differ from the conditional law by some 10⁻⁷
 //! a site. The states are drawn with probabilities that are known to the last digit, for the new and for the
@@ -38,7 +38,8 @@ use super::window::{Block, Section, Window};
 use crate::lanes::LaneRng;
 
 /// Natural logarithm of what a vector may lose before it is rescaled: the largest entry, `2^60` then, is
-/// still twenty decimal orders above the smallest number.
+/// still twenty decimal orders above the smallest number. Couplings so strong that a block of sites loses
+/// more cost acceptance, not exactness.
 const LOSS: f64 = 80.0;
 
 /// Redraws windows of a lattice.
