@@ -242,7 +242,7 @@ impl BoundaryMps {
     /// The law of a row is another one, as close to the model's: a function of its weights alone, normalised
     /// and scored. Acceptances of connected moves are those by singular values, on 32 × 32 critical spins and
     /// glasses at β = 1 to their errors of some .001. Cost of a configuration noised, drawn, scored and
-    /// accepted or not: 43, 103 and 540 ns a site at χ = 2, 4 and 8, against 2.2, 9.4 and 35 µs, where a
+    /// accepted or not: 44, 110 and 600 ns a site at χ = 2, 4 and 8, against 2.2, 9.4 and 35 µs, where a
     /// batch has sixteen different rows or more.
     ///
     /// For up to four states, open lattices and cylinders, nearest neighbours, χ = 1, 2, 4 or 8. Two states
