@@ -1,5 +1,7 @@
 //! The one way in and out: batches of configurations, weights, random streams, and work without the GIL.
 
+use std::time::{Duration, Instant};
+
 use ndarray::{Array1, Array2, ArrayView2, ArrayViewD, Ix1, Ix2, Ix3, IxDyn};
 use numpy::{AllowTypeChange, IntoPyArray, PyArray1, PyArray2, PyArrayLike, PyReadonlyArray2};
 use pyo3::exceptions::{PyKeyboardInterrupt, PyTypeError};
@@ -276,6 +278,25 @@ pub fn check_memory(what: &'static str, n: usize, bytes: usize) -> PyResult<()> 
     let size = n.saturating_mul(bytes.max(1));
     let there = size < limit && Vec::<u8>::new().try_reserve_exact(size).is_ok();
     if there { Ok(()) } else { Err(raise(tensorjump::Error::TooLarge { what, size, limit })) }
+}
+
+/// Makes `updates` updates in parts of some tenth of a second, with a look at signals between them.
+pub fn updates_in_parts(
+    py: Python<'_>,
+    updates: usize,
+    mut advance: impl FnMut(usize) -> tensorjump::Result<()> + Send,
+) -> PyResult<()> {
+    let (mut left, mut part) = (updates, 1);
+    while left > 0 {
+        let (now, start) = (part.min(left), Instant::now());
+        free(py, || advance(now))?;
+        py.check_signals()?;
+        left -= now;
+        if start.elapsed() < Duration::from_millis(50) {
+            part *= 2;
+        }
+    }
+    Ok(())
 }
 
 /// Draws `n` rows in parts, with a look at signals between them; the parts draw what one call would.

@@ -3,7 +3,6 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 use ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray3, ToPyArray};
@@ -16,7 +15,7 @@ use tensorjump::mcmc::{
 };
 use tensorjump::{Configs, Target};
 
-use crate::arrays::{Batch, Rng, check_memory, free, short};
+use crate::arrays::{Batch, Rng, check_memory, free, short, updates_in_parts};
 use crate::callables::columns;
 use crate::errors::{raise, refuse};
 use crate::mcmc::AnyMove;
@@ -117,16 +116,10 @@ impl PyChains {
         let (chains, target) = (&mut self.chains, &self.target);
         dynamics.check(py, target, Some(chains.x()))?;
         let mut report = MoveReport::default();
-        let (mut left, mut part) = (updates, 1);
-        while left > 0 {
-            let (now, start) = (part.min(left), Instant::now());
-            report += &free(py, || chains.advance(target, &dynamics.dynamics, now, &rng.0))?;
-            py.check_signals()?;
-            left -= now;
-            if start.elapsed() < Duration::from_millis(50) {
-                part *= 2;
-            }
-        }
+        updates_in_parts(py, updates, |part| {
+            report += &chains.advance(target, &dynamics.dynamics, part, &rng.0)?;
+            Ok(())
+        })?;
         counts(py, &report)
     }
 

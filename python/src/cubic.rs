@@ -1,13 +1,12 @@
 //! Three dimensions: ±J models in bits.
 
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
 
 use numpy::{IntoPyArray, PyArray1, PyArray2, PyArray4, ToPyArray};
 use pyo3::prelude::*;
 use tensorjump::lattice::{Cubic, CubicBits, CubicCouplings};
 
-use crate::arrays::{Batch, Reals, check_memory, free, table, vector};
+use crate::arrays::{Batch, Reals, check_memory, free, table, updates_in_parts, vector};
 use crate::errors::{misshapen, raise, refuse};
 
 /// Couplings as an array (3, nx, ny, nz).
@@ -110,17 +109,7 @@ impl PyCubicBits {
     /// Makes `updates` updates: sweeps, clusters, exchanges. Ctrl-C ends between two of them.
     fn advance(&mut self, py: Python<'_>, updates: usize) -> PyResult<()> {
         let bits = &mut self.bits;
-        let (mut left, mut part) = (updates, 1);
-        while left > 0 {
-            let (now, start) = (part.min(left), Instant::now());
-            free(py, || bits.advance(now))?;
-            py.check_signals()?;
-            left -= now;
-            if start.elapsed() < Duration::from_millis(50) {
-                part *= 2;
-            }
-        }
-        Ok(())
+        updates_in_parts(py, updates, |part| bits.advance(part))
     }
 
     /// Energies, shape (levels, replicas).

@@ -2,34 +2,24 @@
 
 use std::sync::Arc;
 
-use ndarray::{Array2, Array3};
+use ndarray::Array2;
 use numpy::{IntoPyArray, PyArray1, PyArray3};
 use pyo3::prelude::*;
 use tensorjump::diffusion::{
-    Denoiser, Ends, ExactDenoiser, Face, GivenDenoiser, LikelihoodBound, Quadrature, Scores, conditional_kl,
+    Denoiser, Ends, ExactDenoiser, GivenDenoiser, LikelihoodBound, Quadrature, Scores, conditional_kl,
     ratio_matching_loss, reverse, score_matching_loss,
 };
-use tensorjump::noise::Kernel;
 use tensorjump::{Configs, ExactModel, Result, Target};
 
 use crate::arrays::{Batch, Reals, Rng, free, named, short, vector};
 use crate::callables::site_tables;
 use crate::errors::refuse;
+use crate::faces::{face, tables};
 use crate::models::PyLabelled;
-use crate::noise::{PyKernel, PyNoise};
+use crate::noise::PyNoise;
 use crate::reverse::StepName;
 use crate::target::{PyModel, exact_class};
 use crate::watched::Watched;
-
-pub fn face(name: &str) -> PyResult<Face> {
-    match name {
-        "cavities" => Ok(Face::Cavities),
-        "denoiser_marginals" => Ok(Face::DenoiserMarginals),
-        "conditional_marginals" => Ok(Face::ConditionalMarginals),
-        "score_ratios" => Ok(Face::ScoreRatios),
-        other => Err(refuse("face", other, "cavities, denoiser_marginals, conditional_marginals or score_ratios")),
-    }
-}
 
 /// Conditional marginals `P_t(y_j = b | y without j)` of a noised law at any time: of a model, exactly, or of
 /// a function of one's own.
@@ -104,11 +94,6 @@ impl OwnedEnds {
             OwnedEnds::Product(prior) => Ends::Product(prior.view()),
         }
     }
-}
-
-/// Arrays `(samples, sites, states)` out.
-fn tables(py: Python<'_>, values: Array3<f64>) -> Bound<'_, PyArray3<f64>> {
-    values.into_pyarray(py)
 }
 
 #[pymethods]
@@ -418,46 +403,4 @@ impl PyDenoiser {
         let args = (noise.clone_ref(py), undo.clone_ref(py), face.clone(), *label);
         Ok((py.import("tensorjump._pickle")?.getattr("denoiser")?, args.into_pyobject(py)?))
     }
-}
-
-/// One face of a law as another: arrays (samples, sites, states).
-///
-/// Parameters
-/// ----------
-/// kernel : Kernel
-///     The noise from time 0 to that of `y`.
-/// y : array (samples, sites)
-/// values : array (samples, sites, states)
-/// given, wanted : "cavities", "denoiser_marginals", "conditional_marginals" or "score_ratios"
-///     See `Denoiser`.
-///
-/// Raises
-/// ------
-/// ConvergenceError
-///     Where a singular kernel would have to be undone.
-#[pyfunction]
-pub fn convert_scores<'py>(
-    py: Python<'py>,
-    kernel: &PyKernel,
-    y: Batch<'py>,
-    values: Reals,
-    given: &str,
-    wanted: &str,
-) -> PyResult<Bound<'py, PyArray3<f64>>> {
-    let (y, values, given, wanted) = (y.view(), values.three(given)?, face(given)?, face(wanted)?);
-    let kernel: &Kernel = &kernel.0;
-    let converted = free(py, || {
-        let scores = match given {
-            Face::Cavities => Scores::from_cavities(kernel, y, values)?,
-            Face::DenoiserMarginals => Scores::from_denoiser_marginals(kernel, y, values.view())?,
-            _ => Scores::from_conditional_marginals(kernel, y, values.view())?,
-        };
-        match wanted {
-            Face::Cavities => Ok(scores.cavities().to_owned()),
-            Face::DenoiserMarginals => scores.denoiser_marginals(),
-            Face::ConditionalMarginals => scores.conditional_marginals(),
-            _ => scores.score_ratios(),
-        }
-    })?;
-    Ok(tables(py, converted))
 }

@@ -12,6 +12,7 @@ mod denoiser;
 mod dense;
 mod diagnostics;
 mod errors;
+mod faces;
 mod fredkin;
 mod given;
 mod glauber;
@@ -45,7 +46,7 @@ mod _core {
     #[pymodule_export]
     use super::cubic::PyCubicBits;
     #[pymodule_export]
-    use super::denoiser::{PyDenoiser, convert_scores};
+    use super::denoiser::PyDenoiser;
     #[pymodule_export]
     use super::dense::{PyDenseLaw, distances, generator_matrix, kernel_matrix};
     #[pymodule_export]
@@ -53,6 +54,8 @@ mod _core {
         _importance, _importance_mean, py_autocorrelation, py_bridge, py_jackknife, py_missing_mass, py_series_mean,
         py_split_r_hat,
     };
+    #[pymodule_export]
+    use super::faces::convert_scores;
     #[pymodule_export]
     use super::fredkin::{PyFredkin, PyFredkinModel};
     #[pymodule_export]

@@ -16,9 +16,9 @@ pub(crate) trait Float: Copy + Into<f64> + std::fmt::Debug + Send + Sync + 'stat
     /// Largest part, squared, of a vector that is rounding after its components along others have been taken
     /// off: some thousand roundings of what there was.
     const SPANNED: Self;
-    /// The same of what may be rounding along those others itself.
+    /// The same where what is left may lie along those others again, so that it is taken off once more.
     const ROUNDED: Self;
-    /// The same of what no rounding leaves.
+    /// The same where nothing is left, not even rounding.
     const NOTHING: Self;
 
     fn vectors<S: Simd>(lane: &[Self]) -> &[Self::Vector<S>];

@@ -116,8 +116,8 @@ impl Way {
         Way { probability: [ONE, ZERO], exponent: Word([0; WIDTH]) }
     }
 
-    /// Takes in the probabilities of a block, each 2⁻²³ at least, all digits of their product in two numbers,
-    /// and moves its exponent out.
+    /// Takes in the probabilities of a block, each 2⁻²³ at least, their product to some 48 digits in two
+    /// numbers, and moves its exponent out.
     #[inline(always)]
     fn times<S: Simd, const K: usize>(&mut self, simd: S, scores: &[S::f32s; K], v: usize) {
         let [high, low] = &mut self.probability;

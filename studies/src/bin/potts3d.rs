@@ -175,7 +175,9 @@ fn report(series: &[Series3d], compared: &[(f64, usize, usize)]) -> Value {
 }
 
 fn text(o: &Options, series: &[Series3d], compared: &[(f64, usize, usize)]) -> String {
-    let row = |(s, c): (&Series3d, &(f64, usize, usize))| {
+    let row = |(k, (s, c)): (usize, (&Series3d, &(f64, usize, usize)))| {
+        // The first one is not held against itself.
+        let compared = |cell: String| if k == 0 { "–".to_owned() } else { cell };
         // Of few degrees of freedom or many: χ² less its mean in standard deviations.
         let z = (c.0 - c.1 as f64) / (2.0 * c.1 as f64).sqrt();
         vec![
@@ -185,9 +187,9 @@ fn text(o: &Options, series: &[Series3d], compared: &[(f64, usize, usize)]) -> S
             number(1e6 * s.seconds, 3),
             number(2e3 * s.tau * s.seconds, 3),
             format!("{}", c.2),
-            number(c.0, 4),
-            format!("{}", c.1),
-            number(z, 2),
+            compared(number(c.0, 4)),
+            compared(format!("{}", c.1)),
+            compared(number(z, 2)),
         ]
     };
     let header = ["move", "energy a bond", "τ", "µs an update", "CPU ms a sample", "samples", "χ²", "degrees", "σ off"];
@@ -195,7 +197,7 @@ fn text(o: &Options, series: &[Series3d], compared: &[(f64, usize, usize)]) -> S
         "Potts q = {}, {}³ periodic, β = {}: {} chains of {} updates; histograms of energies beside those of {}\n\n",
         o.states, o.size, o.beta, o.chains, o.updates, series[0].name
     );
-    title + &render(&header, &series.iter().zip(compared).map(row).collect::<Vec<_>>())
+    title + &render(&header, &series.iter().zip(compared).enumerate().map(row).collect::<Vec<_>>())
 }
 
 /// Density of the energy a bond between −1 and 0.
